@@ -1,0 +1,71 @@
+# Two commands: `make lab` opens the book, `make test` checks all of it. Both install what they need into .venv first.
+# Written for GNU make 3.81 (macOS) and newer, with a POSIX shell (on Windows: Git Bash).
+#
+#   make lab PYTHON=python3.12                              another interpreter, 3.11 or newer
+#   make lab PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+#                                                           torch without CUDA on Linux, 5 GB less to install
+#   make lab LAB_ARGS="--port 9999 --ip 0.0.0.0"            anything for JupyterLab
+#   make test PYTEST_ARGS="-x -k softtriple"  WORKERS=1     anything for pytest, and in how many processes
+#   make book CHAPTERS="00 07"                              only some notebooks (also of `make html`)
+
+VENV ?= .venv
+ifeq ($(OS),Windows_NT)
+SHELL := bash
+PYTHON ?= python
+PY := $(VENV)/Scripts/python.exe
+else
+PYTHON ?= python3
+PY := $(VENV)/bin/python
+endif
+# As many processes as processors, and no more than four: each loads torch.
+WORKERS ?= logical
+FIRST := notebooks/00_start_here.ipynb
+NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=120 --nbval-sanitize-with=tests/nbval_sanitize.cfg
+
+.PHONY: help lab test book html bench
+help:
+	@echo "make lab     open the book in JupyterLab (the first call installs it, a few minutes)"
+	@echo "make test    all tests and all notebooks, in their smallest size"
+	@echo "make book    run the notebooks again from notebooks/src and keep their outputs"
+	@echo "make html    show the notebooks as pages, in build/html"
+	@echo "make bench   measure what the losses and the retrieval cost on this machine"
+
+# Root must say so to Jupyter. Without a display it prints the address instead of looking for a browser.
+lab: $(VENV)/.ready-book
+	@flags=; \
+	if [ "$$(id -u)" = 0 ]; then flags="$$flags --allow-root"; fi; \
+	if [ "$$(uname -s)" = Linux ] && [ -z "$$DISPLAY$$WAYLAND_DISPLAY$$BROWSER" ]; then \
+		flags="$$flags --no-browser"; echo "No display here: open the address below in a browser."; fi; \
+	exec $(PY) -m jupyterlab $$flags --LabApp.default_url=/lab/tree/$(FIRST) $(LAB_ARGS)
+
+# Tests and notebooks in one run, so that one line sums it up. loadscope keeps the cells of a notebook together and in order.
+test: $(VENV)/.ready-test
+	DMLBOOK_MODE=smoke OMP_NUM_THREADS=1 $(PY) -m pytest tests notebooks $(NBVAL) \
+		-n $(WORKERS) --maxprocesses=4 --dist=loadscope --durations=10 $(PYTEST_ARGS)
+
+book: $(VENV)/.ready-book
+	$(PY) notebooks/build.py $(CHAPTERS)
+
+html: $(VENV)/.ready-book
+	$(PY) notebooks/build.py --html $(CHAPTERS)
+
+bench: $(VENV)/.ready-book
+	$(PY) -m dmlbook bench
+
+# The environment. Each file marks a finished step: an installation that was interrupted is taken up again, a finished one is not.
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "dmlbook needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) --version 2>/dev/null || echo 'not there'). Try: make lab PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "'$(PYTHON)' comes without venv. On Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.ready-book: $(VENV)/.made pyproject.toml constraints.txt
+	$(PY) -m pip install --disable-pip-version-check -c constraints.txt $(PIP_ARGS) -e '.[book]'
+	@touch $@
+
+# The test extra holds the book extra.
+$(VENV)/.ready-test: $(VENV)/.made pyproject.toml constraints.txt
+	$(PY) -m pip install --disable-pip-version-check -c constraints.txt $(PIP_ARGS) -e '.[test]'
+	@touch $(VENV)/.ready-book $@

@@ -1,0 +1,77 @@
+"""What every data set is once loaded: images as bytes, class numbers, names, and the truth where it is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from dmlbook._checks import bad_input, check_shape
+from dmlbook._types import Float, Int, Tensor, UInt8
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images of one split, decoded.
+
+    Attributes:
+        images: Bytes in [0, 255], (N, 3, S, S). Photographs are squeezed to a square; ``aspects`` undoes it.
+        labels: Class numbers (N,), 0 to C - 1, each of them present.
+        class_names: C names, at the place of their number.
+        modes: The true local cluster of each image (N,), such as a bird's pose, or None where nobody knows it.
+        mode_names: Names of the modes, or None.
+        aspects: Width / height of each original picture (N,), or None where all are square.
+        paths: The file of each image, or None where it was drawn.
+        name: Such as ``"birds"``.
+        split: Such as ``"test"``.
+    """
+
+    images: UInt8[Tensor, "N 3 S S"]
+    labels: Int[Tensor, " N"]
+    class_names: tuple[str, ...]
+    modes: Int[Tensor, " N"] | None = None
+    mode_names: tuple[str, ...] | None = None
+    aspects: Float[Tensor, " N"] | None = None
+    paths: tuple[str, ...] | None = None
+    name: str = ""
+    split: str = ""
+
+    def __post_init__(self) -> None:
+        check_shape("ImageSet", expected="N 3 S S", images=self.images)
+        check_shape("ImageSet", expected="N", labels=self.labels)
+        if self.images.dtype != torch.uint8:
+            raise bad_input("ImageSet", "images", "be uint8", self.images.dtype, "Scale to 0..255, call .byte().")
+        for field in ("labels", "modes", "aspects", "paths"):
+            value = getattr(self, field)
+            if value is not None and len(value) != len(self.images):
+                got = f"{len(value)} for {len(self.images)} images"
+                raise bad_input("ImageSet", field, "have one entry an image", got, "Give both for the same images.")
+        present = torch.unique(self.labels).tolist()
+        if present != list(range(len(self.class_names))):
+            got = f"{len(present)} classes from {present[:1]} to {present[-1:]} and {len(self.class_names)} names"
+            raise bad_input("ImageSet", "labels", "be 0 to C - 1, each present", got, "Renumber the classes.")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+    def select(self, index: Int[Tensor, " M"], *, split: str | None = None) -> ImageSet:
+        """The images at ``index`` (M,), in that order; the classes left are numbered anew from 0, in their order."""
+        kept, labels = torch.unique(self.labels[index], return_inverse=True)
+        return replace(
+            self,
+            images=self.images[index],
+            labels=labels,
+            class_names=tuple(self.class_names[c] for c in kept.tolist()),
+            modes=None if self.modes is None else self.modes[index],
+            aspects=None if self.aspects is None else self.aspects[index],
+            paths=None if self.paths is None else tuple(self.paths[i] for i in index.tolist()),
+            split=self.split if split is None else split,
+        )
+
+    def of_classes(self, classes: Int[Tensor, " M"], *, split: str | None = None) -> ImageSet:
+        """All images of the classes named by number."""
+        return self.select(torch.isin(self.labels, classes).nonzero().flatten(), split=split)

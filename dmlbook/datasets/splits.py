@@ -1,0 +1,95 @@
+"""Splits by class: what is tested is never of a class that was trained on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from dmlbook._checks import bad_input, check_number
+from dmlbook.datasets.image_set import ImageSet
+
+
+def training_classes(num_classes: int) -> int:
+    """How many classes train: the first half, and the middle one where their number is odd.
+
+    Example:
+        >>> training_classes(200), training_classes(5)
+        (100, 3)
+    """
+    check_number("training_classes", low=2, integer=True, num_classes=num_classes, remedy="A split needs two classes.")
+    return (num_classes + 1) // 2
+
+
+def split_classes(
+    image_set: ImageSet, *, validation: float = 0.2, generator: torch.Generator
+) -> tuple[ImageSet, ImageSet]:
+    """Hold out some of the training *classes*, to choose settings on: they are as unseen as the test classes will be.
+
+    Settings that were chosen on the test classes would flatter every result after it; settings chosen on held-out
+    images of trained classes answer another question.
+
+    Args:
+        image_set: The training half of a set.
+        validation: Share of its classes to hold out, in (0, 1); rounded to whole classes.
+        generator: Draws the classes: ``generator(SEED, "validation")``.
+
+    Returns:
+        The classes that train, and the classes that validate, both in their order and numbered from 0.
+
+    Raises:
+        ValueError: The set is a test set, or fewer than two classes would be on one side (with one class, whatever
+            is retrieved is right).
+    """
+    function = "split_classes"
+    check_number(function, low=0, high=1, open_low=True, validation=validation)
+    if image_set.split == "test":
+        remedy = "Load split='train': the test classes are for the last measurement only."
+        raise bad_input(function, "image_set", "hold training classes", "split 'test'", remedy)
+    total = image_set.num_classes
+    held_out = round(validation * total)
+    if held_out < 2 or total - held_out < 2:
+        got = f"{total - held_out} and {held_out} of {total}"
+        raise bad_input(function, "validation", "leave two classes on each side", got, "Change it, or add classes.")
+    chosen = torch.zeros(total, dtype=torch.bool)
+    chosen[torch.randperm(total, generator=generator)[:held_out]] = True
+    train = image_set.of_classes((~chosen).nonzero().flatten())
+    return train, image_set.of_classes(chosen.nonzero().flatten(), split="validation")
+
+
+def join(first: ImageSet, second: ImageSet, *, split: str = "all") -> ImageSet:
+    """The images of both sets, first those of ``first``; classes (and modes) of one name are one.
+
+    Raises:
+        ValueError: One of the sets knows its modes, aspects or paths and the other does not, or their sizes differ.
+    """
+    for field in ("modes", "aspects", "paths"):
+        if (getattr(first, field) is None) != (getattr(second, field) is None):
+            raise bad_input(
+                "join", field, "be known for both sets or for none", "one", "Leave it out: replace(...=None)."
+            )
+    if first.images.shape[1:] != second.images.shape[1:]:
+        got = f"{tuple(first.images.shape[1:])} and {tuple(second.images.shape[1:])}"
+        raise bad_input("join", "images", "have one size", got, "Load both with the same size.")
+    class_names, labels = _join(first.class_names, first.labels, second.class_names, second.labels)
+    joined = replace(
+        first, images=torch.cat([first.images, second.images]), labels=labels, class_names=class_names, split=split,
+        modes=None, mode_names=None, aspects=None, paths=None,
+    )  # fmt: skip
+    if first.modes is not None:
+        names, modes = _join(first.mode_names, first.modes, second.mode_names, second.modes)
+        joined = replace(joined, modes=modes, mode_names=names)
+    if first.aspects is not None:
+        joined = replace(joined, aspects=torch.cat([first.aspects, second.aspects]))
+    if first.paths is not None:
+        joined = replace(joined, paths=first.paths + second.paths)
+    return joined
+
+
+def _join(
+    first_names: tuple[str, ...], first: torch.Tensor, second_names: tuple[str, ...], second: torch.Tensor
+) -> tuple[tuple[str, ...], torch.Tensor]:
+    names = tuple(dict.fromkeys(first_names + second_names))
+    number = {name: place for place, name in enumerate(names)}
+    renumber = torch.tensor([number[name] for name in second_names])
+    return names, torch.cat([first, renumber[second]])

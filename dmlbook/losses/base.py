@@ -1,0 +1,95 @@
+"""What all losses share: the call, the checks at the door, and arithmetic in full precision."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from dmlbook._checks import bad_input, check_batch, check_number
+from dmlbook._types import Float, Int, Tensor
+
+
+class Loss(nn.Module):
+    """A loss called as ``loss(embeddings, labels) -> scalar``, the mean over the batch.
+
+    The convention is that of pytorch-metric-learning: ours run in its trainers. Under autocast, or on half-precision
+    embeddings, a loss computes in float32: rounding to bfloat16 would turn small distances negative.
+
+    Subclasses write ``compute``.
+    """
+
+    takes_mined_triplets = False
+    num_classes: int | None = None
+    embedding_size: int | None = None
+
+    def forward(
+        self, embeddings: Float[Tensor, "B D"], labels: Int[Tensor, " B"], indices_tuple: tuple | None = None
+    ) -> Float[Tensor, ""]:
+        """The loss of a batch.
+
+        Args:
+            embeddings: One row an image. Losses on the unit sphere normalize them first.
+            labels: Class numbers, 0 to ``num_classes - 1`` where the loss knows its classes.
+            indices_tuple: What a pytorch-metric-learning miner returned; only the triplet loss takes one.
+
+        Raises:
+            ValueError: Shapes, types or class numbers do not fit, or a miner's indices reach a loss without triplets.
+        """
+        function = type(self).__name__
+        check_batch(function, embeddings, labels, num_classes=self.num_classes)
+        if self.embedding_size is not None and embeddings.shape[1] != self.embedding_size:
+            rule = f"have embedding_size = {self.embedding_size} columns"
+            remedy = "Make the loss with the network's embedding size."
+            raise bad_input(function, "embeddings", rule, embeddings.shape[1], remedy)
+        if indices_tuple is not None and not self.takes_mined_triplets:
+            remedy = "This loss samples nothing: leave the miner out."
+            raise bad_input(function, "indices_tuple", "be None", type(indices_tuple).__name__, remedy)
+        with torch.autocast(embeddings.device.type, enabled=False):
+            full = embeddings if embeddings.dtype == torch.float64 else embeddings.float()
+            if indices_tuple is not None:
+                return self.compute_mined(full, labels, indices_tuple)
+            return self.compute(full, labels)
+
+    def compute(self, embeddings: Float[Tensor, "B D"], labels: Int[Tensor, " B"]) -> Float[Tensor, ""]:
+        raise NotImplementedError
+
+    def compute_mined(self, embeddings: Tensor, labels: Tensor, indices_tuple: tuple) -> Float[Tensor, ""]:
+        raise NotImplementedError
+
+
+class CenterLoss(Loss):
+    """A loss with learned centers: K unit vectors for each of C classes.
+
+    They are parameters, so the optimizer needs them beside the network's: ``training.fit`` sees to it; in a loop of
+    your own pass ``[*net.parameters(), *loss.parameters()]``.
+
+    Source: start as in SoftTriple's official code, uniform in +-1 / sqrt(C K), and normalized at each use.
+    """
+
+    def __init__(
+        self, num_classes: int, embedding_size: int, centers_per_class: int, generator: torch.Generator | None
+    ) -> None:
+        super().__init__()
+        name = type(self).__name__
+        check_number(name, low=2, integer=True, num_classes=num_classes, remedy="A loss tells classes apart.")
+        check_number(name, low=1, integer=True, embedding_size=embedding_size, centers_per_class=centers_per_class)
+        self.num_classes, self.embedding_size = num_classes, embedding_size
+        bound = (num_classes * centers_per_class) ** -0.5
+        start = torch.rand(centers_per_class, num_classes, embedding_size, generator=generator)
+        # (K, C, D), the centers outermost: passes over K then run along C, many times faster on a CPU.
+        self.weight = nn.Parameter((2 * start - 1) * bound)
+
+    @property
+    def centers(self) -> Float[Tensor, "C K D"]:
+        """The centers as unit vectors; gradients reach the parameters through them."""
+        return nn.functional.normalize(self.weight, dim=-1).transpose(0, 1)
+
+    def similarities(self, embeddings: Float[Tensor, "B D"]) -> Float[Tensor, "B C K"]:
+        """Cosine of each embedding and each center, in [-1, 1]."""
+        unit = nn.functional.normalize(embeddings, dim=-1)
+        centers = self.centers.to(unit.dtype).transpose(0, 1)  # (K, C, D)
+        return (unit @ centers.flatten(0, 1).T).unflatten(1, centers.shape[:2]).transpose(1, 2)
+
+    def extra_repr(self) -> str:
+        per_class, classes, size = self.weight.shape
+        return f"num_classes={classes}, centers_per_class={per_class}, embedding_size={size}"

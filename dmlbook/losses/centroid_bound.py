@@ -1,0 +1,131 @@
+"""The centroid upper bound: the triplet loss bounded in linear time by distances to fixed class centroids."""
+
+from __future__ import annotations
+
+import torch
+
+from dmlbook._checks import bad_input, check_batch, check_choice, check_number, check_shape
+from dmlbook._types import Float, Int, Tensor
+from dmlbook.geometry import distances, kmeans_on_sphere, normalize, one_hot, simplex
+from dmlbook.losses.base import Loss
+
+CENTROIDS = ("simplex", "one_hot", "kmeans")
+
+
+def centroid_terms(distances: Float[Tensor, "N C"], labels: Int[Tensor, " N"]) -> Float[Tensor, " N"]:
+    """For each image 3 d_i - (1 / (C - 1)) sum over the other classes m of d_im.
+
+    Their mean bounds the mean of ||x_i - x_j|| - ||x_i - x_k|| over all triplets when classes are of one size; over
+    triplets weighted so that all classes count alike, the mean over classes of their means within a class does.
+
+    Args:
+        distances: Euclidean distance, not squared, of each image to each class's centroid.
+        labels: Class numbers, 0 to C - 1.
+
+    Raises:
+        ValueError: Shapes or labels do not fit, or there is only one class.
+
+    Source: Do et al., CVPR 2019; 3 counts an image's roles of anchor, positive and negative. Chapter 5.
+
+    Example:
+        >>> centroid_terms(torch.tensor([[0.5, 2.0]]), torch.tensor([0]))  # 3 * 0.5 - 2.0
+        tensor([-0.5000])
+    """
+    own, others = _own_and_others("centroid_terms", distances, labels)
+    return 3 * own - others.sum(1) / (distances.shape[1] - 1)
+
+
+def centroid_bound_sum(distances: Float[Tensor, "N C"], labels: Int[Tensor, " N"]) -> Float[Tensor, ""]:
+    """An upper bound of the sum of ||x_i - x_j|| - ||x_i - x_k|| over all valid triplets, for classes of any sizes.
+
+    Args:
+        distances: Euclidean distance, not squared, of all N images to each class's centroid. Any centroids will do.
+        labels: Class numbers, 0 to C - 1. A class may have one image, or none.
+
+    Returns:
+        sum_i a_y d_i - (n_y - 1) sum_m n_m d_im, with a_c = 2 (n_c - 1) (N - n_c) + sum over other classes of
+        n (n - 1). For classes of one size this is G sum_i (d_i - sum_m d_im / (3 (C - 1))), the paper's form.
+
+    Raises:
+        ValueError: Shapes or labels do not fit, or there is only one class.
+
+    Source: Do et al., CVPR 2019, for classes of one size; the general weights are derived in chapter 5.
+    """
+    own, others = _own_and_others("centroid_bound_sum", distances, labels)
+    sizes = torch.bincount(labels, minlength=distances.shape[1]).to(distances.dtype)  # (C,)
+    positives = sizes * (sizes - 1)  # (C,) ordered pairs of two images of one class
+    weights = 2 * (sizes - 1) * (len(labels) - sizes) + positives.sum() - positives  # (C,) how often each role is taken
+    return (weights[labels] * own).sum() - ((sizes[labels] - 1) * (others @ sizes)).sum()
+
+
+class CentroidBound(Loss):
+    """The mean over the batch of 3 d_i - (1 / (C - 1)) sum_m d_im: pulls images to their class's fixed centroid.
+
+    Args:
+        num_classes: C, >= 2, of the whole training set.
+        embedding_size: D.
+        centroids: ``"kmeans"`` (any D), ``"simplex"`` (the farthest apart; D >= C - 1) or ``"one_hot"`` (D >= C).
+            They are buffers: saved with the loss, moved with it, never trained.
+        class_counts: Images of each class in the training set (C,), each >= 1. Given them, images of class c weigh
+            N / (C n_c), so that all classes count alike however many images they have. None: all weigh 1.
+        normalize: Whether embeddings are scaled to unit length first, the length of the centroids.
+        generator: Draws the ``"kmeans"`` centroids; None: torch's own.
+
+    The factor G of the paper is left out: it scales the sum over all N images, and with the batch size in the place
+    of N it would turn negative for batches smaller than C.
+
+    Source: Do et al., CVPR 2019. Whether the authors normalize embeddings is not known to us. Chapter 5.
+    """
+
+    centroids: Tensor
+    class_weights: Tensor
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        embedding_size: int,
+        centroids: str = "kmeans",
+        class_counts: Int[Tensor, " C"] | None = None,
+        normalize: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        check_number("CentroidBound", low=2, integer=True, num_classes=num_classes)
+        check_number("CentroidBound", low=1, integer=True, embedding_size=embedding_size)
+        check_choice("CentroidBound", choices=CENTROIDS, centroids=centroids)
+        self.num_classes, self.embedding_size = num_classes, embedding_size
+        self.kind, self.normalize = centroids, normalize
+        if centroids == "kmeans":
+            points = kmeans_on_sphere(num_classes, embedding_size, generator=generator)
+        else:
+            points = {"simplex": simplex, "one_hot": one_hot}[centroids](num_classes, embedding_size)
+        self.register_buffer("centroids", points)
+        self.register_buffer("class_weights", _class_weights(num_classes, class_counts))
+
+    def compute(self, embeddings: Float[Tensor, "B D"], labels: Int[Tensor, " B"]) -> Float[Tensor, ""]:
+        points = normalize(embeddings) if self.normalize else embeddings
+        terms = centroid_terms(distances(points, self.centroids.to(points.dtype)), labels)
+        return (self.class_weights.to(points.dtype)[labels] * terms).mean()
+
+    def extra_repr(self) -> str:
+        return f"num_classes={self.num_classes}, embedding_size={self.embedding_size}, centroids={self.kind}"
+
+
+def _class_weights(num_classes: int, counts: Tensor | None) -> Float[Tensor, " C"]:
+    if counts is None:
+        return torch.ones(num_classes)
+    check_shape("CentroidBound", expected=str(num_classes), class_counts=counts, remedy="One count a class.")
+    if int(counts.min()) < 1:
+        remedy = "Count the training images: torch.bincount(labels)."
+        raise bad_input("CentroidBound", "class_counts", "be at least 1", int(counts.min()), remedy)
+    return (counts.sum() / (num_classes * counts)).float()
+
+
+def _own_and_others(function: str, apart: Tensor, labels: Tensor) -> tuple[Float[Tensor, " N"], Float[Tensor, "N C"]]:
+    """The distance to the own centroid, and the distances to all with the own set to 0."""
+    check_batch(function, apart, labels, num_classes=apart.shape[-1])
+    if apart.shape[1] < 2:
+        raise bad_input(function, "distances", "have 2 columns or more", apart.shape[1], "One class has no negatives.")
+    own = apart.gather(1, labels[:, None])[:, 0]
+    return own, apart.scatter(1, labels[:, None], 0.0)

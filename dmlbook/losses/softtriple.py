@@ -1,0 +1,280 @@
+"""Losses with several learned centers a class: HardTriple, SoftTriple, and the regularizer that merges centers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from dmlbook._checks import check_choice, check_number, check_shape
+from dmlbook._types import Float, Int, Tensor
+from dmlbook.losses.base import CenterLoss
+from dmlbook.losses.proxies import margin_cross_entropy
+
+EPSILON = 1e-5
+"""Added under the regularizer's square root, as in the official code: 0.003 of distance between merged centers."""
+
+
+def hardtriple_similarity(similarities: Float[Tensor, "B C K"]) -> Float[Tensor, "B C"]:
+    """Similarity of each embedding to each class: that of the class's closest center.
+
+    Args:
+        similarities: Cosine of embedding b and center k of class c, in [-1, 1].
+
+    Raises:
+        ValueError: ``similarities`` is not (B, C, K).
+
+    Source: Qian et al., ICCV 2019, S of HardTriple. Chapter 3.
+
+    Example:
+        >>> hardtriple_similarity(torch.tensor([[[1.0, 0.0]]]))
+        tensor([[1.]])
+    """
+    check_shape("hardtriple_similarity", expected="B C K", similarities=similarities)
+    return similarities.amax(-1)
+
+
+def softtriple_similarity(similarities: Float[Tensor, "B C K"], *, gamma: float = 0.1) -> Float[Tensor, "B C"]:
+    """Similarity of each embedding to each class: its centers' similarities, averaged by how close they are.
+
+    Args:
+        similarities: Cosine of embedding b and center k of class c, in [-1, 1].
+        gamma: Smoothing, in units of cosine, > 0. Towards 0: the closest center alone. Large: the plain mean.
+
+    Returns:
+        Expected similarity under ``softmax(similarities / gamma)`` over the K centers.
+
+    Raises:
+        ValueError: ``similarities`` is not (B, C, K), or ``gamma`` is not positive.
+
+    Source: Qian et al., ICCV 2019, SoftTriple's relaxed similarity S'. Chapter 3.
+
+    Example:
+        >>> softtriple_similarity(torch.tensor([[[1.0, 0.0]]]), gamma=0.1)
+        tensor([[1.0000]])
+    """
+    check_shape("softtriple_similarity", expected="B C K", similarities=similarities)
+    check_number("softtriple_similarity", low=0, open_low=True, gamma=gamma)
+    # A softmax written out: torch's own copies the tensor where K is not its innermost axis, which is slow on a CPU.
+    closest = similarities.amax(-1, keepdim=True).detach()
+    weights = ((similarities - closest) / gamma).exp()  # (B, C, K), 1 at the closest center
+    return (weights * similarities).sum(-1) / weights.sum(-1)
+
+
+def logsumexp_similarity(similarities: Float[Tensor, "B C K"], *, gamma: float = 0.1) -> Float[Tensor, "B C"]:
+    """The smoothed maximum gamma log sum_k exp(s_k / gamma): SoftTriple's similarity plus gamma times the entropy of q.
+
+    Unlike SoftTriple's own, it never falls when a center comes closer.
+
+    Args:
+        similarities: Cosine of embedding b and center k of class c, in [-1, 1].
+        gamma: Smoothing, in units of cosine, > 0.
+
+    Returns:
+        Between the maximum over the centers and that plus gamma log K.
+
+    Raises:
+        ValueError: ``similarities`` is not (B, C, K), or ``gamma`` is not positive.
+
+    Source: the value of the problem that defines q in Qian et al., ICCV 2019; not the paper's loss. Chapter 3.
+    """
+    check_shape("logsumexp_similarity", expected="B C K", similarities=similarities)
+    check_number("logsumexp_similarity", low=0, open_low=True, gamma=gamma)
+    closest = similarities.amax(-1, keepdim=True).detach()
+    return closest[..., 0] + gamma * ((similarities - closest) / gamma).exp().sum(-1).log()
+
+
+def center_regularizer(centers: Float[Tensor, "C K D"], *, epsilon: float = EPSILON) -> Float[Tensor, ""]:
+    """Half the mean distance between two centers of one class: small where spare centers have merged.
+
+    Costs C K^2 D: no center is compared with those of other classes.
+
+    Args:
+        centers: Unit vectors, K for each of C classes.
+        epsilon: Added under the root, > 0, so that the gradient stays finite where centers coincide.
+
+    Returns:
+        1 / (C K (K - 1)) times the sum over classes and pairs of sqrt(2 + epsilon - 2 w_s . w_t); 0 for K = 1.
+
+    Raises:
+        ValueError: ``centers`` is not (C, K, D), or ``epsilon`` is below 1e-6, where float32 rounds it away.
+
+    Source: Qian et al., ICCV 2019 (the L2,1 norm of center differences, normalized as in the objective), epsilon as
+    in the official code. Chapter 4.
+
+    Example:
+        >>> center_regularizer(torch.eye(2)[None])  # two orthogonal centers: sqrt(2) / 2
+        tensor(0.7071)
+    """
+    check_shape("center_regularizer", expected="C K D", centers=centers)
+    check_number("center_regularizer", low=1e-6, epsilon=epsilon)
+    per_class = centers.shape[1]
+    if per_class == 1:
+        return centers.sum() * 0.0
+    first, second = torch.triu_indices(per_class, per_class, 1, device=centers.device)
+    inner = (centers @ centers.transpose(1, 2))[:, first, second]  # (C, K (K - 1) / 2)
+    return (2 + epsilon - 2 * inner).sqrt().mean() / 2
+
+
+@dataclass(frozen=True)
+class CenterReport:
+    """How many distinct centers each class has kept.
+
+    Attributes:
+        threshold: Centers closer than this (Euclidean distance of unit vectors, in [0, 2]) count as one.
+        counts: Distinct centers of each class (C,), 1 to K.
+        groups: To which distinct center each center belongs (C, K), numbered from 0 within its class.
+    """
+
+    threshold: float
+    counts: Int[Tensor, " C"]
+    groups: Int[Tensor, "C K"]
+
+    def __str__(self) -> str:
+        classes, per_class = self.groups.shape
+        sizes, classes_of = torch.unique(self.counts, return_counts=True)
+        table = ", ".join(f"{n} in {c}" for n, c in zip(sizes.tolist(), classes_of.tolist(), strict=True))
+        mean = self.counts.double().mean()
+        return (
+            f"distinct centers of {per_class}, at distance {self.threshold:g}: "
+            f"mean {mean:.2f} over {classes} classes (centers in classes: {table})"
+        )
+
+
+def distinct_centers(centers: Float[Tensor, "C K D"], *, threshold: float = 0.1) -> CenterReport:
+    """Count each class's distinct centers: two are one if a chain of steps shorter than ``threshold`` joins them.
+
+    Args:
+        centers: Unit vectors, K for each of C classes.
+        threshold: Euclidean distance of unit vectors, in (0, 2]; 0.1 is an angle of 5.7 degrees.
+
+    Raises:
+        ValueError: ``centers`` is not (C, K, D), or ``threshold`` is out of range.
+
+    Source: none; the paper counts surviving centers and names no threshold, so ours is stated with each count.
+    Chapter 4.
+
+    Example:
+        >>> print(distinct_centers(torch.tensor([[[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]])))
+        distinct centers of 3, at distance 0.1: mean 2.00 over 1 classes (centers in classes: 2 in 1)
+    """
+    check_shape("distinct_centers", expected="C K D", centers=centers)
+    check_number("distinct_centers", low=0, high=2, open_low=True, threshold=threshold)
+    centers = centers.detach().double()
+    per_class = centers.shape[1]
+    joined = torch.cdist(centers, centers, compute_mode="donot_use_mm_for_euclid_dist") < threshold  # (C, K, K)
+    for _ in range(max(per_class - 1, 1).bit_length()):  # each round doubles the length of the chains
+        joined = (joined.double() @ joined.double()) > 0
+    first = joined.int().argmax(-1)  # (C, K) the lowest-numbered center of each one's group
+    leaders = first == torch.arange(per_class, device=centers.device)  # (C, K)
+    groups = (leaders.cumsum(-1) - 1).gather(1, first)
+    return CenterReport(threshold, leaders.sum(-1), groups)
+
+
+class _SeveralCenters(CenterLoss):
+    """HardTriple and SoftTriple: a similarity to each class, a margin cross-entropy, and the regularizer."""
+
+    def __init__(
+        self,
+        num_classes: int,
+        embedding_size: int,
+        centers_per_class: int,
+        generator: torch.Generator | None,
+        *,
+        scale: float,
+        margin: float,
+        tau: float,
+    ) -> None:
+        super().__init__(num_classes, embedding_size, centers_per_class, generator)
+        name = type(self).__name__
+        check_number(name, low=0, open_low=True, scale=scale)
+        check_number(name, low=0, tau=tau)
+        check_number(name, margin=margin)
+        self.scale, self.margin, self.tau = scale, margin, tau
+
+    def class_similarities(self, embeddings: Float[Tensor, "B D"]) -> Float[Tensor, "B C"]:
+        """Similarity of each embedding to each class."""
+        raise NotImplementedError
+
+    def compute(self, embeddings: Float[Tensor, "B D"], labels: Int[Tensor, " B"]) -> Float[Tensor, ""]:
+        similarities = self.class_similarities(embeddings)
+        value = margin_cross_entropy(similarities, labels, scale=self.scale, margin=self.margin)
+        if self.tau == 0 or len(self.weight) == 1:
+            return value
+        return value + self.tau * center_regularizer(self.centers.to(value.dtype))
+
+    def report(self, *, threshold: float = 0.1) -> CenterReport:
+        """How many distinct centers each class has kept: see ``distinct_centers``."""
+        return distinct_centers(self.centers, threshold=threshold)
+
+
+class HardTriple(_SeveralCenters):
+    """Several centers a class, of which an image counts only the closest one.
+
+    Args:
+        num_classes: C, >= 2.
+        embedding_size: D, >= 1.
+        centers_per_class: K, >= 1.
+        scale: lambda, > 0.
+        margin: delta, in units of cosine.
+        tau: Weight of the center regularizer, >= 0; HardTriple in the paper has none.
+        generator: Draws the first centers; None: torch's own.
+
+    Source: Qian et al., ICCV 2019. Chapter 3.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        embedding_size: int,
+        centers_per_class: int = 10,
+        scale: float = 20.0,
+        margin: float = 0.01,
+        tau: float = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(num_classes, embedding_size, centers_per_class, generator, scale=scale, margin=margin, tau=tau)
+
+    def class_similarities(self, embeddings: Float[Tensor, "B D"]) -> Float[Tensor, "B C"]:
+        return hardtriple_similarity(self.similarities(embeddings))
+
+
+class SoftTriple(_SeveralCenters):
+    """Several centers a class, averaged by how close they are to the image; spare centers are merged.
+
+    Args:
+        num_classes: C, >= 2.
+        embedding_size: D, >= 1.
+        centers_per_class: K, >= 1. K = 1 is normalized SoftMax with a margin.
+        scale: lambda, > 0.
+        gamma: Smoothing over the centers, in units of cosine, > 0.
+        tau: Weight of the center regularizer, >= 0.
+        margin: delta, in units of cosine.
+        similarity: ``"expected"``, the paper's, or ``"logsumexp"``, which never falls when a center comes closer.
+        generator: Draws the first centers; None: torch's own.
+
+    Source: Qian et al., ICCV 2019; the defaults are its official code's. Chapters 3 and 4.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        embedding_size: int,
+        centers_per_class: int = 10,
+        scale: float = 20.0,
+        gamma: float = 0.1,
+        tau: float = 0.2,
+        margin: float = 0.01,
+        similarity: str = "expected",
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(num_classes, embedding_size, centers_per_class, generator, scale=scale, margin=margin, tau=tau)
+        check_number("SoftTriple", low=0, open_low=True, gamma=gamma)
+        check_choice("SoftTriple", choices=("expected", "logsumexp"), similarity=similarity)
+        self.gamma, self.similarity = gamma, similarity
+
+    def class_similarities(self, embeddings: Float[Tensor, "B D"]) -> Float[Tensor, "B C"]:
+        smooth = softtriple_similarity if self.similarity == "expected" else logsumexp_similarity
+        return smooth(self.similarities(embeddings), gamma=self.gamma)

@@ -1,0 +1,211 @@
+"""Losses on triplets of a batch: all valid ones, or FaceNet's semi-hard ones. Exact, and never cubic in memory."""
+
+from __future__ import annotations
+
+import torch
+
+from dmlbook._checks import bad_input, check_choice, check_number, check_shape
+from dmlbook._types import Bool, Float, Int, Tensor
+from dmlbook.geometry import distances, normalize, squared_distances
+from dmlbook.losses.base import Loss
+
+
+def pair_masks(labels: Int[Tensor, " B"]) -> tuple[Bool[Tensor, "B B"], Bool[Tensor, "B B"]]:
+    """Which pairs are positive (one class, two images) and which negative (two classes).
+
+    Example:
+        >>> pair_masks(torch.tensor([0, 0, 1]))[0].int()
+        tensor([[0, 1, 0],
+                [1, 0, 0],
+                [0, 0, 0]], dtype=torch.int32)
+    """
+    check_shape("pair_masks", expected="B", labels=labels)
+    same = labels[:, None] == labels[None, :]
+    return same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device), ~same
+
+
+def valid_triplets(labels: Int[Tensor, " B"]) -> Bool[Tensor, "B B B"]:
+    """True at (anchor, positive, negative) where the triplet is valid. B^3 entries: to look at, not to train with."""
+    positives, negatives = pair_masks(labels)
+    return positives[:, :, None] & negatives[:, None, :]
+
+
+def count_triplets(labels: Int[Tensor, " B"]) -> int:
+    """How many valid triplets there are: the sum over classes of n (n - 1) (N - n), without listing one.
+
+    Example:
+        >>> count_triplets(torch.tensor([0, 0, 1, 1]))
+        8
+    """
+    check_shape("count_triplets", expected="B", labels=labels)
+    sizes = torch.unique(labels, return_counts=True)[1]
+    return int((sizes * (sizes - 1) * (len(labels) - sizes)).sum())
+
+
+def triplet_mean(
+    distances: Float[Tensor, "B B"], labels: Int[Tensor, " B"], *, margin: float = 0.0, hinge: bool = True
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """Mean over all valid triplets of [d(a, p) - d(a, n) + margin]_+, or of the same without the hinge [.]_+.
+
+    Exact in O(B^2 log B) time and O(B^2) memory: each row's negatives are sorted once, and prefix sums then give each
+    positive the sum over all negatives closer than it plus the margin.
+
+    Args:
+        distances: Of each anchor (row) to each image, squared or not.
+        labels: Class numbers.
+        margin: In units of the distances.
+        hinge: Whether triplets that already satisfy the margin count as 0, or as negative numbers.
+
+    Returns:
+        The mean (0 where no triplet is valid), and the share of valid triplets with d(a, p) + margin > d(a, n).
+
+    Raises:
+        ValueError: Shapes do not fit, or the margin is not a finite number.
+
+    Source: the constraint of Qian et al., ICCV 2019, and of Schroff et al., CVPR 2015; without the hinge and with
+    margin 0 the triplet loss of Do et al., CVPR 2019. Chapters 1 and 5.
+    """
+    check_shape("triplet_mean", expected="B B", distances=distances)
+    check_number("triplet_mean", margin=margin)
+    _check_labels("triplet_mean", distances, labels)
+    positives, negatives = pair_masks(labels)
+    limits = distances + margin  # (B, B): a negative closer than this violates the pair's margin
+    row, closer = _sorted_negatives(distances, negatives)
+    violations = torch.searchsorted(row.detach(), limits.detach().contiguous())  # (B, B) negatives closer than limit
+    violations = violations.where(positives, 0)
+    count = max(count_triplets(labels), 1)
+    # Division comes first: in float32 a sum over a million triplets would lose what the mean keeps.
+    if hinge:
+        total = ((violations * limits - closer.gather(1, violations)) / count).sum()
+    else:
+        others = negatives.sum(1, keepdim=True)  # (B, 1)
+        total = ((others * limits - closer.gather(1, others)) / count).where(positives, 0).sum()
+    return total, violations.sum().to(distances.dtype) / count
+
+
+def semihard_mean(
+    distances: Float[Tensor, "B B"], labels: Int[Tensor, " B"], *, margin: float = 0.2
+) -> Float[Tensor, ""]:
+    """Mean over positive pairs of [d(a, p) - d(a, n) + margin]_+, with n the closest negative farther than p.
+
+    Where no negative is farther than p, the farthest one is taken. Pairs whose batch holds no negative do not count.
+
+    Args:
+        distances: Of each anchor (row) to each image; squared in the paper.
+        labels: Class numbers.
+        margin: In units of the distances, >= 0; 0.2 in the paper.
+
+    Raises:
+        ValueError: Shapes do not fit, or the margin is negative.
+
+    Source: Schroff et al., CVPR 2015 (FaceNet), falling back as TensorFlow's ``triplet_semihard_loss`` does. Chapter 1.
+    """
+    check_shape("semihard_mean", expected="B B", distances=distances)
+    check_number("semihard_mean", low=0, margin=margin)
+    _check_labels("semihard_mean", distances, labels)
+    positives, negatives = pair_masks(labels)
+    row, _ = _sorted_negatives(distances, negatives)
+    others = negatives.sum(1, keepdim=True)  # (B, 1) how many negatives the row has
+    chosen = torch.searchsorted(row.detach(), distances.detach().contiguous(), right=True)  # first one farther than p
+    chosen = torch.minimum(chosen, others - 1).clamp(min=0)
+    counted = positives & (others > 0)
+    # Rows without a negative hold only infinity, which must not meet a gradient, not even times 0.
+    negative = row.gather(1, chosen).where(counted, 0)
+    losses = (distances - negative + margin).clamp(min=0).where(counted, 0)
+    return losses.sum() / counted.sum().clamp(min=1)
+
+
+class TripletLoss(Loss):
+    """The triplet loss over all valid triplets of the batch.
+
+    Args:
+        margin: In units of the distance, >= 0. On the unit sphere squared distances reach 4 and distances 2.
+        distance: ``"squared"`` Euclidean (FaceNet) or ``"euclidean"`` (Do et al.).
+        hinge: False gives the plain mean of d(a, p) - d(a, n), as in Do et al.
+        average: ``"valid"`` triplets, all of them, or only the ``"active"`` ones whose hinge is positive.
+        normalize: Whether embeddings are scaled to unit length first.
+
+    Takes the triplets of a pytorch-metric-learning miner as a third argument, and then averages over those.
+    """
+
+    takes_mined_triplets = True
+
+    def __init__(
+        self,
+        *,
+        margin: float = 0.2,
+        distance: str = "squared",
+        hinge: bool = True,
+        average: str = "valid",
+        normalize: bool = True,
+    ) -> None:
+        super().__init__()
+        check_number("TripletLoss", low=0, margin=margin)
+        check_choice("TripletLoss", choices=("squared", "euclidean"), distance=distance)
+        check_choice("TripletLoss", choices=("valid", "active"), average=average)
+        if average == "active" and not hinge:
+            raise bad_input("TripletLoss", "average", 'be "valid" without a hinge', average, "Only a hinge is active.")
+        self.margin, self.distance, self.hinge = margin, distance, hinge
+        self.average, self.normalize = average, normalize
+
+    def compute(self, embeddings: Float[Tensor, "B D"], labels: Int[Tensor, " B"]) -> Float[Tensor, ""]:
+        apart = _batch_distances(embeddings, self.distance, self.normalize)
+        mean, active = triplet_mean(apart, labels, margin=self.margin, hinge=self.hinge)
+        return mean / active.where(active > 0, 1) if self.average == "active" else mean
+
+    def compute_mined(self, embeddings: Tensor, labels: Tensor, indices_tuple: tuple) -> Float[Tensor, ""]:
+        apart = _batch_distances(embeddings, self.distance, self.normalize)
+        if len(indices_tuple) == 4:  # pairs: anchor, positive and anchor, negative; joined where the anchors are one
+            first, positive, second, negative = indices_tuple
+            left, right = (first[:, None] == second[None, :]).nonzero(as_tuple=True)
+            anchor, positive, negative = first[left], positive[left], negative[right]
+        else:
+            anchor, positive, negative = indices_tuple
+        losses = apart[anchor, positive] - apart[anchor, negative] + self.margin
+        losses = losses.clamp(min=0) if self.hinge else losses
+        counted = (losses > 0).sum() if self.average == "active" else torch.tensor(len(losses))
+        return losses.sum() / counted.clamp(min=1)
+
+    def extra_repr(self) -> str:
+        return f"margin={self.margin}, distance={self.distance}, hinge={self.hinge}, average={self.average}"
+
+
+class SemiHardLoss(Loss):
+    """The triplet loss on semi-hard triplets: for each positive pair the closest negative beyond the positive.
+
+    Args:
+        margin: In units of squared distance, >= 0.
+        normalize: Whether embeddings are scaled to unit length first.
+
+    Source: Schroff et al., CVPR 2015. Batches need several images a class: ``sampling.ClassBatches``.
+    """
+
+    def __init__(self, *, margin: float = 0.2, normalize: bool = True) -> None:
+        super().__init__()
+        check_number("SemiHardLoss", low=0, margin=margin)
+        self.margin, self.normalize = margin, normalize
+
+    def compute(self, embeddings: Float[Tensor, "B D"], labels: Int[Tensor, " B"]) -> Float[Tensor, ""]:
+        return semihard_mean(_batch_distances(embeddings, "squared", self.normalize), labels, margin=self.margin)
+
+    def extra_repr(self) -> str:
+        return f"margin={self.margin}"
+
+
+def _batch_distances(embeddings: Tensor, distance: str, unit: bool) -> Float[Tensor, "B B"]:
+    points = normalize(embeddings) if unit else embeddings
+    return squared_distances(points, points) if distance == "squared" else distances(points, points)
+
+
+def _sorted_negatives(apart: Tensor, negatives: Tensor) -> tuple[Float[Tensor, "B B"], Float[Tensor, "B B1"]]:
+    """Each row's negatives, ascending, infinity behind them; and the sums of the first 0, 1, ... of them."""
+    row = apart.where(negatives, torch.inf).sort(dim=1).values
+    sums = row.where(row < torch.inf, 0).cumsum(1)
+    return row, torch.cat([torch.zeros_like(sums[:, :1]), sums], 1)
+
+
+def _check_labels(function: str, apart: Tensor, labels: Tensor) -> None:
+    check_shape(function, expected="B", labels=labels)
+    if len(labels) != len(apart):
+        got = f"{len(labels)} labels for {len(apart)} rows"
+        raise bad_input(function, "labels", "be as many as the rows of distances", got, "Give one an image.")

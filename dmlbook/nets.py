@@ -1,0 +1,273 @@
+"""Embedding networks: a backbone, a global average, one linear layer, unit length. One small CNN, and torchvision's.
+
+The papers use BN-Inception, which torchvision lacks; ``googlenet`` (Inception v1 with batch norm) is its nearest kin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from os import PathLike
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from dmlbook._checks import bad_input, check_choice, check_number, check_shape
+from dmlbook._types import Float, Tensor
+from dmlbook.seeding import SEED, named_seed
+
+TORCHVISION = ("resnet18", "resnet34", "resnet50", "googlenet", "mobilenet_v2", "efficientnet_b0")
+NAMES = ("small", *TORCHVISION)
+PREPROCESSING = {  # mean and standard deviation of the colors, which the network subtracts and divides by
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "unit": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+}
+_CLASSIFIERS = ("fc.", "classifier.", "aux1.", "aux2.")  # not part of an embedding, so not asked of a weights file
+
+
+class EmbeddingNet(nn.Module):
+    """Images to embeddings: colors centered, backbone, one linear layer, unit length.
+
+    Attributes:
+        backbone: Images (B, 3, H, W) to pooled features (B, F).
+        head: The linear layer from F features to D dimensions.
+        normalize: Whether embeddings get length 1.
+    """
+
+    def __init__(self, backbone: nn.Module, head: nn.Linear, *, preprocessing: str = "unit", normalize: bool = True):
+        super().__init__()
+        mean, std = PREPROCESSING[preprocessing]
+        self.backbone, self.head, self.normalize = backbone, head, normalize
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
+
+    @property
+    def embedding_size(self) -> int:
+        return self.head.out_features
+
+    def features(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B F"]:
+        """Pooled features of the backbone, before the head; images in [0, 1]."""
+        check_shape(
+            "EmbeddingNet", expected="B 3 H W", images=images, remedy="Gray images: images.expand(-1, 3, -1, -1)."
+        )
+        if not images.is_floating_point():
+            raise bad_input("EmbeddingNet", "images", "be floating point in [0, 1]", images.dtype, "Use images / 255.")
+        return self.backbone((images - self.mean) / self.std)
+
+    def head_of(self, features: Float[Tensor, "B F"]) -> Float[Tensor, "B D"]:
+        """The embeddings of pooled features: what is left to compute when the backbone is frozen."""
+        embeddings = self.head(features)
+        return F.normalize(embeddings, dim=-1) if self.normalize else embeddings
+
+    def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
+        """Embeddings of images in [0, 1]; of length 1 unless ``normalize`` is False."""
+        return self.head_of(self.features(images))
+
+
+def build(
+    name: str,
+    *,
+    embedding_size: int,
+    weights: str | PathLike | None = None,
+    width_mult: float = 1.0,
+    normalize: bool = True,
+    preprocessing: str | None = None,
+    same_padding: bool = False,
+    bn_eps: float | None = None,
+    seed: int = SEED,
+) -> EmbeddingNet:
+    """An embedding network by name.
+
+    Args:
+        name: One of ``NAMES``. ``small`` is a CNN of 220,000 weights for images of 8 to 96 pixels.
+        embedding_size: Dimensions D of an embedding, >= 1. The papers use 64 and 512.
+        weights: None: random ones, from ``seed``. ``"imagenet"``: torchvision's, downloaded once. Otherwise a file
+            of the backbone's weights under torchvision's names, ``.pt`` or ``.safetensors``. The head is random always.
+        width_mult: Channels relative to the published network, > 0; ``small`` and ``mobilenet_v2`` only.
+        normalize: Whether embeddings get length 1.
+        preprocessing: Colors as the weights expect them: ``imagenet`` (mean and deviation of ImageNet) or ``unit``
+            ([-1, 1]). None: ``unit`` for ``small`` and ``googlenet``, else ``imagenet``.
+        same_padding: For weights that come from TensorFlow: strided convolutions pad as its "SAME" does, which for
+            sides of even length means right and bottom only.
+        bn_eps: Constant under the root of batch norm, > 0, where the weights were trained with another than torch's.
+        seed: The random weights' seed; the global random state is left alone.
+
+    Raises:
+        ValueError: An argument is out of range, or the weights do not fit: every missing, unexpected or misshapen
+            entry except the classifier's is an error.
+        OSError: The download failed.
+    """
+    check_choice("nets.build", choices=NAMES, name=name)
+    check_number("nets.build", low=1, integer=True, embedding_size=embedding_size)
+    check_number("nets.build", low=0, open_low=True, width_mult=width_mult)
+    if preprocessing is None:
+        preprocessing = "unit" if name in ("small", "googlenet") else "imagenet"
+    check_choice("nets.build", choices=PREPROCESSING, preprocessing=preprocessing)
+    if width_mult != 1 and name not in ("small", "mobilenet_v2"):
+        raise bad_input("nets.build", "width_mult", f"be 1 for {name!r}", width_mult, "Choose mobilenet_v2 or small.")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(named_seed(seed, "nets", name))
+        backbone, width = _small(width_mult) if name == "small" else _torchvision(name, width_mult)
+        head = nn.Linear(width, embedding_size)
+    if weights is not None:
+        _load_weights(backbone, _read_weights(name, weights, width_mult), source=str(weights))
+    if same_padding:
+        _pad_as_tensorflow(backbone)
+    if bn_eps is not None:
+        check_number("nets.build", low=0, open_low=True, bn_eps=bn_eps)
+        for norm in _batch_norms(backbone):
+            norm.eps = bn_eps
+    return EmbeddingNet(backbone, head, preprocessing=preprocessing, normalize=normalize)
+
+
+def freeze_batch_norm(module: nn.Module, frozen: bool = True) -> nn.Module:
+    """Fixes the running statistics of every batch norm inside; scale and shift still train (the papers, on CUB and Cars).
+
+    It outlasts ``module.train()``. ``frozen=False`` undoes it. Names of weights do not change.
+
+    Returns:
+        The same module.
+    """
+    for norm in _batch_norms(module):
+        if isinstance(norm, _FixedStatistics) != frozen:
+            plain = type(norm).__mro__[2] if not frozen else type(norm)
+            was_training = module.training
+            norm.__class__ = _fixed(plain) if frozen else plain
+            norm.train(was_training)
+    return module
+
+
+def has_untrained_statistics(module: nn.Module) -> bool:
+    """Whether it has batch norms and none of them has seen an image: frozen then, they would normalize nothing."""
+    norms = [norm for norm in _batch_norms(module) if norm.track_running_stats]
+    return bool(norms) and all(bool((n.running_mean == 0).all() and (n.running_var == 1).all()) for n in norms)
+
+
+def parameter_groups(net: nn.Module, loss: nn.Module, *, lr: float, loss_lr: float | None = None) -> list[dict]:
+    """What an optimizer must be given: the network's weights at ``lr``, the loss's own (its centers) at ``loss_lr``.
+
+    Forgetting the second group is the commonest mistake with such losses: the centers then never move, and no error
+    says so. ``loss_lr=None`` is the same rate for both. Weights that need no gradient are left out.
+
+    Example:
+        >>> [len(g["params"]) for g in parameter_groups(torch.nn.Linear(2, 2), torch.nn.Bilinear(2, 2, 1), lr=1e-4)]
+        [2, 2]
+    """
+    groups = [{"params": [p for p in net.parameters() if p.requires_grad], "lr": lr, "name": "network"}]
+    centers = [p for p in loss.parameters() if p.requires_grad]
+    if centers:
+        groups.append({"params": centers, "lr": lr if loss_lr is None else loss_lr, "name": "loss"})
+    return groups
+
+
+class _FixedStatistics:
+    """Marks batch norms that stay in evaluation mode."""
+
+    def train(self, mode: bool = True):
+        return super().train(False)
+
+
+_FIXED: dict[type, type] = {}
+
+
+def _fixed(plain: type) -> type:
+    """The class of batch norms like ``plain`` whose statistics are fixed; made once, so that copies agree."""
+    if plain not in _FIXED:
+        _FIXED[plain] = type(f"Fixed{plain.__name__}", (_FixedStatistics, plain), {})
+    return _FIXED[plain]
+
+
+def _batch_norms(module: nn.Module) -> Iterable[_BatchNorm]:
+    return (part for part in module.modules() if isinstance(part, _BatchNorm))
+
+
+def _small(width_mult: float) -> tuple[nn.Module, int]:
+    """Three strides and no pooling between: a third of the arithmetic of the usual stack, for two CPU cores."""
+    blocks, before = [], 3
+    for channels, stride in ((32, 2), (64, 2), (96, 2), (160, 1)):
+        after = max(1, round(channels * width_mult))
+        conv = nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False)
+        blocks += [conv, nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
+        before = after
+    return nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten()), before
+
+
+def _torchvision(name: str, width_mult: float) -> tuple[nn.Module, int]:
+    from torchvision import models  # takes a second to import, and the small network needs none of it
+
+    options = {"aux_logits": False, "init_weights": True} if name == "googlenet" else {}
+    if name == "mobilenet_v2":
+        options["width_mult"] = width_mult
+    backbone = models.get_model(name, weights=None, **options)
+    classifier = "fc" if hasattr(backbone, "fc") else "classifier"
+    last = getattr(backbone, classifier)
+    width = (last if isinstance(last, nn.Linear) else last[-1]).in_features
+    setattr(backbone, classifier, nn.Identity())
+    if name == "googlenet":
+        backbone.dropout = nn.Identity()  # it belongs to the classifier
+    return backbone, width
+
+
+def _read_weights(name: str, weights: str | PathLike, width_mult: float) -> Mapping[str, Tensor]:
+    if weights == "imagenet":
+        if name == "small" or width_mult != 1:
+            got = f"{weights!r} with width_mult {width_mult:g}" if width_mult != 1 else repr(weights)
+            raise bad_input("nets.build", "weights", f"be None or a file for {name!r}", got, "torchvision has none.")
+        from torchvision import models
+
+        try:
+            return models.get_model_weights(name).IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
+        except OSError as error:
+            remedy = "Check the connection, or pass weights=<file>."
+            raise OSError(f"nets.build: the ImageNet weights of {name} did not arrive ({error}). {remedy}") from error
+    path = Path(weights)
+    if not path.is_file():
+        remedy = 'Check the path, or pass weights="imagenet".'
+        raise bad_input("nets.build", "weights", "be None, 'imagenet' or a file that exists", repr(str(path)), remedy)
+    if path.suffix == ".safetensors":
+        try:
+            from safetensors.torch import load_file
+        except ImportError as error:
+            remedy = "Install it: pip install safetensors."
+            raise bad_input(
+                "nets.build", "weights", "be .pt while safetensors is missing", path.name, remedy
+            ) from error
+        return load_file(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _load_weights(backbone: nn.Module, given: Mapping[str, Tensor], *, source: str) -> None:
+    wanted = backbone.state_dict()
+    given = {key: value for key, value in given.items() if not key.startswith(_CLASSIFIERS)}
+    missing = [key for key in wanted if key not in given and not key.endswith("num_batches_tracked")]
+    unexpected = [key for key in given if key not in wanted]
+    misshapen = [key for key in given if key in wanted and given[key].shape != wanted[key].shape]
+    problems = {"missing": missing, "unexpected": unexpected, "of another shape": misshapen}
+    found = [
+        f"{len(keys)} {what} ({', '.join(keys[:3])}{', ...' * (len(keys) > 3)})"
+        for what, keys in problems.items()
+        if keys
+    ]
+    if found:
+        remedy = "Check the network's name and width_mult."
+        raise bad_input("nets.build", "weights", "fit the network", f"{source}: {'; '.join(found)}", remedy)
+    backbone.load_state_dict(given, strict=False)
+
+
+class _SameConv2d(nn.Conv2d):
+    """A strided convolution that pads as TensorFlow's "SAME": half before, half after, the odd pixel after."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        pads = []
+        for size, kernel, stride in zip(images.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
+            total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+            pads += [total // 2, total - total // 2]
+        return F.conv2d(F.pad(images, pads), self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+
+def _pad_as_tensorflow(backbone: nn.Module) -> None:
+    for part in backbone.modules():
+        if type(part) is nn.Conv2d and max(part.stride) > 1:
+            part.__class__ = _SameConv2d

@@ -1,0 +1,168 @@
+"""NMI and AMI of k-means clusters against the classes, beside the score of clusters that know nothing of them.
+
+NMI has a floor: on CUB's 5,924 test images in 100 clusters, random labels score 0.19; on the 11,316 classes of SOP 0.81.
+The floor here is exact: the mean over all orders in which the clusters could be dealt to the images. AMI is the same
+quantity moved and scaled so that its floor is 0: ``(nmi - floor) / (1 - floor)``.
+
+The settings of k-means move NMI by as much as a method does. Measured on 5,924 x 64 embeddings of 100 classes, over
+seeds: one start 94.4 +- 1.0, the best of ten (scikit-learn's default when the papers were written, and ours) 95.3 +- 0.4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+
+from dmlbook._checks import bad_input, check_number, check_shape
+from dmlbook._types import Float, Int, Tensor
+from dmlbook.retrieval.exact import check_set, grid_points
+from dmlbook.seeding import SEED, named_seed
+
+
+class WithFloor(NamedTuple):
+    """A score, and the mean score of the same clusters dealt to the images at random."""
+
+    value: float
+    floor: float
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """How well clusters and classes agree.
+
+    Attributes:
+        nmi: Normalized mutual information in [0, 1], arithmetic averaging; 1 if clusters are classes.
+        nmi_floor: Its mean when the same clusters are dealt to the images at random. 0 only in a very large set.
+        ami: Adjusted mutual information, at most 1; its floor is 0 by construction, and below it is worse than chance.
+        clusters: Number of clusters that were found.
+    """
+
+    nmi: float
+    nmi_floor: float
+    ami: float
+    clusters: int
+
+
+def agreement(clusters: Int[Tensor, " N"], labels: Int[Tensor, " N"]) -> Clustering:
+    """NMI with its floor, and AMI, of given clusters against labels. How either are numbered does not matter.
+
+    Args:
+        clusters: Cluster of each image, any integers.
+        labels: Class of each image, any integers.
+
+    Raises:
+        ValueError: There is one class, or every image is its own class: nothing can agree or disagree.
+
+    Source: Vinh et al., JMLR 2010. Chapter 1.
+
+    Example:
+        >>> halves = torch.tensor([0, 0, 1, 1])
+        >>> agreement(halves, halves).nmi, agreement(torch.tensor([0, 1, 0, 1]), halves).ami
+        (1.0, -0.5)
+    """
+    import numpy as np
+    from sklearn.metrics import mutual_info_score
+    from sklearn.metrics.cluster import contingency_matrix, entropy, expected_mutual_information
+
+    check_shape("agreement", expected="N", clusters=clusters, labels=labels)
+    _check_classes("agreement", labels)
+    _, clusters = torch.unique(clusters.cpu(), return_inverse=True)  # any integers, exactly
+    _, labels = torch.unique(labels.cpu(), return_inverse=True)
+    table = contingency_matrix(labels.numpy(), clusters.numpy(), sparse=True).astype(np.int64)
+    mean_entropy = (entropy(labels.numpy()) + entropy(clusters.numpy())) / 2
+    information = mutual_info_score(None, None, contingency=table)
+    expected = expected_mutual_information(table, len(labels))
+    return Clustering(
+        nmi=float(information / mean_entropy),
+        nmi_floor=float(expected / mean_entropy),
+        ami=float((information - expected) / (mean_entropy - expected)),
+        clusters=int(clusters.max()) + 1,
+    )
+
+
+def clustering(
+    embeddings: Float[Tensor, "N D"],
+    labels: Int[Tensor, " N"],
+    *,
+    metric: str = "cosine",
+    num_clusters: int | None = None,
+    n_init: int = 10,
+    seed: int = SEED,
+) -> Clustering:
+    """Cluster the embeddings by scikit-learn's k-means and compare with the classes.
+
+    Args:
+        embeddings: One row per image, of any floating type, on any device; clustered on the CPU.
+        labels: Class of each image, any integers.
+        metric: ``"cosine"`` clusters the rows scaled to unit norm, as the papers do; ``"euclidean"`` as they are.
+        num_clusters: As many as there are classes by default, as the papers do.
+        n_init: Starts (k-means++), of which the tightest clustering is kept. On thousands of classes take 1.
+        seed: Of the starts. Images are brought into a fixed order first, so theirs does not matter.
+
+    Raises:
+        ValueError: As ``recall_at_k``; there is one class; ``num_clusters`` is not in 2..N or ``n_init`` is below 1.
+
+    Source: scikit-learn's KMeans, lloyd, tol 1e-4, at most 300 rounds. Chapter 1.
+    """
+    return _clustering("clustering", embeddings, labels, metric, num_clusters, n_init, seed)
+
+
+def nmi(
+    embeddings: Float[Tensor, "N D"],
+    labels: Int[Tensor, " N"],
+    *,
+    metric: str = "cosine",
+    num_clusters: int | None = None,
+    n_init: int = 10,
+    seed: int = SEED,
+) -> WithFloor:
+    """Normalized mutual information of k-means clusters and classes, with its chance floor.
+
+    Args, Raises: as ``clustering``, which gives NMI and AMI from one run of k-means.
+    """
+    found = _clustering("nmi", embeddings, labels, metric, num_clusters, n_init, seed)
+    return WithFloor(found.nmi, found.nmi_floor)
+
+
+def ami(
+    embeddings: Float[Tensor, "N D"],
+    labels: Int[Tensor, " N"],
+    *,
+    metric: str = "cosine",
+    num_clusters: int | None = None,
+    n_init: int = 10,
+    seed: int = SEED,
+) -> WithFloor:
+    """Adjusted mutual information of k-means clusters and classes; its floor is 0 by construction.
+
+    Args, Raises: as ``clustering``, which gives NMI and AMI from one run of k-means.
+    """
+    return WithFloor(_clustering("ami", embeddings, labels, metric, num_clusters, n_init, seed).ami, 0.0)
+
+
+def _check_classes(function: str, labels: Tensor) -> None:
+    classes = len(torch.unique(labels))
+    if not 1 < classes < len(labels):
+        got = f"{classes} classes of {len(labels)} images"
+        raise bad_input(function, "labels", "hold two classes or more, fewer than images", got, "Pass more images.")
+
+
+def _clustering(
+    function: str, embeddings: Tensor, labels: Tensor, metric: str, num_clusters: int | None, n_init: int, seed: int
+) -> Clustering:
+    """k-means and the comparison, with the public function's name for messages."""
+    import numpy as np
+    from sklearn.cluster import KMeans
+
+    check_set(function, embeddings, labels, metric)
+    _check_classes(function, labels)
+    clusters = len(torch.unique(labels)) if num_clusters is None else num_clusters
+    check_number(function, low=2, high=len(labels), integer=True, num_clusters=clusters)
+    check_number(function, low=1, integer=True, n_init=n_init)
+    points = grid_points(function, embeddings, metric).float().cpu().numpy()
+    order = np.lexsort(points.T)  # k-means starts from row numbers: the same rows in the same order
+    kmeans = KMeans(clusters, n_init=n_init, random_state=named_seed(seed, "k-means") % 2**32)
+    found = torch.from_numpy(kmeans.fit_predict(points[order])).long()
+    return agreement(found, labels.cpu()[torch.from_numpy(order)])

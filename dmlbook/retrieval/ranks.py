@@ -1,0 +1,229 @@
+"""Recall@K, R-precision and MAP@R: exact, in bounded memory, and with ties at their expected value.
+
+Where several images lie equally far from a query, no order among them is right. Every measure here is its expected
+value when ties are ordered at random, in closed form: nothing is drawn, and the order of the images cannot matter.
+A query is never its own match. Queries whose class has one image have no match at all: they are searched, not scored.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from dmlbook._checks import bad_input, check_number, check_unique
+from dmlbook._types import Float, Int, Tensor
+from dmlbook.retrieval.exact import Sorted, sort_by_class, sum_in_fixed_order
+
+BLOCK = 1024
+
+
+def recall_at_k(
+    embeddings: Float[Tensor, "N D"],
+    labels: Int[Tensor, " N"],
+    ks: Sequence[int] = (1, 2, 4, 8),
+    *,
+    metric: str = "cosine",
+    block: int = BLOCK,
+) -> dict[int, float]:
+    """Fraction of queries with an image of their class among the K nearest others, for every K at once.
+
+    No search is needed: the K that a query needs is one more than the number of images nearer than its nearest match,
+    and counting those takes half of the symmetric distance matrix, one block at a time.
+
+    Args:
+        embeddings: One row per image, of any floating type, on any device. Rows need not have unit norm.
+        labels: Class of each image, any integers.
+        ks: Numbers of neighbours, 1 to N - 1.
+        metric: ``"cosine"`` or ``"euclidean"``; equal on unit-norm rows.
+        block: Side of the blocks: memory is about 20 ``block``^2 bytes, and three float64 copies of the embeddings.
+
+    Returns:
+        The recall in [0, 1] for each K. The mean is over images whose class has another image.
+
+    Raises:
+        ValueError: An embedding is not finite, or zero under cosine; no class has two images; a K is out of range.
+
+    Source: the protocol of Oh Song et al., CVPR 2016, which both of the book's papers follow. Chapter 1.
+
+    Example:
+        Points at 0, 1 and 4 on a line, the outer two of one class, and one of another class at 5:
+
+        >>> points, classes = torch.tensor([[0.0], [1.0], [4.0], [5.0]]), torch.tensor([0, 0, 0, 1])
+        >>> recall_at_k(points, classes, ks=(1, 2), metric="euclidean")  # 4 finds 5 first
+        {1: 0.6666666666666666, 2: 1.0}
+    """
+    prepared = sort_by_class("recall_at_k", embeddings, labels, metric, block)
+    check_ks("recall_at_k", ks, len(prepared))
+    return recall(prepared, ks, block)
+
+
+def r_precision(
+    embeddings: Float[Tensor, "N D"], labels: Int[Tensor, " N"], *, metric: str = "cosine", block: int = BLOCK
+) -> float:
+    """Fraction of matches among a query's R nearest others, R the number of its matches; mean over queries.
+
+    Args, Raises: as ``recall_at_k``, without ``ks``.
+
+    Returns:
+        R-precision in [0, 1].
+
+    Source: Musgrave et al., A Metric Learning Reality Check, ECCV 2020. Chapter 1.
+
+    Example:
+        >>> points, classes = torch.tensor([[0.0], [1.0], [4.0], [5.0]]), torch.tensor([0, 0, 0, 1])
+        >>> r_precision(points, classes, metric="euclidean")  # 1, 1 and 1/2 for the three queries
+        0.8333333333333334
+    """
+    return precision(sort_by_class("r_precision", embeddings, labels, metric, block), block)[0]
+
+
+def map_at_r(
+    embeddings: Float[Tensor, "N D"], labels: Int[Tensor, " N"], *, metric: str = "cosine", block: int = BLOCK
+) -> float:
+    """Mean average precision at R: like R-precision, but early matches count for more.
+
+    For one query: the mean over places p = 1..R of (precision among the first p) x (1 if place p is a match, else 0).
+
+    Args, Raises: as ``recall_at_k``, without ``ks``.
+
+    Returns:
+        MAP@R in [0, 1].
+
+    Source: Musgrave et al., A Metric Learning Reality Check, ECCV 2020. Chapter 1.
+
+    Example:
+        >>> points, classes = torch.tensor([[0.0], [1.0], [4.0], [5.0]]), torch.tensor([0, 0, 0, 1])
+        >>> map_at_r(points, classes, metric="euclidean")  # 1, 1 and (0 + 1/2) / 2
+        0.75
+    """
+    return precision(sort_by_class("map_at_r", embeddings, labels, metric, block), block)[1]
+
+
+def check_ks(function: str, ks: Sequence[int], images: int) -> None:
+    """The Ks must be different integers in 1..N - 1, one at least."""
+    if len(ks) == 0:
+        raise bad_input(function, "ks", "hold a number of neighbours", "none", "Pass ks=(1,) for Recall@1.")
+    for k in ks:
+        remedy = f"There are {images} images, so {images - 1} others to retrieve."
+        check_number(function, low=1, high=images - 1, integer=True, remedy=remedy, ks=k)
+    check_unique(function, ks=ks)
+
+
+def recall(prepared: Sorted, ks: Sequence[int], block: int) -> dict[int, float]:
+    """Recall@K of a sorted set."""
+    triples, queries = torch.unique(best_match_ranks(prepared, block), dim=0, return_counts=True)
+    triples, queries = triples.tolist(), queries.tolist()
+    found = {k: [n * expected_recall(*triple, k) for triple, n in zip(triples, queries, strict=True)] for k in ks}
+    return {k: math.fsum(terms) / sum(queries) for k, terms in found.items()}  # fsum: the same in every order
+
+
+def expected_recall(better: int, matches: int, tied: int, k: int) -> float:
+    """Chance of a match among the first ``k``: ``better`` others first, then ``tied`` with ``matches`` among them.
+
+    Example:
+        One match in a tie of four, nothing nearer: half of the orders show it within two places.
+
+        >>> expected_recall(0, 1, 4, 2)
+        0.5
+    """
+    places = min(max(k - better, 0), tied)
+    return 1 - math.comb(tied - matches, places) / math.comb(tied, places)
+
+
+def best_match_ranks(prepared: Sorted, block: int) -> Int[Tensor, "Q 3"]:
+    """For each query: the images nearer than its nearest match, the matches as near as that, and all images as near."""
+    classes, device = prepared.classes, prepared.classes.device
+    best = torch.full((len(prepared),), -math.inf, dtype=torch.float64, device=device)
+    for rows, cols, similarities, same in _half_of_pairs(prepared, block, same_class_only=True):
+        similarities.masked_fill_(~same, -math.inf)
+        best[rows] = torch.maximum(best[rows], similarities.amax(1))
+        best[cols] = torch.maximum(best[cols], similarities.amax(0))
+    counts = torch.zeros(3, len(classes), dtype=torch.int64, device=device)
+    for rows, cols, similarities, same in _half_of_pairs(prepared, block):
+        for queries, axis in ((rows, 1), (cols, 0))[: 1 if rows == cols else 2]:  # the block serves both of its sides
+            threshold = best[queries].unsqueeze(axis)
+            counts[0, queries] += _count(similarities > threshold, axis)
+            tied = similarities == threshold
+            counts[2, queries] += _count(tied, axis)
+            if same is not None:
+                counts[1, queries] += _count(tied & same, axis)
+    return counts[:, prepared.queries].T.contiguous()
+
+
+def _count(mask: Tensor, axis: int) -> Tensor:
+    """Trues along an axis; several times faster than summing the mask as 64-bit integers."""
+    return mask.view(torch.uint8).sum(axis, dtype=torch.int32)
+
+
+def _half_of_pairs(
+    prepared: Sorted, block: int, *, same_class_only: bool = False
+) -> Iterator[tuple[slice, slice, Tensor, Tensor | None]]:
+    """Blocks on and above the diagonal: rows, columns, similarities (self: -inf), and which pairs are of one class.
+
+    The last is None where no pair is. Classes lie together, so such blocks hug the diagonal.
+    """
+    classes, ascending = prepared.classes, prepared.classes.tolist()
+    slices = [slice(start, min(start + block, len(classes))) for start in range(0, len(classes), block)]
+    for i, rows in enumerate(slices):
+        for cols in slices[i:]:
+            touch = ascending[cols.start] <= ascending[rows.stop - 1]
+            if same_class_only and not touch:
+                break
+            similarities = prepared.left[rows] @ prepared.right[cols].T
+            if rows == cols:
+                similarities.fill_diagonal_(-math.inf)
+            yield rows, cols, similarities, (classes[rows, None] == classes[cols]) if touch else None
+
+
+def precision(prepared: Sorted, block: int) -> tuple[float, float]:
+    """R-precision and MAP@R of a sorted set, from whole rows, as many at a time as ``block``^2 numbers hold."""
+    n, device = len(prepared), prepared.classes.device
+    step = max(1, block * block // n)
+    starts = (prepared.sizes.cumsum(0) - prepared.sizes)[prepared.classes]  # where the class of each image begins
+    r_precisions, averages = [], []
+    first, sizes = prepared.queries.start, prepared.sizes[prepared.classes].tolist()
+    while first < n:
+        size, stop = sizes[first], min(first + step, n)
+        while sizes[stop - 1] != size:  # rows of one R at a time need no padding
+            stop -= 1
+        rows = torch.arange(first, stop, device=device)
+        similarities = prepared.left[rows] @ prepared.right.T  # (rows, N)
+        similarities.scatter_(1, rows[:, None], -math.inf)
+        own = similarities.gather(1, starts[rows, None] + torch.arange(size, device=device))
+        own = own.sort(dim=1, descending=True).values[:, :-1].contiguous()  # all but the query: (rows, R)
+        top = similarities.topk(size - 1, dim=1).values
+        tied_last = _count(similarities == top[:, -1:], 1)
+        one, other = precision_of_rows(own, top, tied_last)
+        r_precisions += one.tolist()
+        averages += other.tolist()
+        first = stop
+    return math.fsum(r_precisions) / len(r_precisions), math.fsum(averages) / len(averages)
+
+
+def precision_of_rows(
+    own: Float[Tensor, "Q R"], top: Float[Tensor, "Q R"], tied_last: Int[Tensor, " Q"]
+) -> tuple[Float[Tensor, " Q"], Float[Tensor, " Q"]]:
+    """Expected R-precision and average precision at R of each query, over random orders of ties.
+
+    A match in a tie of t images of which m are matches, behind g nearer images of which h are matches, takes each of
+    the places g + 1 .. g + t alike. At place g + q, matches up to and with it are h + 1 + (q - 1) (m - 1) / (t - 1) on
+    average.
+
+    Args:
+        own: Similarities to the matches, descending.
+        top: The R largest similarities, descending.
+        tied_last: Number of images as similar as the last of ``top``; some of them may be cut off there.
+    """
+    r = own.shape[1]
+    nearer = torch.searchsorted(-top, -own)  # g, or R if the match is not in the first R whatever its luck
+    tied = torch.searchsorted(-top, -own, right=True) - nearer
+    tied = torch.where(own == top[:, -1:], tied_last[:, None].long(), tied).clamp(min=1)  # t
+    hits = torch.searchsorted(-own, -own)  # h
+    tied_matches = torch.searchsorted(-own, -own, right=True) - hits  # m
+    places = torch.minimum(r - nearer, tied)  # of the tie's places, those within the first R
+    harmonic = torch.cat([torch.zeros(1), (1 / torch.arange(1, r + 1, dtype=torch.float64)).cumsum(0)]).to(own.device)
+    slope = (tied_matches - 1) / (tied - 1).clamp(min=1).double()
+    precisions = slope * places + (hits + 1 - slope * (nearer + 1)) * (harmonic[nearer + places] - harmonic[nearer])
+    return sum_in_fixed_order(places / tied.double()) / r, sum_in_fixed_order(precisions / tied) / r

@@ -1,0 +1,57 @@
+"""Settings from the environment: DMLBOOK_MODE (how large), DMLBOOK_DATA (where the images are), and the device."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TypeVar
+
+from dmlbook._checks import check_choice
+
+MODES = ("smoke", "class", "full")
+T = TypeVar("T")
+
+
+def mode() -> str:
+    """``smoke`` (automatic checks, seconds), ``class`` (the default: a laptop) or ``full`` (a GPU, real benchmarks).
+
+    Raises:
+        ValueError: ``DMLBOOK_MODE`` is set to anything else.
+    """
+    chosen = os.environ.get("DMLBOOK_MODE", "class")
+    check_choice("settings.mode", choices=MODES, DMLBOOK_MODE=chosen)
+    return chosen
+
+
+def by_mode(*, smoke: T, class_: T, full: T) -> T:
+    """The value for the present mode: sizes and steps are chosen with it, and nothing else."""
+    return {"smoke": smoke, "class": class_, "full": full}[mode()]
+
+
+def project_root() -> Path | None:
+    """The checkout that this package lies in, or None where only the package is installed."""
+    root = Path(__file__).resolve().parents[1]
+    return root if (root / "pyproject.toml").is_file() and (root / "notebooks").is_dir() else None
+
+
+def data_root() -> Path:
+    """The image sets' folder: ``DMLBOOK_DATA``, or ``data/downloads`` of the checkout, or ``~/.cache/dmlbook``."""
+    if chosen := os.environ.get("DMLBOOK_DATA"):
+        return Path(chosen).expanduser()
+    root = project_root()
+    return root / "data" / "downloads" if root else Path.home() / ".cache" / "dmlbook"
+
+
+def results_root() -> Path:
+    """Where records are read and written: ``data/results`` of the checkout, or ``results`` of the working folder."""
+    root = project_root()
+    return root / "data" / "results" if root else Path.cwd() / "results"
+
+
+def device() -> str:
+    """``cuda``, ``mps`` or ``cpu``: the first that this machine has."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"

@@ -1,0 +1,142 @@
+"""Every setting of a training run, in one frozen record with the papers' defaults."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+
+from dmlbook._checks import bad_input, check_choice, check_number
+from dmlbook.seeding import SEED
+
+SAMPLERS = ("uniform", "class")
+AUGMENTATIONS = ("crop", "shift", "none")
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train. The defaults are SoftTriple's for photographs of CUB and Cars with a pretrained network.
+
+    For a network that starts from random weights, ``freeze_batch_norm=False`` and a larger ``lr`` (1e-3) are needed;
+    for drawn images ``augment="shift"``; for digits also ``flip=False``.
+
+    Attributes:
+        epochs: Passes over the training set, >= 1. A finished run is continued by resuming it with more.
+        batch_size: Images a step, >= 1, over all devices together.
+        sampler: ``uniform`` (shuffled) or ``class`` (``samples_per_class`` images of each class drawn).
+        samples_per_class: Images of each class in a batch, >= 1, a divisor of ``batch_size``; sampler ``class`` only.
+        drop_last: Whether the last batch of an epoch is left out where it is smaller; sampler ``uniform`` only.
+        lr: Learning rate of the network, > 0.
+        loss_lr: Learning rate of the loss's own weights (its centers), > 0. None: the network's.
+        adam_eps: Constant in Adam's denominator, > 0. 0.01 makes Adam act as plain descent on small gradients.
+        weight_decay: Adam's L2 penalty on both, >= 0.
+        milestones: Epochs, counted from 1, from which on both rates are multiplied by ``lr_decay`` once more.
+        lr_decay: In (0, 1].
+        freeze_batch_norm: Whether running statistics are fixed; scale and shift train in any case.
+        freeze_backbone: Train the head alone, on features computed once from the test view (no augmentation).
+        image_size: Side in pixels that the network sees, >= 1. None: as many as the test view cuts out.
+        augment: ``crop`` (random resized crop), ``shift`` (whole picture, moved a little) or ``none`` (the test view).
+        flip: Whether training images are mirrored at random.
+        crop_scale: Range of a crop's share of the picture's area, in (0, 1].
+        crop_ratio: Range of a crop's width / height, > 0.
+        shift: Largest move in each direction as a share of the side, in [0, 0.5].
+        test_crop: Side of the square that the test view cuts from the middle, as a share of the short side, in
+            (0, 1]. None: 224/256 for photographs (sets with ``aspects``), all for drawings.
+        precision: ``32-true``, ``bf16-mixed`` or ``16-mixed``.
+        evaluate_every: Epochs between two measurements of Recall@1 on the validation set, >= 1; the last is measured.
+        seed: Of batches, views and dropout.
+
+    Raises:
+        ValueError: A value is out of its range.
+
+    Source: Qian et al., ICCV 2019, section 5 and the official code. Chapter 7.
+
+    Example:
+        >>> config = TrainConfig(epochs=30, milestones=(20,))
+        >>> [f"{config.rate(epoch):.0e}" for epoch in (19, 20)]
+        ['1e-04', '1e-05']
+    """
+
+    epochs: int = 50
+    batch_size: int = 32
+    sampler: str = "uniform"
+    samples_per_class: int = 4
+    drop_last: bool = False
+    lr: float = 1e-4
+    loss_lr: float | None = 1e-2
+    adam_eps: float = 0.01
+    weight_decay: float = 1e-4
+    milestones: tuple[int, ...] = (20, 40)
+    lr_decay: float = 0.1
+    freeze_batch_norm: bool = True
+    freeze_backbone: bool = False
+    image_size: int | None = None
+    augment: str = "crop"
+    flip: bool = True
+    crop_scale: tuple[float, float] = (0.08, 1.0)
+    crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    shift: float = 0.08
+    test_crop: float | None = None
+    precision: str = "32-true"
+    evaluate_every: int = 1
+    seed: int = SEED
+
+    def __post_init__(self) -> None:
+        where = "TrainConfig"
+        counts = ("epochs", "batch_size", "samples_per_class", "evaluate_every")
+        check_number(where, low=1, integer=True, **{name: getattr(self, name) for name in counts})
+        check_number(where, integer=True, seed=self.seed)
+        check_number(where, low=0, open_low=True, lr=self.lr, adam_eps=self.adam_eps)
+        check_number(where, low=0, weight_decay=self.weight_decay)
+        check_number(where, low=0, open_low=True, high=1, lr_decay=self.lr_decay)
+        check_number(where, low=0, high=0.5, shift=self.shift)
+        if self.loss_lr is not None:
+            check_number(where, low=0, open_low=True, loss_lr=self.loss_lr)
+        if self.image_size is not None:
+            check_number(where, low=1, integer=True, image_size=self.image_size)
+        if self.test_crop is not None:
+            check_number(where, low=0, open_low=True, high=1, test_crop=self.test_crop)
+        check_choice(where, choices=SAMPLERS, sampler=self.sampler)
+        check_choice(where, choices=AUGMENTATIONS, augment=self.augment)
+        check_choice(where, choices=PRECISIONS, precision=self.precision)
+        for name in ("drop_last", "freeze_batch_norm", "freeze_backbone", "flip"):
+            if not isinstance(getattr(self, name), bool):
+                raise bad_input(where, name, "be True or False", repr(getattr(self, name)), "Pass one of them.")
+        _check_range(where, high=1, crop_scale=self.crop_scale)
+        _check_range(where, high=math.inf, crop_ratio=self.crop_ratio)
+        steps = self.milestones
+        whole = isinstance(steps, tuple) and all(isinstance(e, int) and not isinstance(e, bool) and e > 0 for e in steps)
+        if not whole or any(a >= b for a, b in zip(steps[:-1], steps[1:], strict=True)):
+            remedy = "Write (20, 40), or () for a constant rate."
+            raise bad_input(where, "milestones", "be a tuple of epochs >= 1 that increase", repr(steps), remedy)
+        if self.sampler == "class" and self.batch_size % self.samples_per_class:
+            remedy = "Choose a multiple of samples_per_class."
+            got = f"{self.batch_size} for {self.samples_per_class} a class"
+            raise bad_input(where, "batch_size", "hold whole classes", got, remedy)
+
+    def decay(self, epoch: int) -> float:
+        """The factor of both learning rates in ``epoch``, counted from 1."""
+        return self.lr_decay ** sum(epoch >= milestone for milestone in self.milestones)
+
+    def rate(self, epoch: int) -> float:
+        """The network's learning rate in ``epoch``, counted from 1."""
+        return self.lr * self.decay(epoch)
+
+    def to_dict(self) -> dict:
+        """Plain values, for a record or a checkpoint: tuples become lists, as in JSON."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, object]) -> TrainConfig:
+        """The inverse of ``to_dict``. A name that no field has is an error; a field that is not named gets its default."""
+        check_choice("TrainConfig.from_dict", choices=[f.name for f in fields(cls)], **{f"name {n!r}": n for n in values})
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+def _check_range(where: str, *, high: float, **ranges: object) -> None:
+    for name, pair in ranges.items():
+        numbers = isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(x, int | float) for x in pair)
+        if not numbers or not (0 < pair[0] <= pair[1] <= high and math.isfinite(pair[1])):
+            rule = f"be a tuple (low, high) with 0 < low <= high{'' if high == math.inf else f' <= {high:g}'}"
+            raise bad_input(where, name, rule, repr(pair), "Pass two numbers, low first.")

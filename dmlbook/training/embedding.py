@@ -1,0 +1,83 @@
+"""Embeddings of a whole image set."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import torch
+
+from dmlbook._checks import bad_input, check_choice, check_number
+from dmlbook._types import Float, Tensor
+from dmlbook.datasets.image_set import ImageSet
+from dmlbook.nets import EmbeddingNet
+from dmlbook.training.config import TrainConfig
+from dmlbook.training.views import Views
+
+VIEWS = ("test", "whole")
+
+
+def embed(
+    net: EmbeddingNet,
+    image_set: ImageSet,
+    *,
+    config: TrainConfig | None = None,
+    view: str = "test",
+    features: bool = False,
+    batch_size: int = 256,
+    device: str | torch.device | None = None,
+) -> Float[Tensor, "N D"]:
+    """The embedding of every image, in evaluation mode and without gradients.
+
+    Args:
+        net: From ``nets.build``. Its mode (training or evaluation) is what it was when this returns.
+        image_set: N images.
+        config: Its ``image_size`` and ``test_crop`` are used; hand over the one that the network was trained with.
+            None: the defaults, which cut the middle 224/256 from photographs and show drawings whole.
+        view: ``test``, or ``whole`` for the whole picture squeezed to a square.
+        features: Pooled features (N, F) of the backbone instead.
+        batch_size: Images at a time, >= 1.
+        device: Where to compute; the network goes there and comes back. None: where the network is.
+
+    Returns:
+        One row an image, float32, on the CPU.
+
+    Raises:
+        ValueError: ``view`` or ``batch_size`` is out of range, or an embedding is not finite.
+
+    Example:
+        ``embed(nets.build("small", embedding_size=64), birds)`` has the shape ``(len(birds), 64)``.
+    """
+    check_choice("embed", choices=VIEWS, view=view)
+    check_number("embed", low=1, integer=True, batch_size=batch_size)
+    views = Views(image_set, config or TrainConfig())
+    if view == "whole":
+        views = Views(image_set, TrainConfig(image_size=views.size if config else None, test_crop=1.0))
+    home = next(net.parameters()).device
+    target = home if device is None else torch.device(device)
+    rows = []
+    with _evaluating(net), torch.inference_mode():
+        try:
+            net.to(target)
+            for index in torch.arange(len(image_set)).split(batch_size):
+                images = views.test(index, target).contiguous(memory_format=torch.channels_last)
+                rows.append(net.features(images) if features else net(images))
+        finally:
+            net.to(home)
+        found = torch.cat([row.float() for row in rows]).cpu()
+    broken = (~found.isfinite().all(1)).nonzero().flatten()
+    if len(broken):
+        got = f"{len(broken)} rows that are not, the first of image {int(broken[0])}"
+        raise bad_input("embed", "net", "give finite numbers", got, "Load weights from before the training broke.")
+    return found.clone()  # outside inference mode, so that a loss may be trained on it
+
+
+@contextmanager
+def _evaluating(net: torch.nn.Module):
+    """Evaluation mode; then each part is put back into the mode it was in."""
+    before = [(part, part.training) for part in net.modules()]
+    net.eval()
+    try:
+        yield
+    finally:
+        for part, mode in before:
+            part.training = mode

@@ -1,0 +1,14 @@
+"""Shape types are enforced in every test, except where one hands over wrong shapes on purpose."""
+
+import jaxtyping
+import pytest
+
+jaxtyping.install_import_hook("dmlbook", "shape_types.enforce")  # before any test imports the package
+
+
+@pytest.fixture(autouse=True)
+def _shape_types(request):
+    """``@pytest.mark.bad_input`` lets wrong shapes reach the function, whose own message is what the test is about."""
+    jaxtyping.config.update("jaxtyping_disable", request.node.get_closest_marker("bad_input") is not None)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

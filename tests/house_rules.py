@@ -1,0 +1,162 @@
+"""The rules of the house: each a function from what it judges to the list of its violations."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+# Who may import whom: a module imports from the rows above its own, and a package freely within itself.
+FLOORS = [
+    {"_types"},
+    {"_checks"},
+    {"settings", "seeding"},
+    {"geometry"},
+    {"losses", "retrieval", "nets", "datasets", "sampling"},
+    {"training", "records"},
+    {"plotting", "maps"},
+    {"widgets", "exercises"},
+    {"__main__"},
+]
+FLOOR = {name: number for number, row in enumerate(FLOORS) for name in row}
+BASE = {name for name in FLOOR if FLOOR[name] <= FLOOR["training"]} | {"__main__", "__init__"}
+# What the base installs. jaxtyping is used where present; umap takes ten seconds and is imported where it is used.
+BASE_IMPORTS = {
+    "torch",
+    "torchvision",
+    "numpy",
+    "PIL",
+    "scipy",
+    "sklearn",
+    "lightning",
+    "tqdm",
+    "dmlbook",
+} | sys.stdlib_module_names
+OPTIONAL_IMPORTS = {("_types", "jaxtyping")}
+NEVER_AT_THE_TOP = {"umap"}
+
+LONGEST_FILE = 300
+LONGEST_CELL = 20
+SHORTEST_ALT = 15  # characters; shorter ones are labels, not descriptions
+LARGEST_NOTEBOOK = 3_000_000  # bytes
+
+UNFINISHED = re.compile(r"\b(?:TO[D]O|FIX[M]E|XX[X])\b")
+MACHINE_PATH = re.compile(
+    r"(?<![\w.])/(?:work|root|farm|home/\w+|Users/\w+|tmp/(?!ipykernel)\w+)/[\w.-]+|\b[A-Z]:\\Users\\"
+)
+SHELL = re.compile(r"^\s*(?:!|%%(?:bash|sh|script|cmd|system|!)|%(?:system|sx|pip|conda)\b|[\w, ]+=\s*!)", re.MULTILINE)
+ASSERTS = re.compile(r"\bassert\b|raises|warns|assert_|check|gradcheck|fail\(")
+
+
+def part(path: Path) -> str:
+    """The row's name of a file, given relative to the package: ``losses/triplets.py`` -> ``losses``."""
+    return path.parts[0].removesuffix(".py")
+
+
+def imports(tree: ast.AST, path: Path) -> Iterator[tuple[str, bool]]:
+    """Dotted names that a module of the package imports, with whether that happens as the module loads."""
+
+    def walk(node: ast.AST, loading: bool) -> Iterator[tuple[str, bool]]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import):
+                yield from ((alias.name, loading) for alias in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                here = ("dmlbook", *path.parent.parts)
+                base = [*here[: len(here) - child.level + 1], child.module] if child.level else [child.module]
+                yield from ((".".join(filter(None, [*base, alias.name])), loading) for alias in child.names)
+            inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            yield from walk(child, loading and not inside)
+
+    yield from walk(tree, True)
+
+
+def import_violations(path: Path, source: str) -> list[str]:
+    """``path`` is relative to the package."""
+    own, found = part(path), []
+    if own not in FLOOR and own != "__init__":
+        return [f"{path}: not in the table of floors"]
+    for name, loading in imports(ast.parse(source), path):
+        top, _, rest = name.partition(".")
+        target = rest.split(".")[0]
+        if top == "dmlbook" and own == "__init__":
+            found.append(f"{path}: imports {name}; the package itself imports nothing")
+        elif top == "dmlbook" and target in FLOOR and target != own and FLOOR[target] >= FLOOR[own]:
+            found.append(f"{path}: imports {name}, which is not below it")
+        elif top == "dmlbook" and target and target not in FLOOR and not target.startswith("__version"):
+            found.append(f"{path}: imports {name}, which is not in the table of floors")
+        elif loading and top in NEVER_AT_THE_TOP:
+            found.append(f"{path}: imports {top} as it loads; move that into the function that needs it")
+        elif loading and own in BASE and (own, top) not in OPTIONAL_IMPORTS and top not in BASE_IMPORTS:
+            found.append(f"{path}: imports {top}, which the base does not install")
+    return found
+
+
+def length_violations(path: Path, source: str) -> list[str]:
+    lines = len(source.splitlines())
+    return [f"{path}: {lines} lines, at most {LONGEST_FILE}"] if lines > LONGEST_FILE else []
+
+
+def text_violations(path: Path, text: str) -> list[str]:
+    """What no file of the repository may hold."""
+    found = [f"{path}: unfinished: {match[0]}" for match in UNFINISHED.finditer(text)]
+    return found + [f"{path}: a path of one machine: {match[0]}" for match in MACHINE_PATH.finditer(text)]
+
+
+def assertion_violations(path: Path, source: str) -> list[str]:
+    """A test that asserts nothing cannot fail."""
+    tests = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef) and n.name.startswith("test_")]
+    return [f"{path}::{test.name} asserts nothing" for test in tests if not ASSERTS.search(ast.unparse(test))]
+
+
+def cell_violations(path: Path, book: dict) -> list[str]:
+    """``book`` is a notebook, executed or not: what its cells may look like."""
+    found = []
+    for number, cell in enumerate(code_cells(book), start=1):
+        lines = len(cell["source"].splitlines())
+        if lines > LONGEST_CELL:
+            found.append(f"{path}: code cell {number} has {lines} lines, at most {LONGEST_CELL}")
+        if match := SHELL.search(cell["source"]):
+            found.append(f"{path}: code cell {number} calls a shell, whose failure nobody sees: {match[0].strip()}")
+    return found
+
+
+def output_violations(path: Path, book: dict) -> list[str]:
+    """``book`` is an executed notebook: what its stored outputs must be."""
+    found, alts = [], set()
+    cells = [cell for cell in code_cells(book) if cell["source"].strip()]
+    if [cell["execution_count"] for cell in cells] != list(range(1, len(cells) + 1)):
+        found.append(f"{path}: not executed from top to bottom; run `make book`")
+    for number, cell in enumerate(cells, start=1):
+        for output in cell["outputs"]:
+            if output["output_type"] == "error":
+                found.append(f"{path}: code cell {number} stores an error: {output['ename']}")
+            if output["output_type"] == "stream" and output["name"] == "stderr" and "Warning" in output["text"]:
+                found.append(f"{path}: code cell {number} stores a warning: {output['text'].splitlines()[0]}")
+            for alt in figure_alts(output):
+                if len(alt) < SHORTEST_ALT:
+                    found.append(f"{path}: code cell {number} shows a figure without alt text: {alt!r}")
+                elif alt in alts:
+                    found.append(f"{path}: code cell {number} repeats the alt text of another figure: {alt!r}")
+                alts.add(alt)
+    return found
+
+
+def figure_alts(output: dict) -> list[str]:
+    """The alt text of every figure in an output, empty where there is none: PNG or JPEG, SVG, and <img> in HTML."""
+    data, metadata, alts = output.get("data", {}), output.get("metadata", {}), []
+    if "text/html" in data:  # shown instead of the other forms
+        tags = re.findall(r"<img\b[^>]*>", data["text/html"])
+        alts = [(re.findall(r"""\balt=(["'])(.*?)\1""", tag) or [("", "")])[0][1] for tag in tags]
+    return alts or [metadata.get(kind, {}).get("alt", "") for kind in data if kind.startswith("image/")][:1]
+
+
+def code_cells(book: dict) -> list[dict]:
+    return [cell for cell in book["cells"] if cell["cell_type"] == "code"]
+
+
+def contents(book: dict) -> list[tuple]:
+    """What a notebook and its paired text have in common: kind, source, and the metadata that authors write."""
+    written = [{k: v for k, v in cell["metadata"].items() if k != "alt"} for cell in book["cells"]]
+    return [(cell["cell_type"], cell["source"], meta) for cell, meta in zip(book["cells"], written, strict=True)]

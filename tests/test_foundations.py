@@ -1,0 +1,79 @@
+"""Floor 0: settings from the environment, seeds by name, messages."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from dmlbook import _checks, seeding, settings
+
+
+@pytest.mark.parametrize("mode", settings.MODES)
+def test_mode_chooses_sizes(monkeypatch, mode):
+    monkeypatch.setenv("DMLBOOK_MODE", mode)
+    assert settings.by_mode(smoke="smoke", class_="class", full="full") == mode
+
+
+def test_mode_is_class_unless_set_and_a_typing_error_is_named(monkeypatch):
+    monkeypatch.delenv("DMLBOOK_MODE", raising=False)
+    assert settings.mode() == "class"
+    monkeypatch.setenv("DMLBOOK_MODE", "smok")
+    with pytest.raises(ValueError, match="DMLBOOK_MODE must be one of .*got 'smok'. Did you mean 'smoke'"):
+        settings.mode()
+
+
+def test_data_root_follows_the_environment_then_the_checkout_then_the_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("DMLBOOK_DATA", str(tmp_path))
+    assert settings.data_root() == tmp_path
+    monkeypatch.delenv("DMLBOOK_DATA")
+    root = settings.project_root()
+    assert root is not None
+    assert settings.data_root() == root / "data" / "downloads"
+    assert settings.results_root() == root / "data" / "results"
+    monkeypatch.setattr(settings, "project_root", lambda: None)
+    assert settings.data_root().parts[-2:] == (".cache", "dmlbook")
+    assert settings.results_root().name == "results"
+
+
+def test_named_generators_are_the_same_in_every_process_and_differ_by_name_and_seed():
+    def draw(*names):
+        return torch.rand(4, generator=seeding.generator(*names)).tolist()
+
+    assert draw(1, "a") == draw(1, "a")
+    assert draw(1, "a") != draw(1, "b")
+    assert draw(1, "a") != draw(2, "a")
+    assert draw(1, "ab", "c") != draw(1, "a", "bc")
+    script = "from dmlbook.seeding import named_seed; print(named_seed(1, 'sampler', 3))"
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert int(printed) == seeding.named_seed(1, "sampler", 3)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: _checks.check_number("f", low=0, x=-1), "f: x must be a finite number >= 0; got -1. Pass a number"),
+        (
+            lambda: _checks.check_number("f", low=0, high=1, open_low=True, x=0),
+            "x must be a finite number > 0 and <= 1",
+        ),
+        (lambda: _checks.check_number("f", integer=True, x=True), "x must be an integer; got True"),
+        (lambda: _checks.check_number("f", high=5, x=float("inf")), "x must be a finite number <= 5; got inf"),
+        (lambda: _checks.check_choice("f", choices=("left", "right"), side="lft"), "got 'lft'. Did you mean 'left'"),
+        (
+            lambda: _checks.check_shape("f", expected="B 3", x=torch.ones(2, 4)),
+            r"x must .*\(B, 3\); got shape \(2, 4\)",
+        ),
+        (lambda: _checks.check_shape("f", expected="B B", x=torch.ones(2, 4)), r"\(B, B\); got shape \(2, 4\)"),
+    ],
+)
+def test_messages_say_what_was_expected_what_came_and_what_to_do(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_a_letter_in_two_shapes_must_have_one_size():
+    _checks.check_shape("f", expected="B D", x=torch.ones(2, 4), y=torch.ones(2, 4))
+    with pytest.raises(ValueError, match=r"y must be a tensor of shape \(B, D\); got shape \(3, 4\)"):
+        _checks.check_shape("f", expected="B D", x=torch.ones(2, 4), y=torch.ones(3, 4))

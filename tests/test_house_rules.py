@@ -1,0 +1,251 @@
+"""What the style asks for and a program can judge. Each rule is seen to catch a planted violation."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import house_rules as rules
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "dmlbook"
+MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SOURCES = sorted((ROOT / "notebooks" / "src").glob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
+FOLDERS = ("dmlbook", "tests", "notebooks", ".ci", ".github", "data/results")
+WRITTEN = {".py", ".md", ".ipynb", ".toml", ".yml", ".txt", ".cfg", ".cff", ".json", ""}
+
+
+def written_files() -> list[Path]:
+    """Every text file of the repository, without asking git, which may be absent."""
+    files = [
+        *ROOT.glob("*"),
+        *(ROOT / "data").glob("*"),
+        *(p for folder in FOLDERS for p in (ROOT / folder).rglob("*")),
+    ]
+    hidden = {"__pycache__", ".ipynb_checkpoints"}
+    return sorted(p for p in files if p.is_file() and p.suffix in WRITTEN and hidden.isdisjoint(p.parts))
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def over(judge, base: Path, paths) -> list[str]:
+    """The violations of one rule in all files."""
+    paths = list(paths)
+    assert paths, "nothing was judged"
+    return [found for path in paths for found in judge(path, read(base / path))]
+
+
+def python(code: str, **environment: str) -> str:
+    """What a fresh interpreter prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_modules_import_only_from_lower_floors():
+    assert over(rules.import_violations, PACKAGE, MODULES) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "complaint"),
+    [
+        ("geometry.py", "from dmlbook import losses", "imports dmlbook.losses, which is not below it"),
+        ("retrieval.py", "import dmlbook.sampling", "imports dmlbook.sampling, which is not below it"),
+        ("losses/triplets.py", "from ..training import fit", "imports dmlbook.training.fit, which is not below it"),
+        ("training/loop.py", "def f():\n    from dmlbook.widgets import show", "which is not below it"),
+        ("__init__.py", "from dmlbook.settings import mode", "the package itself imports nothing"),
+        ("nets.py", "from dmlbook import helpers", "imports dmlbook.helpers, which is not in the table"),
+        ("helpers.py", "import os", "not in the table of floors"),
+        ("records.py", "import pandas as pd", "imports pandas, which the base does not install"),
+        ("losses/softtriple.py", "try:\n    import jaxtyping\nexcept ImportError:\n    pass", "imports jaxtyping"),
+        ("maps.py", "import umap", "imports umap as it loads"),
+    ],
+)
+def test_an_import_that_goes_up_or_sideways_is_seen(path, line, complaint):
+    assert [complaint in found for found in rules.import_violations(Path(path), line)] == [True]
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        (
+            "losses/softtriple.py",
+            "from . import proxies\nfrom ..geometry import normalize\nfrom .triplets import masks",
+        ),
+        (
+            "training/loop.py",
+            "import torch\nfrom lightning.fabric import Fabric\nfrom dmlbook import losses, __version__",
+        ),
+        ("records.py", "def table():\n    import pandas"),
+        ("maps.py", "import matplotlib\ndef draw():\n    import umap"),
+    ],
+)
+def test_an_import_that_goes_down_is_not_complained_about(path, line):
+    assert rules.import_violations(Path(path), line) == []
+
+
+def test_importing_the_package_is_instant_and_loads_no_torch():
+    code = "import sys, time; t = time.perf_counter(); import dmlbook; t = time.perf_counter() - t; "
+    code += "print(t, 'torch' in sys.modules)"
+    seconds, torch = zip(*(python(code).split() for _ in range(5)), strict=True)
+    assert min(map(float, seconds)) < 0.05
+    assert set(torch) == {"False"}
+
+
+def test_base_modules_import_without_jupyter_plots_and_test_tools():
+    names = [".".join(("dmlbook", *path.with_suffix("").parts)) for path in MODULES if rules.part(path) in rules.BASE]
+    names = [name.removesuffix(".__init__") for name in names]
+    assert {"dmlbook.losses", "dmlbook.datasets", "dmlbook.settings"} <= set(names)
+    code = """
+import importlib, os, sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in os.environ["ABSENT"].split():
+            raise ImportError(name + " is absent here")
+sys.meta_path.insert(0, Absent())
+for name in os.environ["NAMES"].split():
+    importlib.import_module(name)
+print(*sorted({name.split(".")[0] for name in sys.modules} & set(os.environ["ABSENT"].split())))
+"""
+    absent = "matplotlib IPython ipywidgets umap pandas seaborn jaxtyping beartype jupytext safetensors numba"
+    assert python(code, ABSENT=absent, NAMES=" ".join(names)).strip() == ""
+    with pytest.raises(AssertionError, match="tqdm is absent here"):  # the stand-in works
+        python(code, ABSENT="tqdm", NAMES="tqdm")
+
+
+def test_no_file_of_the_package_is_long():
+    assert over(rules.length_violations, PACKAGE, MODULES) == []
+    assert rules.length_violations(Path("a.py"), "x = 1\n" * 300) == []
+    assert rules.length_violations(Path("a.py"), "x = 1\n" * 301) == ["a.py: 301 lines, at most 300"]
+
+
+def test_nothing_is_unfinished_and_no_file_names_a_machine():
+    assert over(rules.text_violations, ROOT, (path.relative_to(ROOT) for path in written_files())) == []
+
+
+@pytest.mark.parametrize(
+    ("planted", "clean"),
+    [
+        ("# TO" + "DO: later", "# todos are lists"),
+        ("FIX" + "ME", "affixment"),
+        ("see /ro" + "ot/x.py", "https://example.org/root/x.py"),
+        ("/home" + "/ann/data", "~/data, /home"),
+        ("C:" + "\\Users\\ann", "C:\\"),
+        ("/tm" + "p/abc/d.py", "/tmp/ipykernel_12/3.py"),
+    ],
+)
+def test_unfinished_words_and_paths_of_machines_are_seen(planted, clean):
+    assert len(rules.text_violations(Path("a"), planted)) == 1
+    assert rules.text_violations(Path("a"), clean) == []
+
+
+def test_every_test_asserts_something():
+    assert over(rules.assertion_violations, ROOT, (path.relative_to(ROOT) for path in TESTS)) == []
+    idle = "def test_a():\n    x == 1\n\ndef test_b():\n    assert x\n"
+    assert rules.assertion_violations(Path("t.py"), idle) == ["t.py::test_a asserts nothing"]
+
+
+@pytest.mark.parametrize("command", [["check"], ["format", "--check"]])
+def test_ruff_is_content(command):
+    done = subprocess.run([sys.executable, "-m", "ruff", *command, "."], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def load_build():
+    spec = spec_from_file_location("book_build", ROOT / "notebooks" / "build.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_notebook_that_make_lab_opens_is_there():
+    first = re.search(r"^FIRST := (\S+)$", read(ROOT / "Makefile"), re.MULTILINE)[1]
+    assert (ROOT / first).is_file()
+
+
+def test_every_notebook_is_what_its_paired_text_says():
+    assert [path.stem for path in NOTEBOOKS] == [path.stem for path in SOURCES]
+    build = load_build()
+    for notebook, source in zip(NOTEBOOKS, SOURCES, strict=True):
+        stored, text = nbformat.read(notebook, as_version=4), build.read_text(source)
+        assert rules.contents(stored) == rules.contents(text), f"{notebook.name} is not {source.name}: run `make book`"
+        assert stored.metadata == text.metadata, "versions or names of this machine were stored"
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_keeps_the_rules(notebook):
+    book = nbformat.read(notebook, as_version=4)
+    nbformat.validate(book)
+    assert rules.cell_violations(notebook.name, book) == []
+    assert rules.output_violations(notebook.name, book) == []
+    assert notebook.stat().st_size < rules.LARGEST_NOTEBOOK
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_stands_in_the_readme(notebook):
+    assert f"notebooks/{notebook.name}" in read(ROOT / "README.md")
+
+
+PNG = {"output_type": "display_data", "data": {"image/png": "aaaa"}, "metadata": {}}
+HTML = {"output_type": "display_data", "metadata": {}}
+
+
+def cells(*outputs, source="x = 1", count=1):
+    cell = {"cell_type": "code", "source": source, "execution_count": count, "outputs": list(outputs), "metadata": {}}
+    return {"cells": [cell]}
+
+
+def described(alt):
+    return PNG | {"metadata": {"image/png": {"alt": alt}}}
+
+
+@pytest.mark.parametrize(
+    ("book", "complaint"),
+    [
+        (cells(source="x = 1\n" * 21), "code cell 1 has 21 lines, at most 20"),
+        (cells(source="x = 1\n!ls"), "calls a shell"),
+        (cells(source="files = !ls"), "calls a shell"),
+        (cells(source="%%bash\nls"), "calls a shell"),
+        (cells(source="%pip install x"), "calls a shell"),
+        (cells(count=None), "not executed from top to bottom"),
+        (cells(count=2), "not executed from top to bottom"),
+        (cells({"output_type": "error", "ename": "KeyError"}), "stores an error: KeyError"),
+        (cells({"output_type": "stream", "name": "stderr", "text": "FutureWarning: gone"}), "stores a warning: Future"),
+        (cells(PNG), "a figure without alt text: ''"),
+        (cells(described("a plot")), "a figure without alt text: 'a plot'"),
+        (cells(described("Two circles of points."), described("Two circles of points.")), "repeats the alt text"),
+        (cells(HTML | {"data": {"text/html": "<p><img src='x'></p>"}}), "a figure without alt text: ''"),
+    ],
+)
+def test_a_notebook_that_breaks_a_rule_is_seen(book, complaint):
+    found = rules.cell_violations("n", book) + rules.output_violations("n", book)
+    assert [complaint in line for line in found] == [True]
+
+
+def test_a_notebook_with_described_figures_and_twenty_lines_is_not_complained_about():
+    html = HTML | {"data": {"text/html": '<img alt="Three birds in a row." src="x">', "image/png": "aaaa"}}
+    book = cells(described("Two circles of points."), html, source="assert x != 1\n" * 20)
+    assert rules.cell_violations("n", book) + rules.output_violations("n", book) == []
+
+
+def test_a_notebook_edited_behind_its_text_is_seen():
+    edited = json.loads(json.dumps(cells(source="x = 2")))
+    assert rules.contents(edited) != rules.contents(cells())
+    edited["cells"][0] |= {"source": "x = 1", "metadata": {"alt": "Two circles of points."}}
+    assert rules.contents(edited) == rules.contents(cells())
