@@ -27,43 +27,44 @@ PREPROCESSING = {  # mean and standard deviation of the colors, which the networ
 _CLASSIFIERS = ("fc.", "classifier.", "aux1.", "aux2.")  # not part of an embedding, so not asked of a weights file
 
 
+class Head(nn.Module):
+    """The last layer: F pooled features to an embedding of D dimensions, brought to length 1 if ``normalize``."""
+
+    def __init__(self, in_features: int, embedding_size: int, *, normalize: bool = True):
+        super().__init__()
+        self.linear, self.normalize = nn.Linear(in_features, embedding_size), normalize
+
+    def forward(self, features: Float[Tensor, "B F"]) -> Float[Tensor, "B D"]:
+        embeddings = self.linear(features)
+        return F.normalize(embeddings, dim=-1) if self.normalize else embeddings
+
+
 class EmbeddingNet(nn.Module):
     """Images to embeddings: colors centered, backbone, one linear layer, unit length.
 
     Attributes:
         backbone: Images (B, 3, H, W) to pooled features (B, F).
-        head: The linear layer from F features to D dimensions.
-        normalize: Whether embeddings get length 1.
+        head: Features to embeddings.
     """
 
-    def __init__(self, backbone: nn.Module, head: nn.Linear, *, preprocessing: str = "unit", normalize: bool = True):
+    def __init__(self, backbone: nn.Module, head: nn.Module, *, preprocessing: str = "unit"):
         super().__init__()
         mean, std = PREPROCESSING[preprocessing]
-        self.backbone, self.head, self.normalize = backbone, head, normalize
+        self.backbone, self.head = backbone, head
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
 
-    @property
-    def embedding_size(self) -> int:
-        return self.head.out_features
-
     def features(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B F"]:
         """Pooled features of the backbone, before the head; images in [0, 1]."""
-        check_shape(
-            "EmbeddingNet", expected="B 3 H W", images=images, remedy="Gray images: images.expand(-1, 3, -1, -1)."
-        )
+        remedy = "Gray images: images.expand(-1, 3, -1, -1)."
+        check_shape("EmbeddingNet", expected="B 3 H W", images=images, remedy=remedy)
         if not images.is_floating_point():
             raise bad_input("EmbeddingNet", "images", "be floating point in [0, 1]", images.dtype, "Use images / 255.")
         return self.backbone((images - self.mean) / self.std)
 
-    def head_of(self, features: Float[Tensor, "B F"]) -> Float[Tensor, "B D"]:
-        """The embeddings of pooled features: what is left to compute when the backbone is frozen."""
-        embeddings = self.head(features)
-        return F.normalize(embeddings, dim=-1) if self.normalize else embeddings
-
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
-        """Embeddings of images in [0, 1]; of length 1 unless ``normalize`` is False."""
-        return self.head_of(self.features(images))
+        """Embeddings of images in [0, 1]; of length 1 unless the head was built with ``normalize=False``."""
+        return self.head(self.features(images))
 
 
 def build(
@@ -110,7 +111,7 @@ def build(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(named_seed(seed, "nets", name))
         backbone, width = _small(width_mult) if name == "small" else _torchvision(name, width_mult)
-        head = nn.Linear(width, embedding_size)
+        head = Head(width, embedding_size, normalize=normalize)
     if weights is not None:
         _load_weights(backbone, _read_weights(name, weights, width_mult), source=str(weights))
     if same_padding:
@@ -119,13 +120,14 @@ def build(
         check_number("nets.build", low=0, open_low=True, bn_eps=bn_eps)
         for norm in _batch_norms(backbone):
             norm.eps = bn_eps
-    return EmbeddingNet(backbone, head, preprocessing=preprocessing, normalize=normalize)
+    return EmbeddingNet(backbone, head, preprocessing=preprocessing)
 
 
 def freeze_batch_norm(module: nn.Module, frozen: bool = True) -> nn.Module:
-    """Fixes the running statistics of every batch norm inside; scale and shift still train (the papers, on CUB and Cars).
+    """Fixes the running statistics of every batch norm inside; scale and shift still train.
 
-    It outlasts ``module.train()``. ``frozen=False`` undoes it. Names of weights do not change.
+    The papers do so on CUB and Cars. It outlasts ``module.train()``; ``frozen=False`` undoes it. The weights keep
+    their names.
 
     Returns:
         The same module.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import re
 import sys
 import tempfile
 import time
@@ -22,6 +23,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 HERE = Path(__file__).resolve().parent
 SECONDS_PER_CELL = 600  # class mode; nbval allows a cell of smoke mode 120
 WIDGET = "application/vnd.jupyter.widget-view+json"
+COLOR = re.compile(r"\x1b\[[0-9;]*m")
 WIDGET_NOTE = "*A widget: run this cell to use it.*"
 # No versions and no name of an environment: a rebuild on another machine changes only what its cells print.
 METADATA = {
@@ -63,7 +65,7 @@ def execute(book: nbformat.NotebookNode, folder: Path) -> str | None:
     try:
         client.execute()
     except (CellExecutionError, CellTimeoutError) as error:  # both show the cell
-        return str(error)
+        return COLOR.sub("", str(error))
     except DeadKernelError as error:
         return f"{error} It ended in this cell:\n{begun[-1].source if begun else '(before the first)'}"
     return None

@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(items):
 def pytest_runtest_call(item):
     result = yield
     if isinstance(item, IPyNbCell) and (fault := _silent_fault(item)):
-        pytest.fail(fault, pytrace=False)
+        item.raise_cell_error(fault)  # which shows the cell
     return result
 
 

@@ -66,7 +66,9 @@ def cars_layout(folder: Path, names: list[str], train: list[int], test: list[int
         files = [f"car_ims/{i:06}.jpg" for i in range(1, len(numbers) + 1)]
         for file in files:
             picture(folder / file)
-        rows = [(file, number, int(i >= len(train))) for i, (file, number) in enumerate(zip(files, numbers, strict=True))]
+        rows = [
+            (file, number, int(i >= len(train))) for i, (file, number) in enumerate(zip(files, numbers, strict=True))
+        ]
         content = np.empty((1, len(rows)), dtype=kind)
         content[0] = rows
         savemat(folder / "cars_annos.mat", {"annotations": content, "class_names": class_names})

@@ -101,6 +101,18 @@ def test_nothing_is_pinned_that_nobody_needs():
     assert PINS.keys() <= set().union(*(wanted(system, python) for system in SYSTEMS for python in PYTHONS))
 
 
+@pytest.mark.parametrize("python", [f"{minor}.0" for minor in PYTHONS])
+def test_no_pin_asks_for_a_newer_python_than_the_book(python):
+    """A pin that wants 3.11.5 cannot be installed where ``python3`` is 3.11.2, as on Debian 12."""
+    needs = {d.name: d.metadata["Requires-Python"] or "" for d in importlib.metadata.distributions() if is_pinned(d)}
+    assert len(needs) > 100
+    assert [name for name, needed in needs.items() if python not in SpecifierSet(needed)] == []
+
+
+def is_pinned(distribution) -> bool:
+    return PINS.get(canonicalize_name(distribution.name)) == distribution.version.split("+")[0]
+
+
 def test_torch_and_torchvision_are_a_pair():
     def minor(version: str) -> int:
         return int(version.split(".")[1])

@@ -47,7 +47,12 @@ def test_folders_inside_all_class_folders_are_modes(tmp_path):
     class_tree(tmp_path / "Apple", {"Gala": 1, "Pink_Lady": 2})
     class_tree(tmp_path / "Pear", {"Conference": 1})
     found = layouts.class_folders(tmp_path)
-    assert [entry.mode for entry in found.entries] == ["Apple/Gala", "Apple/Pink_Lady", "Apple/Pink_Lady", "Pear/Conference"]
+    assert [entry.mode for entry in found.entries] == [
+        "Apple/Gala",
+        "Apple/Pink_Lady",
+        "Apple/Pink_Lady",
+        "Pear/Conference",
+    ]
     picture(tmp_path / "Pear" / "loose.png")
     assert {entry.mode for entry in layouts.class_folders(tmp_path).entries} == {""}
 

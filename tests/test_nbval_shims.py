@@ -1,4 +1,4 @@
-"""Notebooks are run by nbval, which passes several faults in silence. notebooks/conftest.py closes that: seen here on probes."""
+"""nbval passes several faults in silence; with notebooks/conftest.py it does not, as seen here on probes."""
 
 import re
 import shutil
@@ -70,7 +70,7 @@ def makefile_flags() -> list[str]:
 
 @pytest.fixture(scope="module")
 def verdicts(tmp_path_factory):
-    """Probe -> "passed" or "failed", and all that pytest said, from one run over all probes."""
+    """Probe -> PASSED or FAILED, and all that pytest said, from one run over all probes."""
     folder = tmp_path_factory.mktemp("probes")
     shutil.copy(ROOT / "notebooks" / "conftest.py", folder)
     probes = {"faulty": FAULTY, "healthy": HEALTHY, "deadly": DEADLY}
@@ -80,10 +80,10 @@ def verdicts(tmp_path_factory):
     command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "--color=no", *makefile_flags(), "."]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
     seen = dict(
-        re.findall(r"^(\w+\.ipynb::Cell \d+) (PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)", done.stdout, re.MULTILINE)
+        re.findall(r"^(\w+::ipynb::Cell \d+) (PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)", done.stdout, re.MULTILINE)
     )
     named = {
-        probe: seen[f"{name}.ipynb::Cell {number}"]
+        probe: seen[f"{name}::ipynb::Cell {number}"]
         for name, cells in probes.items()
         for number, probe in enumerate(cells)
     }

@@ -59,6 +59,8 @@ def load(name: str, split: str, root: str | Path | None = None, size: int | None
     given = {key: value for key, value in {"root": root, "size": size, **options}.items() if value is not None}
     if name == "digits":
         given.pop("root", None)  # they come with scikit-learn, wherever the photographs are
+    if name == "birds" and root is not None:
+        given["root"] = Path(root).expanduser() / "birds"  # beside cub/, cars/ and sop/
     for option in given:
         check_choice("datasets.load", choices=accepted, option=option)
     return loader(*first, **given)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from dmlbook.datasets._bird_genera import PALETTE, Color
-from dmlbook.datasets._bird_shapes import Points, Sketch, Surface, arc, disk, mix, patch, ribbon, rotation, smooth
+from dmlbook.datasets._bird_shapes import Path, Points, Sketch, Surface, arc, disk, mix, patch, ribbon, rotation, smooth
 from dmlbook.datasets._bird_species import Species
 
 INK: Color = (38, 34, 44)
 WHITE: Color = (255, 255, 255)
+Put = Callable[[Path, Color], None]
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,12 @@ def bill_outline(shape: str, length: float) -> tuple[Points, Points]:
         return upper, np.array([(0, -0.1), (n * 0.92, -0.12), (n * 0.8, -0.22), (n * 0.3, -0.26), (0, -0.3)])
     thick = {"thin": 0.17, "dagger": 0.24, "needle": 0.1}[shape]
     drop = {"thin": 0.02, "dagger": 0.0, "needle": -0.3}[shape]
-    upper = np.array([(0, thick), (n * 0.5, thick * 0.62 + drop * 0.1), (n, drop - 0.02), (n * 0.5, drop * 0.3), (0, 0)])
-    return upper, np.array([(0, 0.02), (n * 0.5, drop * 0.3), (n * 0.98, drop - 0.02), (n * 0.5, drop * 0.4 - thick * 0.6), (0, -thick)])
+    upper = np.array(
+        [(0, thick), (n * 0.5, thick * 0.62 + drop * 0.1), (n, drop - 0.02), (n * 0.5, drop * 0.3), (0, 0)]
+    )
+    return upper, np.array(
+        [(0, 0.02), (n * 0.5, drop * 0.3), (n * 0.98, drop - 0.02), (n * 0.5, drop * 0.4 - thick * 0.6), (0, -thick)]
+    )
 
 
 def crest_feathers(length: float) -> list[Points]:
@@ -93,12 +98,12 @@ def crest_feathers(length: float) -> list[Points]:
 
 
 def head_in_profile(
-    sketch: Sketch, plumage: Plumage, center: Sequence[float], radius: float, *, turn: float = 0.0
+    sketch: Sketch, plumage: Plumage, center: Points | Sequence[float], radius: float, *, turn: float = 0.0
 ) -> None:
     """A head that looks along ``turn`` degrees (0: to the right), with crest, bill, crown, face and eye."""
     species, genus, spin = plumage.species, plumage.species.genus, rotation(turn).T * radius
 
-    def put(polygon: Points, color: tuple[int, ...]) -> None:
+    def put(polygon: Path, color: tuple[int, ...]) -> None:
         sketch.add(np.asarray(polygon, dtype=float) @ spin + np.asarray(center), color, "head")
 
     if species["crest"]:
@@ -110,9 +115,14 @@ def head_in_profile(
     if not genus.disc:
         put(upper + root, plumage.bill)
     put(disk((0, 0), 1.0, count=30), plumage.back)
-    put(np.concatenate([arc(-128, 8, 14), smooth([(0.7, -0.12), (0.1, -0.35), (-0.5, -0.62)], closed=False, steps=4)]),
-        mix(plumage.back, plumage.belly, 0.85))  # pale chin
-    put(np.concatenate([arc(14, 190, 22), smooth([(-0.72, 0.02), (-0.1, 0.36), (0.6, 0.36)], closed=False, steps=4)]), plumage.crown)
+    put(
+        np.concatenate([arc(-128, 8, 14), smooth([(0.7, -0.12), (0.1, -0.35), (-0.5, -0.62)], closed=False, steps=4)]),
+        mix(plumage.back, plumage.belly, 0.85),
+    )  # pale chin
+    put(
+        np.concatenate([arc(14, 190, 22), smooth([(-0.72, 0.02), (-0.1, 0.36), (0.6, 0.36)], closed=False, steps=4)]),
+        plumage.crown,
+    )
     if genus.disc:
         put(disk((0.3, -0.02), 0.66, 0.8, count=24), mix(plumage.belly, WHITE, 0.35))
         put(upper + root, plumage.bill)
@@ -121,8 +131,8 @@ def head_in_profile(
     eye(put, plumage, (x, y), 0.27 if genus.disc else 0.2)
 
 
-def face_marks(put, plumage: Plumage, side: int, *, x0: float = 0.0) -> None:
-    """Brow, eye stripe or cheek patch, on the right (``side`` 1) or mirrored (-1)."""
+def face_marks(put: Put, plumage: Plumage, side: int, *, x0: float = 0.0, wide: float = 1.0) -> None:
+    """Brow, eye stripe or cheek patch, on the right (``side`` 1) or mirrored (-1), ``wide`` times as long."""
     marks = {
         "brow": ([(-0.62, 0.34), (-0.1, 0.56), (0.42, 0.6), (0.8, 0.44)], (0.04, 0.11, 0.11, 0.05), PALETTE["ivory"]),
         "stripe": ([(-0.85, 0.02), (-0.2, 0.12), (0.4, 0.14), (0.86, 0.0)], (0.16, 0.15, 0.13, 0.08), INK),
@@ -130,18 +140,18 @@ def face_marks(put, plumage: Plumage, side: int, *, x0: float = 0.0) -> None:
     face = plumage.species["face"]
     if face == "cheek":
         color = mix(plumage.back, mix(plumage.breast, PALETTE["coral"], 0.35), plumage.contrast)
-        put(disk((x0 + side * 0.02, -0.36), 0.34, 0.26, turn=side * -14), color)
+        put(disk((x0 + side * 0.06, -0.36), 0.34 * wide, 0.26, turn=side * -14), color)
     elif face in marks:
         path, widths, color = marks[face]
-        curve = smooth(np.asarray(path) * (side, 1) + (x0, 0), closed=False, steps=5)
+        curve = smooth(np.asarray(path) * (side * wide, 1) + (x0, 0), closed=False, steps=5)
         put(ribbon(curve, widths), mix(plumage.back, color, 0.35 + 0.6 * plumage.contrast))
 
 
-def eye(put, plumage: Plumage, at: Sequence[float], radius: float) -> None:
+def eye(put: Put, plumage: Plumage, at: Points | Sequence[float], radius: float) -> None:
     """An eye with its ring, and a spark of light in it."""
     ring = plumage.species["eye_ring"]
     if ring or plumage.species.genus.disc:
-        put(disk(at, radius * 1.55), PALETTE[ring] if ring else PALETTE["amber"])
+        put(disk(at, radius * 1.55), PALETTE[ring or "rust"])
     put(disk(at, radius), INK)
     put(disk((at[0] + radius * 0.3, at[1] + radius * 0.36), radius * 0.36, count=10), WHITE)
 
@@ -152,13 +162,14 @@ def breast(sketch: Sketch, plumage: Plumage, surface: Surface) -> None:
     if kind == "washed":
         sketch.add(patch(surface, (0.0, 1.0), (0.0, 0.5), sag=0.14), color)
     elif kind == "bib":
-        sketch.add(patch(surface, (0.05, 0.95), (-0.06, 0.2), sag=0.12), color)
+        sketch.add(patch(surface, (0.05, 0.95), (-0.04, 0.26), sag=0.14), color)
     elif kind == "band":
-        sketch.add(patch(surface, (0.0, 1.0), (0.24, 0.42), sag=0.04), color)
+        sketch.add(patch(surface, (0.0, 1.0), (0.28, 0.44), sag=0.05), color)
     elif kind == "spots":
+        radius = 0.11 * plumage.species.genus.depth
         for row, v in enumerate((0.12, 0.3, 0.48, 0.66)):
             for u in (0.16, 0.5, 0.84) if row % 2 == 0 else (0.33, 0.67):
-                sketch.add(disk(surface(np.array([u]), np.array([v]))[0], 0.075, count=10), color)
+                sketch.add(disk(surface(np.array([u]), np.array([v]))[0], radius, count=10), color)
     elif kind == "streaks":
         for u in (0.14, 0.38, 0.62, 0.86):
             v = np.linspace(0.05, 0.66, 6)
@@ -171,7 +182,7 @@ def bars_across(sketch: Sketch, plumage: Plumage, surface: Surface, places: Sequ
         sketch.add(patch(surface, (place, place + width), (0.06, 0.94), count=2), plumage.bar, "wing")
 
 
-def tail(sketch: Sketch, plumage: Plumage, root: Sequence[float], turn: float, *, fan: float = 1.0) -> None:
+def tail(sketch: Sketch, plumage: Plumage, root: Points | Sequence[float], turn: float, *, fan: float = 1.0) -> None:
     """A tail that points along ``turn`` degrees; ``fan`` widens it."""
     genus, kind = plumage.species.genus, plumage.species["tail"]
     long, wide, notch = genus.tail, genus.tail_width * fan, genus.fork * genus.tail

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,21 +42,37 @@ class Difficulty:
 
 
 DIFFICULTIES = {
-    "easy": Difficulty(1.0, 4.0, 0.05, 0.04, 0.08, 0.0, 1.0),
-    "normal": Difficulty(0.9, 10.0, 0.12, 0.10, 0.18, 0.4, 3.0),
-    "hard": Difficulty(0.6, 16.0, 0.18, 0.14, 0.30, 0.7, 6.0),
+    "easy": Difficulty(1.0, 6.0, 0.08, 0.07, 0.10, 0.0, 1.0),
+    "normal": Difficulty(0.65, 15.0, 0.18, 0.18, 0.24, 0.5, 3.0),
+    "hard": Difficulty(0.4, 22.0, 0.24, 0.24, 0.32, 0.75, 6.0),
 }
 
 BACKDROPS: dict[str, tuple[tuple[Color, Color], ...]] = {  # pairs of colors, top and bottom
     "sky": (((142, 196, 232), (226, 241, 247)), ((246, 196, 170), (252, 232, 202)), ((186, 204, 226), (240, 236, 236))),
     "water": (((168, 212, 224), (76, 150, 184)), ((196, 220, 216), (96, 156, 160)), ((238, 206, 190), (126, 142, 178))),
-    "foliage": (((186, 214, 150), (104, 156, 100)), ((150, 190, 142), (74, 122, 90)), ((226, 214, 140), (150, 158, 84))),
-    "sand": (((244, 232, 208), (226, 198, 154)), ((232, 226, 220), (206, 178, 146)), ((216, 230, 232), (232, 206, 164))),
+    "foliage": (
+        ((186, 214, 150), (104, 156, 100)),
+        ((150, 190, 142), (74, 122, 90)),
+        ((226, 214, 140), (150, 158, 84)),
+    ),
+    "sand": (
+        ((244, 232, 208), (226, 198, 154)),
+        ((232, 226, 220), (206, 178, 146)),
+        ((216, 230, 232), (232, 206, 164)),
+    ),
 }
-USUAL = {"perched": "foliage", "facing": "foliage", "flying": "sky", "soaring": "sky", "swimming": "water", "feeding": "sand"}
+USUAL = {
+    "perched": "foliage",
+    "facing": "foliage",
+    "flying": "sky",
+    "soaring": "sky",
+    "swimming": "water",
+    "feeding": "sand",
+}
 LEAVES: tuple[Color, ...] = ((92, 146, 82), (122, 166, 84), (70, 120, 84), (168, 172, 86))
 WHITE: Color = (255, 255, 255)
 BARK: tuple[Color, ...] = ((126, 94, 72), (104, 80, 70), (148, 116, 88))
+UP = np.array((0.0, 1.0))
 ACROSS = np.linspace(-1.2, 1.2, 25)
 LEAF = smooth([(0, 0), (0.4, 0.24), (0.8, 0.14), (1.05, 0), (0.8, -0.14), (0.4, -0.24)], steps=4)
 VEIN = np.array([(0, 0.035), (0.9, 0.0), (0, -0.035)])
@@ -109,7 +126,7 @@ def picture(species: Species, pose: int, size: int, difficulty: Difficulty, rng:
     return np.clip(pixels * gain.astype(np.float32) + difficulty.noise * noise + 0.5, 0, 255).astype(np.uint8)
 
 
-def _stir(bird: Sketch, difficulty: Difficulty, rng: random.Random) -> tuple[Points, dict[str, Points]]:
+def _stir(bird: Sketch, difficulty: Difficulty, rng: random.Random) -> tuple[Points, dict]:
     """Points and pivots of a bird turned, scaled and shifted, its head, wings and tail moved a little on their own."""
 
     def spread(limit: float) -> float:
@@ -145,9 +162,7 @@ def _backdrop(place: str, rng: random.Random) -> Image.Image:
     return image.filter(ImageFilter.BoxBlur(1))
 
 
-def _compose(
-    canvas: Canvas, bird: Sketch, points: Points, pivots: dict[str, Points], pose: str, rng: random.Random
-) -> None:
+def _compose(canvas: Canvas, bird: Sketch, points: Points, pivots: dict, pose: str, rng: random.Random) -> None:
     """The bird, its points where they now are, and what carries it: a branch, the ground, the water."""
     if pose in ("perched", "facing"):
         _branch(canvas, pivots["feet"], rng, slope=rng.uniform(-0.12, 0.12))
@@ -164,7 +179,9 @@ def _band(top: Points, low: Points | float) -> Points:
     return np.concatenate([top, under[::-1]])
 
 
-def _branch(canvas: Canvas, at: tuple[float, float], rng: random.Random, *, slope: float, width: float = 0.055) -> None:
+def _branch(
+    canvas: Canvas, at: Sequence[float] | Points, rng: random.Random, *, slope: float, width: float = 0.055
+) -> None:
     bark = BARK[int(rng.random() * len(BARK))]
     x = ACROSS - at[0]
     sway = rng.uniform(-0.06, 0.06) * np.sin(rng.uniform(2, 4) * x) + slope * x
@@ -185,21 +202,23 @@ def _leaf(canvas: Canvas, root: Points, rng: random.Random, *, length: float, tu
     canvas.paint(VEIN @ spin + root, mix(color, WHITE, 0.35))
 
 
-def _ground(canvas: Canvas, at: tuple[float, float], rng: random.Random) -> None:
+def _ground(canvas: Canvas, at: Sequence[float] | Points, rng: random.Random) -> None:
     tone = ((222, 196, 150), (176, 184, 120), (204, 178, 148))[int(rng.random() * 3)]
     hills = 0.03 * np.sin(rng.uniform(2, 4) * ACROSS + rng.uniform(0, math.tau))
     canvas.paint(_band(np.stack([ACROSS, at[1] + 0.09 + hills], axis=-1), -1.2), tone)
     canvas.paint(disk((at[0], at[1]), 0.42, 0.045), mix(tone, (60, 50, 40), 0.3))
     for _ in range(7):
         spot = (rng.uniform(-1, 1), rng.uniform(-1, min(at[1], -0.4)))
-        canvas.paint(disk(spot, rng.uniform(0.015, 0.045), 0.02, count=10), mix(tone, (90, 70, 50), rng.uniform(0.1, 0.5)))
+        canvas.paint(
+            disk(spot, rng.uniform(0.015, 0.045), 0.02, count=10), mix(tone, (90, 70, 50), rng.uniform(0.1, 0.5))
+        )
 
 
-def _water(canvas: Canvas, at: tuple[float, float], rng: random.Random) -> None:
+def _water(canvas: Canvas, at: Sequence[float] | Points, rng: random.Random) -> None:
     tone = ((92, 160, 190), (84, 148, 156), (110, 146, 184))[int(rng.random() * 3)]
     top = np.stack([ACROSS, at[1] + 0.02 * np.sin(9 * ACROSS + rng.uniform(0, math.tau))], axis=-1)
     canvas.paint(_band(top, -1.2), (*tone, 232))
-    canvas.paint(_band(top + (0, 0.014), top - (0, 0.014)), (*mix(tone, WHITE, 0.6), 220))
+    canvas.paint(_band(top + 0.014 * UP, top - 0.014 * UP), (*mix(tone, WHITE, 0.6), 220))
     for _ in range(5):
         start, y, long = rng.uniform(-1, 0.7), rng.uniform(-1, at[1] - 0.08), rng.uniform(0.2, 0.5)
         canvas.paint(RIPPLE * (long, 1) + (start, y), (*mix(tone, WHITE, 0.5), 190))
@@ -210,7 +229,13 @@ def _occlude(canvas: Canvas, place: str, rng: random.Random) -> None:
     x, y = rng.uniform(-0.6, 0.6), rng.uniform(-0.6, 0.6)
     if place == "foliage" and rng.random() < 0.7:
         for _ in range(1 + int(rng.random() * 2)):
-            _leaf(canvas, np.array((x + rng.uniform(-0.3, 0.3), y)), rng, length=rng.uniform(0.35, 0.5), turn=rng.uniform(0, 360))
+            _leaf(
+                canvas,
+                np.array((x + rng.uniform(-0.3, 0.3), y)),
+                rng,
+                length=rng.uniform(0.35, 0.5),
+                turn=rng.uniform(0, 360),
+            )
     elif place in ("water", "sand"):
         for _ in range(2 + int(rng.random() * 2)):
             root, lean = rng.uniform(-0.9, 0.9), rng.uniform(-0.35, 0.35)

@@ -12,6 +12,9 @@ import numpy as np
 from dmlbook.datasets._bird_genera import Color
 
 Points = np.ndarray
+"""(P, 2)."""
+Path = np.ndarray | Sequence[Sequence[float] | np.ndarray]
+"""The same, or a list of points."""
 
 
 @dataclass
@@ -23,7 +26,7 @@ class Sketch:
     groups: list[str] = field(default_factory=list)
     pivots: dict[str, tuple[float, float]] = field(default_factory=dict)
 
-    def add(self, polygon: Points, color: tuple[int, ...], group: str = "body") -> None:
+    def add(self, polygon: Path, color: tuple[int, ...], group: str = "body") -> None:
         self.polygons.append(np.asarray(polygon, dtype=float))
         self.colors.append(color)
         self.groups.append(group)
@@ -64,13 +67,15 @@ def arc(start: float, end: float, count: int = 24) -> Points:
     return np.stack([np.cos(t), np.sin(t)], axis=-1)
 
 
-def disk(center: Sequence[float], a: float, b: float | None = None, *, turn: float = 0.0, count: int = 20) -> Points:
+def disk(
+    center: Points | Sequence[float], a: float, b: float | None = None, *, turn: float = 0.0, count: int = 20
+) -> Points:
     """An ellipse with half axes a and b (a circle without b), turned by ``turn`` degrees."""
     shape = arc(0, 360, count + 1)[:-1] * (a, a if b is None else b)
     return (shape @ rotation(turn).T if turn else shape) + np.asarray(center)
 
 
-def smooth(points: Sequence[Sequence[float]], *, steps: int = 6, closed: bool = True) -> Points:
+def smooth(points: Path, *, steps: int = 6, closed: bool = True) -> Points:
     """A curve through all points (Catmull-Rom), ``steps`` points a piece."""
     p = np.asarray(points, dtype=float)
     p = np.concatenate([p[-1:], p, p[:2]] if closed else [2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]])
@@ -81,7 +86,7 @@ def smooth(points: Sequence[Sequence[float]], *, steps: int = 6, closed: bool = 
     return flat if closed else np.concatenate([flat, p[-2:-1]])
 
 
-def ribbon(path: Points, widths: Sequence[float] | float) -> Points:
+def ribbon(path: Path, widths: Sequence[float] | float) -> Points:
     """A band along a path (P, 2); ``widths`` are half widths at evenly spaced places of it."""
     path = np.asarray(path, dtype=float)
     along = np.gradient(path, axis=0)
@@ -96,7 +101,20 @@ Surface = Callable[[Points, Points], Points]
 """Places (u, v) of a breast or a wing on the picture, both in [0, 1], so that one pattern fits every pose."""
 
 
-def patch(surface: Surface, u: tuple[float, float], v: tuple[float, float], *, sag: float = 0.0, count: int = 9) -> Points:
+def between(first: Points, second: Points) -> Surface:
+    """The surface between two curves of as many points: u along them, v from the first to the second."""
+    steps = np.linspace(0, 1, len(first))
+
+    def surface(u: Points, v: Points) -> Points:
+        a, b = (np.stack([np.interp(u, steps, c[:, 0]), np.interp(u, steps, c[:, 1])], -1) for c in (first, second))
+        return a + (b - a) * np.broadcast_to(v, np.shape(u))[..., None]
+
+    return surface
+
+
+def patch(
+    surface: Surface, u: tuple[float, float], v: tuple[float, float], *, sag: float = 0.0, count: int = 9
+) -> Points:
     """The part of a surface with u and v between two values each; ``sag`` rounds its end in v."""
     across = np.linspace(*u, count)
     bow = sag * np.sin(np.linspace(0, np.pi, count))

@@ -22,13 +22,20 @@ TRAITS: dict[str, tuple] = {
     "eye_ring": ("", "ivory", "amber"),
     "crest": (0.0, 0.0, 1.0),
     "bill_length": (0.85, 1.0, 1.2),
-    "bill_color": ("", "coal", "amber"),
+    "bill_color": ("", "coral", "ash"),
 }
 """What species of one genus differ in, and the values each of these takes."""
 
 GOLDEN = 0.6180339887498949
 REGIONS = ("Northern", "Southern", "Island", "Hill", "Marsh", "Coastal", "River", "Forest", "Lesser", "Greater")
-PART = {"plain": "", "washed": "breasted", "bib": "throated", "band": "banded", "spots": "spotted", "streaks": "streaked"}
+PART = {
+    "plain": "",
+    "washed": "breasted",
+    "bib": "throated",
+    "band": "banded",
+    "spots": "spotted",
+    "streaks": "streaked",
+}
 
 
 @dataclass(frozen=True)
@@ -52,32 +59,40 @@ class Species:
     def pose_of(self, image: int, seed: int) -> int:
         """The pose of its image number ``image``: steps of the golden ratio keep the shares at every length."""
         start = random.Random(named_seed(seed, "birds", "pose", self.number)).random()
-        return self.poses[min(bisect_right(list(accumulate(self.shares)), (start + image * GOLDEN) % 1), len(self.poses) - 1)]
+        return self.poses[
+            min(bisect_right(list(accumulate(self.shares)), (start + image * GOLDEN) % 1), len(self.poses) - 1)
+        ]
 
 
 @lru_cache(maxsize=16)
 def make_species(count: int, seed: int) -> tuple[Species, ...]:
     """Species 0 to count - 1; each is the same however many follow it.
 
-    Its details differ in at least four traits from those of every earlier species of its genus, or in as many as fifty
-    attempts reach: a genus has room for dozens at four, for thousands at two.
+    Every genus has a type, of which each species keeps about half the details. What it has of its own differs in at
+    least three traits from every earlier species of the genus, or in as many as fifty attempts reach.
     """
     made: list[Species] = []
     for number in range(count):
         kin = number % len(GENERA)
+        type_rng = random.Random(named_seed(seed, "birds", "genus", kin))
+        genus_type = {trait: _pick(type_rng, values) for trait, values in TRAITS.items()}
         rng = random.Random(named_seed(seed, "birds", "species", number))
         earlier = made[kin :: len(GENERA)]
-        details = _draw_details(rng, [dict(species.details) for species in earlier])
+        details = _draw_details(rng, genus_type, [dict(species.details) for species in earlier])
         poses, shares = _draw_poses(rng, GENERA[kin])
         name = _name(rng, GENERA[kin], details, {species.name for species in earlier})
         made.append(Species(number, name, GENERA[kin], tuple(details.items()), poses, shares))
     return tuple(made)
 
 
-def _draw_details(rng: random.Random, earlier: list[dict], *, wanted: int = 4, attempts: int = 50) -> dict:
+def _draw_details(rng: random.Random, genus_type: dict, earlier: list[dict], *, wanted: int = 3) -> dict:
     best, apart = {}, -1
-    for _ in range(attempts):
-        details = {trait: _pick(rng, values) for trait, values in TRAITS.items()}
+    for _ in range(50):
+        details = {t: _pick(rng, values) if rng.random() < 0.5 else genus_type[t] for t, values in TRAITS.items()}
+        if details["breast"] == "plain" and details["face"] != "cheek":
+            details["breast_color"] = 0  # what nobody can see must not count as a difference
+        if details["wing_bars"] == 0:
+            details["bar_color"] = "ivory"
         nearest = min((sum(details[t] != other[t] for t in TRAITS) for other in earlier), default=wanted)
         if nearest > apart:
             best, apart = details, nearest
@@ -97,7 +112,7 @@ def _draw_poses(rng: random.Random, genus: Genus) -> tuple[tuple[int, ...], tupl
     for _ in range(_pick(rng, (1, 2, 2, 3, 3, 4))):
         weights = list(accumulate(genus.habits[POSES[p]] for p in left))
         poses.append(left.pop(bisect_right(weights, rng.random() * weights[-1])))
-    raw = [0.25 + rng.random() for _ in poses]
+    raw = [0.5 + rng.random() for _ in poses]
     return tuple(sorted(poses)), tuple(weight / sum(raw) for weight in raw)
 
 

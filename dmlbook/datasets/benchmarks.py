@@ -113,8 +113,8 @@ def find(name: str, root: str | Path | None = None, *, partial: bool = False) ->
         if place.is_dir() and (found := benchmark.official(place)) is not None:
             return found
     trees = [inside for place in places for inside in (place, place / "images")]
-    for place in [*trees, base]:
-        if place.is_dir() and (place != base or _is_tree(base)) and layouts.visible_folders(place):
+    for place, enough in [*((place, any) for place in trees), (base, all)]:
+        if place.is_dir() and _is_tree(place, enough):
             return layouts.class_folders(place, partial=partial)
     looked = ", ".join(map(str, [*places, base]))
     remedy = (
@@ -123,11 +123,12 @@ def find(name: str, root: str | Path | None = None, *, partial: bool = False) ->
     raise bad_input(FUNCTION, "root", f"hold {benchmark.title}", f"none in {looked}", remedy)
 
 
-def _is_tree(folder: Path) -> bool:
-    """Whether every folder in ``folder`` is a class folder, with an image directly in it."""
-    return all(
-        any(p.suffix.lower() in layouts.SUFFIXES for p in inside.iterdir())
-        for inside in layouts.visible_folders(folder)
+def _is_tree(folder: Path, enough: Callable[[list[bool]], bool]) -> bool:
+    """Whether ``any`` or ``all`` folders in ``folder`` are class folders, with images directly in them."""
+    places = layouts.split_pair(folder) or (folder,)
+    inside = [classes for place in places for classes in layouts.visible_folders(place)]
+    return (
+        enough([any(path.suffix.lower() in layouts.SUFFIXES for path in f.iterdir()) for f in inside]) and inside != []
     )
 
 

@@ -1,10 +1,10 @@
 """Drawn birds: species that differ in fine details, in a known number of poses each, for learning and for teaching.
 
-Species ``s`` belongs to genus ``s % 10``. The first half of the species trains and the second half tests, so no training
-species is in the test set, and both halves hold equally many species of every genus: what must be learned is not the
-genus, which is easy, but the details by which its species differ. The pose is the true local cluster of an image: a
-species shows one to four of the six, in its own shares. Looking left or right is part of a pose, so images should not be
-mirrored where local clusters matter. Chapters 0, 4 and 7.
+Species ``s`` belongs to genus ``s % 10``. The first half of the species trains and the second half tests, so none is in
+both, and each half holds equally many of every genus: what must be learned is not the genus, which is easy, but the
+details by which its species differ. The pose is the true local cluster of an image: a species shows one to four of the
+six, in its own shares. Looking left or right is part of a pose, so do not mirror images where local clusters matter.
+Chapters 0, 4 and 7.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def load(
         size: Side of the images in pixels, 16 to 512.
         num_species: Species in both halves together, at least 2.
         images_per_species: At least 1.
-        difficulty: ``"easy"``, ``"normal"`` or ``"hard"``: how fine the differences within a genus are, and how strongly
-            scale, rotation, light, noise and occlusion vary.
+        difficulty: ``"easy"``, ``"normal"`` or ``"hard"``: how fine the differences within a genus are, and how
+            strongly scale, rotation, light, noise and occlusion vary.
         seed: Makes other species and other images.
         root: Folder of the kept files; ``settings.data_root() / "birds"`` if None.
 
@@ -81,7 +81,7 @@ def load(
     chosen = make_species(num_species, seed)[numbers.start : numbers.stop]
     modes = [kind.pose_of(i, seed) for kind in chosen for i in range(images_per_species)]
     folder = data_root() / "birds" if root is None else Path(root)
-    request = dict(size=size, difficulty=difficulty, seed=seed, first=numbers.start, end=numbers.stop)
+    request = {"size": size, "difficulty": difficulty, "seed": seed, "first": numbers.start, "end": numbers.stop}
     path = folder / f"{split}-{size}px-{_key(images_per_species=images_per_species, **request)}.birds"
     shape = (len(modes), 3, size, size)
     images = _read(path, shape)
@@ -108,7 +108,7 @@ def draw(
     difficulty: str = "easy",
     seed: int = SEED,
 ) -> UInt8[Tensor, "3 S S"]:
-    """One species in one pose as a field guide would show it, with no nuisance; also in poses it never shows in ``load``.
+    """One species in one pose as a field guide would show it, without nuisance; also in poses it never has in ``load``.
 
     Args:
         species: Its number, at least 0: that of ``load("all")``.
@@ -129,7 +129,7 @@ def draw(
     check_number("birds.draw", integer=True, seed=seed)
     check_choice("birds.draw", choices=POSES, pose=pose)
     check_choice("birds.draw", choices=DIFFICULTIES, difficulty=difficulty)
-    kind = make_species(species + 1, seed)[species]
+    kind = make_species(100 * (species // 100 + 1), seed)[species]  # one list serves a whole page of drawings
     drawn = clean_picture(kind, POSES.index(pose), size, DIFFICULTIES[difficulty].contrast)
     return torch.from_numpy(np.asarray(drawn).copy()).permute(2, 0, 1).contiguous()
 
@@ -185,7 +185,7 @@ def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     """The images kept at ``path``: 32 bytes of SHA-256, then theirs. None where these do not agree or no file is."""
     try:
         content = path.read_bytes()
-    except FileNotFoundError:
+    except OSError:  # none there, or out of reach: drawn again, and ``_keep`` says so if that lasts
         return None
     whole = len(content) == 32 + np.prod(shape) and hashlib.sha256(memoryview(content)[32:]).digest() == content[:32]
     return np.frombuffer(bytearray(memoryview(content)[32:]), dtype=np.uint8).reshape(shape) if whole else None

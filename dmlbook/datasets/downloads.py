@@ -16,9 +16,8 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPException
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO
 
 from tqdm.auto import tqdm
 
@@ -145,7 +144,7 @@ def _mark(part: Path, url: str) -> str | None:
         return None
 
 
-def _copy(answer: IO[bytes], part: Path, start: int, total: int | None, *, progress: bool) -> int:
+def _copy(answer: HTTPResponse, part: Path, start: int, total: int | None, *, progress: bool) -> int:
     bar = tqdm(
         desc=part.name.removesuffix(".part"), initial=start, total=total, unit="B", unit_scale=True, delay=1,
         mininterval=1, disable=not progress,
@@ -215,6 +214,8 @@ def _untar(archive: Path, place: Path) -> None:
                 tar.extract(member, place, set_attrs=False, filter="data")
             else:
                 tar.extract(member, place, set_attrs=False)
+        while tar.fileobj.read(CHUNK):  # to the end, where the checksum of what was compressed stands
+            pass
 
 
 def _unzip(archive: Path, place: Path) -> None:

@@ -1,11 +1,11 @@
 """NMI and AMI of k-means clusters against the classes, beside the score of clusters that know nothing of them.
 
-NMI has a floor: on CUB's 5,924 test images in 100 clusters, random labels score 0.19; on the 11,316 classes of SOP 0.81.
+NMI has a floor: on CUB's 5,924 test images in 100 clusters, random labels score 0.19; on 11,316 classes of SOP 0.81.
 The floor here is exact: the mean over all orders in which the clusters could be dealt to the images. AMI is the same
 quantity moved and scaled so that its floor is 0: ``(nmi - floor) / (1 - floor)``.
 
 The settings of k-means move NMI by as much as a method does. Measured on 5,924 x 64 embeddings of 100 classes, over
-seeds: one start 94.4 +- 1.0, the best of ten (scikit-learn's default when the papers were written, and ours) 95.3 +- 0.4.
+seeds: one start 94.4 +- 1.0; the best of ten, the default of scikit-learn in the papers' time and ours, 95.3 +- 0.4.
 """
 
 from __future__ import annotations
@@ -59,19 +59,19 @@ def agreement(clusters: Int[Tensor, " N"], labels: Int[Tensor, " N"]) -> Cluster
 
     Example:
         >>> halves = torch.tensor([0, 0, 1, 1])
-        >>> agreement(halves, halves).nmi, agreement(torch.tensor([0, 1, 0, 1]), halves).ami
+        >>> agreement(halves, halves).nmi, round(agreement(torch.tensor([0, 1, 0, 1]), halves).ami, 6)
         (1.0, -0.5)
     """
     import numpy as np
     from sklearn.metrics import mutual_info_score
-    from sklearn.metrics.cluster import contingency_matrix, entropy, expected_mutual_information
+    from sklearn.metrics.cluster import contingency_matrix, expected_mutual_information
 
     check_shape("agreement", expected="N", clusters=clusters, labels=labels)
     _check_classes("agreement", labels)
     _, clusters = torch.unique(clusters.cpu(), return_inverse=True)  # any integers, exactly
     _, labels = torch.unique(labels.cpu(), return_inverse=True)
     table = contingency_matrix(labels.numpy(), clusters.numpy(), sparse=True).astype(np.int64)
-    mean_entropy = (entropy(labels.numpy()) + entropy(clusters.numpy())) / 2
+    mean_entropy = (_entropy(labels) + _entropy(clusters)) / 2
     information = mutual_info_score(None, None, contingency=table)
     expected = expected_mutual_information(table, len(labels))
     return Clustering(
@@ -140,6 +140,12 @@ def ami(
     Args, Raises: as ``clustering``, which gives NMI and AMI from one run of k-means.
     """
     return WithFloor(_clustering("ami", embeddings, labels, metric, num_clusters, n_init, seed).ami, 0.0)
+
+
+def _entropy(labels: Tensor) -> float:
+    """Entropy in nats of labels numbered from 0, each present."""
+    shares = torch.bincount(labels).double() / len(labels)
+    return float(-(shares * shares.log()).sum())
 
 
 def _check_classes(function: str, labels: Tensor) -> None:

@@ -73,7 +73,7 @@ def evaluate(
         labels: Class of each image, any integers.
         ks: Numbers of neighbours of Recall@K.
         metric: ``"cosine"`` or ``"euclidean"``.
-        block: Bounds the memory; see ``recall_at_k``. The scores do not depend on it.
+        block: Bounds the memory, see ``recall_at_k``.
         clusters: Whether to run k-means for NMI and AMI, by far the slowest part when there are many classes.
         n_init: Starts of k-means; see ``clustering``.
         seed: Of k-means.

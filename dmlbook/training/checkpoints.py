@@ -52,7 +52,11 @@ def save(folder: Path, state: Mapping[str, object], *, epoch: int, step: int) ->
 
 def find(folder: Path) -> list[Path]:
     """The folder's checkpoints, oldest first."""
-    found = [(tuple(map(int, match.groups())), path) for path in folder.glob("checkpoint-*.pt") if (match := _NAME.fullmatch(path.name))]
+    found = [
+        (tuple(map(int, match.groups())), path)
+        for path in folder.glob("checkpoint-*.pt")
+        if (match := _NAME.fullmatch(path.name))
+    ]
     return [path for _, path in sorted(found)]
 
 

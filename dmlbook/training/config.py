@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 
 from dmlbook._checks import bad_input, check_choice, check_number
 from dmlbook.seeding import SEED
 
 SAMPLERS = ("uniform", "class")
+SMALL_CLASSES = ("error", "repeat", "leave_out")
 AUGMENTATIONS = ("crop", "shift", "none")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
@@ -26,6 +28,7 @@ class TrainConfig:
         batch_size: Images a step, >= 1, over all devices together.
         sampler: ``uniform`` (shuffled) or ``class`` (``samples_per_class`` images of each class drawn).
         samples_per_class: Images of each class in a batch, >= 1, a divisor of ``batch_size``; sampler ``class`` only.
+        small_classes: ``error``, ``repeat`` or ``leave_out`` classes with fewer images; sampler ``class`` only.
         drop_last: Whether the last batch of an epoch is left out where it is smaller; sampler ``uniform`` only.
         lr: Learning rate of the network, > 0.
         loss_lr: Learning rate of the loss's own weights (its centers), > 0. None: the network's.
@@ -62,6 +65,7 @@ class TrainConfig:
     batch_size: int = 32
     sampler: str = "uniform"
     samples_per_class: int = 4
+    small_classes: str = "error"
     drop_last: bool = False
     lr: float = 1e-4
     loss_lr: float | None = 1e-2
@@ -98,6 +102,7 @@ class TrainConfig:
         if self.test_crop is not None:
             check_number(where, low=0, open_low=True, high=1, test_crop=self.test_crop)
         check_choice(where, choices=SAMPLERS, sampler=self.sampler)
+        check_choice(where, choices=SMALL_CLASSES, small_classes=self.small_classes)
         check_choice(where, choices=AUGMENTATIONS, augment=self.augment)
         check_choice(where, choices=PRECISIONS, precision=self.precision)
         for name in ("drop_last", "freeze_batch_norm", "freeze_backbone", "flip"):
@@ -106,8 +111,10 @@ class TrainConfig:
         _check_range(where, high=1, crop_scale=self.crop_scale)
         _check_range(where, high=math.inf, crop_ratio=self.crop_ratio)
         steps = self.milestones
-        whole = isinstance(steps, tuple) and all(isinstance(e, int) and not isinstance(e, bool) and e > 0 for e in steps)
-        if not whole or any(a >= b for a, b in zip(steps[:-1], steps[1:], strict=True)):
+        whole = isinstance(steps, tuple) and all(
+            isinstance(e, int) and not isinstance(e, bool) and e > 0 for e in steps
+        )
+        if not whole or any(a >= b for a, b in pairwise(steps)):
             remedy = "Write (20, 40), or () for a constant rate."
             raise bad_input(where, "milestones", "be a tuple of epochs >= 1 that increase", repr(steps), remedy)
         if self.sampler == "class" and self.batch_size % self.samples_per_class:
@@ -129,8 +136,10 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> TrainConfig:
-        """The inverse of ``to_dict``. A name that no field has is an error; a field that is not named gets its default."""
-        check_choice("TrainConfig.from_dict", choices=[f.name for f in fields(cls)], **{f"name {n!r}": n for n in values})
+        """The inverse of ``to_dict``. An unknown name is an error; a field that is not named gets its default."""
+        check_choice(
+            "TrainConfig.from_dict", choices=[f.name for f in fields(cls)], **{f"name {n!r}": n for n in values}
+        )
         return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 
@@ -51,7 +52,8 @@ def embed(
     check_number("embed", low=1, integer=True, batch_size=batch_size)
     views = Views(image_set, config or TrainConfig())
     if view == "whole":
-        views = Views(image_set, TrainConfig(image_size=views.size if config else None, test_crop=1.0))
+        squares = replace(image_set, aspects=None)
+        views = Views(squares, TrainConfig(image_size=views.size if config else None, test_crop=1.0))
     home = next(net.parameters()).device
     target = home if device is None else torch.device(device)
     rows = []
@@ -59,7 +61,7 @@ def embed(
         try:
             net.to(target)
             for index in torch.arange(len(image_set)).split(batch_size):
-                images = views.test(index, target).contiguous(memory_format=torch.channels_last)
+                images = views.test(index, target)
                 rows.append(net.features(images) if features else net(images))
         finally:
             net.to(home)

@@ -49,7 +49,7 @@ class Views:
         return self._draw(index, boxes, torch.zeros(len(index), dtype=torch.bool), device)
 
     def train(
-        self, index: Int[Tensor, " B"], device: torch.device, *, epoch: int, step: int, part: slice = slice(None)
+        self, index: Int[Tensor, " B"], device: torch.device, *, epoch: int, step: int, part: Int[Tensor, " b"] | None = None
     ) -> Float[Tensor, "b 3 size size"]:
         """Random views of the pictures, in [0, 1]; what is random depends on seed, epoch and step alone.
 
@@ -58,7 +58,7 @@ class Views:
             device: Where the views are wanted.
             epoch: Any number.
             step: Any number.
-            part: The share of the batch to draw; the boxes of the whole batch are chosen in any case.
+            part: Places in the batch to draw, None for all; boxes are chosen for the whole batch in any case.
         """
         config, random = self.config, generator(self.config.seed, "views", epoch, step)
         flips = torch.rand(len(index), generator=random) < (0.5 if config.flip else 0.0)
@@ -70,6 +70,7 @@ class Views:
             if config.augment == "shift":
                 moves = (2 * torch.rand(len(index), 2, generator=random) - 1) * config.shift
                 boxes = boxes + moves.repeat(1, 2) * (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
+        part = slice(None) if part is None else part
         return self._draw(index[part], boxes[part], flips[part], device)
 
     def _draw(
@@ -77,11 +78,12 @@ class Views:
     ) -> Float[Tensor, "B 3 size size"]:
         here = self.images.device
         images = self.images[index.to(here)].to(device, non_blocking=True)
-        return draw(images, boxes.to(device), flips.to(device), self.size)
+        drawn = draw(images, boxes.to(device), flips.to(device), self.size)
+        return drawn.contiguous(memory_format=torch.channels_last)  # as the networks are laid out
 
 
 def center_boxes(aspects: Float[Tensor, " B"], crop: float) -> Float[Tensor, "B 4"]:
-    """The middle square of each picture, its side ``crop`` times the short side, as (left, top, right, bottom) in [0, 1].
+    """The middle square of each picture, ``crop`` times its short side: (left, top, right, bottom) in [0, 1].
 
     Example:
         >>> center_boxes(torch.tensor([2.0]), 1.0)  # twice as wide as high: the middle half

@@ -1,0 +1,86 @@
+"""Options that several commands share, and what is made of them."""
+
+from __future__ import annotations
+
+import ast
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Mapping
+
+from dmlbook import datasets, nets
+from dmlbook.datasets import ImageSet
+from dmlbook.seeding import SEED
+
+
+def pair(text: str) -> tuple[str, object]:
+    """``key=value``, the value read as a Python number, tuple or word."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ArgumentTypeError(f"{text!r} is not of the form key=value, such as scale=20")
+    try:
+        return key.replace("-", "_"), ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return key.replace("-", "_"), value
+
+
+def add_data_arguments(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("images")
+    group.add_argument(
+        "--data", required=True, choices=datasets.NAMES, help="the image set; classes are split in halves"
+    )
+    group.add_argument("--root", help="where it is (default: DMLBOOK_DATA); for --data folder: your folder of classes")
+    group.add_argument("--size", type=int, help="side in pixels to which pictures are decoded")
+    group.add_argument(
+        "--data-option", type=pair, action="append", default=[], metavar="KEY=VALUE", help="such as difficulty=hard"
+    )
+
+
+def add_net_arguments(parser: ArgumentParser, *, required: bool = False) -> None:
+    group = parser.add_argument_group("network")
+    group.add_argument("--net", choices=nets.NAMES, required=required, help="backbone (default: by --data)")
+    group.add_argument("--weights", help="imagenet (torchvision's), or a file; default: random weights")
+    group.add_argument("--embedding-size", type=int, default=64, help="dimensions of an embedding (default: 64)")
+    group.add_argument("--width-mult", type=float, default=1.0, help="channels relative to the published network")
+    group.add_argument("--preprocessing", choices=nets.PREPROCESSING, help="colors as the weights expect them")
+    group.add_argument("--same-padding", action="store_true", help="pad as TensorFlow's SAME, for weights from there")
+    group.add_argument(
+        "--bn-eps", type=float, help="batch norm's constant, where the weights were trained with another"
+    )
+
+
+def load_images(options: Namespace, split: str) -> ImageSet:
+    return datasets.load(options.data, split, root=options.root, size=options.size, **dict(options.data_option))
+
+
+def net_settings(options: Namespace, defaults: Mapping[str, object]) -> dict[str, object]:
+    """The arguments of ``nets.build``: what was asked for, else what suits the data."""
+    return {
+        "name": options.net or defaults["net"],
+        "embedding_size": options.embedding_size,
+        "weights": options.weights if options.net or options.weights else defaults["weights"],
+        "width_mult": options.width_mult,
+        "preprocessing": options.preprocessing,
+        "same_padding": options.same_padding,
+        "bn_eps": options.bn_eps,
+    }
+
+
+def described(settings: Mapping[str, object]) -> dict[str, object]:
+    """Network settings for a record: a weights file is named without the folder it lies in."""
+    weights = settings["weights"]
+    shown = weights if weights in (None, "imagenet") else str(weights).replace("\\", "/").rsplit("/", 1)[-1]
+    return {**settings, "weights": shown}
+
+
+def seeds(count: int) -> list[int]:
+    return [SEED + n for n in range(count)]
+
+
+def percents(figures: Mapping[str, float]) -> str:
+    """The figures that a reader looks at first, on one line."""
+    shown = {"recall_at_1": "R@1", "recall_at_2": "R@2", "recall_at_4": "R@4", "recall_at_8": "R@8"}
+    parts = [f"{title} {100 * figures[key]:.1f}" for key, title in shown.items() if key in figures]
+    parts += [f"MAP@R {100 * figures['map_at_r']:.1f}"]
+    if "nmi" in figures:
+        parts += [f"NMI {100 * figures['nmi']:.1f} (floor {100 * figures['chance_nmi']:.1f})"]
+        parts += [f"AMI {100 * figures['ami']:.1f}"]
+    return "   ".join(parts)

@@ -1,0 +1,106 @@
+"""
+examples
+  python -m dmlbook evaluate --data cub --run runs/cub-softtriple/seed-20190811
+  python -m dmlbook evaluate --data cars --net mobilenet_v2 --weights imagenet            (frozen features)
+  python -m dmlbook evaluate --data cars --net mobilenet_v2 --weights imagenet --pca 64   (the same in 64 dimensions)
+
+PCA is fitted to the training classes' features and applied to those of the test classes.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+import torch
+
+from dmlbook import nets, records, retrieval
+from dmlbook._checks import bad_input, check_number
+from dmlbook._types import Float, Tensor
+from dmlbook.commands import common
+from dmlbook.datasets import ImageSet
+from dmlbook.seeding import SEED
+from dmlbook.training import TrainConfig, checkpoints, embed
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--run", help="folder of a trained run: its network and its last checkpoint")
+    parser.add_argument("--pca", type=int, metavar="D", help="reduce frozen features to D dimensions")
+    parser.add_argument("--split", choices=("train", "test"), default="test", help="which classes (default: test)")
+    parser.add_argument("--image-size", type=int, help="side in pixels that the network sees")
+    parser.add_argument("--test-crop", type=float, help="side of the middle square as a share of the short side")
+    parser.add_argument("--record", metavar="NAME", help="write the figures to data/results/NAME.json")
+    common.add_data_arguments(parser)
+    common.add_net_arguments(parser)
+
+
+def run(options: Namespace) -> int:
+    if (options.run is None) == (options.net is None):
+        got = "both" if options.run else "neither"
+        raise bad_input("evaluate", "--run or --net", "be given, one of them", got, "See --help for examples.")
+    start = time.perf_counter()
+    images = common.load_images(options, options.split)
+    config = TrainConfig(image_size=options.image_size, test_crop=options.test_crop)
+    if options.run:
+        net, config, settings = read_run(Path(options.run))
+        vectors = embed(net, images, config=config)
+    else:
+        settings = common.net_settings(options, {})
+        net = nets.build(**settings)
+        vectors = embed(net, images, config=config, features=True)
+        if options.pca is not None:
+            training = vectors if options.split == "train" else _training_features(options, net, config)
+            vectors = reduce(training, vectors, options.pca)
+    figures = retrieval.evaluate(vectors, images.labels)
+    print(common.percents(figures))
+    if options.record:
+        configuration = {
+            "data": options.data,
+            "size": images.images.shape[-1],
+            "measured_on": f"{options.split} classes",
+            "what": "trained run" if options.run else "frozen features",
+            "pca": options.pca,
+            "dimensions": vectors.shape[1],
+            "image_size": config.image_size,
+            "test_crop": config.test_crop,
+            "network": common.described(settings),
+        }
+        reduced = "" if options.pca is None else f" reduced to {options.pca} dimensions by PCA"
+        title = f"{configuration['what']} of {settings['name']} on {options.data}{reduced}"
+        record = records.Record(options.record, title, configuration)
+        record.add(SEED, figures, seconds=time.perf_counter() - start)
+        print(f"recorded in {record.save()}")
+    return 0
+
+
+def read_run(folder: Path) -> tuple[nets.EmbeddingNet, TrainConfig, dict]:
+    """Network, configuration and network settings of a run that ``train --folder`` left.
+
+    Raises:
+        ValueError: The folder holds no finished run.
+    """
+    about, found = folder / "run.json", checkpoints.find(folder)
+    if not about.is_file() or not found:
+        remedy = "Name the folder of one seed, such as runs/birds/seed-20190811, of a run that has ended."
+        raise bad_input("evaluate", "--run", "hold run.json and a checkpoint", str(folder), remedy)
+    content = json.loads(about.read_text(encoding="utf-8"))
+    # The checkpoint brings all weights, so the pretrained ones need not be there any more.
+    net = nets.build(**{**content["net"], "weights": None})
+    net.load_state_dict(checkpoints.load(found[-1])["net"])
+    return net, TrainConfig.from_dict(content["config"]), content["net"]
+
+
+def reduce(training: Float[Tensor, "M F"], features: Float[Tensor, "N F"], dimensions: int) -> Float[Tensor, "N D"]:
+    """Features of unit length, reduced by the principal components of the training features of unit length."""
+    from sklearn.decomposition import PCA
+
+    check_number("evaluate", low=1, high=min(training.shape), integer=True, pca=dimensions)
+    pca = PCA(dimensions, svd_solver="full").fit(torch.nn.functional.normalize(training, dim=1).numpy())
+    return torch.from_numpy(pca.transform(torch.nn.functional.normalize(features, dim=1).numpy())).float()
+
+
+def _training_features(options: Namespace, net: nets.EmbeddingNet, config: TrainConfig) -> Float[Tensor, "M F"]:
+    training: ImageSet = common.load_images(options, "train")
+    return embed(net, training, config=config, features=True)

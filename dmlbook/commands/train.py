@@ -1,0 +1,175 @@
+"""
+Training classes and test classes never share a class. Settings are chosen with --validation: a share of the *training*
+classes is held out and measured instead of the test classes. The test classes are measured once, after the last epoch.
+
+examples
+  python -m dmlbook train --data birds --loss softtriple
+  python -m dmlbook train --data cub --loss softtriple --weights imagenet --seeds 3 --record cub-softtriple
+  python -m dmlbook train --data folder --root my_photos --loss semihard --net resnet18 --weights imagenet
+  python -m dmlbook train --data cub --loss softtriple --loss-option tau=0.5 --validation 0.2   (choosing a setting)
+
+A run that was stopped goes on where it was when the same command is given again with the same --folder.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace
+from dataclasses import fields
+from pathlib import Path
+
+import torch
+
+from dmlbook import losses, nets, records, retrieval
+from dmlbook.commands import common
+from dmlbook.datasets import ImageSet, split_classes
+from dmlbook.seeding import SEED, generator
+from dmlbook.training import TrainConfig, embed, fit
+
+DRAWN = {
+    "freeze_batch_norm": False,
+    "lr": 2e-3,
+    "loss_lr": 1e-2,
+    "adam_eps": 1e-8,
+    "augment": "shift",
+    "batch_size": 64,
+    "epochs": 15,
+    "milestones": (12,),
+}
+DEFAULTS: dict[str, dict] = {
+    "birds": {"net": "small", "weights": None, "config": DRAWN},
+    "digits": {"net": "small", "weights": None, "config": {**DRAWN, "flip": False}},
+    "cub": {"net": "googlenet", "weights": "imagenet", "config": {}},
+    "cars": {"net": "googlenet", "weights": "imagenet", "config": {}},
+    "sop": {"net": "googlenet", "weights": "imagenet", "config": {"freeze_batch_norm": False}},
+    "folder": {"net": "googlenet", "weights": "imagenet", "config": {}},
+}
+"""What suits each image set, where the command line does not say otherwise."""
+PAIRED = {"sampler": "class", "small_classes": "repeat"}
+NEEDS_PAIRS = ("triplet", "semihard")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--loss", required=True, choices=losses.NAMES)
+    parser.add_argument(
+        "--loss-option", type=common.pair, action="append", default=[], metavar="KEY=VALUE", help="such as scale=20"
+    )
+    parser.add_argument("--seeds", type=int, default=1, help="how many runs, each with a seed of its own (default: 1)")
+    parser.add_argument("--validation", type=float, metavar="SHARE", help="measure this share of the training classes")
+    parser.add_argument("--record", metavar="NAME", help="write the figures to data/results/NAME.json")
+    parser.add_argument("--folder", help="keep checkpoints here, one folder a seed; given again, the run goes on")
+    parser.add_argument("--device", help="cpu, cuda or mps (default: the best that is there)")
+    parser.add_argument("--devices", type=int, default=1, help="how many of them (default: 1)")
+    common.add_data_arguments(parser)
+    common.add_net_arguments(parser)
+    group = parser.add_argument_group(
+        "training", "the defaults named are those for photographs; birds and digits have their own"
+    )
+    texts = dict(re.findall(r"^ {8}(\w+): (.*?)(?=^ {8}\w|\Z)", TrainConfig.__doc__, re.M | re.S))
+    for field in fields(TrainConfig):
+        if field.name == "seed":
+            continue
+        text = " ".join(texts[field.name].split("\n\n")[0].split()).replace("%", "%%").replace("``", "")
+        flag = f"--{field.name.replace('_', '-')}"
+        if isinstance(field.default, bool):
+            group.add_argument(flag, action=BooleanOptionalAction, default=None, help=text)
+        elif isinstance(field.default, tuple):
+            kind = type(field.default[0])
+            group.add_argument(flag, type=kind, nargs="*", metavar="N", help=f"{text} (default: {field.default})")
+        else:
+            kind = {"loss_lr": float, "image_size": int, "test_crop": float}.get(field.name, type(field.default))
+            group.add_argument(
+                flag, type=kind, metavar=kind.__name__.upper(), help=f"{text} (default: {field.default})"
+            )
+
+
+def run(options: Namespace) -> int:
+    data = common.load_images(options, "train")
+    if options.validation is None:
+        train_set, measured = data, None
+    else:
+        numbers = generator(SEED, "validation")
+        train_set, measured = split_classes(data, validation=options.validation, generator=numbers)
+    settings = common.net_settings(options, DEFAULTS[options.data])
+    record = _record(options, settings, train_set)
+    for seed in common.seeds(options.seeds):
+        config = _config(options, seed)
+        folder = None if options.folder is None else Path(options.folder) / f"seed-{seed}"
+        start = time.perf_counter()
+        net, loss = _build(options, settings, train_set, seed)
+        result = fit(net, loss, train_set, config, folder=folder, device=options.device, devices=options.devices)
+        if result.rank > 0:
+            continue
+        if result.interrupted:
+            return 130
+        if folder is not None:
+            records.write_whole(
+                folder / "run.json", json.dumps({"net": settings, "config": config.to_dict()}, indent=2)
+            )
+        if measured is None:
+            measured = common.load_images(options, "test")
+        figures = retrieval.evaluate(embed(net, measured, config=config), measured.labels)
+        if hasattr(loss, "report"):
+            report = loss.report()
+            figures["distinct_centers"] = float(report.counts.double().mean())
+            print(report)
+        figures["final_loss"] = result.history[-1]["loss"]
+        record.add(seed, figures, seconds=time.perf_counter() - start)
+        print(f"seed {seed}: {common.percents(figures)}")
+        if options.record:
+            print(f"recorded in {record.save()}")
+    return 0
+
+
+def _build(options: Namespace, settings: dict, train_set: ImageSet, seed: int) -> tuple[nets.EmbeddingNet, losses.Loss]:
+    net = nets.build(**settings, seed=seed)
+    chosen = dict(options.loss_option)
+    if "generator" in losses.options(options.loss):
+        chosen["generator"] = generator(seed, "centers")
+    if options.loss == "centroid_bound":
+        chosen.setdefault("class_counts", torch.bincount(train_set.labels))
+    sizes = {"num_classes": train_set.num_classes, "embedding_size": options.embedding_size}
+    return net, losses.make(options.loss, **sizes, **chosen)
+
+
+def _config(options: Namespace, seed: int) -> TrainConfig:
+    given = {}
+    for field in fields(TrainConfig):
+        value = getattr(options, field.name, None)
+        if value is not None:
+            given[field.name] = tuple(value) if isinstance(value, list) else value
+    paired = PAIRED if options.loss in NEEDS_PAIRS else {}
+    return TrainConfig(**{**DEFAULTS[options.data]["config"], **paired, **given, "seed": seed})
+
+
+def _record(options: Namespace, settings: dict, train_set: ImageSet) -> records.Record:
+    config = _config(options, SEED).to_dict()
+    config.pop("seed")
+    configuration = {
+        "data": options.data,
+        "size": train_set.images.shape[-1],
+        "data_options": dict(options.data_option),
+        "training_images": len(train_set),
+        "training_classes": train_set.num_classes,
+        "measured_on": "test classes"
+        if options.validation is None
+        else f"{options.validation:g} of the training classes",
+        "loss": options.loss,
+        "loss_options": dict(options.loss_option),
+        "network": common.described(settings),
+        "training": config,
+    }
+    title = f"{options.loss} on {options.data}, {options.embedding_size} dimensions, {settings['name']}"
+    record = records.Record(options.record or "unnamed", title, configuration)
+    if options.record:
+        try:
+            former = records.load(options.record)
+        except ValueError:
+            return record
+        if former.configuration == json.loads(json.dumps(configuration)):
+            return former
+        print(f"record {options.record} had another configuration and is written anew", file=sys.stderr)
+    return record

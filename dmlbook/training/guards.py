@@ -1,0 +1,87 @@
+"""What ends a training run early: numbers that are not finite, and Ctrl-C."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+
+from dmlbook._types import Float, Int, Tensor
+
+
+class FiniteGuard:
+    """Stops training at the first loss or gradient that is not finite, and names the batch.
+
+    Args:
+        lag: Steps between a number's arrival and the look at it. 0 looks at once, before the weights are changed; 1
+            lets an accelerator work on while the number of the step before is fetched.
+
+    Attributes:
+        latest: The last loss that was looked at.
+    """
+
+    def __init__(self, lag: int):
+        self.lag, self.latest = lag, math.nan
+        self._waiting: list[tuple[int, int, Int[Tensor, " B"], Float[Tensor, " 2"]]] = []
+
+    def add(self, epoch: int, step: int, index: Int[Tensor, " B"], numbers: Float[Tensor, " 2"]) -> None:
+        """Notes the loss and the norm of the gradient, and looks at those that are due.
+
+        Raises:
+            FloatingPointError: One of them is not finite.
+        """
+        self._waiting.append((epoch, step, index, numbers))
+        self._look(self.lag)
+
+    def flush(self) -> None:
+        """Looks at what is still waiting."""
+        self._look(0)
+
+    def _look(self, left: int) -> None:
+        while len(self._waiting) > left:
+            epoch, step, index, numbers = self._waiting.pop(0)
+            self.latest, norm = numbers.tolist()
+            if not (math.isfinite(self.latest) and math.isfinite(norm)):
+                raise FloatingPointError(_not_finite(epoch, step, index.tolist(), self.latest, norm))
+
+
+def _not_finite(epoch: int, step: int, images: list[int], loss: float, norm: float) -> str:
+    what = (
+        f"the loss is {loss}"
+        if not math.isfinite(loss)
+        else f"the loss is {loss:.4g} but its gradient's norm is {norm}"
+    )
+    shown = ", ".join(map(str, images[:32])) + (f", ... ({len(images)} in all)" if len(images) > 32 else "")
+    return (
+        f"fit: {what} in epoch {epoch}, step {step}, on the images {shown} of train_set. "
+        "The last checkpoint was written before it. Try a smaller lr or loss_lr, a smaller scale of the loss, "
+        'precision="32-true", and look at those images.'
+    )
+
+
+class Interruption:
+    """Turns the first Ctrl-C into a request that the loop reads between two steps; the second one stops at once.
+
+    Python lets only the main thread receive it: elsewhere nothing is changed. The former handler is put back.
+
+    Attributes:
+        requested: Whether it came.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._in_main_thread = threading.current_thread() is threading.main_thread()
+
+    def __enter__(self) -> Interruption:
+        if self._in_main_thread:
+            self._former = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._in_main_thread:
+            signal.signal(signal.SIGINT, self._former)
+
+    def _note(self, number: int, frame: object) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True

@@ -1,0 +1,48 @@
+"""What a training run leaves behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from torch import nn
+
+from dmlbook._checks import bad_input
+
+
+@dataclass
+class FitResult:
+    """The outcome of ``fit``.
+
+    Attributes:
+        net: The network that was handed over, trained.
+        loss: The loss that was handed over, its centers trained.
+        history: One record an epoch: ``epoch`` (from 1), ``loss`` (mean over the images), ``lr``, ``loss_lr``,
+            ``seconds`` and ``images_per_second`` of the training part, and ``recall_at_1`` where it was measured.
+        best_epoch: The epoch of the highest Recall@1 on the validation set, the earliest of equals; None without one.
+        interrupted: Whether Ctrl-C ended the run early.
+        checkpoint: The last checkpoint, or None where no folder was given.
+        rank: Number of this process; write files in process 0 only.
+    """
+
+    net: nn.Module
+    loss: nn.Module
+    history: list[dict]
+    best_epoch: int | None = None
+    interrupted: bool = False
+    checkpoint: Path | None = None
+    rank: int = 0
+    best: dict | None = field(default=None, repr=False)
+
+    def restore_best(self) -> FitResult:
+        """Puts network and loss back to ``best_epoch``.
+
+        Raises:
+            ValueError: There was no validation set, so no epoch is known to be the best.
+        """
+        if self.best is None:
+            remedy = "Pass validation=<a split of the training classes>, or keep the last epoch."
+            raise bad_input("restore_best", "validation", "have been given to fit", None, remedy)
+        self.net.load_state_dict(self.best["net"])
+        self.loss.load_state_dict(self.best["loss"])
+        return self

@@ -1,0 +1,96 @@
+"""Every exercise: a stub is not attempted, the solution passes, each common wrong answer is recognized by name."""
+
+import pytest
+import torch
+from exercise_answers import ANSWERS
+
+from dmlbook import exercises
+from dmlbook.exercises import engine
+
+WRONG = [(id, name) for id, answers in ANSWERS.items() for name in answers if name != "solution"]
+
+
+def test_every_exercise_has_answers_here_and_three_misconceptions():
+    assert set(ANSWERS) == set(exercises.REGISTRY)
+    for id, exercise in exercises.REGISTRY.items():
+        assert set(ANSWERS[id]) == {"solution", *exercise.misconceptions}
+        assert len(exercise.misconceptions) >= 3
+
+
+@pytest.mark.parametrize("id", ANSWERS)
+def test_an_untouched_stub_is_not_attempted(id):
+    def stub(*arguments): ...
+
+    assert exercises.judge(id, stub).state == "not attempted"
+
+
+@pytest.mark.parametrize("id", ANSWERS)
+def test_the_solution_passes(id):
+    verdict = exercises.judge(id, ANSWERS[id]["solution"])
+    assert verdict.state == "right", verdict
+
+
+@pytest.mark.parametrize(("id", "name"), WRONG)
+def test_each_misconception_fails_with_its_own_message(id, name):
+    verdict = exercises.judge(id, ANSWERS[id][name])
+    assert verdict.state == "wrong"
+    assert verdict.misconception == name
+    assert exercises.REGISTRY[id].misconceptions[name].message in verdict.message
+
+
+def loop(*arguments):
+    return loop(*arguments)
+
+
+def divide(*arguments):
+    return 1 / 0
+
+
+@pytest.mark.parametrize("id", ANSWERS)
+@pytest.mark.parametrize(
+    "answer",
+    [loop, divide, lambda *_: float("nan"), lambda *_: float("inf"), lambda *_: torch.ones(3, 3), lambda *_: "a"],
+)
+def test_nothing_a_learner_writes_breaks_the_notebook(id, answer, capsys):
+    verdict = exercises.check(id, answer)
+    assert verdict.state in ("wrong", "error")
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"✗ Exercise {id}: ")
+    assert "case 1 of" in printed
+
+
+def test_the_first_failing_case_is_shown_with_its_numbers():
+    verdict = exercises.judge("7.3", lambda epoch, base, milestones: 1.0)
+    assert "case 3 of 6, epoch 20, base 1.0, milestones (20, 40): expected 0.1000, got 1.0000." in verdict.message
+
+
+def test_an_infinite_value_and_a_wrong_shape_are_explained():
+    assert "not finite" in exercises.judge("7.3", lambda *_: float("inf")).message
+    case = engine.Case((), torch.ones(3), "nothing")
+    assert "Look at the shape: (3, 1) is not (3,)" in engine._hint(torch.ones(3, 1), case.expected)
+
+
+def test_predictions_are_noted_and_compared(capsys):
+    exercises.predict("9.9", "?")
+    exercises.outcome("9.9", "b")
+    exercises.predict("9.9", "b")
+    exercises.outcome("9.9", "b")
+    exercises.outcome("9.9", "c")
+    said = capsys.readouterr().out.splitlines()
+    assert said == [
+        'Prediction 9.9: none yet. Replace the question mark by "a", "b" or "c" before you read on.',
+        "Prediction 9.9: it is (b). You had made no prediction.",
+        "Prediction 9.9: (b) is noted.",
+        "Prediction 9.9: it is (b). You said (b), and that is right.",
+        "Prediction 9.9: it is (c). You said (b).",
+    ]
+
+
+@pytest.mark.bad_input
+def test_bad_calls_are_named():
+    with pytest.raises(ValueError, match="check: id must be one of .*got '7.33'"):
+        exercises.check("7.33", loop)
+    with pytest.raises(ValueError, match="answer must be a function; got float. Pass its name without brackets"):
+        exercises.check("7.3", 1.0)
+    with pytest.raises(ValueError, match="answer must be one of 'a', 'b', 'c', '\\?'; got 'd'"):
+        exercises.predict("7.1", "d")

@@ -1,0 +1,169 @@
+"""Networks: shapes, weights from files, frozen batch norm, padding, and what the optimizer is given."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from dmlbook import nets
+
+IMAGES = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+def _trained(name="small", **options):
+    """A network whose batch norms have seen something."""
+    net = nets.build(name, embedding_size=8, **options)
+    net.train()(IMAGES)
+    return net
+
+
+@pytest.mark.parametrize("name", ["small", "resnet18", "googlenet", "mobilenet_v2"])
+def test_embeddings_are_the_unit_length_image_of_the_pooled_features(name):
+    net = nets.build(name, embedding_size=8).eval()
+    embeddings, features = net(IMAGES), net.features(IMAGES)
+    torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(3))
+    expected = F.normalize(features @ net.head.linear.weight.T + net.head.linear.bias, dim=1)
+    torch.testing.assert_close(embeddings, expected)
+
+
+def test_normalization_can_be_left_to_the_loss():
+    net, plain = (nets.build("small", embedding_size=8, normalize=n).eval() for n in (True, False))
+    raw = plain(IMAGES)
+    assert (raw.norm(dim=1) - 1).abs().min() > 1e-3
+    torch.testing.assert_close(F.normalize(raw, dim=1), net(IMAGES))
+
+
+def test_the_small_network_takes_images_of_8_to_96_pixels_and_is_small():
+    net = nets.build("small", embedding_size=64).eval()
+    assert 100_000 < sum(p.numel() for p in net.parameters()) < 300_000
+    for side in (8, 28, 64, 96):
+        assert net(torch.rand(1, 3, side, side)).shape == (1, 64)
+
+
+def test_weights_come_from_the_seed_and_leave_the_global_random_state_alone():
+    before = torch.random.get_rng_state()
+    one, again, other = (nets.build("small", embedding_size=4, seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert torch.equal(one.head.linear.weight, again.head.linear.weight)
+    assert not torch.equal(one.head.linear.weight, other.head.linear.weight)
+
+
+@pytest.mark.parametrize(("preprocessing", "expected"), [("unit", 0.6), ("imagenet", (0.8 - 0.485) / 0.229)])
+def test_preprocessing_centers_the_colors(preprocessing, expected):
+    net = nets.build("small", embedding_size=4, preprocessing=preprocessing)
+    net.backbone = nn.Flatten()
+    image = torch.full((1, 3, 1, 1), 0.8)
+    assert net.features(image)[0, 0].item() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_weights_are_read_from_a_file_without_its_classifier(tmp_path, suffix):
+    source = _trained(seed=1)
+    state = {**source.backbone.state_dict(), "classifier.1.weight": torch.zeros(1000, 160)}
+    path = tmp_path / f"weights{suffix}"
+    if suffix == ".pt":
+        torch.save(state, path)
+    else:
+        pytest.importorskip("safetensors.torch").save_file(state, path)
+    net = nets.build("small", embedding_size=8, weights=path, seed=2)
+    torch.testing.assert_close(net.eval().features(IMAGES), source.eval().features(IMAGES))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s.pop("0.weight"), r"1 missing \(0.weight\)"),
+        (lambda s: s.update(extra=torch.zeros(1)), r"1 unexpected \(extra\)"),
+        (lambda s: s.update({"0.weight": torch.zeros(1)}), r"1 of another shape \(0.weight\)"),
+    ],
+)
+def test_weights_that_do_not_fit_are_named(tmp_path, change, message):
+    state = nets.build("small", embedding_size=4).backbone.state_dict()
+    change(state)
+    torch.save(state, tmp_path / "weights.pt")
+    with pytest.raises(ValueError, match=message):
+        nets.build("small", embedding_size=4, weights=tmp_path / "weights.pt")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"name": "resnet81"}, "Did you mean 'resnet18'"),
+        ({"embedding_size": 0}, "embedding_size must be an integer >= 1; got 0"),
+        ({"width_mult": 0.0}, "width_mult must be a finite number > 0"),
+        ({"name": "resnet18", "width_mult": 0.5}, "width_mult must be 1 for 'resnet18'"),
+        ({"weights": "imagenet"}, "torchvision has none"),
+        ({"weights": "missing.pt"}, "a file that exists; got 'missing.pt'"),
+        ({"preprocessing": "imagnet"}, "Did you mean 'imagenet'"),
+        ({"bn_eps": -1.0}, "bn_eps must be a finite number > 0"),
+    ],
+)
+def test_bad_arguments_of_build_are_explained(options, message):
+    with pytest.raises(ValueError, match=message):
+        nets.build(**{"name": "small", "embedding_size": 8} | options)
+
+
+@pytest.mark.bad_input
+def test_bad_images_are_explained():
+    net = nets.build("small", embedding_size=4)
+    with pytest.raises(ValueError, match=r"images.expand\(-1, 3, -1, -1\)"):
+        net(torch.rand(2, 1, 32, 32))
+    with pytest.raises(ValueError, match="Use images / 255"):
+        net(torch.zeros(2, 3, 32, 32, dtype=torch.uint8))
+
+
+def test_frozen_batch_norm_keeps_its_statistics_and_trains_its_scale_and_shift():
+    net = nets.freeze_batch_norm(_trained())
+    before = copy.deepcopy(net.state_dict())
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    net.train()
+    net(IMAGES).sum().backward()
+    optimizer.step()
+    after = net.state_dict()
+    assert torch.equal(before["backbone.1.running_mean"], after["backbone.1.running_mean"])
+    assert not torch.equal(before["backbone.1.weight"], after["backbone.1.weight"])
+    assert not torch.equal(before["backbone.1.bias"], after["backbone.1.bias"])
+    assert net.training
+    assert not net.backbone[1].training
+
+
+def test_frozen_batch_norm_can_be_thawed_and_copied():
+    net = nets.freeze_batch_norm(copy.deepcopy(nets.freeze_batch_norm(_trained())))
+    nets.freeze_batch_norm(net, frozen=False).train()
+    before = net.backbone[1].running_mean.clone()
+    net(IMAGES)
+    assert type(net.backbone[1]) is nn.BatchNorm2d
+    assert not torch.equal(before, net.backbone[1].running_mean)
+
+
+def test_untrained_statistics_are_noticed():
+    assert nets.has_untrained_statistics(nets.build("small", embedding_size=4))
+    assert not nets.has_untrained_statistics(_trained())
+    assert not nets.has_untrained_statistics(nn.Linear(2, 2))
+
+
+@pytest.mark.parametrize("side", [7, 8])
+def test_same_padding_is_tensorflows(side):
+    net = nets.build("mobilenet_v2", embedding_size=4, same_padding=True)
+    conv = net.backbone.features[0][0]
+    image = torch.rand(1, 3, side, side)
+    pads = (0, 1, 0, 1) if side % 2 == 0 else (1, 1, 1, 1)  # even sides: right and bottom only
+    expected = F.conv2d(F.pad(image, pads), conv.weight, stride=2)
+    torch.testing.assert_close(conv(image), expected)
+    assert list(net.state_dict()) == list(nets.build("mobilenet_v2", embedding_size=4).state_dict())
+
+
+def test_batch_norm_gets_the_constant_asked_for():
+    net = nets.build("small", embedding_size=4, bn_eps=1e-3)
+    assert {m.eps for m in net.modules() if isinstance(m, nn.BatchNorm2d)} == {1e-3}
+
+
+def test_parameter_groups_hold_every_weight_once_and_the_losss_own_at_their_rate():
+    net, loss = nets.build("small", embedding_size=4), nn.Linear(4, 5, bias=False)
+    groups = nets.parameter_groups(net, loss, lr=1e-4, loss_lr=1e-2)
+    assert [(g["name"], g["lr"], len(g["params"])) for g in groups] == [("network", 1e-4, 14), ("loss", 1e-2, 1)]
+    assert len(list(net.parameters())) == 14
+    assert nets.parameter_groups(net, loss, lr=1e-4)[1]["lr"] == 1e-4
+    assert len(nets.parameter_groups(net, nn.Identity(), lr=1e-4)) == 1
