@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import torch
@@ -97,8 +97,8 @@ def tiles(ax: Axes, images: UInt8[Tensor, "N 3 S S"], *, columns: int, gap: int 
 
 
 def neighbours(
-    axes: Sequence[Axes], image_set: ImageSet, query: int, found: Int[Tensor, " K"], *, titles: bool = True
-) -> Sequence[Axes]:
+    axes: Iterable[Axes], image_set: ImageSet, query: int, found: Int[Tensor, " K"], *, titles: bool = True
+) -> Iterable[Axes]:
     """A query, then the images retrieved for it: framed black where the class is right, crossed out grey where not.
 
     Args:

@@ -84,7 +84,7 @@ def test_a_run_killed_at_random_moments_and_while_writing_ends_like_the_uninterr
 
 
 def test_the_last_two_checkpoints_are_kept_and_nothing_else_is_left(tmp_path):
-    (tmp_path / "checkpoint-00001-0000000.unfinished").write_bytes(b"half")
+    (tmp_path / "checkpoint-00001-0000002.unfinished").write_bytes(b"half")
     result = _fit(tmp_path)
     assert sorted(os.listdir(tmp_path)) == ["checkpoint-00002-0000000.pt", "checkpoint-00003-0000000.pt"]
     assert result.checkpoint == tmp_path / "checkpoint-00003-0000000.pt"

@@ -88,8 +88,8 @@ def test_table_prints_mean_interval_and_number():
 
 @pytest.mark.bad_input
 def test_bad_input_is_named(tmp_path):
+    filled().save(tmp_path)
     with pytest.raises(ValueError, match="name must name a record of .*; got 'other'. There are: probe"):
-        filled().save(tmp_path)
         records.load("other", tmp_path)
     (tmp_path / "torn.json").write_text('{"name": "torn", ')
     with pytest.raises(ValueError, match="must name a record; got torn.json"):

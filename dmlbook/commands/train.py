@@ -31,17 +31,18 @@ from dmlbook.training import TrainConfig, embed, fit
 
 DRAWN = {
     "freeze_batch_norm": False,
-    "lr": 2e-3,
-    "loss_lr": 1e-2,
+    "lr": 4e-3,
+    "loss_lr": 3e-2,
     "adam_eps": 1e-8,
     "augment": "shift",
-    "batch_size": 64,
+    "flip": False,
+    "batch_size": 32,
     "epochs": 15,
     "milestones": (12,),
 }
 DEFAULTS: dict[str, dict] = {
     "birds": {"net": "small", "weights": None, "config": DRAWN},
-    "digits": {"net": "small", "weights": None, "config": {**DRAWN, "flip": False}},
+    "digits": {"net": "small", "weights": None, "config": DRAWN},
     "cub": {"net": "googlenet", "weights": "imagenet", "config": {}},
     "cars": {"net": "googlenet", "weights": "imagenet", "config": {}},
     "sop": {"net": "googlenet", "weights": "imagenet", "config": {"freeze_batch_norm": False}},

@@ -74,8 +74,8 @@ def register(*exercises: Exercise) -> None:
         REGISTRY[exercise.id] = exercise
 
 
-def check(id: str, answer: Callable) -> Verdict:
-    """Try the learner's function on every case, print the verdict, and return it.
+def check(id: str, answer: Callable) -> None:
+    """Try the learner's function on every case and print the verdict.
 
     Nothing that the function does breaks the notebook: an exception, endless recursion, a wrong shape or an infinite
     value is explained.
@@ -87,13 +87,11 @@ def check(id: str, answer: Callable) -> Verdict:
     Raises:
         ValueError: There is no exercise of that number, or ``answer`` is not a function.
     """
-    verdict = judge(id, answer)
-    print(verdict)
-    return verdict
+    print(judge(id, answer))
 
 
 def judge(id: str, answer: Callable) -> Verdict:
-    """``check`` without the printing."""
+    """What ``check`` prints, as a ``Verdict``."""
     check_choice("check", choices=REGISTRY, id=id)
     if not callable(answer):
         raise bad_input("check", "answer", "be a function", type(answer).__name__, "Pass its name without brackets.")

@@ -32,6 +32,9 @@ class Engine:
     def __init__(self, trained: nn.Module, loss: nn.Module, config: TrainConfig, device: torch.device, devices: int):
         from lightning.fabric import Fabric  # takes seconds to import
 
+        if config.precision == "16-mixed" and device.type == "cpu":
+            remedy = "Pass bf16-mixed or 32-true, or train on a GPU."
+            raise bad_input("fit", "config.precision", "not be 16-mixed on a CPU", repr(config.precision), remedy)
         one = [device.index] if device.index is not None else 1
         with _quiet():
             self.fabric = Fabric(
@@ -128,12 +131,14 @@ class Engine:
 @contextmanager
 def _quiet():
     """Fabric's notes on devices and processes are kept from the reader; errors still come."""
-    logger = logging.getLogger("lightning.fabric")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(f"lightning.{part}") for part in ("fabric", "pytorch")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="lightning")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -49,7 +49,13 @@ class Views:
         return self._draw(index, boxes, torch.zeros(len(index), dtype=torch.bool), device)
 
     def train(
-        self, index: Int[Tensor, " B"], device: torch.device, *, epoch: int, step: int, part: Int[Tensor, " b"] | None = None
+        self,
+        index: Int[Tensor, " B"],
+        device: torch.device,
+        *,
+        epoch: int,
+        step: int,
+        part: Int[Tensor, " b"] | None = None,
     ) -> Float[Tensor, "b 3 size size"]:
         """Random views of the pictures, in [0, 1]; what is random depends on seed, epoch and step alone.
 

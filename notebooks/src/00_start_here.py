@@ -20,7 +20,7 @@
 # %%
 from dmlbook.__main__ import main
 
-main(["check"]);
+_ = main(["check"])
 
 # %% [markdown]
 # The **mode** says how large the experiments are: `class` (the default) is made for a laptop, `smoke` for automatic
@@ -74,7 +74,7 @@ for column, species in enumerate(three):
     for row, pose in enumerate(poses):
         axes[row, column].imshow(birds.draw(species, pose).permute(1, 2, 0))
         axes[row, column].set_axis_off()
-    axes[0, column].set_title(datasets.load("birds", "all").class_names[species], loc="center")
+    axes[0, column].set_title(train.class_names[species], loc="center")
 plotting.show(
     figure,
     alt="Three bird species of one genus, each perched (top) and flying (bottom). The silhouettes are the same; crown, "
@@ -148,6 +148,7 @@ torch.testing.assert_close(table[0, 1], x[0] @ x[1] / (x[0].norm() * x[1].norm()
 # **Recall@1** asks of every query: is the first image in its list of the same class? It is the share of queries for
 # which it is. Here it is as loops, on the four points.
 
+
 # %%
 def first_attempt(x, labels):
     """Recall@1, with a mistake. Find it before you read on."""
@@ -165,6 +166,7 @@ print("Recall@1:", first_attempt(x, labels), "  with labels that mean nothing:",
 # **A trap.** A perfect score, and just as perfect when every image has a class of its own, so that *nothing* can be
 # found. The mistake: each query found itself, for its cosine with itself is 1. The query has to be left out of its own
 # list.
+
 
 # %%
 def recall_at_1(x, labels):
@@ -241,10 +243,9 @@ from dmlbook.training import TrainConfig, embed, fit
 
 net = nets.build("small", embedding_size=64)
 loss = losses.make("softtriple", num_classes=train.num_classes, embedding_size=64, centers_per_class=4)
-epochs = settings.by_mode(smoke=1, class_=8, full=30)
-config = TrainConfig(
-    epochs=epochs, batch_size=64, lr=2e-3, adam_eps=1e-8, milestones=(), augment="shift", freeze_batch_norm=False
-)
+epochs = settings.by_mode(smoke=1, class_=4, full=20)
+for_drawings = {"augment": "shift", "flip": False, "freeze_batch_norm": False, "adam_eps": 1e-8, "milestones": ()}
+config = TrainConfig(epochs=epochs, lr=4e-3, loss_lr=3e-2, **for_drawings)
 history = fit(net, loss, train, config, progress=False).history
 learned = embed(net, test)  # (N, 64)
 after = retrieval.recall_at_k(learned, test.labels, ks=(1,))[1]
@@ -309,13 +310,14 @@ NeighbourExplorer(test, {"learned": learned, "pixels": pixels}).widget()
 # **Exercise 0.1 · the angle, not the length** · difficulty 1 of 5 · 5 minutes. Write the cosine of two vectors,
 # $\frac{a \cdot b}{\lVert a \rVert \lVert b \rVert}$, without `F.cosine_similarity`.
 
+
 # %%
 def cosine(a: torch.Tensor, b: torch.Tensor) -> float:
     """Cosine of the angle between a (D,) and b (D,)."""
     ...
 
 
-check("0.1", cosine);
+check("0.1", cosine)
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>The numerator is <code>a @ b</code>.</details>
@@ -336,13 +338,14 @@ check("0.1", cosine);
 # *other* row, and return the share of rows for which it has the same label. The rows have length 1 already. Try it
 # without a loop.
 
+
 # %%
 def my_recall_at_1(x: torch.Tensor, labels: torch.Tensor) -> float:
     """x: unit vectors (N, D); labels: (N,) integers. A fraction in [0, 1]."""
     ...
 
 
-check("0.2", my_recall_at_1);
+check("0.2", my_recall_at_1)
 
 # %% [markdown]
 # <details><summary>Hint 1</summary><code>x @ x.T</code> holds all cosines.</details>
@@ -364,13 +367,14 @@ check("0.2", my_recall_at_1);
 # **Exercise 0.3 · what guessing scores** · difficulty 2 of 5 · 5 minutes. With `num_classes` classes of `per_class`
 # images each, a random list is right at its first place with what probability? The query is not in its own list.
 
+
 # %%
 def chance(num_classes: int, per_class: int) -> float:
     """Expected Recall@1 of a random ranking."""
     ...
 
 
-check("0.3", chance);
+check("0.3", chance)
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>How many images are in the list?</details>
