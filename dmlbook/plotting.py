@@ -118,7 +118,7 @@ def neighbours(
             spine.set_linestyle("-" if right else (0, (4, 3)))
         if not right:
             width, height = ax.get_xlim()[1], ax.get_ylim()[0]
-            ax.add_patch(Rectangle((0, 0), width, height, color="white", alpha=0.25, lw=0))
+            ax.add_patch(Rectangle((0, 0), width, height, color="white", alpha=0.12, lw=0))
         if titles:
             name = "query" if place == 0 else f"{place} {'✓' if right else '✗'}"
             ax.set_title(name, loc="center", pad=4, fontsize=10, color="black" if right else "#5f5f5f")

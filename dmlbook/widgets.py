@@ -64,7 +64,7 @@ class NeighbourExplorer:
         """The query and its neighbours as PNG bytes."""
         query = self.queries[place]
         found = self.found[method][query]
-        figure, axes = plt.subplots(1, len(found) + 1, figsize=(len(found) + 1, 1.35), layout=None)
+        figure, axes = plt.subplots(1, len(found) + 1, figsize=(len(found) + 1, 1.35), layout="none")
         figure.subplots_adjust(0.01, 0.02, 0.99, 0.84, wspace=0.06)
         plotting.neighbours(axes, self.image_set, query, found)
         return plotting.png(figure, dpi=100)

@@ -37,6 +37,11 @@ def recall(x, y):
     return hits / len(y)
 
 
+def zeroed(x):
+    cosines = x @ x.T
+    return cosines - torch.diag(cosines.diagonal())
+
+
 def recall_one_hit_a_class(x, y):
     found = {}
     for i in range(len(y)):
@@ -73,6 +78,7 @@ ANSWERS = {
     "0.1": {
         "solution": lambda a, b: F.cosine_similarity(a, b, dim=0),
         "plain inner product": lambda a, b: torch.dot(a, b),
+        "brackets": lambda a, b: torch.dot(a, b) / torch.linalg.norm(a) * torch.linalg.norm(b),
         "one length only": lambda a, b: sum(a * b) / math.sqrt(float(sum(a * a))),
         "distance": lambda a, b: torch.dist(a, b).item(),
         "squared lengths": lambda a, b: (a @ b) / ((a @ a) * (b @ b)),
@@ -80,6 +86,8 @@ ANSWERS = {
     "0.2": {
         "solution": recall,
         "the query finds itself": lambda x, y: float((y[(x @ x.T).argmax(1)] == y).float().mean()),
+        "diagonal of zeros": lambda x, y: np.mean([int(y[int(r.argmax())] == y[i]) for i, r in enumerate(zeroed(x))]),
+        "positions": lambda x, y: np.mean((x @ x.T - 9 * torch.eye(len(x))).argmax(1).numpy() == y.numpy()),
         "farthest": farthest,
         "counts instead of a share": lambda x, y: recall(x, y) * len(y),
         "one hit a class": recall_one_hit_a_class,

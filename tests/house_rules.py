@@ -18,10 +18,11 @@ FLOORS = [
     {"training", "records"},
     {"plotting", "maps"},
     {"widgets", "exercises"},
+    {"commands"},
     {"__main__"},
 ]
 FLOOR = {name: number for number, row in enumerate(FLOORS) for name in row}
-BASE = {name for name in FLOOR if FLOOR[name] <= FLOOR["training"]} | {"__main__", "__init__"}
+BASE = {name for name in FLOOR if FLOOR[name] <= FLOOR["training"]} | {"commands", "__main__", "__init__"}
 # What the base installs. jaxtyping is used where present; umap takes ten seconds and is imported where it is used.
 BASE_IMPORTS = {
     "torch",

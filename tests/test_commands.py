@@ -100,12 +100,26 @@ def test_a_trained_run_is_measured_again_with_the_same_figures(photos, capsys, t
     assert again in first
 
 
-def test_train_given_again_with_its_folder_does_not_train_again(photos, tmp_path, capsys):
-    more = ("--loss", "softmax", "--folder", str(tmp_path / "runs"), "--record", "again")
+def test_train_given_again_with_its_folder_measures_the_same_without_training(photos, tmp_path, monkeypatch, capsys):
+    more = ("--loss", "softmax", "--folder", str(tmp_path / "runs"))
     assert train(photos, *more) == 0
-    before = records.load("again", tmp_path / "results").runs[0]["figures"]
+    before = capsys.readouterr().out
+    monkeypatch.setattr("dmlbook.training.engine.Engine.apply", lambda self: pytest.fail("a step was taken"))
     assert train(photos, *more) == 0
-    assert records.load("again", tmp_path / "results").runs[0]["figures"] == before
+    assert capsys.readouterr().out == before
+
+
+def test_seeds_that_a_record_holds_are_not_run_again_unless_the_configuration_changed(photos, tmp_path, capsys):
+    assert train(photos, "--loss", "softmax", "--record", "again") == 0
+    first = records.load("again", tmp_path / "results").runs
+    capsys.readouterr()
+    assert train(photos, "--loss", "softmax", "--record", "again", "--seeds", "2") == 0
+    said = capsys.readouterr()
+    assert f"seed {first[0]['seed']}: is in record again already" in said.out
+    assert len(records.load("again", tmp_path / "results").runs) == 2
+    assert train(photos, "--loss", "softmax", "--record", "again", "--loss-option", "scale=5") == 0
+    assert "had another configuration and is written anew" in capsys.readouterr().err
+    assert len(records.load("again", tmp_path / "results").runs) == 1
 
 
 def test_frozen_features_are_measured_and_reduced(photos, tmp_path, capsys):
@@ -176,7 +190,7 @@ def test_an_option_value_is_a_number_a_tuple_or_a_word():
 
 
 def test_a_weights_file_is_recorded_without_its_folder():
-    assert common.described({"weights": "/home/anna/w.pt"})["weights"] == "w.pt"
+    assert common.described({"weights": "weights/old/w.pt"})["weights"] == "w.pt"
     assert common.described({"weights": "imagenet"})["weights"] == "imagenet"
 
 

@@ -8,7 +8,8 @@ examples
   python -m dmlbook train --data folder --root my_photos --loss semihard --net resnet18 --weights imagenet
   python -m dmlbook train --data cub --loss softtriple --loss-option tau=0.5 --validation 0.2   (choosing a setting)
 
-A run that was stopped goes on where it was when the same command is given again with the same --folder.
+A run that was stopped goes on where it was when the same command is given again with the same --folder. Seeds that the
+record already holds, with the same configuration, are not run again.
 """
 
 from __future__ import annotations
@@ -97,6 +98,9 @@ def run(options: Namespace) -> int:
     settings = common.net_settings(options, DEFAULTS[options.data])
     record = _record(options, settings, train_set)
     for seed in common.seeds(options.seeds):
+        if any(run["seed"] == seed for run in record.runs):
+            print(f"seed {seed}: is in record {record.name} already; remove that file to run it again")
+            continue
         config = _config(options, seed)
         folder = None if options.folder is None else Path(options.folder) / f"seed-{seed}"
         start = time.perf_counter()

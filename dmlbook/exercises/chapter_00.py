@@ -71,6 +71,10 @@ EXERCISES = (
                 lambda a, b: float(a @ b),
                 "That is the inner product: it grows with the lengths. Divide by both of them.",
             ),
+            "brackets": Misconception(
+                lambda a, b: float((a @ b) / a.norm() * b.norm()),
+                "Python divides by the first length, then multiplies by the second: put brackets around them.",
+            ),
             "one length only": Misconception(
                 lambda a, b: float((a @ b) / a.norm()),
                 "You divided by one length. That is how far b reaches along a; divide by the length of b as well.",
@@ -93,6 +97,15 @@ EXERCISES = (
             "the query finds itself": Misconception(
                 lambda x, y: _recall_at_1(x, y, hide_self=False),
                 "Each query found itself: its cosine with itself is 1. Take it out of the list before you look.",
+            ),
+            "diagonal of zeros": Misconception(
+                lambda x, y: float((y[(x @ x.T).fill_diagonal_(0).argmax(1)] == y).float().mean()),
+                "A query found itself: you set its cosine with itself to 0, and all its others are negative. Use minus "
+                "infinity.",
+            ),
+            "positions": Misconception(
+                lambda x, y: float(((x @ x.T).fill_diagonal_(-torch.inf).argmax(1) == y).float().mean()),
+                "You compared positions with labels: argmax gives the number of the image; look up its label.",
             ),
             "farthest": Misconception(
                 lambda x, y: _recall_at_1(x, y, farthest=True),

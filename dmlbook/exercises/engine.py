@@ -65,6 +65,7 @@ class Verdict:
         return f"{mark} Exercise {self.exercise}: {self.message}"
 
 
+EMPTY = "The function returned nothing: are the three dots still there, or is `return` missing?"
 REGISTRY: dict[str, Exercise] = {}
 _PREDICTIONS: dict[str, str] = {}
 
@@ -105,7 +106,7 @@ def judge(id: str, answer: Callable) -> Verdict:
             where = f"case {number} of {len(cases)}, {case.text}"
             return Verdict(id, "error", f"{where}, raised {type(error).__name__}: {_short(error)}")
         if result is None or result is Ellipsis:
-            return Verdict(id, "not attempted", "not attempted. Replace the three dots and run the cell again.")
+            return Verdict(id, "not attempted", f"not attempted. {EMPTY}")
         results.append(result)
     failing = [
         n for n, (case, result) in enumerate(zip(cases, results, strict=True)) if not same(result, case.expected)
