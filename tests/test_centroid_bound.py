@@ -135,6 +135,14 @@ def test_centroids_are_buffers_that_travel_with_the_loss():
     assert_close(other.centroids, loss.centroids, rtol=0, atol=0)
 
 
+def test_drawn_centroids_are_the_generators():
+    def draw(seed):
+        return losses.CentroidBound(num_classes=4, embedding_size=6, generator=generator(seed)).centroids
+
+    assert_close(draw(1), draw(1), rtol=0, atol=1e-6)
+    assert (draw(1) - draw(2)).abs().max() > 0.1
+
+
 def test_descent_collapses_embeddings_onto_their_centroids():
     loss = losses.CentroidBound(num_classes=3, embedding_size=4, centroids="simplex")
     x = torch.randn(30, 4, generator=generator(3)).requires_grad_()

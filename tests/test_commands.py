@@ -1,6 +1,8 @@
 """The command line: help that teaches, records with provenance, messages instead of tracebacks."""
 
 import json
+from argparse import Namespace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +11,10 @@ from PIL import Image
 
 from dmlbook import records, settings
 from dmlbook.__main__ import COMMANDS, main
-from dmlbook.commands import bench, common, evaluate
+from dmlbook.commands import bench, check, common, evaluate
+from dmlbook.commands import train as train_command
+from dmlbook.datasets import ImageSet
+from dmlbook.seeding import SEED
 from dmlbook.training import TrainConfig
 
 
@@ -131,6 +136,85 @@ def test_frozen_features_are_measured_and_reduced(photos, tmp_path, capsys):
     assert (reduced["dimensions"], reduced["pca"]) == (4, 4)
 
 
+def test_a_seed_decides_centers_and_weights_and_the_bound_gets_the_class_counts():
+    train_set = ImageSet(torch.zeros(5, 3, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 0, 0, 1]), ("gull", "tern"))
+
+    def build(loss, seed):
+        options = Namespace(loss=loss, loss_option=[], embedding_size=8)
+        net, made = train_command._build(options, {"name": "small", "embedding_size": 8}, train_set, seed)
+        return next(net.parameters()), made
+
+    for loss in ("softtriple", "centroid_bound"):
+        (weights, made), (again, made_again), (others, other) = (build(loss, seed) for seed in (1, 1, 2))
+        points = [getattr(m, "centers" if loss == "softtriple" else "centroids") for m in (made, made_again, other)]
+        torch.testing.assert_close(weights, again, rtol=0, atol=0)
+        torch.testing.assert_close(points[0], points[1], rtol=0, atol=1e-6)
+        assert (weights - others).abs().max() > 1e-3
+        assert (points[0] - points[2]).abs().max() > 1e-3
+    torch.testing.assert_close(made.class_weights, torch.tensor([5 / 8, 5 / 2]))
+
+
+def test_seeds_are_counted_from_the_books():
+    assert common.seeds(3) == [SEED, SEED + 1, SEED + 2]
+
+
+@pytest.mark.parametrize(
+    ("loss", "given", "sampler"),
+    [
+        ("semihard", {}, ("class", "repeat")),
+        ("triplet", {}, ("class", "repeat")),
+        ("softtriple", {}, ("uniform", "error")),
+        ("semihard", {"sampler": "uniform", "small_classes": "leave_out"}, ("uniform", "leave_out")),
+    ],
+)
+def test_losses_on_pairs_draw_by_class_unless_the_command_line_says_otherwise(loss, given, sampler):
+    config = train_command._config(Namespace(loss=loss, data="birds", **given), 3)
+    assert (config.sampler, config.small_classes) == sampler
+    assert (config.seed, config.lr) == (3, train_command.DRAWN["lr"])
+
+
+@pytest.mark.parametrize(
+    ("net", "weights", "expected"),
+    [
+        (None, None, ("googlenet", "imagenet")),
+        ("resnet18", None, ("resnet18", None)),
+        (None, "w.pt", ("googlenet", "w.pt")),
+        ("resnet18", "w.pt", ("resnet18", "w.pt")),
+    ],
+)
+def test_the_weights_that_suit_a_data_set_are_those_of_its_own_network(net, weights, expected):
+    rest = dict.fromkeys(("embedding_size", "width_mult", "preprocessing", "same_padding", "bn_eps"))
+    options = Namespace(net=net, weights=weights, **rest)
+    settings = common.net_settings(options, train_command.DEFAULTS["cub"])
+    assert (settings["name"], settings["weights"]) == expected
+
+
+def test_a_stopped_run_is_neither_measured_nor_recorded(photos, monkeypatch, tmp_path):
+    stopped = SimpleNamespace(rank=0, interrupted=True)
+    monkeypatch.setattr(train_command, "fit", lambda *_, **__: stopped)
+    assert train(photos, "--loss", "softmax", "--record", "stopped") == 130
+    assert not (tmp_path / "results" / "stopped.json").exists()
+
+
+@pytest.mark.parametrize(("split", "opened"), [("test", ["test", "train"]), ("train", ["train"])])
+def test_pca_takes_the_training_classes(photos, monkeypatch, split, opened):
+    seen = []
+    original = common.load_images
+    monkeypatch.setattr(common, "load_images", lambda options, split: seen.append(split) or original(options, split))
+    here = ["evaluate", "--data", "folder", "--root", str(photos), "--size", "16", "--net", "small", "--pca", "4"]
+    assert main([*here, "--split", split]) == 0
+    assert seen == opened
+
+
+def test_pca_sees_features_of_unit_length():
+    numbers = torch.Generator().manual_seed(1)
+    training_features, features = torch.randn(50, 6, generator=numbers), torch.randn(20, 6, generator=numbers)
+    lengths = 1 + torch.arange(50.0)[:, None]
+    expected = evaluate.reduce(training_features, features, 3)
+    torch.testing.assert_close(evaluate.reduce(lengths * training_features, features, 3), expected)
+    torch.testing.assert_close(evaluate.reduce(training_features, lengths[:20] * features, 3), expected)
+
+
 def test_pca_is_fitted_to_the_training_features_alone():
     training = torch.randn(50, 6, generator=torch.Generator().manual_seed(1))
     features = torch.randn(20, 6, generator=torch.Generator().manual_seed(2))
@@ -147,6 +231,14 @@ def test_check_says_what_is_there(capsys):
     assert said.rstrip().endswith("ready       yes")
 
 
+def test_check_names_what_is_missing_and_fails(capsys, monkeypatch):
+    monkeypatch.setattr(check, "BOOK", ("json", "no_such_package"))
+    assert main(["check"]) == 1
+    said = capsys.readouterr().out
+    assert "problem     for the book no_such_package are missing" in said
+    assert "ready" not in said
+
+
 def test_check_shows_the_data_folder_as_seen_from_the_checkout(capsys, monkeypatch):
     monkeypatch.delenv("DMLBOOK_DATA")
     assert main(["check"]) == 0
@@ -155,9 +247,17 @@ def test_check_shows_the_data_folder_as_seen_from_the_checkout(capsys, monkeypat
     assert "images      data" in said
 
 
+def test_data_says_where_a_set_has_come_to(capsys, monkeypatch):
+    monkeypatch.setattr("dmlbook.datasets.fetch", lambda name, root: f"{root}/{name}-there")
+    assert main(["data", "cub", "--root", "here"]) == 0
+    assert capsys.readouterr().out == "cub is in here/cub-there\n"
+
+
 def test_data_lists_the_sets(capsys):
     assert main(["data"]) == 0
     said = capsys.readouterr().out
+    assert "digits  1,797 images of 10 classes" in said
+    assert "data digits fetches it" not in said
     assert "cub     not there; python -m dmlbook data cub fetches it or says how to get it" in said
 
 
@@ -165,6 +265,10 @@ def test_data_lists_the_sets(capsys):
     ("arguments", "message"),
     [
         (["evaluate", "--data", "birds"], "--run or --net must be given, one of them; got neither"),
+        (
+            ["evaluate", "--data", "birds", "--run", "runs", "--net", "small"],
+            "--run or --net must be given, one of them; got both",
+        ),
         (
             ["evaluate", "--data", "digits", "--run", "nowhere"],
             "--run must hold run.json and a checkpoint; got nowhere",
@@ -208,3 +312,13 @@ def test_a_race_takes_turns_and_gives_medians():
     times = bench.race({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 2)
     assert calls == ["a", "b"] * 3
     assert set(times) == {"a", "b"}
+
+
+def test_a_race_takes_the_median_after_a_round_that_does_not_count(monkeypatch):
+    now, durations = [0.0], iter([100.0, 1.0, 9.0, 2.0])
+
+    def call():
+        now[0] += next(durations)
+
+    monkeypatch.setattr(bench.time, "perf_counter", lambda: now[0])
+    assert bench.race({"a": call}, 3) == {"a": 2.0}

@@ -22,6 +22,7 @@ def test_an_untouched_stub_is_not_attempted(id):
     def stub(*arguments): ...
 
     assert exercises.judge(id, stub).state == "not attempted"
+    assert exercises.judge(id, lambda *_: ...).state == "not attempted"
 
 
 @pytest.mark.parametrize("id", ANSWERS)
@@ -68,6 +69,42 @@ def test_an_infinite_value_and_a_wrong_shape_are_explained():
     assert "not finite" in exercises.judge("7.3", lambda *_: float("inf")).message
     case = engine.Case((), torch.ones(3), "nothing")
     assert "Look at the shape: (3, 1) is not (3,)" in engine._hint(torch.ones(3, 1), case.expected)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "agree"),
+    [
+        (1.0005, 1.0, True),
+        (1.005, 1.0, False),
+        (torch.tensor([1.0005, 2.0]), torch.tensor([1.0, 2.0]), True),
+        (torch.tensor([1.005, 2.0]), torch.tensor([1.0, 2.0]), False),
+        (torch.ones(1), torch.ones(3), False),
+        ([1.0, 2.0], torch.tensor([1.0, 2.0]), True),
+        ((1, 2), [1, 2], True),
+        ([1, 2, 3], [1, 2], False),
+        ({"a": 1.0}, {"a": 1.0}, True),
+        ({"a": 1.0}, {"a": 1.0, "b": 2.0}, False),
+        ("1", 1.0, False),
+        (1.0, "1", False),
+        (None, 1.0, False),
+    ],
+)
+def test_answers_agree_to_a_thousandth_and_in_their_shape(found, expected, agree):
+    assert engine.same(found, expected) is agree
+
+
+def test_long_values_are_shown_short():
+    assert engine.show(torch.arange(9.0)) == "a tensor (9,) of 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, ..."
+    assert engine.show(torch.arange(8)) == "a tensor (8,) of 0, 1, 2, 3, 4, 5, 6, 7"
+    assert engine.show("a" * 121) == "a" * 117 + "..."
+    assert engine.show("a" * 120) == "a" * 120
+
+
+def test_a_prediction_can_be_taken_back(capsys):
+    exercises.predict("9.8", "b")
+    exercises.predict("9.8", "?")
+    exercises.outcome("9.8", "b")
+    assert capsys.readouterr().out.endswith("it is (b). You had made no prediction.\n")
 
 
 def test_predictions_are_noted_and_compared(capsys):

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -49,6 +50,30 @@ def test_named_generators_are_the_same_in_every_process_and_differ_by_name_and_s
     assert int(printed) == seeding.named_seed(1, "sampler", 3)
 
 
+def test_a_named_seed_is_the_same_on_every_machine_and_fits_in_63_bits():
+    assert seeding.named_seed(1, "sampler") == 5664748819516242636
+    assert all(seeding.named_seed(seed).bit_length() <= 63 for seed in range(100))
+
+
+def test_the_data_folder_may_begin_with_a_tilde(monkeypatch):
+    monkeypatch.setenv("DMLBOOK_DATA", "~/images")
+    assert settings.data_root() == Path.home() / "images"
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "device"),
+    [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")],
+)
+def test_the_device_is_the_first_that_is_there(monkeypatch, cuda, mps, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert settings.device() == device
+
+
+def test_the_ends_of_a_closed_range_are_in_it():
+    _checks.check_number("f", low=0, high=1, x=0, y=1)
+
+
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("call", "message"),
@@ -60,6 +85,7 @@ def test_named_generators_are_the_same_in_every_process_and_differ_by_name_and_s
         ),
         (lambda: _checks.check_number("f", integer=True, x=True), "x must be an integer; got True"),
         (lambda: _checks.check_number("f", high=5, x=float("inf")), "x must be a finite number <= 5; got inf"),
+        (lambda: _checks.check_unique("f", x=[3, 1, 3]), "f: x must hold no value twice; got 3 repeated. Remove"),
         (lambda: _checks.check_choice("f", choices=("left", "right"), side="lft"), "got 'lft'. Did you mean 'left'"),
         (
             lambda: _checks.check_shape("f", expected="B 3", x=torch.ones(2, 4)),

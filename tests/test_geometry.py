@@ -35,6 +35,13 @@ def test_a_point_is_at_distance_zero_of_itself_with_a_finite_gradient():
     assert gradient.abs().max() > 1
 
 
+def test_rounding_leaves_no_squared_distance_below_zero():
+    x = points(60, 64, dtype=torch.float32)
+    lengths = x.square().sum(1)
+    assert (lengths[:, None] + lengths - 2 * x @ x.T).min() < 0  # what is cut off
+    assert geometry.squared_distances(x, x).min() == 0
+
+
 @pytest.mark.parametrize(("classes", "dimension"), [(2, 1), (3, 2), (5, 4), (5, 9), (100, 99)])
 def test_simplex_is_regular_and_unit(classes, dimension):
     gram = geometry.simplex(classes, dimension).double()
@@ -61,8 +68,10 @@ def test_no_unit_vectors_are_farther_apart_than_the_simplex():
     assert best > limit - 0.01
 
 
-def test_one_hot_vectors_are_sqrt_two_apart():
-    x = geometry.one_hot(4, 6)
+@pytest.mark.parametrize("dimension", [4, 6])
+def test_one_hot_vectors_are_sqrt_two_apart(dimension):
+    x = geometry.one_hot(4, dimension)
+    assert x.shape == (4, dimension)
     apart = geometry.distances(x, x)[torch.triu_indices(4, 4, 1).unbind()]
     assert_close(apart, torch.full((6,), math.sqrt(2)))
 

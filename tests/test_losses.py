@@ -11,6 +11,7 @@ from pytorch_metric_learning import distances as pml_distances
 from pytorch_metric_learning import losses as pml_losses
 from pytorch_metric_learning import miners as pml_miners
 from pytorch_metric_learning import reducers as pml_reducers
+from torch.overrides import TorchFunctionMode
 from torch.testing import assert_close
 
 from dmlbook import geometry, losses
@@ -97,6 +98,35 @@ def test_loss_equals_its_loop_on_ties_copies_and_lone_classes(y, digits):
             assert_close(ours, torch.tensor(judge(apart, y, margin=0.2), dtype=torch.float64), rtol=0, atol=1e-10)
         else:
             assert_close(loss(x, y), torch.tensor(by_loop(loss, x, y), dtype=torch.float64), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("margin", [0.0, 1.0, 2.0])
+@pytest.mark.parametrize("hinge", [True, False])
+def test_triplets_exactly_at_the_margin_are_not_active(margin, hinge):
+    """Distances are small whole numbers, so that many triplets lie at the margin without any rounding."""
+    apart = torch.randint(4, (10, 10), generator=generator(1, "apart")).double()
+    y = torch.arange(10) % 3
+    slacks = [float(apart[a, p] - apart[a, n]) + margin for a, p, n in reference.triplets(y)]
+    assert slacks.count(0.0) > 20
+    mean, active = losses.triplet_mean(apart, y, margin=margin, hinge=hinge)
+    expected = reference.triplet_loss(apart, y, margin=margin, hinge=hinge)
+    assert_close(mean, torch.tensor(expected, dtype=torch.float64), rtol=0, atol=1e-12)
+    assert float(active) == pytest.approx(sum(slack > 0 for slack in slacks) / len(slacks), abs=1e-12)
+
+
+def test_without_normalization_a_loss_sees_the_length_of_embeddings():
+    x, y = batch(2)
+    apart = torch.tensor([[reference.distance(a, b) for b in x.tolist()] for a in x.tolist()], dtype=torch.float64)
+    expected = {
+        "triplet": reference.triplet_loss(apart.square(), y, margin=0.2),
+        "semihard": reference.semihard_loss(apart.square(), y, margin=0.2),
+    }
+    for name, value in expected.items():
+        assert float(build(name, normalize=False)(x, y)) == pytest.approx(value, abs=1e-10)
+    loss = build("centroid_bound", normalize=False)
+    terms = losses.centroid_terms(geometry.distances(x, loss.centroids), y)
+    assert_close(loss(x, y), terms.mean(), rtol=0, atol=1e-12)
+    assert (loss(x, y) - build("centroid_bound")(x, y)).abs() > 0.1
 
 
 @pytest.mark.parametrize(("name", "chosen"), ALL)
@@ -199,6 +229,14 @@ def test_relabelling_images_and_centers_alike_changes_nothing(name):
     assert_close(loss(x, order.argsort()[y]), before, rtol=0, atol=1e-12)
 
 
+def test_centers_start_uniform_around_zero_and_smaller_the_more_there_are():
+    """As in SoftTriple's official code: an optimizer's step turns short centers farther than long ones."""
+    weight = losses.SoftTriple(num_classes=25, embedding_size=8, centers_per_class=4, generator=generator(1)).weight
+    ends = torch.stack([weight.detach().amin(), weight.detach().amax()])
+    assert_close(ends, torch.tensor([-0.1, 0.1]), rtol=0, atol=2e-3)  # 1 / sqrt(25 * 4)
+    assert ends.abs().max() <= 0.1
+
+
 def pml_value_and_gradients(theirs, ours, x, y, transfer):
     """Both losses and their gradients in x, on the unit sphere, after our parameters were copied to theirs."""
     with torch.no_grad():
@@ -267,15 +305,35 @@ def test_semihard_takes_semihard_triplets_of_pytorch_metric_learning():
     assert_close(losses.semihard_mean(apart, y, margin=0.2), torch.stack(values).mean(), rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("miner", [pml_miners.TripletMarginMiner(0.5), pml_miners.BatchHardMiner()])
-def test_triplet_loss_averages_over_what_a_miner_found(miner):
+@pytest.mark.parametrize("miner", [pml_miners.TripletMarginMiner(0.8), pml_miners.BatchHardMiner()])
+@pytest.mark.parametrize(
+    ("chosen", "kept"), [({}, "hinge"), ({"hinge": False}, "all"), ({"average": "active"}, "active")]
+)
+def test_triplet_loss_averages_over_what_a_miner_found(miner, chosen, kept):
     x, y = batch(5)
     found = miner(x, y)
-    ours = build("triplet", margin=0.3, distance="euclidean")
-    apart = geometry.distances(geometry.normalize(x), geometry.normalize(x))
-    values = [max(float(apart[a, p] - apart[a, n]) + 0.3, 0.0) for a, p, n in zip(*found, strict=True)]
-    assert len(values) > 3
-    assert_close(ours(x, y, found), torch.tensor(values, dtype=torch.float64).mean(), rtol=0, atol=1e-12)
+    ours = build("triplet", margin=0.1, distance="euclidean", **chosen)
+    unit = [reference.unit(row) for row in x.tolist()]
+    slacks = [
+        reference.distance(unit[a], unit[p]) - reference.distance(unit[a], unit[n]) + 0.1
+        for a, p, n in torch.stack(found, 1).tolist()
+    ]
+    assert len(slacks) > 3
+    assert isinstance(miner, pml_miners.BatchHardMiner) or min(slacks) < 0 < max(slacks)
+    values = {
+        "all": slacks,
+        "hinge": [max(slack, 0.0) for slack in slacks],
+        "active": [slack for slack in slacks if slack > 0],
+    }
+    expected = torch.tensor(reference.mean(values[kept]), dtype=torch.float64)
+    assert_close(ours(x, y, found), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("average", ["valid", "active"])
+def test_a_miner_that_found_nothing_leaves_a_loss_of_zero(average):
+    x, y = batch(5)
+    nothing = torch.zeros(0, dtype=torch.long)
+    assert_close(build("triplet", average=average)(x, y, (nothing,) * 3), x.new_zeros(()), rtol=0, atol=0)
 
 
 def test_a_miner_of_pairs_is_joined_at_the_anchors():
@@ -287,18 +345,21 @@ def test_a_miner_of_pairs_is_joined_at_the_anchors():
 
 
 def test_no_loss_keeps_a_graph_of_cubic_or_class_squared_size():
-    """The largest tensor of a step stays quadratic in the batch, and linear in the number of classes."""
-    from torch.utils._python_dispatch import TorchDispatchMode
+    """The largest tensor made or kept for the backward pass: quadratic in the batch, linear in the classes."""
 
-    class Largest(TorchDispatchMode):
+    class Largest(TorchFunctionMode):
         size = 0
 
-        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        def __torch_function__(self, function, types, args=(), kwargs=None):
             result = function(*args, **(kwargs or {}))
             for found in result if isinstance(result, (tuple, list)) else [result]:
-                if isinstance(found, torch.Tensor):
-                    self.size = max(self.size, found.numel())
+                self.see(found)
             return result
+
+        def see(self, found):
+            if isinstance(found, torch.Tensor):
+                self.size = max(self.size, found.numel())
+            return found
 
     many, per_class = 500, 4
     x = torch.randn(64, SIZE, generator=generator(1, "x")).requires_grad_()
@@ -307,7 +368,7 @@ def test_no_loss_keeps_a_graph_of_cubic_or_class_squared_size():
         loss = losses.make(
             name, num_classes=many, embedding_size=SIZE, **({"centers_per_class": 4} if bound > 1e5 else {})
         )
-        with Largest() as largest:
+        with Largest() as largest, torch.autograd.graph.saved_tensors_hooks(largest.see, lambda kept: kept):
             loss(x, y).backward()
         assert 64 * 64 <= largest.size <= bound, name  # (C K)^2 would be 4,000,000, and B^3 262,144
 
@@ -316,6 +377,11 @@ BAD_CALLS = [
     (lambda loss, x, y: loss(x[0], y), r"embeddings must be a tensor of shape \(B, D\); got shape \(6,\)"),
     (lambda loss, x, y: loss(x, y[:5]), "labels must be as many as the embeddings; got 12 embeddings and 5 labels"),
     (lambda loss, x, y: loss(x, y.double()), "labels must be integers; got torch.float64"),
+    (lambda loss, x, y: loss(x, y > 1), "labels must be integers; got torch.bool. Number the classes"),
+    (
+        lambda loss, x, y: loss(x, y.to("meta")),
+        "labels must be on the embeddings' device; got embeddings on cpu and labels on meta",
+    ),
     (lambda loss, x, y: loss(x.long(), y), "embeddings must be floating point; got torch.int64"),
     (lambda loss, x, y: loss(x[:0], y[:0]), "embeddings must hold at least one row; got none"),
     (lambda loss, x, y: loss(x.tolist(), y), r"embeddings must be a tensor of shape \(B, D\); got list"),
@@ -338,8 +404,14 @@ def test_losses_that_know_their_classes_name_what_does_not_fit(name):
     x, y = batch(0)
     with pytest.raises(ValueError, match=r"labels must lie in 0..3; got \d..9. Number the training classes from 0"):
         loss(x, torch.cat([y[:-1], torch.tensor([9])]))
+    with pytest.raises(ValueError, match=r"labels must lie in 0..3; got -1..3"):
+        loss(x, torch.cat([y[:-2], torch.tensor([-1, 3])]))
+    with pytest.raises(ValueError, match=r"labels must lie in 0..3; got \d..4"):
+        loss(x, torch.cat([y[:-1], torch.tensor([4])]))
     with pytest.raises(ValueError, match="embeddings must have embedding_size = 6 columns; got 5"):
         loss(x[:, :5], y)
+    with pytest.raises(ValueError, match="embeddings must have embedding_size = 6 columns; got 12"):
+        loss(torch.cat([x, x], 1), y)
     with pytest.raises(ValueError, match="indices_tuple must be None; got tuple. This loss samples nothing"):
         loss(x, y, (y, y, y))
 
@@ -373,6 +445,34 @@ def test_bad_options_are_named(name, chosen, message):
 
 
 @pytest.mark.bad_input
+@pytest.mark.parametrize("name", ["softmax", "hardtriple", "softtriple", "centroid_bound"])
+def test_one_class_is_too_few_to_tell_apart(name):
+    with pytest.raises(ValueError, match="num_classes must be an integer >= 2; got 1"):
+        losses.make(name, num_classes=1, embedding_size=SIZE)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("function", [losses.triplet_mean, losses.semihard_mean])
+@pytest.mark.parametrize(
+    ("shape", "labels", "margin", "message"),
+    [
+        ((3, 3), 2, 0.2, "labels must be as many as the rows of distances; got 2 labels for 3 rows"),
+        ((3, 4), 3, 0.2, r"distances must be a tensor of shape \(B, B\); got shape \(3, 4\)"),
+        ((3, 3), 3, float("nan"), "margin must be a finite number.*; got nan"),
+    ],
+)
+def test_distances_and_labels_that_do_not_fit_are_named(function, shape, labels, margin, message):
+    with pytest.raises(ValueError, match=f"^{function.__name__}: {message}"):
+        function(torch.ones(shape), torch.arange(labels), margin=margin)
+
+
+@pytest.mark.bad_input
+def test_a_negative_margin_is_no_semihard_margin():
+    with pytest.raises(ValueError, match="semihard_mean: margin must be a finite number >= 0; got -0.1"):
+        losses.semihard_mean(torch.ones(3, 3), torch.arange(3), margin=-0.1)
+
+
+@pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("kind", "size", "message"),
     [
@@ -386,12 +486,27 @@ def test_centroids_that_need_more_dimensions_say_so(kind, size, message):
 
 
 def test_options_lists_the_papers_defaults():
-    assert losses.options("softtriple") == {
-        "centers_per_class": 10,
-        "scale": 20.0,
-        "gamma": 0.1,
-        "tau": 0.2,
-        "margin": 0.01,
-        "similarity": "expected",
-        "generator": None,
+    several = {"centers_per_class": 10, "scale": 20.0, "margin": 0.01, "generator": None}
+    assert {name: losses.options(name) for name in losses.NAMES} == {
+        "triplet": {"margin": 0.2, "distance": "squared", "hinge": True, "average": "valid", "normalize": True},
+        "semihard": {"margin": 0.2, "normalize": True},
+        "softmax": {"scale": 20.0, "margin": 0.0, "generator": None},
+        "hardtriple": {**several, "tau": 0.0},
+        "softtriple": {**several, "gamma": 0.1, "tau": 0.2, "similarity": "expected"},
+        "centroid_bound": {"centroids": "kmeans", "class_counts": None, "normalize": True, "generator": None},
     }
+
+
+def test_functions_have_the_defaults_of_their_classes():
+    x, y = batch(1)
+    apart = geometry.squared_distances(x, x) / 9
+    assert_close(losses.semihard_mean(apart, y), losses.semihard_mean(apart, y, margin=0.2), rtol=0, atol=0)
+    assert_close(losses.triplet_mean(apart, y), losses.triplet_mean(apart, y, margin=0.0, hinge=True), rtol=0, atol=0)
+    expected = losses.margin_cross_entropy(apart, y, scale=20.0, margin=0.0)
+    assert_close(losses.margin_cross_entropy(apart, y), expected, rtol=0, atol=0)
+
+
+@pytest.mark.bad_input
+def test_options_of_an_unknown_loss_are_refused_with_the_near_name():
+    with pytest.raises(ValueError, match=r"losses.options: name must be one of .*Did you mean 'softmax'"):
+        losses.options("softmx")

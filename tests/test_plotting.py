@@ -51,6 +51,9 @@ def test_neighbours_are_framed_black_where_right_and_grey_where_wrong(image_set)
     plotting.neighbours(axes, image_set, 0, torch.tensor([1, 4, 2]))
     titles = [ax.get_title() for ax in axes]
     assert titles == ["query", "1 ✓", "2 ✗", "3 ✓"]
+    _, plain = plt.subplots(1, 4)
+    plotting.neighbours(plain, image_set, 0, torch.tensor([1, 4, 2]), titles=False)
+    assert [ax.get_title() for ax in plain] == [""] * 4
     colors = [matplotlib.colors.to_hex(ax.spines["left"].get_edgecolor()) for ax in axes]
     assert colors == ["#000000", "#000000", plotting.WRONG, "#000000"]
     assert [len(ax.patches) for ax in axes] == [0, 0, 1, 0]
@@ -58,8 +61,11 @@ def test_neighbours_are_framed_black_where_right_and_grey_where_wrong(image_set)
 
 def test_gallery_has_a_row_for_each_query_and_method(image_set):
     found = torch.tensor([[1, 2], [0, 2], [0, 1], [4, 5], [3, 5], [3, 4]])
-    figure = plotting.gallery(image_set, [0, 3], {"pixels": found, "learned": found}, title="Finding")
+    figure = plotting.gallery(image_set, [0, 3], {"pixels": found, "learned": found.flip(1)}, title="Finding")
     assert len(figure.axes) == 4 * 3
+    assert figure.get_suptitle() == "Finding"
+    for ax, index in zip(figure.axes, [0, 1, 2, 0, 2, 1, 3, 4, 5, 3, 5, 4], strict=True):
+        assert (ax.images[0].get_array() == plotting.picture(image_set, index).numpy()).all()
     assert [figure.axes[3 * row].get_ylabel() for row in range(4)] == ["pixels", "learned"] * 2
 
 
@@ -76,6 +82,10 @@ def test_curves_draw_every_seed_and_a_mean_that_is_named_at_its_end():
     drawn = [line.get_ydata() for line in ax.lines]
     assert [list(y) for y in drawn] == [[1.0, 2.0], [3.0, 4.0], [2.0, 3.0], [5.0, 6.0]]
     assert [text.get_text() for text in ax.texts] == ["A", "B"]
+    assert [text.xy[1] for text in ax.texts] == [3.0, 6.0]  # where the means end
+    assert all(list(line.get_xdata()) == [1, 2] for line in ax.lines)
+    plotting.curves(ax, {"C": [[1.0, 2.0]]}, first=5)
+    assert list(ax.lines[-1].get_xdata()) == [5, 6]
     assert ax.lines[2].get_linestyle() != ax.lines[3].get_linestyle()
 
 
@@ -92,6 +102,9 @@ def test_dots_show_every_seed_and_the_interval():
     plotting.dots(ax, {"SoftTriple": [0.5, 0.52], "one seed": [0.4]})
     assert list(ax.lines[0].get_xdata()) == [50.0, 52.0]
     assert [text.get_text() for text in ax.texts] == ["51.0 ± 12.7", "40.0"]
+    (bar,) = (bars.get_segments()[0] for bars in ax.collections)
+    assert bar[:, 0] == pytest.approx([51 - 12.706, 51 + 12.706], abs=1e-3)
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first method on top
     assert [label.get_text() for label in ax.get_yticklabels()] == ["SoftTriple", "one seed"]
 
 

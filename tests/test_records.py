@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import subprocess
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
     assert path == tmp_path / "probe.json"
     assert records.load("probe", tmp_path) == record
     assert [run["seed"] for run in record.runs] == [1, 2]
+    assert [run["seconds"] for run in record.runs] == [3.0, 3.14]
     assert record.values("recall_at_1") == [0.4, 0.5]
 
 
@@ -41,6 +43,26 @@ def test_provenance_names_machine_versions_commit_and_no_host(tmp_path):
     assert found["mode"] in ("smoke", "class", "full")
     if hasattr(os, "uname"):
         assert os.uname().nodename not in json.dumps(found)
+
+
+def test_the_commit_says_whether_the_package_was_changed_since(tmp_path, monkeypatch):
+    def git(*arguments):
+        who = ["-c", "user.name=A", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+        command = ["git", "-C", str(tmp_path), *who, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    monkeypatch.setattr(records, "project_root", lambda: tmp_path)
+    git("init", "-q")
+    assert records._commit() == "unknown"
+    (tmp_path / "dmlbook").mkdir()
+    (tmp_path / "dmlbook" / "a.py").write_text("a = 1\n")
+    (tmp_path / "README.md").write_text("A\n")
+    git("add", ".")
+    git("commit", "-q", "-m", "first")
+    (tmp_path / "README.md").write_text("B\n")  # no figure depends on it
+    assert records._commit() == git("rev-parse", "HEAD")[:12]
+    (tmp_path / "dmlbook" / "a.py").write_text("a = 2\n")
+    assert records._commit() == git("rev-parse", "HEAD")[:12] + " with changes"
 
 
 def test_a_crash_while_writing_leaves_the_former_file(tmp_path, monkeypatch):
@@ -77,6 +99,12 @@ def test_interval_uses_the_factors_that_the_exercise_prints():
         )
 
 
+def test_interval_narrows_with_the_level_and_percent_with_the_digits():
+    assert records.interval([1.0, 2.0], level=0.5) == pytest.approx((1.5, 0.5))  # Student's t, 1 degree: tan(pi / 4)
+    assert records.percent([0.5, 0.52], digits=0) == "51 ± 13 (2)"
+    assert records.percent([0.5, 0.52], digits=2) == "51.00 ± 12.71 (2)"
+
+
 def test_table_prints_mean_interval_and_number():
     printed = records.table({"SoftTriple": filled()}, {"recall_at_1": "R@1", "nmi": "NMI"})
     assert printed.splitlines() == [
@@ -100,3 +128,5 @@ def test_bad_input_is_named(tmp_path):
         filled().add(5, {"recall_at_1": float("nan")}, seconds=1)
     with pytest.raises(ValueError, match="values must hold at least one number"):
         records.interval([])
+    with pytest.raises(ValueError, match="level must be a finite number > 0 and <= 1; got 0"):
+        records.interval([1.0, 2.0], level=0)

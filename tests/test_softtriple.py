@@ -138,6 +138,20 @@ def test_a_chain_of_close_centers_is_one():
     assert losses.distinct_centers(chain, threshold=0.08).counts.tolist() == [10]
 
 
+def test_groups_say_which_centers_are_one():
+    centers = torch.eye(3)[torch.tensor([[0, 1, 0, 2, 1], [2, 2, 2, 2, 2], [1, 2, 2, 1, 0]])]
+    assert losses.distinct_centers(centers).groups.tolist() == [[0, 1, 0, 2, 1], [0, 0, 0, 0, 0], [0, 1, 1, 0, 2]]
+
+
+def test_a_loss_reports_its_centers_at_the_threshold_asked_for():
+    loss = losses.SoftTriple(num_classes=2, embedding_size=2, centers_per_class=2)
+    with torch.no_grad():
+        loss.weight.copy_(torch.tensor([[[1.0, 0.0], [1.0, 0.0]], [[1.0, 0.5], [0.0, 1.0]]]))  # K outermost
+    assert loss.report().counts.tolist() == [2, 2]
+    assert loss.report(threshold=0.6).counts.tolist() == [1, 2]
+    assert loss.report(threshold=0.6).threshold == 0.6
+
+
 def test_the_report_reads_as_a_sentence():
     centers = torch.eye(3).repeat(2, 1, 1)
     centers[1, 2] = centers[1, 0]
@@ -172,6 +186,18 @@ def test_merged_centers_count_as_one_in_float32_too():
             "threshold must be .* > 0 and <= 2; got 3",
         ),
         (lambda: losses.margin_cross_entropy(torch.zeros(3), torch.zeros(3).long()), r"shape \(B, C\)"),
+        (
+            lambda: losses.margin_cross_entropy(torch.zeros(3, 2), torch.zeros(3, 2).long()),
+            r"labels must be a tensor of shape \(B,\)",
+        ),
+        (
+            lambda: losses.margin_cross_entropy(torch.zeros(3, 2), torch.zeros(3).long(), scale=0),
+            "margin_cross_entropy: scale must be a finite number > 0; got 0",
+        ),
+        (
+            lambda: losses.softtriple_similarity(torch.zeros(2, 3, 4), gamma=0.0),
+            "softtriple_similarity: gamma must be a finite number > 0; got 0.0",
+        ),
     ],
 )
 def test_bad_input_is_named(call, message):

@@ -36,6 +36,7 @@ def test_every_position_of_every_control_is_drawn_and_said_truly(explorer):
         assert query not in found
         assert int(re.search(r"(\d) of 3 retrieved", said)[1]) == int((labels[found] == labels[query]).sum())
         assert said.startswith(f"{method}: for a {explorer.image_set.class_names[labels[query]]}")
+        assert said.endswith(f"the first is a {explorer.image_set.class_names[labels[found[0]]]}.")
         assert explorer.picture.alt == said
         assert Image.open(io.BytesIO(explorer.picture.value)).size == (400, 135)
     assert "3 of 3" in explorer.state("good", 0)
@@ -48,6 +49,12 @@ def test_moving_the_slider_changes_the_picture(explorer):
     changed = explorer.picture.value
     explorer.method.value = "random"
     assert explorer.picture.value != changed
+
+
+def test_few_queries_are_spread_over_all_images(explorer):
+    few = NeighbourExplorer(explorer.image_set, {"good": torch.eye(12)}, shown=2, queries=4)
+    assert few.queries == [0, 4, 7, 11]
+    assert few.query.max == 3
 
 
 def test_controls_are_labelled_and_in_the_widget(explorer):
