@@ -154,7 +154,7 @@ def test_descent_collapses_embeddings_onto_their_centroids():
         loss(x, y).backward()
         optimizer.step()
     assert_close(geometry.normalize(x.detach()), loss.centroids[y], rtol=0, atol=0.02)
-    assert float(loss(x, y)) == pytest.approx(-(3**0.5), abs=0.05)  # minus the simplex's distance sqrt(2 C / (C - 1))
+    assert loss(x, y).item() == pytest.approx(-(3**0.5), abs=0.05)  # minus the simplex's distance sqrt(2 C / (C - 1))
 
 
 @pytest.mark.bad_input

@@ -136,6 +136,8 @@ def test_a_chain_of_close_centers_is_one():
     chain = torch.stack([angles.cos(), angles.sin()], -1)[None]
     assert losses.distinct_centers(chain, threshold=0.1).counts.tolist() == [1]
     assert losses.distinct_centers(chain, threshold=0.08).counts.tolist() == [10]
+    ends_first = chain[:, [0, 9, *range(1, 9)]]  # the two centers of the lowest numbers are nine steps apart
+    assert losses.distinct_centers(ends_first, threshold=0.1).counts.tolist() == [1]
 
 
 def test_groups_say_which_centers_are_one():
