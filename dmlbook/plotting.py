@@ -60,7 +60,7 @@ def show(figure: Figure, alt: str) -> None:
     display(Image(data=png(figure), format="png", alt=alt, width=int(figure.get_size_inches()[0] * 100)))
 
 
-def png(figure: Figure, *, dpi: int = 140) -> bytes:
+def png(figure: Figure, *, dpi: int = 100) -> bytes:
     """The figure as PNG bytes; it is closed."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})

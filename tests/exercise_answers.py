@@ -20,6 +20,12 @@ def split_images(y, share):
     return [i for i in range(len(y)) if i >= len(y) - round(share * len(y))]
 
 
+def split_down(y, share):
+    classes = sorted(set(y))
+    keep = classes[len(classes) - math.floor(share * len(classes)) :]
+    return [i for i, label in enumerate(y) if label in keep]
+
+
 def split_each(y, share):
     held = []
     for c in set(y):
@@ -99,8 +105,12 @@ ANSWERS = {
         "self only out of the class": lambda num_classes, per_class: (1 - 1 / per_class) / num_classes,
     },
     "7.1": {
-        "solution": lambda y, share: split(y, share, lambda classes, count: classes[-count:]),
+        "solution": lambda y, share: split(y, share, lambda classes, count: classes[len(classes) - count :]),
         "images, not classes": split_images,
+        "the training images": lambda y, share: [
+            i for i in range(len(y)) if i not in ANSWERS["7.1"]["solution"](y, share)
+        ],
+        "rounded down": split_down,
         "some images of each class": split_each,
         "the first classes": lambda y, share: split(y, share, lambda classes, count: classes[:count]),
     },
@@ -116,11 +126,14 @@ ANSWERS = {
         "solution": schedule,
         "one epoch late": lambda epoch, base, milestones: schedule(epoch - 1, base, milestones),
         "only once": lambda epoch, base, milestones: schedule(epoch, base, milestones[:1]),
+        "by a tenth": lambda epoch, base, milestones: base * math.prod(0.9 for m in milestones if m <= epoch),
         "subtracted": lambda epoch, base, milestones: base - sum(0.1 for m in milestones if epoch >= m),
     },
     "7.4": {
         "solution": lambda values: t(values) * spread(values) / math.sqrt(len(values)),
         "the spread of one run": lambda values: t(values) * spread(values),
+        "standard deviation": lambda values: spread(values),
+        "the whole width": lambda values: 2 * t(values) * spread(values) / math.sqrt(len(values)),
         "1.96": lambda values: 1.96 * spread(values) / math.sqrt(len(values)),
         "divided by n": lambda values: t(values) * spread(values, ddof=0) / math.sqrt(len(values)),
         "standard error only": lambda values: spread(values) / math.sqrt(len(values)),

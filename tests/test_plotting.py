@@ -128,7 +128,7 @@ def test_png_is_the_same_in_every_run():
 
     first = draw()
     assert first == draw()
-    assert Image.open(io.BytesIO(first)).size == (280, 140)
+    assert Image.open(io.BytesIO(first)).size == (200, 100)
 
 
 def test_the_style_of_the_book_colors_classes_with_petroff10():

@@ -33,6 +33,8 @@ def _validation_images(labels: list[int], share: float, by: str = "class") -> li
 def _split_cases() -> Sequence[Case]:
     problems = [
         ([0, 0, 1, 1, 2, 2, 3, 3], 0.5),
+        ([0, 1, 2, 3], 0.1),
+        ([0, 0, 1, 2, 3], 0.4),
         ([3, 0, 2, 0, 1, 3, 3, 1, 2, 2], 0.25),
         ([7, 7, 7, 5, 9, 5, 8, 9], 0.5),
     ]
@@ -103,6 +105,14 @@ EXERCISES = (
                 "You held out the last images, whatever their class: classes are then cut in two, and validation shows "
                 "classes that training has seen.",
             ),
+            "the training images": Misconception(
+                lambda y, share: sorted(set(range(len(y))) - set(_validation_images(y, share))),
+                "Those are the images that are left for training. The task asks for the held-out ones.",
+            ),
+            "rounded down": Misconception(
+                lambda y, share: [i for i in range(len(y)) if y[i] in sorted(set(y))[::-1][: int(share * len(set(y)))]],
+                "int() rounds down: 0.4 of 4 classes is 1.6, which rounds to 2.",
+            ),
             "some images of each class": Misconception(
                 lambda y, share: _validation_images(y, share, by="each class"),
                 "You held out some images of every class. That measures known classes; retrieval must find new ones.",
@@ -147,6 +157,10 @@ EXERCISES = (
                 lambda epoch, base, milestones: base * (0.1 if epoch >= milestones[0] else 1.0),
                 "The rate falls at every milestone, not only at the first: two of them make 0.01.",
             ),
+            "by a tenth": Misconception(
+                lambda epoch, base, milestones: base * 0.9 ** sum(epoch >= m for m in milestones),
+                "You lowered the rate by a tenth. It falls to a tenth: multiply by 0.1.",
+            ),
             "subtracted": Misconception(
                 lambda epoch, base, milestones: base - 0.1 * sum(epoch >= m for m in milestones),
                 "You subtracted 0.1; the rate is multiplied by it.",
@@ -161,6 +175,15 @@ EXERCISES = (
             "the spread of one run": Misconception(
                 lambda values: T_975[len(values) - 1] * statistics.stdev(values),
                 "That covers a single further run. The mean of n runs varies less: divide by the root of n.",
+            ),
+            "standard deviation": Misconception(
+                statistics.stdev,
+                "That is the standard deviation of single runs. The interval is for their mean: divide by root n "
+                "and multiply by t.",
+            ),
+            "the whole width": Misconception(
+                lambda values: 2 * _half_width(values),
+                "That is the whole width of the interval. The task asks for half of it, what stands after the ±.",
             ),
             "1.96": Misconception(
                 lambda values: 1.96 * statistics.stdev(values) / len(values) ** 0.5,
