@@ -408,7 +408,7 @@ display(Markdown(records.table(tried, {"recall_at_1": "R@1 on held-out training 
 # network and fifty epochs it may be otherwise: that is what a validation split is for. The settings of the best SoftMax row
 # were then used for all four losses. That was convenient and, as the next tables show, unfair to two of them.
 #
-# (MAP@R rewards right images at all of the first places, not only at the first; NMI, below, compares clusters with classes, and random labels do not score 0. Chapter 01 has both.)
+# (MAP@R rewards right images at all of the first places, not only at the first; NMI, below, compares clusters with classes, and random labels do not score 0. Chapter 01 will explain both.)
 
 # %%
 METHODS_RECORDED = {
