@@ -163,6 +163,7 @@ class _Run:
             if (engine.world == 1 or self.step % ASK_EVERY == 0) and engine.any(interruption.requested):
                 break
         guard.flush()
+        self.bar.refresh()  # also where an epoch is over before the bar's next turn
         self.seconds = before + time.perf_counter() - start
 
     def _inputs(self, index: Tensor, epoch: int, step: int) -> Tensor:
