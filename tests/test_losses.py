@@ -510,3 +510,10 @@ def test_functions_have_the_defaults_of_their_classes():
 def test_options_of_an_unknown_loss_are_refused_with_the_near_name():
     with pytest.raises(ValueError, match=r"losses.options: name must be one of .*Did you mean 'softmax'"):
         losses.options("softmx")
+
+
+def test_valid_triplets_are_those_of_the_loop_and_are_counted_without_being_listed():
+    _, y = batch(11)
+    listed = [tuple(triplet) for triplet in losses.valid_triplets(y).nonzero().tolist()]
+    assert listed == reference.triplets(y)
+    assert losses.count_triplets(y) == len(listed) > 50
