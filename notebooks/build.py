@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import jupytext
+import ledger
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -125,15 +126,30 @@ def html(notebook: Path, target: Path) -> None:
     """The stored notebook as a page. nbconvert's lab template drops alt text, so figures become <img> tags first."""
     from html import escape
 
-    from nbconvert import HTMLExporter
-
     book = nbformat.read(notebook, as_version=4)
     for cell in book.cells:
         for output in cell.get("outputs", []):
             if alt := alt_text(output):
                 picture = output.data["image/png"].replace("\n", "")
                 output.data = {"text/html": f'<img src="data:image/png;base64,{picture}" alt="{escape(alt)}">'}
-    page, _ = HTMLExporter(template_name="lab").from_notebook_node(book, {"metadata": {"name": notebook.stem}})
+    _write_page(book, notebook.stem, target)
+
+
+def equations(folder: Path) -> str:
+    """The ledger's page, for the notebooks that lie in ``folder``."""
+    return ledger.page(ledger.rows(), {path.name[:2]: path.name for path in sorted(folder.glob("*.ipynb"))})
+
+
+def equations_html(target: Path) -> None:
+    """The ledger as a page, beside those of the notebooks."""
+    text = ledger.PAGE.read_text(encoding="utf-8").replace(".ipynb)", ".html)")
+    _write_page(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)]), "Equations", target)
+
+
+def _write_page(book: nbformat.NotebookNode, title: str, target: Path) -> None:
+    from nbconvert import HTMLExporter
+
+    page, _ = HTMLExporter(template_name="lab").from_notebook_node(book, {"metadata": {"name": title}})
     target.parent.mkdir(parents=True, exist_ok=True)
     write(page, target)
     print(target, flush=True)
@@ -158,8 +174,12 @@ def main(arguments: list[str] | None = None, folder: Path = HERE) -> int:
     if options.html:
         for source in sources:
             html(folder / f"{source.stem}.ipynb", folder.parent / "build" / "html" / f"{source.stem}.html")
+        if folder == HERE:
+            equations_html(folder.parent / "build" / "html" / "equations.html")
         return 0
     results = [build(source, folder / f"{source.stem}.ipynb") for source in sources]
+    if folder == HERE:
+        write(equations(folder), ledger.PAGE)
     return 0 if all(results) else 1
 
 

@@ -9,6 +9,7 @@ examples
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import subprocess
 import sys
@@ -43,6 +44,8 @@ def run(options: Namespace) -> int:
     for name in options.contest or CONTESTS:
         title, contest = CONTESTS[name]()
         print(f"{title}")
+        if not contest:
+            continue
         times = race(contest, options.repeat)
         ours = next(iter(times.values()))
         for contestant, seconds in times.items():
@@ -197,6 +200,22 @@ def network() -> tuple[str, Contest]:
     }
 
 
+def widgets() -> tuple[str, Contest]:
+    """One answer of each chapter's widget: what a reader waits for after moving a slider; at most 100 ms."""
+    title = "One update of each chapter's widget"
+    try:
+        from dmlbook.widgets import CHAPTERS
+    except ImportError:
+        print("ipywidgets is not installed, so no widget takes part")
+        return title, {}
+
+    def update(explorer: object) -> Callable[[], None]:
+        grids = {name: itertools.cycle(explorer.grid(name)) for name in explorer.controls}
+        return lambda: explorer.set(**{name: next(values) for name, values in grids.items()})
+
+    return title, {f"chapter {number}": update(explorer()) for number, explorer in CHAPTERS.items()}
+
+
 def imports() -> tuple[str, Contest]:
     """Python alone, and with the package."""
 
@@ -211,5 +230,6 @@ def imports() -> tuple[str, Contest]:
 
 
 CONTESTS = {
-    contest.__name__: contest for contest in (softtriple, regularizer, triplets, recall, drawing, network, imports)
+    contest.__name__: contest
+    for contest in (softtriple, regularizer, triplets, recall, drawing, network, widgets, imports)
 }

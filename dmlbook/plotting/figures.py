@@ -1,4 +1,4 @@
-"""The book's figures. Helpers draw on the axes they are given and return them; ``show`` puts a figure on the page."""
+"""Figures of every chapter. Helpers draw on the axes they are given and return them; ``show`` displays a figure."""
 
 from __future__ import annotations
 

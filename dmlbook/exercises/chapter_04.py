@@ -1,0 +1,7 @@
+"""Exercises of chapter 04."""
+
+from __future__ import annotations
+
+from dmlbook.exercises.engine import Exercise
+
+EXERCISES: tuple[Exercise, ...] = ()

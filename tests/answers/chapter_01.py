@@ -1,0 +1,3 @@
+"""What learners write in chapter 01: a solution of each exercise, and the wrong answers that its check must name."""
+
+ANSWERS = {}
