@@ -39,6 +39,14 @@ def test_each_misconception_fails_with_its_own_message(id, name):
     assert exercises.REGISTRY[id].misconceptions[name].message in verdict.message
 
 
+def test_an_optimizer_that_holds_the_groups_is_right_too():
+    two_groups = ANSWERS["7.2"]["solution"]
+    assert exercises.judge("7.2", lambda *arguments: torch.optim.Adam(two_groups(*arguments))).state == "right"
+    one_group = ANSWERS["7.2"]["one rate for all"]
+    verdict = exercises.judge("7.2", lambda *arguments: torch.optim.Adam(one_group(*arguments)))
+    assert verdict.misconception == "one rate for all"
+
+
 def loop(*arguments):
     return loop(*arguments)
 

@@ -67,6 +67,9 @@ def test_gallery_has_a_row_for_each_query_and_method(image_set):
     for ax, index in zip(figure.axes, [0, 1, 2, 0, 2, 1, 3, 4, 5, 3, 5, 4], strict=True):
         assert (ax.images[0].get_array() == plotting.picture(image_set, index).numpy()).all()
     assert [figure.axes[3 * row].get_ylabel() for row in range(4)] == ["pixels", "learned"] * 2
+    figure.canvas.draw()
+    tops = [figure.axes[3 * row].get_position().y1 for row in range(4)]
+    assert tops[1] - tops[2] > 1.05 * (tops[0] - tops[1]) > 0  # a gap between two queries
 
 
 def test_nearest_leaves_the_query_out_and_sorts_by_cosine():

@@ -47,6 +47,8 @@ def _groups(net: nn.Module, loss: nn.Module, lr: float, loss_lr: float) -> list[
 
 def _read_groups(groups: object) -> object:
     """Which learning rate each parameter gets, by its shape: the order of groups does not matter."""
+    if isinstance(groups, torch.optim.Optimizer):  # who went one step further has the groups inside
+        groups = groups.param_groups
     if not isinstance(groups, (list, tuple)):
         return groups
     rates = []

@@ -144,15 +144,18 @@ def gallery(
     """
     by_method = found if isinstance(found, Mapping) else {"": found}
     columns = next(iter(by_method.values())).shape[1] + 1
-    rows = [(query, method) for query in queries for method in by_method]
     left = 1.5 if "" not in by_method else 0.0
-    figure, grid = plt.subplots(
-        len(rows), columns, figsize=(columns * size + left, len(rows) * size * 1.12 + 0.6), squeeze=False
-    )
-    for axes, (query, method) in zip(grid, rows, strict=True):
-        neighbours(axes, image_set, query, by_method[method][query])
-        if method:
-            axes[0].set_ylabel(method, rotation=0, ha="right", va="center", labelpad=8)
+    of_query = [1.0] * len(by_method) + [0.12] * (len(by_method) > 1)  # a gap, so that a query's rows stand together
+    ratios = (of_query * len(queries))[: len(of_query) * len(queries) - (len(by_method) > 1)]
+    figure = plt.figure(figsize=(columns * size + left, sum(ratios) * size * 1.12 + 0.6))
+    grid = figure.add_gridspec(len(ratios), columns, height_ratios=ratios)
+    for place, query in enumerate(queries):
+        for line, method in enumerate(by_method):
+            row = place * len(of_query) + line
+            axes = [figure.add_subplot(grid[row, column]) for column in range(columns)]
+            neighbours(axes, image_set, query, by_method[method][query])
+            if method:
+                axes[0].set_ylabel(method, rotation=0, ha="right", va="center", labelpad=8)
     figure.suptitle(title, x=0.01, ha="left", fontsize=12)
     return figure
 
