@@ -117,6 +117,27 @@ def interval(values: Sequence[float], *, level: float = 0.95) -> tuple[float, fl
     return mean, factor * statistics.stdev(values) / math.sqrt(len(values))
 
 
+def exponent(by_size: Mapping[int, float]) -> float:
+    """How a cost grows: the slope of its logarithm against that of the size, fitted by least squares.
+
+    Args:
+        by_size: The cost, > 0, by size, > 0; two sizes or more.
+
+    Raises:
+        ValueError: There are fewer than two sizes, or a number is not positive.
+
+    Example:
+        >>> round(exponent({10: 3.0, 20: 12.0, 40: 48.0}), 3)
+        2.0
+    """
+    if len(by_size) < 2:
+        raise bad_input("exponent", "by_size", "hold two sizes or more", len(by_size), "Measure another one.")
+    for size, cost in by_size.items():
+        check_number("exponent", low=0, open_low=True, size=size, cost=cost)
+    u, v = [math.log(size) for size in by_size], [math.log(cost) for cost in by_size.values()]
+    return statistics.linear_regression(u, v).slope
+
+
 def percent(values: Sequence[float], *, digits: int = 1) -> str:
     """Fractions as percent, ``"48.3 ± 0.2 (3)"``: mean, half-width of the 95 percent interval, number of seeds.
 

@@ -1,6 +1,7 @@
 """The command line: help that teaches, records with provenance, messages instead of tracebacks."""
 
 import json
+import shutil
 from argparse import Namespace
 from types import SimpleNamespace
 
@@ -134,6 +135,23 @@ def test_frozen_features_are_measured_and_reduced(photos, tmp_path, capsys):
     whole, reduced = (records.load(name, tmp_path / "results").configuration for name in ("frozen", "reduced"))
     assert whole["dimensions"] == 128
     assert (reduced["dimensions"], reduced["pca"]) == (4, 4)
+
+
+def test_features_are_measured_on_the_classes_that_train_holds_out(photos, tmp_path, monkeypatch):
+    measured = []
+    original = evaluate.retrieval.evaluate
+    monkeypatch.setattr(evaluate.retrieval, "evaluate", lambda x, y: measured.append(y) or original(x, y))
+    eight = tmp_path / "eight"
+    shutil.copytree(photos, eight, ignore=shutil.ignore_patterns(".*"))
+    for name in ("ash", "elm"):
+        shutil.copytree(photos / name, eight / f"{name}-again")
+    here = ["evaluate", "--data", "folder", "--root", str(eight), "--size", "16", "--net", "small"]
+    assert main([*here, "--validation", "0.5", "--record", "held-out"]) == 0
+    assert main([*here, "--validation", "0.5", "--pca", "2"]) == 0
+    assert train(eight, "--loss", "softmax", "--validation", "0.5", "--record", "trained") == 0
+    assert measured[0].tolist() == measured[1].tolist() == measured[2].tolist()
+    configurations = [records.load(name, tmp_path / "results").configuration for name in ("held-out", "trained")]
+    assert {c["measured_on"] for c in configurations} == {"0.5 of the training classes"}
 
 
 def test_a_seed_decides_centers_and_weights_and_the_bound_gets_the_class_counts():

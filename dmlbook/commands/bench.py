@@ -23,6 +23,7 @@ from torch.nn import functional as F
 
 from dmlbook import geometry, losses, nets, records, retrieval
 from dmlbook._types import Tensor
+from dmlbook.commands.bench_cost import cost, growth_lines
 from dmlbook.datasets import birds
 from dmlbook.seeding import SEED, generator
 from dmlbook.settings import by_mode
@@ -51,6 +52,8 @@ def run(options: Namespace) -> int:
         for contestant, seconds in times.items():
             print(f"  {contestant:44} {1000 * seconds:10.2f} ms   {seconds / ours:7.2f} x")
             figures[f"{name}: {contestant}"] = seconds
+        for line in growth_lines(times):
+            print(f"  {line}")
     if options.record:
         configuration = {"repeat": options.repeat, "statistic": "median of wall-clock seconds"}
         record = records.Record(options.record, "times of python -m dmlbook bench", configuration)
@@ -231,5 +234,5 @@ def imports() -> tuple[str, Contest]:
 
 CONTESTS = {
     contest.__name__: contest
-    for contest in (softtriple, regularizer, triplets, recall, drawing, network, widgets, imports)
+    for contest in (softtriple, regularizer, triplets, cost, recall, drawing, network, widgets, imports)
 }

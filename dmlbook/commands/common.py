@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ast
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Mapping
+import json
+import re
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace, _ArgumentGroup
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
 
-from dmlbook import datasets, nets
+from dmlbook import datasets, nets, records
 from dmlbook.datasets import ImageSet
 from dmlbook.seeding import SEED
+from dmlbook.training import TrainConfig
 
 
 def pair(text: str) -> tuple[str, object]:
@@ -34,17 +39,51 @@ def add_data_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def add_net_arguments(parser: ArgumentParser, *, required: bool = False) -> None:
+def add_net_arguments(parser: ArgumentParser, *, required: bool = False, sizes: bool = False) -> None:
+    """``sizes``: whether several embedding sizes may be given, one after the other."""
     group = parser.add_argument_group("network")
     group.add_argument("--net", choices=nets.NAMES, required=required, help="backbone (default: by --data)")
     group.add_argument("--weights", help="imagenet (torchvision's), or a file; default: random weights")
-    group.add_argument("--embedding-size", type=int, default=64, help="dimensions of an embedding (default: 64)")
+    many = {"nargs": "+", "default": [64]} if sizes else {"default": 64}
+    group.add_argument("--embedding-size", type=int, help="dimensions of an embedding (default: 64)", **many)
     group.add_argument("--width-mult", type=float, default=1.0, help="channels relative to the published network")
     group.add_argument("--preprocessing", choices=nets.PREPROCESSING, help="colors as the weights expect them")
     group.add_argument("--same-padding", action="store_true", help="pad as TensorFlow's SAME, for weights from there")
     group.add_argument(
         "--bn-eps", type=float, help="batch norm's constant, where the weights were trained with another"
     )
+
+
+def add_config_arguments(
+    group: _ArgumentGroup, names: Iterable[str], defaults: Mapping[str, object] | None = None
+) -> None:
+    """One option for each named field of ``TrainConfig``, explained as there; ``defaults`` are those to be shown.
+
+    What is not given is None: ``given_config`` finds what was.
+    """
+    texts = dict(re.findall(r"^ {8}(\w+): (.*?)(?=^ {8}\w|\Z)", TrainConfig.__doc__, re.M | re.S))
+    known = {field.name: field.default for field in fields(TrainConfig)}
+    for name in names:
+        text = " ".join(texts[name].split("\n\n")[0].split()).replace("%", "%%").replace("``", "")
+        flag, default = f"--{name.replace('_', '-')}", (defaults or {}).get(name, known[name])
+        if isinstance(default, bool):
+            group.add_argument(flag, action=BooleanOptionalAction, default=None, help=text)
+        elif isinstance(default, tuple):
+            kind = type(default[0])
+            group.add_argument(flag, type=kind, nargs="*", metavar="N", help=f"{text} (default: {default})")
+        else:
+            kind = {"loss_lr": float, "image_size": int, "test_crop": float}.get(name, type(default))
+            group.add_argument(flag, type=kind, metavar=kind.__name__.upper(), help=f"{text} (default: {default})")
+
+
+def given_config(options: Namespace) -> dict[str, object]:
+    """The fields of ``TrainConfig`` that were given on the command line."""
+    given = {}
+    for field in fields(TrainConfig):
+        value = getattr(options, field.name, None)
+        if value is not None:
+            given[field.name] = tuple(value) if isinstance(value, list) else value
+    return given
 
 
 def load_images(options: Namespace, split: str) -> ImageSet:
@@ -69,6 +108,20 @@ def described(settings: Mapping[str, object]) -> dict[str, object]:
     weights = settings["weights"]
     shown = weights if weights in (None, "imagenet") else str(weights).replace("\\", "/").rsplit("/", 1)[-1]
     return {**settings, "weights": shown}
+
+
+def continued(name: str | None, title: str, configuration: dict) -> records.Record:
+    """The record of that name, if it is there and of this configuration, else a new one; without a name, a new one."""
+    record = records.Record(name or "unnamed", title, configuration)
+    if name:
+        try:
+            former = records.load(name)
+        except ValueError:
+            return record
+        if former.configuration == json.loads(json.dumps(configuration)):
+            return former
+        print(f"record {name} had another configuration and is written anew", file=sys.stderr)
+    return record
 
 
 def seeds(count: int) -> list[int]:

@@ -3,8 +3,9 @@ examples
   python -m dmlbook evaluate --data cub --run runs/cub-softtriple/seed-20190811
   python -m dmlbook evaluate --data cars --net mobilenet_v2 --weights imagenet            (frozen features)
   python -m dmlbook evaluate --data cars --net mobilenet_v2 --weights imagenet --pca 64   (the same in 64 dimensions)
+  python -m dmlbook evaluate --data cars --net mobilenet_v2 --weights imagenet --validation 0.2   (to be beaten)
 
-PCA is fitted to the training classes' features and applied to those of the test classes.
+PCA is fitted to the training classes' features and applied to those of the classes that are measured.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from dmlbook import nets, records, retrieval
 from dmlbook._checks import bad_input, check_number
 from dmlbook._types import Float, Tensor
 from dmlbook.commands import common
-from dmlbook.datasets import ImageSet
-from dmlbook.seeding import SEED
+from dmlbook.datasets import split_classes
+from dmlbook.seeding import SEED, generator
 from dmlbook.training import TrainConfig, checkpoints, embed
 
 
@@ -29,6 +30,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--run", help="folder of a trained run: its network and its last checkpoint")
     parser.add_argument("--pca", type=int, metavar="D", help="reduce frozen features to D dimensions")
     parser.add_argument("--split", choices=("train", "test"), default="test", help="which classes (default: test)")
+    parser.add_argument(
+        "--validation", type=float, metavar="SHARE", help="measure this share of the training classes, as train does"
+    )
     parser.add_argument("--image-size", type=int, help="side in pixels that the network sees")
     parser.add_argument("--test-crop", type=float, help="side of the middle square as a share of the short side")
     parser.add_argument("--record", metavar="NAME", help="write the figures to data/results/NAME.json")
@@ -41,7 +45,9 @@ def run(options: Namespace) -> int:
         got = "both" if options.run else "neither"
         raise bad_input("evaluate", "--run or --net", "be given, one of them", got, "See --help for examples.")
     start = time.perf_counter()
-    images = common.load_images(options, options.split)
+    training, images = None, common.load_images(options, options.split if options.validation is None else "train")
+    if options.validation is not None:
+        training, images = split_classes(images, validation=options.validation, generator=generator(SEED, "validation"))
     config = TrainConfig(image_size=options.image_size, test_crop=options.test_crop)
     if options.run:
         net, config, settings = read_run(Path(options.run))
@@ -51,15 +57,19 @@ def run(options: Namespace) -> int:
         net = nets.build(**settings)
         vectors = embed(net, images, config=config, features=True)
         if options.pca is not None:
-            training = vectors if options.split == "train" else _training_features(options, net, config)
-            vectors = reduce(training, vectors, options.pca)
+            if training is None:
+                training = images if options.split == "train" else common.load_images(options, "train")
+            features = vectors if training is images else embed(net, training, config=config, features=True)
+            vectors = reduce(features, vectors, options.pca)
     figures = retrieval.evaluate(vectors, images.labels)
     print(common.percents(figures))
     if options.record:
         configuration = {
             "data": options.data,
             "size": images.images.shape[-1],
-            "measured_on": f"{options.split} classes",
+            "measured_on": f"{options.split} classes"
+            if options.validation is None
+            else f"{options.validation:g} of the training classes",
             "what": "trained run" if options.run else "frozen features",
             "pca": options.pca,
             "dimensions": vectors.shape[1],
@@ -99,8 +109,3 @@ def reduce(training: Float[Tensor, "M F"], features: Float[Tensor, "N F"], dimen
     check_number("evaluate", low=1, high=min(training.shape), integer=True, pca=dimensions)
     pca = PCA(dimensions, svd_solver="full").fit(torch.nn.functional.normalize(training, dim=1).numpy())
     return torch.from_numpy(pca.transform(torch.nn.functional.normalize(features, dim=1).numpy())).float()
-
-
-def _training_features(options: Namespace, net: nets.EmbeddingNet, config: TrainConfig) -> Float[Tensor, "M F"]:
-    training: ImageSet = common.load_images(options, "train")
-    return embed(net, training, config=config, features=True)

@@ -15,10 +15,8 @@ record already holds, with the same configuration, are not run again.
 from __future__ import annotations
 
 import json
-import re
-import sys
 import time
-from argparse import ArgumentParser, BooleanOptionalAction, Namespace
+from argparse import ArgumentParser, Namespace
 from dataclasses import fields
 from pathlib import Path
 
@@ -70,22 +68,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     group = parser.add_argument_group(
         "training", "the defaults named are those for photographs; birds and digits have their own"
     )
-    texts = dict(re.findall(r"^ {8}(\w+): (.*?)(?=^ {8}\w|\Z)", TrainConfig.__doc__, re.M | re.S))
-    for field in fields(TrainConfig):
-        if field.name == "seed":
-            continue
-        text = " ".join(texts[field.name].split("\n\n")[0].split()).replace("%", "%%").replace("``", "")
-        flag = f"--{field.name.replace('_', '-')}"
-        if isinstance(field.default, bool):
-            group.add_argument(flag, action=BooleanOptionalAction, default=None, help=text)
-        elif isinstance(field.default, tuple):
-            kind = type(field.default[0])
-            group.add_argument(flag, type=kind, nargs="*", metavar="N", help=f"{text} (default: {field.default})")
-        else:
-            kind = {"loss_lr": float, "image_size": int, "test_crop": float}.get(field.name, type(field.default))
-            group.add_argument(
-                flag, type=kind, metavar=kind.__name__.upper(), help=f"{text} (default: {field.default})"
-            )
+    common.add_config_arguments(group, [field.name for field in fields(TrainConfig) if field.name != "seed"])
 
 
 def run(options: Namespace) -> int:
@@ -141,13 +124,9 @@ def _build(options: Namespace, settings: dict, train_set: ImageSet, seed: int) -
 
 
 def _config(options: Namespace, seed: int) -> TrainConfig:
-    given = {}
-    for field in fields(TrainConfig):
-        value = getattr(options, field.name, None)
-        if value is not None:
-            given[field.name] = tuple(value) if isinstance(value, list) else value
     paired = PAIRED if options.loss in NEEDS_PAIRS else {}
-    return TrainConfig(**{**DEFAULTS[options.data]["config"], **paired, **given, "seed": seed})
+    chosen = {**DEFAULTS[options.data]["config"], **paired, **common.given_config(options)}
+    return TrainConfig(**{**chosen, "seed": seed})
 
 
 def _record(options: Namespace, settings: dict, train_set: ImageSet) -> records.Record:
@@ -168,13 +147,4 @@ def _record(options: Namespace, settings: dict, train_set: ImageSet) -> records.
         "training": config,
     }
     title = f"{options.loss} on {options.data}, {options.embedding_size} dimensions, {settings['name']}"
-    record = records.Record(options.record or "unnamed", title, configuration)
-    if options.record:
-        try:
-            former = records.load(options.record)
-        except ValueError:
-            return record
-        if former.configuration == json.loads(json.dumps(configuration)):
-            return former
-        print(f"record {options.record} had another configuration and is written anew", file=sys.stderr)
-    return record
+    return common.continued(options.record, title, configuration)

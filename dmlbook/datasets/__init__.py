@@ -9,10 +9,21 @@ import inspect
 from pathlib import Path
 
 from dmlbook._checks import check_choice
+from dmlbook.datasets.hidden import merge_classes, modes_as_classes, split_images
 from dmlbook.datasets.image_set import ImageSet
 from dmlbook.datasets.splits import split_classes
 
-__all__ = ["NAMES", "ImageSet", "describe", "fetch", "load", "split_classes"]
+__all__ = [
+    "NAMES",
+    "ImageSet",
+    "describe",
+    "fetch",
+    "load",
+    "merge_classes",
+    "modes_as_classes",
+    "split_classes",
+    "split_images",
+]
 
 NAMES = ("birds", "digits", "cub", "cars", "sop", "folder")
 """``birds`` is drawn here, ``digits`` comes with scikit-learn, ``folder`` is your own; the others are fetched."""
