@@ -29,7 +29,7 @@ def written_files() -> list[Path]:
         *(ROOT / "data").glob("*"),
         *(p for folder in FOLDERS for p in (ROOT / folder).rglob("*")),
     ]
-    hidden = {"__pycache__", ".ipynb_checkpoints"}
+    hidden = {"__pycache__", ".ipynb_checkpoints", ".hypothesis", ".pytest_cache"}
     return sorted(p for p in files if p.is_file() and p.suffix in WRITTEN and hidden.isdisjoint(p.parts))
 
 

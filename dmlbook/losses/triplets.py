@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 
 from dmlbook._checks import bad_input, check_choice, check_number, check_shape
@@ -40,6 +42,48 @@ def count_triplets(labels: Int[Tensor, " B"]) -> int:
     check_shape("count_triplets", expected="B", labels=labels)
     sizes = torch.unique(labels, return_counts=True)[1]
     return int((sizes * (sizes - 1) * (len(labels) - sizes)).sum())
+
+
+class Kinds(NamedTuple):
+    """Shares of the valid triplets; together 1. ``hard`` and ``semihard`` ones are active, ``easy`` ones are not."""
+
+    hard: float
+    semihard: float
+    easy: float
+
+
+def triplet_kinds(distances: Float[Tensor, "B B"], labels: Int[Tensor, " B"], *, margin: float = 0.2) -> Kinds:
+    """How many of the valid triplets are hard, semi-hard and easy, by where the negative lies.
+
+    Hard: no farther than the positive. Semi-hard: farther, but by less than the margin. Easy: by the margin or more.
+
+    Args:
+        distances: Of each anchor (row) to each image, squared or not.
+        labels: Class numbers.
+        margin: In units of the distances, >= 0.
+
+    Raises:
+        ValueError: Shapes do not fit, the margin is negative, or no triplet is valid.
+
+    Source: the names of Schroff et al., CVPR 2015. Chapter 1.
+
+    Example:
+        >>> triplet_kinds(torch.tensor([[0.0, 1.0, 1.1], [1.0, 0.0, 0.9], [1.1, 0.9, 0.0]]), torch.tensor([0, 0, 1]))
+        Kinds(hard=0.5, semihard=0.5, easy=0.0)
+    """
+    check_shape("triplet_kinds", expected="B B", distances=distances)
+    check_number("triplet_kinds", low=0, margin=margin)
+    _check_labels("triplet_kinds", distances, labels)
+    positives, negatives = pair_masks(labels)
+    count = count_triplets(labels)
+    if count == 0:
+        rule = "hold two classes, and one of them twice"
+        raise bad_input("triplet_kinds", "labels", rule, "no valid triplet", "Draw batches with ClassBatches.")
+    row, _ = _sorted_negatives(distances.detach(), negatives)
+    hard = torch.searchsorted(row, distances.detach().contiguous(), right=True).where(positives, 0).sum()
+    closer = torch.searchsorted(row, (distances.detach() + margin).contiguous()).where(positives, 0).sum()
+    active = torch.maximum(closer, hard)  # with margin 0 a negative as far as the positive is hard, and loses nothing
+    return Kinds(int(hard) / count, int(active - hard) / count, int(count - active) / count)
 
 
 def triplet_mean(
@@ -98,7 +142,8 @@ def semihard_mean(
     Raises:
         ValueError: Shapes do not fit, or the margin is negative.
 
-    Source: Schroff et al., CVPR 2015 (FaceNet), falling back as TensorFlow's ``triplet_semihard_loss`` does. Chapter 1.
+    Source: the rule of TensorFlow's ``triplet_semihard_loss``, after Schroff et al., CVPR 2015 (FaceNet), who ask for a
+    negative farther than p but within the margin. Chapter 1.
     """
     check_shape("semihard_mean", expected="B B", distances=distances)
     check_number("semihard_mean", low=0, margin=margin)

@@ -348,17 +348,18 @@ NeighbourExplorer(test, {"learned": learned, "pixels": pixels}).widget()
 # | chapter | question | |
 # |---|---|---|
 # | **00** | what will I be able to do? | you are here |
-# | 01 | what is a good embedding, and why is sampling triplets a problem? | to come |
-# | 02 | why does a classifier learn a metric? | to come |
-# | 03 | what if a class has several clusters? | to come |
-# | 04 | who chooses the number of centers? | to come |
-# | 05 | can triplets be bounded in linear time? | to come |
+# | **01** | what is a good embedding, and why is sampling triplets a problem? | [ready](01_triplets.ipynb) |
+# | **02** | why does a classifier learn a metric? | [ready](02_softmax_is_smoothed_triplet.ipynb) |
+# | **03** | what if a class has several clusters? | [ready](03_softtriple.ipynb) |
+# | **04** | who chooses the number of centers? | [ready](04_how_many_centers.ipynb) |
+# | **05** | can triplets be bounded in linear time? | [ready](05_centroid_bound.ipynb) |
 # | 06 | what did people do before, and after? | to come |
 # | **07** | how do you train one that works? | [ready](07_training.ipynb) |
 # | 08 | does it hold on CUB, Cars196 and SOP? | to come |
 # | 09 | what did the centers learn? | to come |
 # | 10 | what breaks first as $N$ and $C$ grow? | to come |
 # | 11 | which claims survived? | to come |
+# | | where does each formula come from, and what tests it? | [the equation ledger](equations.md) |
 
 # %% [markdown]
 # ## Exercises
