@@ -873,7 +873,7 @@ plotting.show(
 # %% [markdown]
 # **What to see.** A few of the failed starts were only slow: their loss is near 0 by now. The others rest: nothing turns
 # their centers any more. In the picture on the left all four centers have gathered on one side of the circle (you see three
-# crosses, because two centers of one class coincide, and such two never part: question 2 at the end). The image
+# crosses, because two centers of one class coincide, and nothing here parts them: question 2 at the end). The image
 # opposite to them is on the wrong side. It does not turn its *own* class's centers, for it looks straight away from
 # them, where a cosine is flat; and the two images beside push these equally from both sides. It does turn the other
 # class's centers, but the three other images together turn them back just as much.
@@ -1176,8 +1176,8 @@ check("3.5", price_of_one_center)
 # <details><summary>Answers</summary>
 #
 # 1. It holds for all vectors, so also for unit vectors; and an unnormalized softmax layer without bias is covered too.
-# 2. No. They have the same cosine with every image, so the same gradient, and stay together. A random start makes this unlikely; an
-#    optimizer without randomness never undoes it.
+# 2. No: they have the same cosine with every image, so the same pull. Only what is not in the loss can part them: different
+#    lengths before normalization, another state of the optimizer, rounding. Chapter 04 looks closer.
 # 3. $V = S' + \gamma H(q)$, and the entropy grows with the number of centers that share the weight. $S'$ is a weighted mean: it never
 #    exceeds the closest cosine, however many centers there are, and doubling *all* centers leaves it as it is.
 # 4. In the outer one by $e^{20 \cdot 0.1} = e^{2}$, in the inner one by $e^{0.1 / 0.1} = e^{1}$.

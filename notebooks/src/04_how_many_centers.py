@@ -617,8 +617,8 @@ def measure(head, loss):
 
 
 # %% [markdown]
-# A center counts as distinct if it is at least 0.1 from the others, `loss.report()`'s own threshold. Adam's epsilon is torch's,
-# its rate 0.01 throughout. Figures over seeds are printed as mean ± half of a 95 percent interval, with the number of seeds in
+# Two centers closer than 0.1 count as one, `loss.report()`'s own threshold. Adam's epsilon is torch's, its rate 0.01
+# throughout. Figures over seeds are printed as mean ± half of a 95 percent interval, with the number of seeds in
 # brackets.
 #
 # **Predict.** Ten centers a species, the paper's $\tau = 0.2$. The number of distinct centers left is on average (a) about
@@ -712,7 +712,7 @@ print(f"adjusted Rand index of k-means told the number: {ceiling:.2f}; of ten un
 #   But the regularizer has no part in it: we see no better adjusted Rand index with it than without.
 #
 # So the poses are recovered in part, and their *number* is not. Why did it work on the circle? A likely reason: there, each class
-# is surrounded by the other: a center that covered two poses would sit among images of the wrong class. Here a center that
+# is surrounded by the other, and a center that covered two poses would sit among images of the wrong class. Here a center that
 # covers two poses of a species is no mistake as long as no other species lies between them. The loss asks the centers to
 # tell classes apart. It never asks them to find clusters. "The number of centers adapts" is true; "it adapts to the number
 # of clusters" did not show on these birds.
@@ -751,7 +751,7 @@ plotting.show(
 # the threshold hardly matters. Under the squared price there are distances of every size below 0.1, and there the count is an
 # artefact of the threshold; further up the two curves agree. This is what the corner buys: a number that can be
 # reported. At the left end the first curve rises, too: many merged pairs are 0.01 apart and more, which is more than (4.9) says
-# of pairs at rest. Adam's steps, up to about 0.01 a coordinate here, never let them come to rest.
+# of pairs at rest. A likely reason: Adam's steps, about 0.01 a raw coordinate here to the end, do not let them come to rest.
 #
 # **Does the optimizer matter?** The same $\tau = 0.2$: Adam's epsilon (for embedding and centers alike) as torch has it, as the
 # authors have it, and torch's again with twice as many epochs. Beside the count, **Recall@1**: for what share of the images is
@@ -777,9 +777,8 @@ else:
 
 # %% [markdown]
 # **What to see.** With the authors' epsilon no center has merged by the time when, with torch's, a third of them has; and
-# longer training merges more still. So a count belongs with its threshold, its $\tau$, its optimizer
-# and its number of steps, or it means nothing. The paper reports that twenty centers become a few; neither it nor its code
-# says at which threshold.
+# longer training merges more still. So a count belongs with its threshold, its $\tau$, its optimizer and its number of steps,
+# or it means nothing. The paper reports that twenty centers become a few; neither it nor its code says at which threshold.
 
 # %% [markdown]
 # ## 4.9 Too few, too many
@@ -809,7 +808,7 @@ many, one = (sum(r["held"] for r in sizes[number, 0.0]) / len(SEEDS) for number 
 outcome("4.5", "a" if many > one + 0.02 else "c" if many < one - 0.02 else "b")
 
 # %% [markdown]
-# Runs of one seed share their photographs and first weights, so we compare them seed by seed.
+# Runs of one seed share the embedding's first weights and the order of the images, so we compare them seed by seed.
 
 
 # %%
@@ -1028,7 +1027,7 @@ for title, pair in SETS.items():
 #   much less close together with several centers than with one; where it is small or none, the cosine hardly moves.
 #   Where it ends does not decide: CUB under a hidden layer ends near CUB's relatives.
 #
-# So several centers paid where they changed where the kinds of a class lie on *held-out* photographs: little or not under a
+# So several centers paid where they set the kinds of a class further apart on *held-out* photographs: little or not under a
 # hidden layer, and not where a class is made of things alike. Six rows on two sets of photographs are no law, and a cosine that
 # goes with a gain need not cause it. In your own data, train $K = 1$ at its own best settings first, look at the frozen
 # features, too, and if you can name some kinds, at their cosine.
@@ -1230,7 +1229,7 @@ check("4.5", rest)
 # - A price on the *length* of a difference has a corner at zero and makes the difference vanish at a finite strength; a price
 #   on its square only shrinks it.
 # - SoftTriple's regularizer is half the mean distance between a class's centers, times $\tau$. A merged pair holds as long as
-#   the pulls on its two differ by no more than the price. Without a price nothing holds it.
+#   the pulls on its two differ by at most twice the price of a unit of distance. Without a price nothing holds it.
 # - The root of zero has no gradient. An epsilon of 0.00001 under it keeps training alive and lets merged centers rest a few
 #   thousandths apart; an optimizer's steps add to that.
 # - A number of centers means something only beside its threshold, $\tau$, the optimizer and its epsilon, and the number of
