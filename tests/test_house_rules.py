@@ -161,6 +161,12 @@ def test_every_test_asserts_something():
     assert rules.assertion_violations(Path("t.py"), idle) == ["t.py::test_a asserts nothing"]
 
 
+def test_letters_inside_a_picture_are_not_words():
+    word = "XX" + "X"
+    assert rules.text_violations(Path("a.ipynb"), f'"image/png": "ab/{word}/cd", "text": "fine"') == []
+    assert len(rules.text_violations(Path("a.ipynb"), f'"image/png": "ab/cd", "text": "{word}"')) == 1
+
+
 @pytest.mark.parametrize("command", [["check"], ["format", "--check"]])
 def test_ruff_is_content(command):
     done = subprocess.run([sys.executable, "-m", "ruff", *command, "."], cwd=ROOT, capture_output=True, text=True)
