@@ -42,6 +42,19 @@ def test_a_live_picture_is_what_drawing_everything_gives():
     assert np.array_equal(quick, slow_pixels(figure, [line, text]))
 
 
+def test_what_moves_does_not_shift_what_stands():
+    places = []
+    for far in (0.5, 40.0):
+        figure, ax = plt.subplots(figsize=(3, 2), layout="constrained")
+        ax.set(xlim=(0, 1), ylim=(0, 1))
+        (points,) = ax.plot([far], [0.5], "o", clip_on=False)
+        plt.close(figure)
+        plotting.Live(figure, [points])
+        places.append(ax.get_position().bounds)
+    assert places[0] == places[1]
+    assert places[0][2] > 0.6
+
+
 def test_what_moved_away_leaves_no_trace():
     figure, line, text = toy()
     live = plotting.Live(figure, [line, text])

@@ -29,6 +29,7 @@ class Live:
         self.canvas = FigureCanvasAgg(figure)
         for artist in self.moving:
             artist.set_animated(True)  # left out by canvas.draw
+            artist.set_in_layout(False)  # where things stand must not depend on where something moves
         self.canvas.draw()
         figure.set_layout_engine("none")  # what was laid out stays where it is
         self._still = self.canvas.copy_from_bbox(figure.bbox)

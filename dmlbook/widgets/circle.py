@@ -35,7 +35,7 @@ class CircleExplorer(Explorer):
     """
 
     def __init__(self) -> None:
-        figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.1), width_ratios=(1, 1.25))
+        figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.1), width_ratios=(1, 1.25), layout="constrained")
         unit_circle(left, reach=1.36)
         left.set_title("The ring shows who wins")
         self.around, self.ring = circle.ring(left, 90)

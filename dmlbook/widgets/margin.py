@@ -42,7 +42,7 @@ class MarginExplorer(Explorer):
         self.degrees, self.labels = _start()
         same = (self.labels[:, None] == self.labels) & ~torch.eye(12, dtype=torch.bool)
         self.pairs = [tuple(pair) for pair in same.nonzero().tolist()]
-        figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.2), width_ratios=(1, 1.35))
+        figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.2), width_ratios=(1, 1.35), layout="constrained")
         plt.close(figure)
         moving = [*self._draw_circle(left), *self._draw_gaps(right)]
         controls = {

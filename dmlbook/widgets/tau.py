@@ -47,7 +47,7 @@ class TauExplorer(Explorer):
 
     def __init__(self) -> None:
         self.rests = {(k, squared): rests(k, squared) for k in CENTERS for squared in (False, True)}
-        figure, (ring, ways) = plt.subplots(1, 2, figsize=(9.6, 4.2), width_ratios=(1, 1.35))
+        figure, (ring, ways) = plt.subplots(1, 2, figsize=(9.6, 4.2), width_ratios=(1, 1.35), layout="constrained")
         points, labels = toy()
         drawing.circle(ring, points, labels)
         ring.set_title("Images (circles) and centers (crosses)")
