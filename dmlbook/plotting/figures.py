@@ -174,7 +174,7 @@ def curves(ax: Axes, by_method: Mapping[str, Sequence[Sequence[float]]], *, firs
         by_method: For each method one sequence a seed, all of one length.
         first: The epoch of the first number.
     """
-    ends = []
+    ends = {}
     for place, (method, runs) in enumerate(by_method.items()):
         color, line = GREYS[place % len(GREYS)], LINES[place % len(LINES)]
         epochs = range(first, first + len(runs[0]))
@@ -182,24 +182,30 @@ def curves(ax: Axes, by_method: Mapping[str, Sequence[Sequence[float]]], *, firs
             ax.plot(epochs, run, color=color, alpha=0.25, linewidth=0.8)
         mean = [sum(values) / len(values) for values in zip(*runs, strict=True)]
         ax.plot(epochs, mean, color=color, linestyle=line, linewidth=2)
-        ends.append((mean[-1], method, color))
+        ends[method] = mean[-1]
     low, high = ax.get_ylim()
-    last, step = None, (high - low) * 0.07
-    for value, method, color in sorted(ends):  # labels step aside where lines end close together
-        height = value if last is None else max(value, last + step)
-        last = height
-        ax.annotate(
-            method,
-            (1.0, height),
-            xycoords=("axes fraction", "data"),
-            xytext=(6, 0),
-            textcoords="offset points",
-            va="center",
-            color=color,
-        )
-    ax.set_ylim(low, max(high, (last or high) + step / 2))
+    top = name_ends(ax, ends)
+    ax.set_ylim(low, max(high, top + 0.035 * (high - low)))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return ax
+
+
+def name_ends(ax: Axes, ends: Mapping[str, float], *, apart: float = 0.07) -> float:
+    """Each line's name in its grey, right of the axes at the height where the line ends; returns the highest name's.
+
+    Args:
+        ax: With the lines drawn.
+        ends: Where each line ends, in the order in which the lines took their greys.
+        apart: How far two names are apart at least, as a share of the axes' height: they step aside, upwards.
+    """
+    low, high = ax.get_ylim()
+    colors = {name: GREYS[place % len(GREYS)] for place, name in enumerate(ends)}
+    last = -math.inf
+    for name, value in sorted(ends.items(), key=lambda end: end[1]):
+        last = max(value, last + apart * (high - low))
+        place = {"xycoords": ("axes fraction", "data"), "xytext": (6, 0), "textcoords": "offset points"}
+        ax.annotate(name, (1.0, last), va="center", color=colors[name], **place)
+    return last
 
 
 def dots(ax: Axes, by_method: Mapping[str, Sequence[float]], *, percent: bool = True) -> Axes:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from dmlbook._types import Float, Int, Tensor
-from dmlbook.plotting.figures import GREYS, LINES
+from dmlbook.plotting.figures import GREYS, LINES, name_ends
 from dmlbook.records import interval
 
 CLASS_COLORS = ("#3f90da", "#ffa90e")
@@ -29,7 +29,7 @@ def lines_by_name(ax: Axes, x: Sequence[float], by_name: Mapping[str, Sequence[f
     for place, values in enumerate(by_name.values()):
         ax.plot(x, values, color=GREYS[place % len(GREYS)], linestyle=LINES[place % len(LINES)], linewidth=2)
     ax.set_xlim(x[0], x[-1])
-    _name_ends(ax, {name: values[-1] for name, values in by_name.items()})
+    name_ends(ax, {name: values[-1] for name, values in by_name.items()}, apart=0.085)
     return ax
 
 
@@ -51,28 +51,8 @@ def over_numbers(ax: Axes, numbers: Sequence[int], by_name: Mapping[str, Sequenc
     ax.set(xscale="log", xlabel="centers a class, K", ylabel="Recall@1, percent")
     ax.set_xticks(numbers, [str(number) for number in numbers])
     ax.minorticks_off()
-    _name_ends(ax, {name: 100 * sum(scores[-1]) / len(scores[-1]) for name, scores in by_name.items()})
+    name_ends(ax, {name: 100 * sum(scores[-1]) / len(scores[-1]) for name, scores in by_name.items()}, apart=0.085)
     return ax
-
-
-def _name_ends(ax: Axes, ends: Mapping[str, float]) -> None:
-    """Each method's name right of the axes, at its line's end; names step aside where lines end close together."""
-    low, high = ax.get_ylim()
-    color = {name: GREYS[place % len(GREYS)] for place, name in enumerate(ends)}
-    last = -math.inf
-    for name, value in sorted(ends.items(), key=lambda pair: pair[1]):
-        last = max(value, last + 0.085 * (high - low))
-        ax.annotate(
-            name,
-            (1.0, last),
-            xycoords=("axes fraction", "data"),
-            xytext=(6, 0),
-            textcoords="offset points",
-            va="center",
-            color=color[name],
-            annotation_clip=False,
-        )
-    ax.set_ylim(low, high)
 
 
 def angles_of(points: Float[Tensor, "*batch 2"]) -> Float[Tensor, "*batch"]:
