@@ -15,8 +15,7 @@ from matplotlib.ticker import PercentFormatter
 from scipy.stats import binomtest
 
 from dmlbook._types import Float, Int, Tensor
-from dmlbook.plotting.figures import GREYS, LINES
-from dmlbook.plotting.smoothing import class_colors, unit_circle
+from dmlbook.plotting.figures import GREYS, LINES, class_colors, unit_circle
 
 IMAGES, CENTERS, RING = 1.0, 0.8, (1.14, 1.3)
 """Radii of images, centers and the ring of winners as drawn. Centers have length 1; they stand inside to be seen."""

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -66,6 +67,21 @@ def png(figure: Figure, *, dpi: int = 100) -> bytes:
     figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     plt.close(figure)
     return buffer.getvalue()
+
+
+def class_colors(count: int) -> list[str]:
+    """The colors of the first classes, from the style's cycle, which has ten."""
+    return [f"C{c % 10}" for c in range(count)]
+
+
+def unit_circle(ax: Axes, *, reach: float = 1.3) -> Axes:
+    """The unit circle on equal axes without ticks."""
+    angles = np.linspace(0, 2 * math.pi, 181)
+    ax.plot(np.cos(angles), np.sin(angles), color="#c9c9c9", linewidth=1, zorder=0)
+    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[])
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    return ax
 
 
 def picture(image_set: ImageSet, index: int) -> UInt8[Tensor, "H W 3"]:

@@ -11,11 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from dmlbook._types import Float, Int, Tensor
-from dmlbook.plotting.figures import GREYS, LINES, name_ends
+from dmlbook.plotting.figures import GREYS, LINES, name_ends, unit_circle
 from dmlbook.records import interval
-
-CLASS_COLORS = ("#3f90da", "#ffa90e")
-"""The first two of petroff10: the toy has two classes."""
 
 
 def lines_by_name(ax: Axes, x: Sequence[float], by_name: Mapping[str, Sequence[float]]) -> Axes:
@@ -62,13 +59,10 @@ def angles_of(points: Float[Tensor, "*batch 2"]) -> Float[Tensor, "*batch"]:
 
 def circle(ax: Axes, points: Float[Tensor, "N 2"], labels: Int[Tensor, " N"]) -> Axes:
     """The unit circle with the images on it: circles in the hue of their class."""
-    turn = np.linspace(0, 2 * np.pi, 200)
-    ax.plot(np.cos(turn), np.sin(turn), color="#d0d0d0", linewidth=1, zorder=0)
+    unit_circle(ax)
     for label in torch.unique(labels).tolist():
         of_class = points[labels == label]
-        ax.plot(*of_class.T.tolist(), "o", color=CLASS_COLORS[label], markersize=11, zorder=2)
-    ax.set(aspect="equal", xlim=(-1.3, 1.3), ylim=(-1.3, 1.3))
-    ax.set_axis_off()
+        ax.plot(*of_class.T.tolist(), "o", color=f"C{label}", markersize=11, zorder=2)
     return ax
 
 
@@ -78,7 +72,7 @@ def centers(ax: Axes, positions: Float[Tensor, "C K 2"]) -> list[Line2D]:
         ax.plot(
             *(1.16 * of_class).T.tolist(),
             "X",
-            color=CLASS_COLORS[label],
+            color=f"C{label}",
             markeredgecolor="black",
             markeredgewidth=0.7,
             markersize=11,
@@ -105,7 +99,7 @@ def path(ax: Axes, taus: Float[Tensor, " T"], angles: Float[Tensor, "T K"], labe
     """
     kept = taus > 0
     lines = [
-        ax.plot(taus[kept].tolist(), way, color=CLASS_COLORS[label], linewidth=1.6, alpha=0.85)[0]
+        ax.plot(taus[kept].tolist(), way, color=f"C{label}", linewidth=1.6, alpha=0.85)[0]
         for way in unrolled(angles)[kept.numpy()].T
     ]
     ax.set(xscale="log", xlim=(float(taus[kept][0]), float(taus[kept][-1])), xlabel="tau")

@@ -11,24 +11,10 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from dmlbook._types import Float, Int, Tensor
-from dmlbook.plotting.figures import GREYS, LINES
+from dmlbook.plotting.figures import GREYS, LINES, class_colors
+from dmlbook.plotting.figures import unit_circle as unit_circle  # chapter 02 draws on it by this name, too
 
 SHADE = "#e6e6e6"
-
-
-def class_colors(count: int) -> list[str]:
-    """The colors of the first classes, from the style's cycle, which has ten."""
-    return [f"C{c % 10}" for c in range(count)]
-
-
-def unit_circle(ax: Axes, *, reach: float = 1.3) -> Axes:
-    """The unit circle on equal axes without ticks."""
-    angles = np.linspace(0, 2 * math.pi, 181)
-    ax.plot(np.cos(angles), np.sin(angles), color="#c9c9c9", linewidth=1, zorder=0)
-    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[])
-    for spine in ax.spines.values():
-        spine.set_visible(False)
-    return ax
 
 
 def image_and_centers(

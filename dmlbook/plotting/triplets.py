@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from dmlbook._types import Float, Tensor
+from dmlbook.plotting.figures import unit_circle
 
 KINDS = {"hard": "#000000", "semi-hard": "#7d7d7d", "easy": "#d2d2d2"}
 """Shades of the three kinds of triplets."""
@@ -17,12 +18,8 @@ ZONE_RADIUS = 1.13
 
 
 def circle(ax: Axes, *, reach: float = 1.45) -> Axes:
-    """The unit circle on equal axes without ticks."""
-    turn = np.linspace(0, 2 * math.pi, 181)
-    ax.plot(np.cos(turn), np.sin(turn), color="#c4c4c4", linewidth=1, zorder=1)
-    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
-    ax.set_axis_off()
-    return ax
+    """The unit circle, with room around it for letters and zones."""
+    return unit_circle(ax, reach=reach)
 
 
 def at(degrees: float, radius: float = 1.0) -> tuple[float, float]:

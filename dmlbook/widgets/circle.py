@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from dmlbook import losses
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.plotting import Live, circle
-from dmlbook.plotting.smoothing import class_colors, unit_circle
+from dmlbook.plotting.figures import class_colors, unit_circle
 from dmlbook.widgets.base import Explorer
 
 SCALE, RATE = 20.0, 0.02

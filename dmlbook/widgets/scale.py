@@ -12,7 +12,8 @@ from matplotlib.patches import Polygon
 from dmlbook._types import Float, Tensor
 from dmlbook.losses import hardest_violation, smoothed_hardest, smoothing_weights, softmax_gradient, violations
 from dmlbook.plotting import Live
-from dmlbook.plotting.smoothing import SHADE, class_colors, unit_circle
+from dmlbook.plotting.figures import class_colors, unit_circle
+from dmlbook.plotting.smoothing import SHADE
 from dmlbook.widgets.base import Explorer
 
 SCALES = (0.5, 1, 2, 5, 10, 20, 50, 100, 200)
