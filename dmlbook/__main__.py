@@ -1,4 +1,4 @@
-"""The command line: ``python -m dmlbook train | evaluate | hidden | data | bench | check``."""
+"""The command line: ``python -m dmlbook train | evaluate | kinds | data | bench | check``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from importlib import import_module
 COMMANDS = {
     "train": "train an embedding, measure it on classes it never saw, and record the figures",
     "evaluate": "measure a trained run, or the features of a pretrained network as they are",
-    "hidden": "train on classes that hide several kinds of images, and see whether several centers find them",
+    "kinds": "train on classes that hide several kinds of images, and see whether several centers find them",
     "data": "say which image sets are there, or download one",
     "bench": "measure speed and memory of losses, retrieval and drawing on this machine",
     "check": "say what this machine has: versions, device, mode, image sets",

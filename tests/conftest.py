@@ -3,7 +3,9 @@
 import jaxtyping
 import pytest
 
-jaxtyping.install_import_hook("dmlbook", "shape_types.enforce")  # before any test imports the package
+from tests import shape_types
+
+jaxtyping.install_import_hook("dmlbook", f"{shape_types.__name__}.enforce")  # before any test imports the package
 
 
 @pytest.fixture(autouse=True)

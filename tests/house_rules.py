@@ -8,21 +8,22 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-# Who may import whom: a module imports from the rows above its own, and a package freely within itself.
+# Who may import whom: a module imports from the rows above its own, and a package freely within itself; but no chapter
+# from another.
 FLOORS = [
     {"_types"},
     {"_checks"},
     {"settings", "seeding"},
     {"geometry"},
     {"losses", "retrieval", "nets", "datasets", "sampling"},
-    {"training", "records"},
-    {"plotting", "maps"},
-    {"widgets", "exercises"},
+    {"training", "records", "maps"},
+    {"book"},
+    {"chapters"},
     {"commands"},
     {"__main__"},
 ]
 FLOOR = {name: number for number, row in enumerate(FLOORS) for name in row}
-BASE = {name for name in FLOOR if FLOOR[name] <= FLOOR["training"]} | {"commands", "__main__", "__init__"}
+BASE = {name for name in FLOOR if FLOOR[name] < FLOOR["book"]} - {"maps"} | {"commands", "__main__", "__init__"}
 # What the base installs. jaxtyping is used where present; umap takes ten seconds and is imported where it is used.
 BASE_IMPORTS = {
     "torch",
@@ -37,6 +38,8 @@ BASE_IMPORTS = {
 } | sys.stdlib_module_names
 OPTIONAL_IMPORTS = {("_types", "jaxtyping")}
 NEVER_AT_THE_TOP = {"umap"}
+PRIVATE_MODULES = {"_types", "_checks", "__version__", "__main__"}  # private to the package, shared inside it
+CHAPTER = re.compile(r"dmlbook\.chapters\.(ch\d\d)\b")
 
 LONGEST_FILE = 300
 LONGEST_CELL = 20
@@ -88,6 +91,10 @@ def import_violations(path: Path, source: str) -> list[str]:
             found.append(f"{path}: imports {name}, which is not below it")
         elif top == "dmlbook" and target and target not in FLOOR and not target.startswith("__version"):
             found.append(f"{path}: imports {name}, which is not in the table of floors")
+        elif top == "dmlbook" and (other := CHAPTER.match(name)) and path.parts[1:2] != (other[1],):
+            found.append(f"{path}: imports {name}, another chapter's; what two chapters share lies in book/")
+        elif top == "dmlbook" and name.rpartition(".")[2].startswith("_") and target not in PRIVATE_MODULES:
+            found.append(f"{path}: imports {name}, which is private there; make it public, or leave it")
         elif loading and top in NEVER_AT_THE_TOP:
             found.append(f"{path}: imports {top} as it loads; move that into the function that needs it")
         elif loading and own in BASE and (own, top) not in OPTIONAL_IMPORTS and top not in BASE_IMPORTS:

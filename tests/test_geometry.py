@@ -3,12 +3,12 @@
 import math
 
 import pytest
-import reference
 import torch
 from torch.testing import assert_close
 
 from dmlbook import geometry
 from dmlbook.seeding import generator
+from tests import reference
 
 
 def points(*shape, seed=0, dtype=torch.float64):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dmlbook import records
-from dmlbook.exercises import chapter_07
+from dmlbook.chapters.ch07 import exercises as chapter_07
 from dmlbook.seeding import SEED
 
 

@@ -23,12 +23,12 @@ from torch.nn import functional as F
 
 from dmlbook import geometry, losses, nets, records, retrieval
 from dmlbook._types import Tensor
-from dmlbook.commands.bench_cost import cost, growth_lines
 from dmlbook.datasets import birds
 from dmlbook.seeding import SEED, generator
 from dmlbook.settings import by_mode
 
 Contest = dict[str, Callable[[], object]]
+NO_BOOK = "not run, since it needs what `make lab` installs"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -52,8 +52,11 @@ def run(options: Namespace) -> int:
         for contestant, seconds in times.items():
             print(f"  {contestant:44} {1000 * seconds:10.2f} ms   {seconds / ours:7.2f} x")
             figures[f"{name}: {contestant}"] = seconds
-        for line in growth_lines(times):
-            print(f"  {line}")
+        if name == "cost":
+            from dmlbook.book.cost import growth_lines
+
+            for line in growth_lines(times):
+                print(f"  {line}")
     if options.record:
         configuration = {"repeat": options.repeat, "statistic": "median of wall-clock seconds"}
         record = records.Record(options.record, "times of python -m dmlbook bench", configuration)
@@ -203,20 +206,30 @@ def network() -> tuple[str, Contest]:
     }
 
 
-def widgets() -> tuple[str, Contest]:
-    """One answer of each chapter's widget: what a reader waits for after moving a slider; at most 100 ms."""
-    title = "One update of each chapter's widget"
+def cost() -> tuple[str, Contest]:
+    """How an epoch grows with N for each way to sum triplets; what chapter 05 measures."""
     try:
-        from dmlbook.widgets import CHAPTERS
+        from dmlbook.book.cost import cost as ways
     except ImportError:
-        print("ipywidgets is not installed, so no widget takes part")
-        return title, {}
+        return f"How an epoch grows with N: {NO_BOOK}", {}
+    return ways()
+
+
+def widgets() -> tuple[str, Contest]:
+    """One answer of each chapter's explorer: what a reader waits for after moving a slider; at most 100 ms."""
+    title = "One update of each chapter's explorer"
+    try:
+        from dmlbook.chapters import explorers
+
+        found = explorers()
+    except ImportError:
+        return f"{title}: {NO_BOOK}", {}
 
     def update(explorer: object) -> Callable[[], None]:
         grids = {name: itertools.cycle(explorer.grid(name)) for name in explorer.controls}
         return lambda: explorer.set(**{name: next(values) for name, values in grids.items()})
 
-    return title, {f"chapter {number}": update(explorer()) for number, explorer in CHAPTERS.items()}
+    return title, {f"chapter {number}": update(explorer()) for number, explorer in found.items()}
 
 
 def imports() -> tuple[str, Contest]:

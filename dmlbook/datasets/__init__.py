@@ -9,8 +9,8 @@ import inspect
 from pathlib import Path
 
 from dmlbook._checks import check_choice
-from dmlbook.datasets.hidden import merge_classes, modes_as_classes, split_images
 from dmlbook.datasets.image_set import ImageSet
+from dmlbook.datasets.kinds import kinds_as_classes, merge_classes, split_images
 from dmlbook.datasets.splits import split_classes
 
 __all__ = [
@@ -18,9 +18,9 @@ __all__ = [
     "ImageSet",
     "describe",
     "fetch",
+    "kinds_as_classes",
     "load",
     "merge_classes",
-    "modes_as_classes",
     "split_classes",
     "split_images",
 ]
@@ -39,7 +39,7 @@ def load(name: str, split: str, root: str | Path | None = None, size: int | None
             folder. By default ``settings.data_root()``, which ``DMLBOOK_DATA`` changes. ``folder`` needs it.
         size: Side of the images in pixels. By default 64 for birds, 32 for digits, 256 for photographs.
         options: For birds those of :func:`dmlbook.datasets.birds.load`, for photographs ``partial``,
-            ``skip_corrupt``, ``cache`` and ``progress`` of :func:`dmlbook.datasets.benchmarks.load`.
+            ``skip_corrupt``, ``cache`` and ``progress`` of :func:`dmlbook.datasets.photos.benchmarks.load`.
 
     Returns:
         The images as bytes, with their labels from 0, names, and what else is known of them.
@@ -63,7 +63,7 @@ def load(name: str, split: str, root: str | Path | None = None, size: int | None
 
         loader, first = digits.load, (split,)
     else:
-        from dmlbook.datasets import benchmarks
+        from dmlbook.datasets.photos import benchmarks
 
         loader, first = benchmarks.load, (name, split)
     accepted = list(inspect.signature(loader).parameters)[len(first) :]
@@ -78,14 +78,14 @@ def load(name: str, split: str, root: str | Path | None = None, size: int | None
 
 
 def fetch(name: str, root: str | Path | None = None, *, progress: bool = True) -> Path | None:
-    """Download a set if it is not there; see :func:`dmlbook.datasets.fetching.fetch`."""
-    from dmlbook.datasets import fetching
+    """Download a set if it is not there; see :func:`dmlbook.datasets.photos.fetching.fetch`."""
+    from dmlbook.datasets.photos import fetching
 
     return fetching.fetch(name, root, progress=progress)
 
 
 def describe(name: str, root: str | Path | None = None) -> dict[str, object]:
-    """What is there of a set; see :func:`dmlbook.datasets.fetching.describe`."""
-    from dmlbook.datasets import fetching
+    """What is there of a set; see :func:`dmlbook.datasets.photos.fetching.describe`."""
+    from dmlbook.datasets.photos import fetching
 
     return fetching.describe(name, root)

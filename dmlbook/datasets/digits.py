@@ -18,7 +18,7 @@ def load(split: str, *, size: int = 32) -> ImageSet:
         size: Side of the images in pixels, at least 8; the drawings are enlarged bilinearly.
 
     Returns:
-        901 (train), 896 (test) or 1,797 (all) images; the modes are unknown.
+        901 (train), 896 (test) or 1,797 (all) images; the kinds are unknown.
 
     Raises:
         ValueError: ``split`` is none of these, or ``size`` is no integer >= 8.

@@ -18,8 +18,8 @@ class ImageSet:
         images: Bytes in [0, 255], (N, 3, S, S). Photographs are squeezed to a square; ``aspects`` undoes it.
         labels: Class numbers (N,), 0 to C - 1, each of them present.
         class_names: C names, at the place of their number.
-        modes: The true local cluster of each image (N,), such as a bird's pose, or None where nobody knows it.
-        mode_names: Names of the modes, or None.
+        kinds: The true local cluster of each image (N,), such as a bird's pose, or None where nobody knows it.
+        kind_names: Names of the kinds, or None.
         aspects: Width / height of each original picture (N,), or None where all are square.
         paths: The file of each image, or None where it was drawn.
         name: Such as ``"birds"``.
@@ -29,8 +29,8 @@ class ImageSet:
     images: UInt8[Tensor, "N 3 S S"]
     labels: Int[Tensor, " N"]
     class_names: tuple[str, ...]
-    modes: Int[Tensor, " N"] | None = None
-    mode_names: tuple[str, ...] | None = None
+    kinds: Int[Tensor, " N"] | None = None
+    kind_names: tuple[str, ...] | None = None
     aspects: Float[Tensor, " N"] | None = None
     paths: tuple[str, ...] | None = None
     name: str = ""
@@ -41,7 +41,7 @@ class ImageSet:
         check_shape("ImageSet", expected="N", labels=self.labels)
         if self.images.dtype != torch.uint8:
             raise bad_input("ImageSet", "images", "be uint8", self.images.dtype, "Scale to 0..255, call .byte().")
-        for field in ("labels", "modes", "aspects", "paths"):
+        for field in ("labels", "kinds", "aspects", "paths"):
             value = getattr(self, field)
             if value is not None and len(value) != len(self.images):
                 got = f"{len(value)} for {len(self.images)} images"
@@ -66,7 +66,7 @@ class ImageSet:
             images=self.images[index],
             labels=labels,
             class_names=tuple(self.class_names[c] for c in kept.tolist()),
-            modes=None if self.modes is None else self.modes[index],
+            kinds=None if self.kinds is None else self.kinds[index],
             aspects=None if self.aspects is None else self.aspects[index],
             paths=None if self.paths is None else tuple(self.paths[i] for i in index.tolist()),
             split=self.split if split is None else split,

@@ -58,12 +58,12 @@ def split_classes(
 
 
 def join(first: ImageSet, second: ImageSet, *, split: str = "all") -> ImageSet:
-    """The images of both sets, first those of ``first``; classes (and modes) of one name are one.
+    """The images of both sets, first those of ``first``; classes (and kinds) of one name are one.
 
     Raises:
-        ValueError: One of the sets knows its modes, aspects or paths and the other does not, or their sizes differ.
+        ValueError: One of the sets knows its kinds, aspects or paths and the other does not, or their sizes differ.
     """
-    for field in ("modes", "aspects", "paths"):
+    for field in ("kinds", "aspects", "paths"):
         if (getattr(first, field) is None) != (getattr(second, field) is None):
             raise bad_input(
                 "join", field, "be known for both sets or for none", "one", "Leave it out: replace(...=None)."
@@ -74,11 +74,11 @@ def join(first: ImageSet, second: ImageSet, *, split: str = "all") -> ImageSet:
     class_names, labels = _join(first.class_names, first.labels, second.class_names, second.labels)
     joined = replace(
         first, images=torch.cat([first.images, second.images]), labels=labels, class_names=class_names, split=split,
-        modes=None, mode_names=None, aspects=None, paths=None,
+        kinds=None, kind_names=None, aspects=None, paths=None,
     )  # fmt: skip
-    if first.modes is not None:
-        names, modes = _join(first.mode_names, first.modes, second.mode_names, second.modes)
-        joined = replace(joined, modes=modes, mode_names=names)
+    if first.kinds is not None:
+        names, kinds = _join(first.kind_names, first.kinds, second.kind_names, second.kinds)
+        joined = replace(joined, kinds=kinds, kind_names=names)
     if first.aspects is not None:
         joined = replace(joined, aspects=torch.cat([first.aspects, second.aspects]))
     if first.paths is not None:

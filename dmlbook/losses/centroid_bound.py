@@ -12,6 +12,29 @@ from dmlbook.losses.base import Loss
 CENTROIDS = ("simplex", "one_hot", "kmeans")
 
 
+def role_counts(sizes: Int[Tensor, " C"]) -> tuple[Int[Tensor, " C"], Int[Tensor, " C"]]:
+    """In how many triplets an image of each class is the anchor (and, as often, the positive), and the negative.
+
+    Args:
+        sizes: Images of each class, >= 0.
+
+    Returns:
+        (n_c - 1) (N - n_c), and the sum over the other classes of n (n - 1). For classes of one size they are equal.
+
+    Raises:
+        ValueError: ``sizes`` has not one axis.
+
+    Source: derived in chapter 5.
+
+    Example:
+        >>> role_counts(torch.tensor([4, 4]))
+        (tensor([12, 12]), tensor([12, 12]))
+    """
+    check_shape("role_counts", expected="C", sizes=sizes)
+    ordered_pairs = sizes * (sizes - 1)
+    return (sizes - 1).clamp(min=0) * (sizes.sum() - sizes), ordered_pairs.sum() - ordered_pairs
+
+
 def centroid_terms(distances: Float[Tensor, "N C"], labels: Int[Tensor, " N"]) -> Float[Tensor, " N"]:
     """For each image 3 d_i - (1 / (C - 1)) sum over the other classes m of d_im.
 
@@ -31,7 +54,7 @@ def centroid_terms(distances: Float[Tensor, "N C"], labels: Int[Tensor, " N"]) -
         >>> centroid_terms(torch.tensor([[0.5, 2.0]]), torch.tensor([0]))  # 3 * 0.5 - 2.0
         tensor([-0.5000])
     """
-    own, others = _own_and_others("centroid_terms", distances, labels)
+    own, others = own_and_others("centroid_terms", distances, labels)
     return 3 * own - others.sum(1) / (distances.shape[1] - 1)
 
 
@@ -51,11 +74,12 @@ def centroid_bound_sum(distances: Float[Tensor, "N C"], labels: Int[Tensor, " N"
 
     Source: Do et al., CVPR 2019, for classes of one size; the general weights are derived in chapter 5.
     """
-    own, others = _own_and_others("centroid_bound_sum", distances, labels)
-    sizes = torch.bincount(labels, minlength=distances.shape[1]).to(distances.dtype)  # (C,)
-    positives = sizes * (sizes - 1)  # (C,) ordered pairs of two images of one class
-    weights = 2 * (sizes - 1) * (len(labels) - sizes) + positives.sum() - positives  # (C,) how often each role is taken
-    return (weights[labels] * own).sum() - ((sizes[labels] - 1) * (others @ sizes)).sum()
+    own, others = own_and_others("centroid_bound_sum", distances, labels)
+    sizes = torch.bincount(labels, minlength=distances.shape[1])  # (C,)
+    anchor, negative = (counts.to(distances.dtype) for counts in role_counts(sizes))
+    sizes = sizes.to(distances.dtype)
+    near = ((2 * anchor + negative)[labels] * own).sum()  # an image is as often positive as anchor
+    return near - ((sizes[labels] - 1) * (others @ sizes)).sum()
 
 
 class CentroidBound(Loss):
@@ -122,7 +146,7 @@ def _class_weights(num_classes: int, counts: Tensor | None) -> Float[Tensor, " C
     return (counts.sum() / (num_classes * counts)).float()
 
 
-def _own_and_others(function: str, apart: Tensor, labels: Tensor) -> tuple[Float[Tensor, " N"], Float[Tensor, "N C"]]:
+def own_and_others(function: str, apart: Tensor, labels: Tensor) -> tuple[Float[Tensor, " N"], Float[Tensor, "N C"]]:
     """The distance to the own centroid, and the distances to all with the own set to 0."""
     check_batch(function, apart, labels, num_classes=apart.shape[-1])
     if apart.shape[1] < 2:

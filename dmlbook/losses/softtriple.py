@@ -1,18 +1,14 @@
-"""Losses with several learned centers a class: HardTriple, SoftTriple, and the regularizer that merges centers."""
+"""Losses with several learned centers a class: HardTriple and SoftTriple."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 
 from dmlbook._checks import check_choice, check_number, check_shape
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.losses.base import CenterLoss
+from dmlbook.losses.centers import CenterReport, center_regularizer, distinct_centers
 from dmlbook.losses.proxies import margin_cross_entropy
-
-EPSILON = 1e-5
-"""Added under the regularizer's square root, as in the official code: 0.003 of distance between merged centers."""
 
 
 def hardtriple_similarity(similarities: Float[Tensor, "B C K"]) -> Float[Tensor, "B C"]:
@@ -82,93 +78,6 @@ def logsumexp_similarity(similarities: Float[Tensor, "B C K"], *, gamma: float =
     check_number("logsumexp_similarity", low=0, open_low=True, gamma=gamma)
     closest = similarities.amax(-1, keepdim=True).detach()
     return closest[..., 0] + gamma * ((similarities - closest) / gamma).exp().sum(-1).log()
-
-
-def center_regularizer(centers: Float[Tensor, "C K D"], *, epsilon: float = EPSILON) -> Float[Tensor, ""]:
-    """Half the mean distance between two centers of one class: small where spare centers have merged.
-
-    Costs C K^2 D: no center is compared with those of other classes.
-
-    Args:
-        centers: Unit vectors, K for each of C classes.
-        epsilon: Added under the root, > 0, so that the gradient stays finite where centers coincide.
-
-    Returns:
-        1 / (C K (K - 1)) times the sum over classes and pairs of sqrt(2 + epsilon - 2 w_s . w_t); 0 for K = 1.
-
-    Raises:
-        ValueError: ``centers`` is not (C, K, D), or ``epsilon`` is below 1e-6, where float32 rounds it away.
-
-    Source: Qian et al., ICCV 2019 (the L2,1 norm of center differences, normalized as in the objective), epsilon as
-    in the official code. Chapter 4.
-
-    Example:
-        >>> center_regularizer(torch.eye(2)[None])  # two orthogonal centers: sqrt(2) / 2
-        tensor(0.7071)
-    """
-    check_shape("center_regularizer", expected="C K D", centers=centers)
-    check_number("center_regularizer", low=1e-6, epsilon=epsilon)
-    per_class = centers.shape[1]
-    if per_class == 1:
-        return centers.sum() * 0.0
-    first, second = torch.triu_indices(per_class, per_class, 1, device=centers.device)
-    inner = (centers @ centers.transpose(1, 2))[:, first, second]  # (C, K (K - 1) / 2)
-    return (2 + epsilon - 2 * inner).sqrt().mean() / 2
-
-
-@dataclass(frozen=True)
-class CenterReport:
-    """How many distinct centers each class has kept.
-
-    Attributes:
-        threshold: Centers closer than this (Euclidean distance of unit vectors, in [0, 2]) count as one.
-        counts: Distinct centers of each class (C,), 1 to K.
-        groups: To which distinct center each center belongs (C, K), numbered from 0 within its class.
-    """
-
-    threshold: float
-    counts: Int[Tensor, " C"]
-    groups: Int[Tensor, "C K"]
-
-    def __str__(self) -> str:
-        classes, per_class = self.groups.shape
-        sizes, classes_of = torch.unique(self.counts, return_counts=True)
-        table = ", ".join(f"{n} in {c}" for n, c in zip(sizes.tolist(), classes_of.tolist(), strict=True))
-        mean = self.counts.double().mean()
-        return (
-            f"distinct centers of {per_class}, at distance {self.threshold:g}: "
-            f"mean {mean:.2f} over {classes} classes (centers in classes: {table})"
-        )
-
-
-def distinct_centers(centers: Float[Tensor, "C K D"], *, threshold: float = 0.1) -> CenterReport:
-    """Count each class's distinct centers: two are one if a chain of steps shorter than ``threshold`` joins them.
-
-    Args:
-        centers: Unit vectors, K for each of C classes.
-        threshold: Euclidean distance of unit vectors, in (0, 2]; 0.1 is an angle of 5.7 degrees.
-
-    Raises:
-        ValueError: ``centers`` is not (C, K, D), or ``threshold`` is out of range.
-
-    Source: none; the paper counts surviving centers and names no threshold, so ours is stated with each count.
-    Chapter 4.
-
-    Example:
-        >>> print(distinct_centers(torch.tensor([[[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]])))
-        distinct centers of 3, at distance 0.1: mean 2.00 over 1 classes (centers in classes: 2 in 1)
-    """
-    check_shape("distinct_centers", expected="C K D", centers=centers)
-    check_number("distinct_centers", low=0, high=2, open_low=True, threshold=threshold)
-    centers = centers.detach().double()
-    per_class = centers.shape[1]
-    joined = torch.cdist(centers, centers, compute_mode="donot_use_mm_for_euclid_dist") < threshold  # (C, K, K)
-    for _ in range(max(per_class - 1, 1).bit_length()):  # each round doubles the length of the chains
-        joined = (joined.double() @ joined.double()) > 0
-    first = joined.int().argmax(-1)  # (C, K) the lowest-numbered center of each one's group
-    leaders = first == torch.arange(per_class, device=centers.device)  # (C, K)
-    groups = (leaders.cumsum(-1) - 1).gather(1, first)
-    return CenterReport(threshold, leaders.sum(-1), groups)
 
 
 class _SeveralCenters(CenterLoss):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 
-from dmlbook._checks import bad_input, check_choice, check_number, check_shape
+from dmlbook._checks import bad_input, check_batch, check_choice, check_number, check_shape
 from dmlbook._types import Bool, Float, Int, Tensor
 from dmlbook.geometry import distances, normalize, squared_distances
 from dmlbook.losses.base import Loss
@@ -44,7 +44,7 @@ def count_triplets(labels: Int[Tensor, " B"]) -> int:
     return int((sizes * (sizes - 1) * (len(labels) - sizes)).sum())
 
 
-class Kinds(NamedTuple):
+class TripletShares(NamedTuple):
     """Shares of the valid triplets; together 1. ``hard`` and ``semihard`` ones are active, ``easy`` ones are not."""
 
     hard: float
@@ -52,7 +52,7 @@ class Kinds(NamedTuple):
     easy: float
 
 
-def triplet_kinds(distances: Float[Tensor, "B B"], labels: Int[Tensor, " B"], *, margin: float = 0.2) -> Kinds:
+def triplet_kinds(distances: Float[Tensor, "B B"], labels: Int[Tensor, " B"], *, margin: float = 0.2) -> TripletShares:
     """How many of the valid triplets are hard, semi-hard and easy, by where the negative lies.
 
     Hard: no farther than the positive. Semi-hard: farther, but by less than the margin. Easy: by the margin or more.
@@ -69,7 +69,7 @@ def triplet_kinds(distances: Float[Tensor, "B B"], labels: Int[Tensor, " B"], *,
 
     Example:
         >>> triplet_kinds(torch.tensor([[0.0, 1.0, 1.1], [1.0, 0.0, 0.9], [1.1, 0.9, 0.0]]), torch.tensor([0, 0, 1]))
-        Kinds(hard=0.5, semihard=0.5, easy=0.0)
+        TripletShares(hard=0.5, semihard=0.5, easy=0.0)
     """
     check_shape("triplet_kinds", expected="B B", distances=distances)
     check_number("triplet_kinds", low=0, margin=margin)
@@ -83,7 +83,7 @@ def triplet_kinds(distances: Float[Tensor, "B B"], labels: Int[Tensor, " B"], *,
     hard = torch.searchsorted(row, distances.detach().contiguous(), right=True).where(positives, 0).sum()
     closer = torch.searchsorted(row, (distances.detach() + margin).contiguous()).where(positives, 0).sum()
     active = torch.maximum(closer, hard)  # with margin 0 a negative as far as the positive is hard, and loses nothing
-    return Kinds(int(hard) / count, int(active - hard) / count, int(count - active) / count)
+    return TripletShares(int(hard) / count, int(active - hard) / count, int(count - active) / count)
 
 
 def triplet_mean(
@@ -125,6 +125,31 @@ def triplet_mean(
         others = negatives.sum(1, keepdim=True)  # (B, 1)
         total = ((others * limits - closer.gather(1, others)) / count).where(positives, 0).sum()
     return total, violations.sum().to(distances.dtype) / count
+
+
+def triplet_sum(distances: Float[Tensor, "N N"], labels: Int[Tensor, " N"]) -> Float[Tensor, ""]:
+    """The sum of d(i, j) - d(i, k) over all valid triplets, in O(N^2): without a hinge it is a weighted sum of pairs.
+
+    Args:
+        distances: Of each image to each, squared or not.
+        labels: Class numbers, >= 0.
+
+    Returns:
+        A pair of one class counts once for each possible negative, + (N - n_y); a pair of two classes once for each
+        possible positive of its anchor, - (n_y - 1).
+
+    Raises:
+        ValueError: Shapes or labels do not fit.
+
+    Source: derived in chapter 5.
+    """
+    check_shape("triplet_sum", expected="N N", distances=distances)
+    check_batch("triplet_sum", distances, labels)
+    sizes = torch.unique(labels, return_inverse=True, return_counts=True)
+    of_image = sizes[2][sizes[1]]  # (N,) how many images its class has
+    same = labels[:, None] == labels
+    weights = torch.where(same, len(labels) - of_image[:, None], 1 - of_image[:, None])  # (N, N)
+    return (weights.fill_diagonal_(0).to(distances.dtype) * distances).sum()
 
 
 def semihard_mean(

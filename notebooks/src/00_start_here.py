@@ -31,10 +31,10 @@ _ = main(["check"])
 # %%
 import torch
 
-from dmlbook import datasets, plotting, settings
-from dmlbook.exercises import check, outcome, predict
+from dmlbook import book, datasets, settings
+from dmlbook.chapters import check, outcome, predict
 
-plotting.use_style()
+book.use_style()
 
 # %% [markdown]
 # ## 0.2 Meet the birds
@@ -47,15 +47,15 @@ plotting.use_style()
 # %%
 train = datasets.load("birds", "train")
 print(f"{len(train)} images of {train.num_classes} species, {tuple(train.images.shape[1:])} each")
-print("poses:", ", ".join(train.mode_names))
+print("poses:", ", ".join(train.kind_names))
 
 # %%
 import matplotlib.pyplot as plt
 
 some = torch.randperm(len(train), generator=torch.Generator().manual_seed(7))[:75]
 figure, ax = plt.subplots(figsize=(10, 3.45))
-plotting.tiles(ax, train.images[some], columns=15)
-plotting.show(
+book.tiles(ax, train.images[some], columns=15)
+book.show(
     figure,
     alt="A contact sheet of 75 small drawings: ducks, owls, kingfishers, swallows and other birds, perched, facing us, "
     "foraging, swimming and flying, partly behind reeds and twigs.",
@@ -75,7 +75,7 @@ for column, species in enumerate(three):
         axes[row, column].imshow(birds.draw(species, pose).permute(1, 2, 0))
         axes[row, column].set_axis_off()
     axes[0, column].set_title(train.class_names[species], loc="center")
-plotting.show(
+book.show(
     figure,
     alt="Three bird species of one genus, each perched (top) and flying (bottom). The silhouettes are the same; crown, "
     "crest, bill, breast and eye ring differ.",
@@ -92,7 +92,7 @@ plotting.show(
 # chapters 03 and 04, claims to find such clusters, and with these birds the claim can be checked. Of the training species
 
 # %%
-counts = birds.true_modes(train)
+counts = birds.true_kinds(train)
 for number in (1, 2, 3, 4):
     print(f"{int((counts == number).sum()):3} show {number} pose{'s' if number > 1 else ''}")
 
@@ -213,7 +213,7 @@ predict("0.1", "?")  # "a", "b" or "c"
 test = datasets.load("birds", "test")
 pixels = test.images.flatten(1).float()  # (N, 12288)
 pixels = pixels - pixels.mean(0)  # subtract the average picture, so that cosines may be negative
-found = plotting.nearest(pixels, 7)
+found = book.nearest(pixels, 7)
 score = retrieval.recall_at_k(pixels, test.labels, ks=(1,))[1]
 guess = retrieval.chance(test.labels)["recall_at_1"]
 print(f"Recall@1 of pixels: {100 * score:.1f} percent; guessing: {100 * guess:.1f} percent")
@@ -225,8 +225,8 @@ outcome("0.1", "b" if 0.1 < score < 0.5 else "c")
 
 # %%
 queries = [60, 680, 1290, 1820]
-figure = plotting.gallery(test, queries, found, title="Pixels retrieve the pose")
-plotting.show(
+figure = book.gallery(test, queries, found, title="Pixels retrieve the pose")
+book.show(
     figure,
     alt="Four queries, each with its seven most similar test images by pixels. Nearly all retrieved birds have the query's "
     "pose; few are of its species.",
@@ -244,7 +244,7 @@ def share_of_pairs(groups):
     return float((sizes * (sizes - 1)).sum() / (len(groups) * (len(groups) - 1)))
 
 
-for name, groups in {"pose": test.modes, "species": test.labels}.items():
+for name, groups in {"pose": test.kinds, "species": test.labels}.items():
     hit = (groups[found[:, 0]] == groups).float().mean()
     print(
         f"first image has the query's {name:7} {100 * hit:3.0f} percent    guessing {100 * share_of_pairs(groups):4.1f}"
@@ -299,13 +299,13 @@ else:
     outcome("0.2", "c")
 
 # %%
-figure = plotting.gallery(
+figure = book.gallery(
     test,
     queries,
-    {"pixels": found, "learned": plotting.nearest(learned, 7)},
+    {"pixels": found, "learned": book.nearest(learned, 7)},
     title="The learned embedding finds more of the right species",
 )
-plotting.show(
+book.show(
     figure,
     alt="Four queries, each with two rows of seven retrieved images: by pixels, mostly wrong species in the query's pose; "
     "by the learned embedding, more of the right species, most of them in the query's pose too.",
@@ -320,9 +320,9 @@ plotting.show(
 # %%
 def recall_in_other_poses(x):
     """Recall@1 where no image in the query's pose is in its list, over queries whose species has another pose."""
-    cosines = geometry.cosines(x, x).masked_fill(test.modes[:, None] == test.modes, -torch.inf)
+    cosines = geometry.cosines(x, x).masked_fill(test.kinds[:, None] == test.kinds, -torch.inf)
     right = test.labels[cosines.argmax(1)] == test.labels
-    same_species, other_pose = test.labels[:, None] == test.labels, test.modes[:, None] != test.modes
+    same_species, other_pose = test.labels[:, None] == test.labels, test.kinds[:, None] != test.kinds
     return right[(same_species & other_pose).any(1)].float().mean().item()
 
 
@@ -338,7 +338,7 @@ print(
 # Choose a query yourself. The line below the pictures says what they show.
 
 # %%
-from dmlbook.widgets import NeighbourExplorer
+from dmlbook.book.neighbours import NeighbourExplorer
 
 NeighbourExplorer(test, {"learned": learned, "pixels": pixels}).widget()
 

@@ -22,12 +22,12 @@ import math
 import matplotlib.pyplot as plt
 import torch
 
-from dmlbook import datasets, geometry, losses, nets, plotting, records, retrieval, settings
-from dmlbook.exercises import check, outcome, predict
-from dmlbook.plotting import triplets as draw
+from dmlbook import book, datasets, geometry, losses, nets, records, retrieval, settings
+from dmlbook.chapters import check, outcome, predict
+from dmlbook.chapters.ch01 import figures, theory
 from dmlbook.seeding import SEED, generator
 
-plotting.use_style()
+book.use_style()
 
 # %% [markdown]
 # ## 1.1 A distance that is learned
@@ -110,11 +110,11 @@ for i in range(5):
 
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.9), width_ratios=(1, 1.25))
-draw.samples(draw.circle(left, reach=1.2), DEGREES, labels.tolist(), NAMES)
+figures.samples(figures.circle(left, reach=1.2), DEGREES, labels.tolist(), NAMES)
 left.set_title("C lies between its class and D")
-draw.rows_of_neighbors(right, NAMES, labels.tolist(), [ranking(five, i) for i in range(5)])
+figures.rows_of_neighbors(right, NAMES, labels.tolist(), [ranking(five, i) for i in range(5)])
 right.set_title("Black rim: the right class", pad=24)
-plotting.show(
+book.show(
     figure,
     alt="Left: points A at 0, B at 10, C at 40, D at 50 and E at 120 degrees of the unit circle; A, B, C of one class, D, E "
     "of another. Right: for each point the other four, nearest first; matches have a black rim.",
@@ -328,7 +328,7 @@ ends = {"NMI": most, "AMI": random_scores[max(random_scores)].ami}
 for name, value in ends.items():
     ax.annotate(name, (max(random_scores), value), xytext=(8, 0), textcoords="offset points", va="center")
 ax.set_title("With many small classes, guessing has a high NMI")
-plotting.show(
+book.show(
     figure,
     alt="Score of random clusters against the number of classes on a log axis. NMI rises from near 0 to well above one half; "
     "AMI stays at 0.",
@@ -429,7 +429,7 @@ print(" ".join(NAMES[i] + NAMES[j] + NAMES[k] for i, j, k in listed), "   ", len
 predict("1.2", "?")
 
 # %%
-from dmlbook.datasets.benchmarks import BENCHMARKS
+from dmlbook.datasets.photos.benchmarks import BENCHMARKS
 
 assert losses.count_triplets(labels) == len(listed)
 birds, few_digits = datasets.load("birds", "train"), datasets.load("digits", "train")
@@ -504,13 +504,13 @@ for i, j, k in listed:
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.3))
 for ax, positive in zip(axes, (1, 2), strict=True):
     apart = float((five[0] - five[positive]).square().sum())
-    draw.zones(draw.circle(ax), DEGREES[0], apart, 0.5)
-    draw.samples(ax, DEGREES, labels.tolist(), NAMES, query=0, rim=positive)
-    hard, semihard = draw.borders(apart, 0.5)
+    figures.zones(figures.circle(ax), DEGREES[0], apart, 0.5)
+    figures.samples(ax, DEGREES, labels.tolist(), NAMES, query=0, rim=positive)
+    hard, semihard = figures.borders(apart, 0.5)
     for name, angle in {"hard": -hard / 2, "semi-hard": -(hard + semihard) / 2, "easy": -120}.items():
-        ax.annotate(name, draw.at(angle, 1.24), ha="left" if angle > -90 else "right", va="center")
+        ax.annotate(name, figures.at(angle, 1.24), ha="left" if angle > -90 else "right", va="center")
     ax.set_title(f"Anchor A, positive {NAMES[positive]}: D is {kind(five[0], five[positive], five[3], 0.5)}")
-plotting.show(
+book.show(
     figure,
     alt="The five points on the circle twice, with the zones around anchor A as arcs, the positive with a black rim. With the "
     "close positive B, point D is in the easy zone; with the farther positive C, it is in the semi-hard zone. E is easy both "
@@ -591,7 +591,7 @@ assert set(found) == {"hard", "semi-hard", "easy"}
 
 # %%
 from IPython.display import Image
-from dmlbook.widgets import MarginExplorer
+from dmlbook.chapters.ch01.explorer import MarginExplorer
 
 explorer = MarginExplorer()
 display(Image(explorer.picture.value, alt="The margin explorer as it starts. " + explorer.text.value))
@@ -676,10 +676,10 @@ figure, axes = plt.subplots(1, 2, figsize=(11, 3.5), sharey=True)
 for ax, (way, of_seeds) in zip(axes, runs.items(), strict=True):
     smooth = [[sum(s[n] for s in of_seeds[0][1][t : t + 5]) / 5 for t in range(0, 25 * EPOCHS, 5)] for n in range(3)]
     steps = [(t + 2.5) / 25 for t in range(0, 25 * EPOCHS, 5)]
-    draw.shares(ax, steps, dict(zip(draw.KINDS, smooth, strict=True)))
+    figures.shares(ax, steps, dict(zip(figures.KINDS, smooth, strict=True)))
     ax.set(title=f"Trained on {way}: most fall silent", xlabel="epoch (the first seed, means over 5 steps)")
 axes[0].set_ylabel("share of the batch's triplets")
-plotting.show(
+book.show(
     figure,
     alt="Shares of hard, semi-hard and easy triplets in each batch over training, on the left trained on all triplets, on the "
     "right on semi-hard ones, for one seed and averaged over five steps. In both the easy share grows from half or less to "
@@ -777,8 +777,8 @@ for batch, n in zip(batches, found, strict=True):
     print("".join(NAMES[j] for j in sorted(batch)), "holds", n, "of A's two nearest")
 share, some = sum(found) / 2 / len(found), sum(n > 0 for n in found) / len(found)
 print(f"share {share:.4f}   at least one {some:.4f}")
-assert abs(share - retrieval.neighbor_share(5, 3)) < 1e-12
-assert abs(some - retrieval.neighbor_chance(5, 3, 2)) < 1e-12
+assert abs(share - theory.neighbor_share(5, 3)) < 1e-12
+assert abs(some - theory.neighbor_chance(5, 3, 2)) < 1e-12
 
 # %% [markdown]
 # **The share.** Each *single* neighbor is one of $N - 1$ others, of which $B - 1$ are in the batch. All are equally likely,
@@ -840,7 +840,7 @@ def pixels_of(images):
 x = embed(runs["semi-hard"][0][0], part)  # (1600, 64)
 sets = {"birds, trained": (x, part), "birds, pixels": (pixels_of(part), part)}
 sets["digits, pixels"] = (pixels_of(few_digits), few_digits)
-near = {name: plotting.nearest(points, 10) for name, (points, _) in sets.items()}  # each (N, 10)
+near = {name: book.nearest(points, 10) for name, (points, _) in sets.items()}  # each (N, 10)
 
 # %%
 counted, epochs = {}, settings.by_mode(smoke=8, class_=30, full=30)
@@ -849,7 +849,7 @@ for name, (_, images) in sets.items():
     for epoch in range(epochs):
         batches = UniformBatches(n, 64, SEED, drop_last=True).batches(epoch)
         per_epoch.append((*count_neighbors(near[name], batches), count_triplets(images.labels, batches)))
-    formula = retrieval.neighbor_share(n, 64), retrieval.neighbor_chance(n, 64, 10), retrieval.triplet_share(n, 64)
+    formula = theory.neighbor_share(n, 64), theory.neighbor_chance(n, 64, 10), theory.triplet_share(n, 64)
     counted[name] = sum(share for share, _, _ in per_epoch) / len(per_epoch)
     print(f"{name}, in batches of 64, mean and interval over epochs, in percent")
     for column, what in enumerate(("share of the 10 nearest", "at least one of them", "share of the triplets")):
@@ -868,8 +868,8 @@ sizes = [16, 32, 64, 128, 256, 512]
 figure, ax = plt.subplots(figsize=(7.5, 3.8))
 nearest, n = near["birds, trained"], len(part)
 line = range(4, n // 2 + 1, 4)
-formula = {f"any of the {k} nearest": [retrieval.neighbor_chance(n, b, k) for b in line] for k in (10, 3)}
-draw.chances(ax, list(line), formula | {"the nearest": [retrieval.neighbor_chance(n, b) for b in line]})
+formula = {f"any of the {k} nearest": [theory.neighbor_chance(n, b, k) for b in line] for k in (10, 3)}
+figures.chances(ax, list(line), formula | {"the nearest": [theory.neighbor_chance(n, b) for b in line]})
 for k in (10, 3, 1):
     samplers = [UniformBatches(n, b, SEED, drop_last=True) for b in sizes]
     batches = [itertools.chain(*(sampler.batches(epoch) for epoch in range(3))) for sampler in samplers]
@@ -877,7 +877,7 @@ for k in (10, 3, 1):
     ax.plot(sizes, counts, "o", color="black", markersize=5)
 ax.set(xscale="log", xlabel=f"batch size B, of N = {n}", ylabel="chance", ylim=(0, 1.03))
 ax.set_title("The nearest neighbor is rarely in a batch of usual size")
-plotting.show(
+book.show(
     figure,
     alt="Chance that a batch holds any of the 10, of the 3, or the one nearest neighbor of an image, against batch size on a "
     "log axis: formula as lines, counts on birds as dots on them. The nearest neighbor needs half the set for even odds.",
@@ -891,7 +891,7 @@ plotting.show(
 # %%
 for known in BENCHMARKS.values():
     n = known.images[0]
-    shares = ", ".join(f"B = {b}: {100 * retrieval.neighbor_share(n, b):.2f} percent" for b in (32, 128, 512))
+    shares = ", ".join(f"B = {b}: {100 * theory.neighbor_share(n, b):.2f} percent" for b in (32, 128, 512))
     print(f"{known.title:26} share of the neighborhood   {shares}")
 
 # %% [markdown]
@@ -901,16 +901,16 @@ for known in BENCHMARKS.values():
 # %%
 batch = UniformBatches(len(part), 64, SEED).batches(0)[0]
 queries = batch[:3].tolist()
-near_set = plotting.nearest(x, 7)
+near_set = book.nearest(x, 7)
 near_batch = torch.zeros_like(near_set)
-near_batch[batch] = batch[plotting.nearest(x[batch], 7)]
-figure = plotting.gallery(
+near_batch[batch] = batch[book.nearest(x[batch], 7)]
+figure = book.gallery(
     part,
     queries,
     {"whole set": near_set, "batch of 64": near_batch},
     title="A batch offers few of the look-alikes of the whole set",
 )
-plotting.show(
+book.show(
     figure,
     alt="Three birds, each with its seven nearest images of the whole training set, close look-alikes of its own and of other "
     "species, and below them its seven nearest of one batch, most of which look less like it.",
@@ -940,7 +940,7 @@ def closest_ranks(sampler, epochs=3):
     for batch in itertools.chain(*(sampler.batches(epoch) for epoch in range(epochs))):
         negative = part.labels[batch][:, None] != part.labels[batch]
         counted += ranks[batch][:, batch].where(negative, len(x)).amin(1).tolist()
-        expected += [retrieval.first_rank(len(x) - 40, int(n)) for n in negative.sum(1)]
+        expected += [theory.first_rank(len(x) - 40, int(n)) for n in negative.sum(1)]
     return sum(counted) / len(counted), sum(expected) / len(expected)
 
 
@@ -969,7 +969,7 @@ assert abs(found / expected - 1) < 0.1
 # of the own class than a uniform batch, and therefore fewer of the others. "Uniform" in the output is (1.12).
 
 # %%
-own, other = retrieval.class_batch_shares(len(part), 40, 64, 4)
+own, other = theory.class_batch_shares(len(part), 40, 64, 4)
 nearest = near["birds, trained"]
 same = part.labels[nearest] == part.labels[:, None]  # (1600, 10) is this neighbor of the own class?
 counts = torch.zeros(2, 2)
@@ -978,7 +978,7 @@ for batch in itertools.chain(*(sampler.batches(epoch) for epoch in range(6))):
     inside = torch.isin(nearest[batch], batch)
     for row, chosen in enumerate((same[batch], ~same[batch])):
         counts[row] += torch.tensor([float((inside & chosen).sum()), float(chosen.sum())])
-uniform = retrieval.neighbor_share(len(part), 64)
+uniform = theory.neighbor_share(len(part), 64)
 for (name, formula), (inside, total) in zip({"own class": own, "other classes": other}.items(), counts, strict=True):
     print(f"neighbors of {name:13} in the batch {inside / total:.4f}   formula {formula:.4f}   uniform {uniform:.4f}")
     assert abs(inside / total - formula) < 0.008
@@ -1161,7 +1161,7 @@ check("1.6", limit_of_the_chance)
 
 # %%
 for n in (100, 1000, 10_000, 100_000):
-    print(f"N = {n:7,}, B = N / 10, k = 10: chance {retrieval.neighbor_chance(n, n // 10, 10):.5f}")
+    print(f"N = {n:7,}, B = N / 10, k = 10: chance {theory.neighbor_chance(n, n // 10, 10):.5f}")
 print("your limit:", limit_of_the_chance(0.1, 10))
 
 # %% [markdown]

@@ -23,12 +23,12 @@ import matplotlib.pyplot as plt
 import torch
 from torch.nn import functional as F
 
-from dmlbook import datasets, geometry, losses, plotting, records, retrieval, settings
-from dmlbook.exercises import check, outcome, predict
-from dmlbook.plotting import smoothing as drawing
+from dmlbook import book, datasets, geometry, losses, records, retrieval, settings
+from dmlbook.chapters import check, outcome, predict
+from dmlbook.chapters.ch02 import figures, theory
 from dmlbook.seeding import SEED, generator
 
-plotting.use_style()
+book.use_style()
 
 # %% [markdown]
 # ## 2.1 A classifier that compares directions
@@ -66,9 +66,9 @@ print("similarities:", similarities[0].tolist(), f"   loss at lambda = 20: {by_h
 
 # %%
 figure, ax = plt.subplots(figsize=(4.6, 4.2))
-drawing.image_and_centers(drawing.unit_circle(ax), x[0], centers, 0)
+figures.image_and_centers(figures.unit_circle(ax), x[0], centers, 0)
 ax.set_title("A wrong center is the closest one")
-plotting.show(
+book.show(
     figure,
     alt="A unit circle. The image lies in the east. Its own center lies 37 degrees above it, the center of class 1 only 16 "
     "degrees below it, and the center of class 2 53 degrees below it.",
@@ -111,7 +111,7 @@ print(f"with centers: {number * (classes - 1):,}")
 
 # %%
 v = [sum(a * (b - c) for a, b, c in zip(x[0].tolist(), w, centers[0].tolist(), strict=True)) for w in centers.tolist()]
-torch.testing.assert_close(losses.violations(similarities, label)[0].tolist(), v)
+torch.testing.assert_close(theory.violations(similarities, label)[0].tolist(), v)
 assert math.isclose(math.log(sum(math.exp(20.0 * value) for value in v)), by_hand)
 print("violations:", ", ".join(f"{value:+.2f}" for value in v), f"   the hardest: {max(v):.2f}")
 
@@ -128,8 +128,8 @@ print("violations:", ", ".join(f"{value:+.2f}" for value in v), f"   the hardest
 predict("2.1", "?")  # "a", "b" or "c"
 
 # %%
-hardest = losses.hardest_violation(similarities, label).item()
-smoothed = losses.smoothed_hardest(similarities, label, scale=20.0).item()  # loss / lambda
+hardest = theory.hardest_violation(similarities, label).item()
+smoothed = theory.smoothed_hardest(similarities, label, scale=20.0).item()  # loss / lambda
 assert math.isclose(smoothed, by_hand / 20.0)
 print(f"hardest violation {hardest:.4f}    loss / lambda {smoothed:.4f}    above it by {smoothed - hardest:.4f}")
 outcome("2.1", "a" if smoothed < hardest else "b" if smoothed < 1.1 * hardest else "c")
@@ -170,10 +170,10 @@ def objective(p, v, scale):
     return scale * sum(weight * value for weight, value in zip(p, v, strict=True)) + entropy
 
 
-best = losses.smoothing_weights(similarities, scale=5.0)  # (B, C)
+best = theory.smoothing_weights(similarities, scale=5.0)  # (B, C)
 candidates = {"all on the hardest": [0.0, 1.0, 0.0], "all equal": [1 / 3, 1 / 3, 1 / 3], "softmax": best[0].tolist()}
 for name, p in candidates.items():
-    value = losses.smoothed_objective(torch.tensor([p], dtype=torch.float64), similarities, label, scale=5.0).item()
+    value = theory.smoothed_objective(torch.tensor([p], dtype=torch.float64), similarities, label, scale=5.0).item()
     assert math.isclose(value, objective(p, v, 5.0))
     print(f"{name:19} p = ({', '.join(f'{weight:.3f}' for weight in p)})   objective {value:.4f}")
 print(f"{'loss (2.1)':50}{softmax_loss(x[0].tolist(), centers.tolist(), 0, scale=5.0):.4f}")
@@ -212,7 +212,7 @@ print(f"{'loss (2.1)':50}{softmax_loss(x[0].tolist(), centers.tolist(), 0, scale
 p = -torch.rand(20_000, 3, generator=generator(SEED, "weights"), dtype=torch.float64).log()
 p = p / p.sum(1, keepdim=True)  # (20000, 3), spread evenly over the simplex
 repeated = similarities.expand(len(p), 3), label.expand(len(p))
-values = losses.smoothed_objective(p, *repeated, scale=5.0)
+values = theory.smoothed_objective(p, *repeated, scale=5.0)
 price = (p * (p / best).log()).sum(1)  # KL(p || q)
 loss = losses.margin_cross_entropy(similarities, label, scale=5.0)
 torch.testing.assert_close(values + price, loss.expand(len(p)))
@@ -264,10 +264,10 @@ def mirror_ascent(v, scale, step=0.3, steps=60):
     return torch.stack(path)
 
 
-v = losses.violations(similarities, label)[0]  # (C,)
+v = theory.violations(similarities, label)[0]  # (C,)
 paths = {scale: mirror_ascent(v, scale) for scale in (5.0, 20.0)}
 for scale, path in paths.items():
-    q = losses.smoothing_weights(similarities, scale=scale)[0]
+    q = theory.smoothing_weights(similarities, scale=scale)[0]
     torch.testing.assert_close(path[-1], q, rtol=1e-6, atol=1e-9)
     off = ", ".join(f"{(path[t] - q).abs().max():.0e}" for t in (0, 20, 40, 60))
     print(f"lambda {scale:4.0f}: after 0, 20, 40, 60 steps p is off softmax by {off}")
@@ -283,10 +283,10 @@ from scipy.optimize import minimize
 random, worst = generator(SEED, "problems"), [0.0, 0.0]
 for _ in range(10):
     s = 2 * torch.rand(1, 6, generator=random, dtype=torch.float64) - 1
-    v6 = losses.violations(s, label)[0].tolist()
+    v6 = theory.violations(s, label)[0].tolist()
     limits = {"bounds": [(0, 1)] * 6, "constraints": {"type": "eq", "fun": lambda p: p.sum() - 1}}
     found = minimize(lambda p, v6=v6: -objective(p, v6, 5.0), [1 / 6] * 6, method="SLSQP", tol=1e-12, **limits)
-    exact, q = losses.margin_cross_entropy(s, label, scale=5.0), losses.smoothing_weights(s, scale=5.0)[0]
+    exact, q = losses.margin_cross_entropy(s, label, scale=5.0), theory.smoothing_weights(s, scale=5.0)[0]
     worst = [max(worst[0], abs(-found.fun - exact.item())), max(worst[1], float(abs(found.x - q.numpy()).max()))]
 assert worst[0] < 1e-6
 assert worst[1] < 1e-3
@@ -295,9 +295,9 @@ print(f"ten problems, six classes: largest difference in value {worst[0]:.0e}, i
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.4))
 for ax, (scale, path) in zip(axes, paths.items(), strict=True):
-    drawing.weight_triangle(ax, v, scale=scale, path=path)
+    figures.weight_triangle(ax, v, scale=scale, path=path)
     ax.set_title(rf"$\lambda = {scale:g}$: the top is softmax")
-plotting.show(
+book.show(
     figure,
     alt="Two triangles, for lambda 5 and 20, whose corners put all weight on one center. Level lines show the objective as a "
     "smooth hill; the path of mirror ascent runs from the middle to its top, where softmax is marked. For lambda 20 the top lies "
@@ -313,10 +313,10 @@ plotting.show(
 # %%
 figure, axes = plt.subplots(1, 4, figsize=(11, 2.6), sharey=True)
 for ax, scale in zip(axes, (1.0, 5.0, 20.0, 100.0), strict=True):
-    drawing.weight_bars(ax, losses.smoothing_weights(similarities, scale=scale)[0], label=0)
+    figures.weight_bars(ax, theory.smoothing_weights(similarities, scale=scale)[0], label=0)
     ax.set_title(rf"$\lambda = {scale:g}$")
 axes[0].set_ylabel("weight $p$")
-plotting.show(
+book.show(
     figure,
     alt="Four bar charts of the weights over three centers, for lambda 1, 5, 20 and 100: from similar weights to all "
     "weight on center 1, which violates its constraint.",
@@ -343,8 +343,8 @@ differences = {}
 for scale in (1.0, 20.0):
     point = x.clone().requires_grad_()
     (of_loss,) = torch.autograd.grad(losses.margin_cross_entropy(point @ centers.T, label, scale=scale), point)
-    p = losses.smoothing_weights(point @ centers.T, scale=scale).detach()  # constant from here on
-    of_triplets = (p * losses.violations(point @ centers.T, label)).sum() * scale
+    p = theory.smoothing_weights(point @ centers.T, scale=scale).detach()  # constant from here on
+    of_triplets = (p * theory.violations(point @ centers.T, label)).sum() * scale
     (frozen,) = torch.autograd.grad(of_triplets, point)
     differences[scale] = (frozen - of_loss).abs().max().item()
     shown = [", ".join(f"{slope:8.4f}" for slope in gradient[0].tolist()) for gradient in (of_loss, frozen)]
@@ -379,7 +379,7 @@ outcome("2.2", "a" if same_small and same_large else "b" if same_large else "c")
 
 # %%
 torch.testing.assert_close(
-    losses.softmax_gradient(similarities, label, scale=20.0) @ centers, of_loss
+    theory.softmax_gradient(similarities, label, scale=20.0) @ centers, of_loss
 )  # (2.7) gives (2.8)
 towards = centers - centers[label]  # (C, D): w_j - w_y
 exact = 20.0 * (p[0, :, None] * towards).sum(0)
@@ -432,7 +432,7 @@ every = torch.tensor([[0.3, 0.3, 0.3]], dtype=torch.float64)
 images = {"no tie: log 1": similarities, "two tie: log 2": tie, "all tie: log 3": every}
 for name, s in images.items():
     scales = (1.0, 10.0, 100.0, 1000.0)
-    gaps = [losses.smoothed_hardest(s, label, scale=z) - losses.hardest_violation(s, label) for z in scales]
+    gaps = [theory.smoothed_hardest(s, label, scale=z) - theory.hardest_violation(s, label) for z in scales]
     print(
         f"{name:15}", "   ".join(f"lambda {z:4.0f}: {z * gap.item():.4f}" for z, gap in zip(scales, gaps, strict=True))
     )
@@ -441,13 +441,13 @@ for name, s in images.items():
 
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6))
-drawing.limits(left, v)
+figures.limits(left, v)
 left.annotate("hardest violation", (1000, 0.16), xytext=(-4, -4), textcoords="offset points", ha="right", va="top")
 left.annotate(r"shaded: up to $\log(3)/\lambda$ above it", (2.2, 0.72))
 left.set(title=r"The loss over $\lambda$ falls onto the hardest violation", ylabel=r"loss / $\lambda$", ylim=(0, 1.3))
-drawing.gaps(right, {name: losses.violations(s, label)[0] for name, s in images.items()})
+figures.gaps(right, {name: theory.violations(s, label)[0] for name, s in images.items()})
 right.set(title=r"What remains is $\log$ of the number of ties", ylabel=r"$\lambda \times$ gap", ylim=(-0.04, 1.2))
-plotting.show(
+book.show(
     figure,
     alt="Left: loss divided by lambda over lambda from 1 to 1000; it falls through the shaded band onto the dashed line of "
     "the hardest violation. Right: lambda times the gap starts near log 3 for three images and tends to 0, log 2 and log 3.",
@@ -513,11 +513,11 @@ perfect = geometry.simplex(100, 99).double()
 guessing = math.log(100)
 for scale in (1.0, 5.0, 20.0):
     reached = losses.margin_cross_entropy(perfect @ perfect.T, torch.arange(100), scale=scale).item()
-    assert math.isclose(reached, losses.smallest_softmax_loss(100, scale=scale), rel_tol=1e-4)
+    assert math.isclose(reached, theory.smallest_softmax_loss(100, scale=scale), rel_tol=1e-4)
     print(
         f"lambda {scale:2.0f}: perfect embedding {reached:.2e}    guessing {guessing:.3f}    ratio {reached / guessing:.2e}"
     )
-share = losses.smallest_softmax_loss(100, scale=1.0) / guessing
+share = theory.smallest_softmax_loss(100, scale=1.0) / guessing
 outcome("2.3", "c" if share > 0.75 else "a" if share < 0.1 else "b")
 
 # %% [markdown]
@@ -557,7 +557,7 @@ outcome("2.3", "c" if share > 0.75 else "a" if share < 0.1 else "b")
 # weight.
 
 # %%
-from dmlbook.widgets import ScaleExplorer
+from dmlbook.chapters.ch02.explorer import ScaleExplorer
 
 ScaleExplorer().widget()
 
@@ -633,7 +633,7 @@ normalized, _, normalized_centers = fit_digits(2, scale=20.0)
 of_free = F.cross_entropy(free @ free_centers.T, digits.labels)
 turned = geometry.cosines(free, free_centers)  # the same points and centers, directions alone
 for name, s in {"inner product": free @ free_centers.T, "cosine": turned}.items():
-    wrong = (losses.hardest_violation(s, digits.labels) > 0).sum()
+    wrong = (theory.hardest_violation(s, digits.labels) > 0).sum()
     print(
         f"free lengths, loss {of_free:.4f}: by {name:13} the own center is beaten for {int(wrong)} of {len(free)} images"
     )
@@ -645,13 +645,13 @@ print("lengths of the centers 0 to 4:", ", ".join(f"{length:.2f}" for length in 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.6))
 names = [str(digit) for digit in range(5)]
-drawing.flat_embedding(axes[0], free, digits.labels, free_centers, names=names)
+figures.flat_embedding(axes[0], free, digits.labels, free_centers, names=names)
 axes[0].set_title("Free: the loss is lowered by length")
-drawing.unit_circle(axes[1], reach=1.25)
+figures.unit_circle(axes[1], reach=1.25)
 unit_points, unit_centers = F.normalize(normalized, dim=1), F.normalize(normalized_centers, dim=1)
-drawing.flat_embedding(axes[1], unit_points, digits.labels, unit_centers, names=names, away=1.15)
+figures.flat_embedding(axes[1], unit_points, digits.labels, unit_centers, names=names, away=1.15)
 axes[1].set_title("Normalized: only directions are left")
-plotting.show(
+book.show(
     figure,
     alt="Two embeddings of the digits 0 to 4 in two dimensions, five colors, each class with its digit, images as dots, centers "
     "as crosses. Left, free lengths: five clouds far from the origin, which do not overlap in direction, centers near it. "
@@ -676,7 +676,7 @@ predict("2.4", "?")
 
 # %%
 early, _, early_centers = fit_digits(2, steps=60)
-hard = losses.hardest_violation(early @ early_centers.T, digits.labels) > 0
+hard = theory.hardest_violation(early @ early_centers.T, digits.labels) > 0
 stretch = torch.linspace(0.25, 4, 61)
 loss_of = {
     name: [F.cross_entropy(a * early[group] @ early_centers.T, digits.labels[group]).item() for a in stretch]
@@ -687,7 +687,7 @@ for name, values in loss_of.items():
     print(
         f"{name} images ({int((hard == (name == 'hard')).sum())}): loss {values[now]:.4f}, tripled {values[tripled]:.4f}"
     )
-slopes = (F.softmax(early @ early_centers.T, 1) * losses.violations(early @ early_centers.T, digits.labels)).sum(1)
+slopes = (F.softmax(early @ early_centers.T, 1) * theory.violations(early @ early_centers.T, digits.labels)).sum(1)
 print(
     f"slope (2.14) at a = 1 below 0: {int((slopes[~hard] < 0).sum())} easy and {int((slopes[hard] < 0).sum())} hard images"
 )
@@ -696,7 +696,7 @@ outcome("2.4", "b" if rises["hard"] and not rises["easy"] else "c" if rises["eas
 
 # %%
 figure, ax = plt.subplots(figsize=(6.2, 3.4))
-plotting.curves(ax, {name: [values] for name, values in loss_of.items()})
+book.curves(ax, {name: [values] for name, values in loss_of.items()})
 ax.lines[0].set_xdata(stretch)
 ax.lines[1].set_xdata(stretch)
 ax.set(
@@ -705,7 +705,7 @@ ax.set(
     ylabel="mean loss",
     title="Stretching pays for easy images,\nfor hard ones not in the end",
 )
-plotting.show(
+book.show(
     figure,
     alt="Mean loss over the factor by which all points are stretched, from 0.25 to 4. For easy images it falls towards 0; for hard "
     "images it dips a little below its start, turns before one half, and then rises, in the end about in proportion.",
@@ -742,7 +742,7 @@ for name, values in recall.items():
 # %%
 early, _, early_centers = fit_digits(16, steps=60)
 for when, points, w in ((60, early, early_centers), (STEPS, runs[None][0][0], runs[None][0][2])):
-    wrong = int((losses.hardest_violation(points @ w.T, digits.labels) > 0).sum())
+    wrong = int((theory.hardest_violation(points @ w.T, digits.labels) > 0).sum())
     print(f"free lengths, first seed: after {when} steps the own center is beaten for {wrong} images")
 
 # %%
@@ -889,7 +889,7 @@ best = (gaps - margins).argmin()
 print(f"best search: margin {margins[best]:.6f}, gap {gaps[best]:.6f}    eps = {eps}")
 margin, gap = measure(*worst_case(eps))
 print(f"by hand:     margin {margin:.6f}, gap {gap:.6f}    margin - 2 eps = {margin - 2 * eps:.6f}")
-torch.testing.assert_close(gap, losses.example_margin(margin, torch.tensor(eps, dtype=torch.float64)))
+torch.testing.assert_close(gap, theory.example_margin(margin, torch.tensor(eps, dtype=torch.float64)))
 
 # %% [markdown]
 # For other margins than $\varepsilon$ the two corrections of $\varepsilon$ cannot both be paid in full on the sphere, and the
@@ -933,7 +933,7 @@ angles = torch.linspace(-0.55, 1.15, 256, dtype=torch.float64)  # arcsin(delta /
 turn = 2 * math.asin(eps / 2)
 prices = math.cos(turn) + torch.tan(angles) * math.sin(turn)  # the slope of (2.16) at that margin
 (margins_0, gaps_0), (margins_1, gaps_1) = attack(4, eps, price=prices)
-sharp = losses.sharp_example_margin(margins_1, torch.full_like(margins_1, eps))
+sharp = theory.sharp_example_margin(margins_1, torch.full_like(margins_1, eps))
 assert (gaps_1 - sharp).min() > -1e-9
 off = (gaps_1 - sharp).abs()
 print(
@@ -941,7 +941,7 @@ print(
 )
 drawn = torch.linspace(-1.2, 1.9, 311, dtype=torch.float64)  # the margins of the figure
 radii = torch.full_like(drawn, eps)
-lost = losses.sharp_example_margin(drawn, radii) - losses.example_margin(drawn, radii)
+lost = theory.sharp_example_margin(drawn, radii) - theory.example_margin(drawn, radii)
 near = drawn[lost < 0.03]
 print(
     f"(2.15) is less than 0.03 below (2.16) for delta from {near.min():.1f} to {near.max():.1f}; at 1.9 by {lost[-1]:.2f}"
@@ -951,7 +951,7 @@ print(
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), width_ratios=(1.5, 1))
 left.plot(margins_0, gaps_0, ".", color="#b5b5b5", markersize=5)
 left.plot(margins_1[::12], gaps_1[::12], "o", color="black", markersize=5)  # every twelfth, or they hide the line
-drawing.guarantees(left, radius=eps, start=-1.2, stop=1.9)
+figures.guarantees(left, radius=eps, start=-1.2, stop=1.9)
 left.set(
     xlim=(-1.3, 2.0), ylim=(-2.0, 1.8), xlabel=r"margin $\delta$ over the centers", ylabel="gap between the examples"
 )
@@ -959,9 +959,9 @@ left.annotate("random starts", (-0.3, 1.0), color="#7d7d7d", ha="center")
 left.annotate(r"dashed: $\delta - 2\varepsilon$", (0.85, -0.45), color="#6e6e6e")
 left.annotate("line: (2.16); dots: ends of the search", (0.3, -0.95))
 left.set_title(rf"$D = 4$, $\varepsilon = {eps}$: nothing gets below, and the search gets there")
-drawing.worst_case(right, [worst_case(eps)[n] for n in (0, 1, 3, 2, 4)])
+figures.worst_case(right, [worst_case(eps)[n] for n in (0, 1, 3, 2, 4)])
 right.set_title("The worst case by hand")
-plotting.show(
+book.show(
     figure,
     alt="Left: gap between examples over the margin between centers. Random configurations scatter above; the ends of the searches "
     "lie on the curve of the exact bound, which touches the dashed line delta minus two epsilon in one point. Right: the worst case "
@@ -1006,9 +1006,9 @@ def guaranteed(points, w, scale, every=6):
     x, w, y = F.normalize(points.double(), dim=1), F.normalize(w.double(), dim=1), digits.labels
     radius = (x - w[y]).norm(dim=1)[::every]
     loss = F.cross_entropy(scale * x @ w.T, y)
-    pull = 1 - losses.smoothing_weights(x @ w.T, scale=scale)[F.one_hot(y, 5).bool()].mean()
+    pull = 1 - theory.smoothing_weights(x @ w.T, scale=scale)[F.one_hot(y, 5).bool()].mean()
     x, y = x[::every], y[::every]
-    margin = -losses.violations(x @ w.T, y)[:, y]  # (n, n): of image i against the class of image k
+    margin = -theory.violations(x @ w.T, y)[:, y]  # (n, n): of image i against the class of image k
     eps = torch.maximum(radius[:, None], radius[None, :])  # of x_j and x_k
     gap = (x @ x.T)[:, :, None] - (x @ x.T)[:, None, :]  # (n, n, n): x_i.x_j - x_i.x_k
     promise = margin[:, None, :] - 2 * eps[None]
@@ -1026,7 +1026,7 @@ kept = {scale: [retrieval.recall_at_k(new, unseen.labels, ks=(1,))[1] for _, new
 for scale in scales:
     holds, sure, radius, loss, pull = (list(column) for column in zip(*found[scale], strict=True))
     radius, loss, pull = (records.interval(values)[0] for values in (radius, loss, pull))
-    floor = losses.smallest_softmax_loss(5, scale=scale)
+    floor = theory.smallest_softmax_loss(5, scale=scale)
     print(
         f"lambda {scale:2.0f}: triplets that hold {records.percent(holds)}, guaranteed to hold {records.percent(sure)} percent"
     )
@@ -1051,15 +1051,15 @@ else:
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(11, 3.2))
 rows = {f"$\\lambda = {scale:g}$": scale for scale in scales}
-plotting.dots(axes[0], {name: [row[1] for row in found[scale]] for name, scale in rows.items()})
+book.dots(axes[0], {name: [row[1] for row in found[scale]] for name, scale in rows.items()})
 axes[0].set(
     title=r"On these digits $\lambda = 1$ and 5 guarantee, 20 does not",
     xlabel="guaranteed triplets, percent",
     xlim=(-15, 115),
 )
-plotting.dots(axes[1], {name: kept[scale] for name, scale in rows.items()})
+book.dots(axes[1], {name: kept[scale] for name, scale in rows.items()})
 axes[1].set(title=r"$\lambda = 20$ retrieves better than 1 here", xlabel="Recall@1 on unseen digits, percent")
-plotting.show(
+book.show(
     figure,
     alt="Two panels with one row for each of three scales, a dot for each seed. Left: the share of guaranteed training triplets is near "
     "100 percent for lambda 1 and 5 and near 0 for lambda 20. Right: the mean Recall@1 on unseen digits rises with lambda; the "

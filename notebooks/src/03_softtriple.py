@@ -22,12 +22,12 @@ import matplotlib.pyplot as plt
 import torch
 from torch.nn import functional as F
 
-from dmlbook import datasets, losses, plotting, records, retrieval, settings
-from dmlbook.exercises import check, outcome, predict
-from dmlbook.plotting import circle
+from dmlbook import book, datasets, losses, records, retrieval, settings
+from dmlbook.chapters import check, outcome, predict
+from dmlbook.chapters.ch03 import figures, theory
 from dmlbook.seeding import SEED, generator
 
-plotting.use_style()
+book.use_style()
 
 # %% [markdown]
 # ## 3.1 Two clusters, one center
@@ -61,7 +61,7 @@ def softmax_loss(x, labels, w, scale=20.0):  # w (C, D): one center a class
 
 
 degrees = torch.arange(0, 361, settings.by_mode(smoke=15, class_=5, full=5))
-directions = circle.on_circle(degrees)  # (73, 2) unit vectors
+directions = figures.on_circle(degrees)  # (73, 2) unit vectors
 table = torch.stack(
     [torch.stack([softmax_loss(x, labels, torch.stack([a, b])) for b in directions]) for a in directions]
 )
@@ -70,10 +70,10 @@ outcome("3.1", "a" if table.min() < 0.01 else "b" if table.min() < math.log(2) -
 
 # %%
 figure, ax = plt.subplots(figsize=(5.6, 4.5))
-circle.loss_map(ax, degrees, table)
+figures.loss_map(ax, degrees, table)
 ax.set(title="One center a class never beats guessing", xlabel="direction of $w_0$ in degrees")
 ax.set_ylabel("direction of $w_1$ in degrees")
-plotting.show(
+book.show(
     figure,
     alt="The loss on the cross as a map over the directions of both centers. Its valley, dark, is the diagonal, where both "
     "centers point the same way; nowhere is it lower than log 2, which is marked on the scale of colors.",
@@ -118,7 +118,7 @@ for _ in range(1000):
     pair = F.normalize(torch.randn(1, D, generator=draw, dtype=torch.float64), dim=1) * torch.tensor([[1.0], [-1.0]])
     w = torch.randn(C, D, generator=draw, dtype=torch.float64) * torch.rand((), generator=draw)
     value = losses.margin_cross_entropy(pair @ w.T, torch.zeros(2, dtype=torch.long), scale=5.0, margin=0.1)
-    slack.append(float(value) - losses.opposite_pairs_floor(C, scale=5.0, margin=0.1))
+    slack.append(float(value) - theory.opposite_pairs_floor(C, scale=5.0, margin=0.1))
 print(f"distance from the floor: {min(slack):.1e} at least, {max(slack):.1f} at most; none below: {min(slack) >= 0}")
 assert min(slack) >= 0
 
@@ -175,12 +175,12 @@ assert math.isclose(by_hand, by_package, rel_tol=1e-4)
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(9, 4))
-circle.class_circle(axes[0], image, torch.tensor([0]), toy, losses.hardtriple_similarity)
+figures.class_circle(axes[0], image, torch.tensor([0]), toy, losses.hardtriple_similarity)
 axes[0].set_title("The toy: one image, two centers a class")
 two = torch.stack([x[:2], x[2:]])  # (C=2, K=2, D=2): a center on each image of the cross
-circle.class_circle(axes[1], x, labels, two, losses.hardtriple_similarity)
+figures.class_circle(axes[1], x, labels, two, losses.hardtriple_similarity)
 axes[1].set_title("Two centers a class solve the cross")
-plotting.show(
+book.show(
     figure,
     alt="Two circles with images as dots and centers as crosses on spokes. Left the toy: an image in the east, the "
     "centers of its class above it, those of the other class below. Right the cross: each of four images has a center of "
@@ -207,7 +207,7 @@ for name, centers in {"best single centers": directions[[0, 0]][:, None], "two c
 
 # %%
 noise = 8 * torch.randn(40, generator=generator(SEED, "noise"))
-cloud = circle.on_circle(torch.tensor([0.0, 180.0, 90.0, 270.0]).repeat(10) + noise)  # (B=40, D=2)
+cloud = figures.on_circle(torch.tensor([0.0, 180.0, 90.0, 270.0]).repeat(10) + noise)  # (B=40, D=2)
 cloud_labels = labels.repeat(10)
 
 
@@ -234,7 +234,7 @@ for name in ("hardtriple", "softtriple"):
 # changes hands, and the direction in which the image is pulled flips from one instant to the next.
 
 # %%
-two_own = circle.on_circle([-40.0, 40.0])[None]  # (C=1, K=2, D=2)
+two_own = figures.on_circle([-40.0, 40.0])[None]  # (C=1, K=2, D=2)
 travel = torch.linspace(-90, 90, 1801, dtype=torch.float64).requires_grad_()
 radians = torch.deg2rad(travel)
 along = torch.stack([radians.cos(), radians.sin()], 1)
@@ -252,10 +252,10 @@ for ax, lines, title in zip(
 ):
     ax.set(title=title, xlim=(-90, 90), xlabel="direction of the image in degrees", xticks=(-80, -40, 0, 40, 80))
     drawn = {name: value.detach() for name, value in lines.items()}
-    circle.named_lines(ax, travel.detach(), drawn, legend="similarity" if lines is rise else "slope of")
+    figures.named_lines(ax, travel.detach(), drawn, legend="similarity" if lines is rise else "slope of")
 axes[0].set(ylim=(0.45, 1.05), ylabel="similarity to the class")
 axes[1].set_ylabel("slope, per radian")
-plotting.show(
+book.show(
     figure,
     alt="Left: similarity to a class with centers at minus 40 and plus 40 degrees against the image's direction; the "
     "maximum has a kink at 0, the smoothed ones are round. Right: their slopes; that of the maximum jumps at 0.",
@@ -301,7 +301,7 @@ gamma = 0.1
 exponentials = [math.exp(value / gamma) for value in s[0, 0].tolist()]
 q = [value / sum(exponentials) for value in exponentials]
 print("weights of the two centers of class 0:", short(q))
-torch.testing.assert_close(losses.center_weights(s, gamma=gamma)[0, 0], torch.tensor(q), rtol=1e-5, atol=1e-6)
+torch.testing.assert_close(theory.center_weights(s, gamma=gamma)[0, 0], torch.tensor(q), rtol=1e-5, atol=1e-6)
 
 # %% [markdown]
 # We check it against a maximizer that knows nothing of the proof and climbs from equal weights; and against ten
@@ -313,14 +313,14 @@ logits = torch.zeros(1, 1, 3, dtype=torch.float64, requires_grad=True)
 climb = torch.optim.Adam([logits], lr=0.1)
 for _ in range(400):
     climb.zero_grad()
-    (-losses.center_objective(logits.softmax(-1), three, gamma=gamma).sum()).backward()
+    (-theory.center_objective(logits.softmax(-1), three, gamma=gamma).sum()).backward()
     climb.step()
-best = losses.center_weights(three, gamma=gamma)
+best = theory.center_weights(three, gamma=gamma)
 torch.testing.assert_close(logits.softmax(-1), best, rtol=0, atol=1e-6)
-value = losses.center_objective(best, three, gamma=gamma).item()
+value = theory.center_objective(best, three, gamma=gamma).item()
 tries = torch.rand(10_000, 1, 3, generator=generator(SEED, "tries"), dtype=torch.float64).log()
 tries = tries / tries.sum(-1, keepdim=True)  # both negative, so positive; and uniform over all possible weights
-others = losses.center_objective(tries, three.expand(10_000, 1, 3), gamma=gamma)
+others = theory.center_objective(tries, three.expand(10_000, 1, 3), gamma=gamma)
 print(f"value at the softmax: {value:.5f}    best of 10,000 random weights: {others.max():.5f}")
 assert others.max() <= value
 
@@ -408,7 +408,7 @@ for g in (0.1, 1.0, 10.0, 1000.0):
     value = softtriple_loss(x.double(), labels, two.double(), gamma=g)
     assert math.isclose(value, formula, rel_tol=1e-6)
     print(f"gamma = {g:6}: S' = {math.tanh(1 / g):.4f}   loss {value:.2e}")
-print(f"the floor of one center a class, from (3.1): {losses.opposite_pairs_floor(2, margin=0.01):.4f}")
+print(f"the floor of one center a class, from (3.1): {theory.opposite_pairs_floor(2, margin=0.01):.4f}")
 
 # %% [markdown]
 # **What to see.** A small gamma solves the cross (the loss is a little above that of 3.2, which had no margin). A very large one averages east and west to nothing, and the loss
@@ -427,7 +427,7 @@ print(f"the floor of one center a class, from (3.1): {losses.opposite_pairs_floo
 
 # %%
 V, S = losses.logsumexp_similarity(s, gamma=gamma), losses.softtriple_similarity(s, gamma=gamma)
-entropy = torch.special.entr(losses.center_weights(s, gamma=gamma)).sum(-1)
+entropy = torch.special.entr(theory.center_weights(s, gamma=gamma)).sum(-1)
 torch.testing.assert_close(V, S + gamma * entropy)
 print(f"toy, class 0: largest {s[0, 0].max():.4f}   S' {S[0, 0]:.4f}   V {V[0, 0]:.4f}")
 gathered = torch.ones(1, 1, 10)  # ten centers, all exactly on the image
@@ -461,8 +461,8 @@ ax.axhline(1, color="#c9c9c9", linewidth=1)
 ax.annotate("largest possible cosine", (10**-2.2, 1.03), color="#6e6e6e")
 flat = torch.ones(200)
 lines = {"S', expected": soft, "V, log-sum-exp": value, "closest center": 0.8 * flat, "mean": sample.mean() * flat}
-circle.named_lines(ax, 10**exponents, lines, apart=0.08)
-plotting.show(
+figures.named_lines(ax, 10**exponents, lines, apart=0.08)
+book.show(
     figure,
     alt="Class similarity of an image to four centers against gamma on a log scale. The expected similarity falls from the "
     "closest center to the mean; the log-sum-exp value rises from the closest center and passes 1.",
@@ -495,17 +495,17 @@ figure, axes = plt.subplots(1, 3, figsize=(13, 3.4))
 win = torch.linspace(-0.5, 1.0, 301)
 axes[0].set(title="Scale: how sharp the corner is", xlim=(-0.5, 1), ylim=(0, 0.8), xlabel="win", ylabel="loss / scale")
 sharp = {f"{scale:g}": F.softplus(-scale * win) / scale for scale in (100, 20, 5, 2)}
-circle.named_lines(axes[0], win, sharp, legend="scale")
+figures.named_lines(axes[0], win, sharp, legend="scale")
 axes[1].set(title="Gamma: how softly to choose", xlim=(-180, 180), ylim=(-1.05, 1.05), xlabel="image's direction")
 axes[1].set(xticks=(-180, -90, 0, 90, 180), ylabel="S' to centers at 0 and 120")
-around = circle.on_circle(torch.arange(-180.0, 181))
-to_two = torch.einsum("nd,ckd->nck", around, circle.on_circle([0.0, 120.0])[None])
+around = figures.on_circle(torch.arange(-180.0, 181))
+to_two = torch.einsum("nd,ckd->nck", around, figures.on_circle([0.0, 120.0])[None])
 fields = {f"{g:g}": losses.softtriple_similarity(to_two, gamma=g)[:, 0] for g in (0.01, 0.3, 1, 10)}
-circle.named_lines(axes[1], torch.arange(-180.0, 181), fields, legend="gamma")
+figures.named_lines(axes[1], torch.arange(-180.0, 181), fields, legend="gamma")
 axes[2].set(title="Margin: where the corner is", xlim=(-0.5, 1), ylim=(0, 16), xlabel="win", ylabel="loss, scale 20")
 shifted = {f"{margin:g}": F.softplus(-20 * (win - margin)) for margin in (0, 0.2, 0.4)}
-circle.named_lines(axes[2], win, shifted, legend="margin")
-plotting.show(
+figures.named_lines(axes[2], win, shifted, legend="margin")
+book.show(
     figure,
     alt="Three panels. Left: loss divided by scale against the win for scales 2, 5, 20 and 100; the larger, the sharper the "
     "corner at 0. Middle: class similarity around the circle for four gammas, from two peaks to one flat wave. Right: loss "
@@ -660,7 +660,7 @@ for margin in (0.0, 0.01, 0.2, 0.4, 0.6):
 # %%
 leaf = s.clone().requires_grad_()
 (slope,) = torch.autograd.grad(losses.softtriple_similarity(leaf)[0, 0], leaf)
-by_formula = losses.similarity_gradient(s, gamma=0.1)
+by_formula = theory.similarity_gradient(s, gamma=0.1)
 torch.testing.assert_close(slope[0, 0], by_formula[0, 0], rtol=1e-4, atol=1e-6)
 print("class 0: cosines", short(s[0, 0]), "  slopes", short(by_formula[0, 0]))
 
@@ -673,7 +673,7 @@ predict("3.3", "?")
 
 # %%
 many = 2 * torch.rand(20_000, 1, 10, generator=generator(SEED, "cosines")) - 1
-slopes = losses.similarity_gradient(many, gamma=0.1)
+slopes = theory.similarity_gradient(many, gamma=0.1)
 pulled = (slopes > 0).float().mean().item()
 print(
     f"cosines uniform in (-1, 1): {100 * pulled:.0f} percent are pulled, {100 - 100 * pulled:.0f} percent pushed away"
@@ -682,7 +682,7 @@ outcome("3.3", "a" if pulled > 0.9 else "b" if pulled > 0.25 else "c")
 for D in (2, 8, 64, 512):
     draw = generator(SEED, "random centers", D)
     pairs = F.normalize(torch.randn(2000, 10, D, generator=draw), dim=-1)[..., :1]  # cosines with the first axis
-    pushed = (losses.similarity_gradient(pairs.transpose(1, 2), gamma=0.1) < 0).float().mean()
+    pushed = (theory.similarity_gradient(pairs.transpose(1, 2), gamma=0.1) < 0).float().mean()
     print(f"random unit centers in {D:3} dimensions: {100 * pushed:3.0f} percent are pushed away")
 
 # %% [markdown]
@@ -699,28 +699,28 @@ for D in (2, 8, 64, 512):
 # of the slope there are four cases. Here they are on the circle, for one image.
 
 # %%
-one_image, own = circle.on_circle([0.0]), [25.0, 62.0, 110.0, 150.0]
-scene = torch.stack([circle.on_circle(own), circle.on_circle([-20.0, -80.0, -118.0, -155.0])])
+one_image, own = figures.on_circle([0.0]), [25.0, 62.0, 110.0, 150.0]
+scene = torch.stack([figures.on_circle(own), figures.on_circle([-20.0, -80.0, -118.0, -155.0])])
 leaf = scene.clone().requires_grad_()
 softtriple_loss(one_image, zero, leaf, scale=4.0, gamma=0.3).backward()
 tangent = torch.stack([-scene[..., 1], scene[..., 0]], -1)  # against the clock
 turn = -(leaf.grad * tangent).sum(-1)  # (C, K): how descent turns each center
 for c in (0, 1):
-    moves = ["closer" if t * a < 0 else "away" for t, a in zip(turn[c], circle.degrees_of(scene[c]), strict=True)]
+    moves = ["closer" if t * a < 0 else "away" for t, a in zip(turn[c], figures.degrees_of(scene[c]), strict=True)]
     print("own class:  " if c == 0 else "other class:", moves)
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.3), width_ratios=(1, 1.25))
-circle.class_circle(axes[0], one_image, zero, scene)
-circle.center_arrows(axes[0], scene, 22 * turn.sign())
+figures.class_circle(axes[0], one_image, zero, scene)
+figures.center_arrows(axes[0], scene, 22 * turn.sign())
 axes[0].set_title("Which way one step turns each center")
 sample = torch.tensor([[[0.95, 0.9, 0.8, 0.7, 0.6, 0.4, 0.1, -0.2, -0.5, -0.8]]])
-circle.slope_bars(axes[1], sample[0, 0], losses.similarity_gradient(sample, gamma=0.3)[0, 0])
+figures.slope_bars(axes[1], sample[0, 0], theory.similarity_gradient(sample, gamma=0.3)[0, 0])
 level = losses.softtriple_similarity(sample, gamma=0.3).item() - 0.3
 axes[1].axvline(level, color="#6e6e6e", linestyle=":")
 axes[1].annotate("S' - gamma", (level, 0.22), xytext=(-5, 0), textcoords="offset points", ha="right", color="#6e6e6e")
 axes[1].set(title="Left of S' - gamma the slope is negative", xlabel="cosine of image and center", ylabel="slope of S'")
-plotting.show(
+book.show(
     figure,
     alt="Left: one image in the east, four centers of its class in the upper half and four of another class in the lower; "
     "arrows along the circle pull the closest own center in and push the other own ones away, and for the other class the "
@@ -759,7 +759,7 @@ def solved_starts(x, labels, Ks, **changed):
     }
 
 
-six = circle.on_circle(torch.arange(6) * 60.0)  # three clusters a class, in turns
+six = figures.on_circle(torch.arange(6) * 60.0)  # three clusters a class, in turns
 six_labels = torch.arange(6) % 2
 solved = {"cross": solved_starts(x, labels, (1, 2, 3, 4, 10)), "six": solved_starts(six, six_labels, (2, 3, 4, 6, 10))}
 for task, by_method in solved.items():
@@ -771,12 +771,12 @@ outcome("3.4", "a" if rate == 1 else "b" if rate > 0.7 else "c")
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(11, 3.6), sharey=True)
 for ax, by_method in zip(axes, solved.values(), strict=True):
-    circle.solved_shares(ax, {m: {K: (int(v.sum()), RUNS) for K, v in by_K.items()} for m, by_K in by_method.items()})
+    figures.solved_shares(ax, {m: {K: (int(v.sum()), RUNS) for K, v in by_K.items()} for m, by_K in by_method.items()})
     ax.legend(loc="lower right")
 axes[0].set(title="Cross: two clusters a class", ylabel="starts solved")
 axes[1].set_title("Six clusters in turns: three a class")
 figure.suptitle("Spare centers are insurance", x=0.01, ha="left")
-plotting.show(
+book.show(
     figure,
     alt="Share of random starts solved against the number of centers a class, for three methods, on the cross and on six "
     "clusters; with too few centers none, with exactly enough most, with spare ones nearly all or all.",
@@ -814,7 +814,7 @@ else:
 # %%
 spread_out = torch.arange(6).repeat(8) * 60.0 + 6 * torch.randn(48, generator=generator(SEED, "spread"))
 variations = {
-    "eight images a cluster": (circle.on_circle(spread_out), six_labels.repeat(8), {}),
+    "eight images a cluster": (figures.on_circle(spread_out), six_labels.repeat(8), {}),
     "scale 5": (six, six_labels, {"scale": 5.0}),
     "gamma 0.3": (six, six_labels, {"gamma": 0.3}),
 }
@@ -857,14 +857,14 @@ print(f"not solved after {STEPS} steps: {len(unsolved)}; after {3 * STEPS}: {int
 
 # %%
 worst = int(late.argmax())
-print("centers at", circle.degrees_of(found[worst]).round().flatten().int().tolist(), "degrees are turned")
+print("centers at", figures.degrees_of(found[worst]).round().flatten().int().tolist(), "degrees are turned")
 for name, by_center in zip(("east", "west", "north", "south"), turns(found[worst : worst + 1])[0], strict=True):
     print(f"   by the {name:5}", "  ".join(f"{value:+6.2f}" for value in by_center.flatten().tolist()))
 figure, axes = plt.subplots(1, 2, figsize=(9, 4))
 for ax, which, title in zip(axes, (worst, int(late.argmin())), ("A start that is stuck", "One solved"), strict=True):
-    circle.class_circle(ax, x, labels, found[which], losses.softtriple_similarity)
+    figures.class_circle(ax, x, labels, found[which], losses.softtriple_similarity)
     ax.set_title(title)
-plotting.show(
+book.show(
     figure,
     alt="Two trained circles. Left, stuck: all centers have gathered on one side, and the image opposite to them lies in "
     "the other class's sector. Right, solved: each image has a center of its class beside it.",
@@ -949,9 +949,9 @@ for K in (4, 10):
 
 # %%
 figure, ax = plt.subplots(figsize=(8, 3.9))
-plotting.dots(ax, recall)
+book.dots(ax, recall)
 ax.set(title="Here, more centers retrieve unseen species worse", xlabel="Recall@1 in percent")
-plotting.show(
+book.show(
     figure,
     alt="Recall@1 on unseen species for seven choices, a dot a seed and an interval each: one center is highest, four "
     "centers lower, ten lowest, SoftTriple below log-sum-exp.",
@@ -976,14 +976,14 @@ plotting.show(
 # All of this chapter's parts in one picture. First as it stands at the start, for readers without a kernel.
 
 # %%
-from dmlbook.widgets import CircleExplorer
+from dmlbook.chapters.ch03.explorer import CircleExplorer
 
 explorer = CircleExplorer()
 figure, ax = plt.subplots(figsize=(4.2, 4.2))
 start = explorer.scene()
-circle.class_circle(ax, *start, lambda s: losses.softtriple_similarity(s, gamma=0.1))
+figures.class_circle(ax, *start, lambda s: losses.softtriple_similarity(s, gamma=0.1))
 ax.set_title("Before the first step")
-plotting.show(
+book.show(
     figure,
     alt="Where the widget starts: the cross of four images, and two centers for each class that do not stand where the "
     "images of their class are; the ring shows that some images lie in the other class's sector.",

@@ -23,12 +23,12 @@ import matplotlib.pyplot as plt
 import torch
 from IPython.display import Markdown, display
 
-from dmlbook import datasets, losses, nets, plotting, records, retrieval, settings
-from dmlbook.exercises import check, outcome, predict
-from dmlbook.plotting import merging as drawing
+from dmlbook import book, datasets, losses, nets, records, retrieval, settings
+from dmlbook.chapters import check, outcome, predict
+from dmlbook.chapters.ch04 import figures, theory
 from dmlbook.seeding import SEED, generator
 
-plotting.use_style()
+book.use_style()
 
 # %% [markdown]
 # ## 4.1 Spare centers
@@ -47,21 +47,21 @@ plotting.use_style()
 # the loss of chapter 03 move them.
 
 # %%
-from dmlbook.widgets.tau import THRESHOLD, start, toy
+from dmlbook.chapters.ch04.theory import THRESHOLD, start, toy
 
 images, labels = toy()  # (12, 2) and (12,)
 taus = torch.tensor([0.0, 2.0])  # the price of a distance, explained below: nothing, and something
-without, priced = losses.center_paths(images, labels, start(6), taus)
+without, priced = theory.center_paths(images, labels, start(6), taus)
 figure, axes = plt.subplots(1, 3, figsize=(10.5, 4.0))
 titles = ["Six centers a class, at random", "After training: spare ones stay", "With a price: three a class"]
 for ax, title, centers in zip(axes, titles, (start(6), without, priced), strict=True):
-    drawing.circle(ax, images, labels)
-    drawing.centers(ax, centers)
+    figures.circle(ax, images, labels)
+    figures.centers(ax, centers)
     ax.set_title(title)
     counts = losses.distinct_centers(centers, threshold=THRESHOLD).counts.tolist()
     print(f"{title:33} distinct: {counts}, closer than {THRESHOLD:g} counts as one")
 assert counts == [3, 3]
-plotting.show(
+book.show(
     figure,
     alt="Three circles with the images of two classes, three poses each, taking turns. Left: six centers a class at random "
     "places. Middle: after training without a price several centers stand at one pose side by side. Right: with a price the "
@@ -113,8 +113,8 @@ def shrink(v, t):  # (4.1), as it stands, for v other than 0
 
 for v in ([3.0, 4.0], [0.3, 0.4]):
     ours, v = torch.tensor(shrink(v, 1.0)), torch.tensor(v)
-    torch.testing.assert_close(ours, losses.shrink_by_norm(v, strength=1.0))
-    both = {"its length": ours, "its square": losses.shrink_by_square(v, strength=1.0)}
+    torch.testing.assert_close(ours, theory.shrink_by_norm(v, strength=1.0))
+    both = {"its length": ours, "its square": theory.shrink_by_square(v, strength=1.0)}
     text = ", ".join(f"charged for {name}: ({u[0]:.2f}, {u[1]:.2f})" for name, u in both.items())
     print(f"v = ({v[0]:.1f}, {v[1]:.1f}) of length {v.norm():.1f}, t = 1, {text}")
 
@@ -151,7 +151,7 @@ for squared in (False, True):
         price = t * (w1 - w2).square() / 2 if squared else t * (w1 - w2).abs()
         cost = w1.square() / 2 + (w2 - 2).square() / 2 + price
         first, second = divmod(int(cost.argmin()), len(places))
-        formula = losses.fused_pair(wishes, strength=t, squared=squared).flatten()
+        formula = theory.fused_pair(wishes, strength=t, squared=squared).flatten()
         found = torch.stack([places[first], places[second]])
         torch.testing.assert_close(found, formula, rtol=0, atol=0.011)  # a step of the grid
         apart[squared, t] = float(formula[1] - formula[0])
@@ -210,7 +210,7 @@ distance = 2 * torch.sin((one - two) / 2).abs()
 for t in (0.0, 0.25, 0.45, 0.5, 0.8):
     best = int((t * distance - pull).argmin())
     found = abs(math.degrees(angle[best // 721] - angle[best % 721])) / 2
-    formula = math.degrees(losses.fused_on_circle(phi, strength=t))
+    formula = math.degrees(theory.fused_on_circle(phi, strength=t))
     assert abs(found - formula) < 0.51  # the grid's step is half a degree
     print(f"t = {t:4}: best pair on the grid +-{found:5.2f} degrees, formula +-{formula:5.2f}")
 
@@ -222,21 +222,21 @@ def squared_angle(t):  # where the squared price ends, we have no such formula: 
 
 
 strengths = torch.linspace(0, 1.2, 121).tolist()
-by_norm = [losses.fused_pair(wishes, strength=t).diff(dim=0).item() / 2 for t in strengths]
-by_square = [losses.fused_pair(wishes, strength=t, squared=True).diff(dim=0).item() / 2 for t in strengths]
-on_circle = [math.degrees(losses.fused_on_circle(phi, strength=t)) for t in strengths]
+by_norm = [theory.fused_pair(wishes, strength=t).diff(dim=0).item() / 2 for t in strengths]
+by_square = [theory.fused_pair(wishes, strength=t, squared=True).diff(dim=0).item() / 2 for t in strengths]
+on_circle = [math.degrees(theory.fused_on_circle(phi, strength=t)) for t in strengths]
 
 squared = [squared_angle(t) for t in strengths]
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(11, 3.4))
-drawing.lines_by_name(axes[0], strengths, {"distance": by_norm, "squared": by_square})
+figures.lines_by_name(axes[0], strengths, {"distance": by_norm, "squared": by_square})
 axes[0].set(
     title="On the line: one price merges, the other shrinks", xlabel="strength t", ylabel="half the distance left"
 )
-drawing.lines_by_name(axes[1], strengths, {"distance": on_circle, "squared": squared})
+figures.lines_by_name(axes[1], strengths, {"distance": on_circle, "squared": squared})
 axes[1].set(title="On the circle: the same", xlabel="strength t", ylabel="half the angle left, degrees")
-plotting.show(
+book.show(
     figure,
     alt="Two panels over the strength t. Left, on the line: the distance of two points falls straight to zero under a price "
     "on distances and levels off above zero under a squared price. Right: the same for the angle on the circle.",
@@ -316,7 +316,7 @@ together = start(6)[:, [0, 1, 2, 0, 1, 2]]  # six centers a class, in three pair
 longer = together.clone()
 longer[:, 3:] *= 1.5  # the same places: raw lengths 1 and 1.5, and centers are normalized
 begin = torch.stack([together, longer])
-after = losses.center_paths(images, labels, begin, torch.zeros(2))  # (2, C=2, K=6, D=2)
+after = theory.center_paths(images, labels, begin, torch.zeros(2))  # (2, C=2, K=6, D=2)
 split = (after[:, :, :3] - after[:, :, 3:]).norm(dim=-1).flatten(1)  # (2, pairs)
 print(f"largest distance that a center moved: {(after[0] - together).norm(dim=-1).max():.2f}")
 for name, of_pairs in zip(("the same raw lengths", "raw lengths 1 and 1.5"), split, strict=True):
@@ -343,7 +343,7 @@ outcome("4.2", "b" if split[0].max() < 1e-4 else "a" if split[0].min() > 0.1 els
 wants = torch.tensor([0.0, 0.3, 1.6, 2.0, 4.2, 4.5], dtype=torch.float64)
 strengths = torch.linspace(0, 1, 201).tolist()
 ways = {
-    squared: torch.stack([losses.fused_line(wants, strength=t, squared=squared) for t in strengths])
+    squared: torch.stack([theory.fused_line(wants, strength=t, squared=squared) for t in strengths])
     for squared in (False, True)
 }
 places_left = [len(torch.unique(way.round(decimals=6))) for way in ways[False]]
@@ -360,7 +360,7 @@ for ax, (squared, way) in zip(axes, ways.items(), strict=True):
     ax.set(title=titles[squared], xlabel="strength t", xlim=(0, 1))
     ax.plot([0] * 6, wants, "X", color="black", markersize=9, clip_on=False)
 axes[0].set_ylabel("place")
-plotting.show(
+book.show(
     figure,
     alt="Paths of six points over the strength t. Left, price on distances: the paths meet in pairs, then in larger groups, "
     "and end in one, like a tree. Right, squared price: six curves approach one another and never meet.",
@@ -383,7 +383,7 @@ turn = 2 * math.pi * torch.rand(STARTS, 1, 2, 6, generator=generator(SEED, "many
 begin = torch.stack([turn.cos(), turn.sin()], -1).expand(-1, len(grid), -1, -1, -1)  # (S, T, C=2, K=6, D=2)
 kept = {}
 for name, squared in {"distance": False, "squared": True}.items():
-    ends = losses.center_paths(images, labels, begin.flatten(0, 1), grid.repeat(STARTS), squared=squared, steps=250)
+    ends = theory.center_paths(images, labels, begin.flatten(0, 1), grid.repeat(STARTS), squared=squared, steps=250)
     counts = losses.distinct_centers(ends.flatten(0, 1), threshold=THRESHOLD).counts.view(STARTS, len(grid), 2)
     kept[name] = (counts == 3).double().mean((0, 2))
     best, good = kept[name].argmax(), grid[kept[name] > 0.75]
@@ -393,9 +393,9 @@ for name, squared in {"distance": False, "squared": True}.items():
 # %%
 figure, ax = plt.subplots(figsize=(7.2, 3.4))
 ax.set(xscale="log", ylim=(0, 100), xlabel="tau", ylabel="keep exactly 3, percent")
-drawing.lines_by_name(ax, grid.tolist(), {name: (100 * share).tolist() for name, share in kept.items()})
+figures.lines_by_name(ax, grid.tolist(), {name: (100 * share).tolist() for name, share in kept.items()})
 ax.set_title("Six centers, three poses: distances find three far more often")
-plotting.show(
+book.show(
     figure,
     alt="Percent of classes that end with exactly three distinct centers, over tau on a logarithmic axis. The price on "
     "distances rises to a broad top and falls again; the squared price stays far lower throughout.",
@@ -414,7 +414,7 @@ else:
 # $K = 2$ see what a class does that has too few.
 
 # %%
-from dmlbook.widgets import TauExplorer
+from dmlbook.chapters.ch04.explorer import TauExplorer
 
 TauExplorer().widget()
 
@@ -482,7 +482,7 @@ for epsilon in (torch.finfo(torch.float32).tiny, 1e-8, 1e-5):
 
 # %%
 for share in (0.0, 0.5, 0.9, 0.99, 0.9995):
-    print(f"pull of {share:6}: the merged pair rests {losses.rest_distance(share):.4f} apart")
+    print(f"pull of {share:6}: the merged pair rests {theory.rest_distance(share):.4f} apart")
 
 # %% [markdown]
 # **What to see.** At rest, a merged pair is a few thousandths apart unless its pull is just about to part it. That is why a
@@ -548,7 +548,7 @@ from dmlbook.training import TrainConfig, embed, fit, fit_head
 train, test = datasets.load("birds", "train"), datasets.load("birds", "test")
 first = torch.arange(len(train)) % birds.IMAGES_PER_SPECIES < 35
 shown, held = (train.select(part.nonzero().flatten()) for part in (first, ~first))
-truth = birds.true_modes(train)  # (40,) poses of each species
+truth = birds.true_kinds(train)  # (40,) poses of each species
 print("species with 1, 2, 3, 4 poses:", torch.bincount(truth)[1:].tolist(), f"   mean {truth.double().mean():.2f}")
 
 # %%
@@ -609,7 +609,7 @@ def measure(head, loss):
         "counts": report.counts,
         "distinct": float(report.counts.double().mean()),
         "exact": float((report.counts == truth).double().mean()),
-        "recovery": retrieval.mode_recovery(assigned, shown.labels, shown.modes),
+        "recovery": retrieval.kind_recovery(assigned, shown.labels, shown.kinds),
         "correlation": float(torch.corrcoef(both)[0, 1]) if report.counts.unique().numel() > 1 else 0.0,
         "held": retrieval.recall_at_k(points["held"], held.labels, ks=(1,))[1],
         "unseen": retrieval.recall_at_k(points["test"], test.labels, ks=(1,))[1],
@@ -658,12 +658,12 @@ panels = [tau for tau in (0.2, 1.0, 2.0) if tau in found]
 figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3.9), squeeze=False)
 for ax, tau in zip(axes[0], panels, strict=True):
     counted = torch.cat([result["counts"] for result in found[tau]])
-    drawing.tally(ax, truth.repeat(len(SEEDS)), counted, top=10)
+    figures.tally(ax, truth.repeat(len(SEEDS)), counted, top=10)
     ax.set(title=f"tau = {tau}", xlabel="poses of the species")
 axes[0][0].set_ylabel("distinct centers")
 axes[0][0].annotate("right count", (3.1, 1.7), color="#8f8f8f", fontsize=9)
 figure.suptitle("The count follows the poses loosely, and tau moves all of it", x=0.01, ha="left", fontsize=12)
-plotting.show(
+book.show(
     figure,
     alt="For several tau, distinct centers of each species against its number of poses, as discs whose area is the share of "
     "species. Counts scatter widely, mostly above the dotted diagonal of right counts; a larger tau moves them down.",
@@ -686,7 +686,7 @@ def by_kmeans(points):
         own = shown.labels == species
         model = KMeans(int(truth[species]), n_init=4, random_state=0)
         clusters[own] = torch.from_numpy(model.fit_predict(points[own].numpy())).long()
-    return retrieval.mode_recovery(clusters, shown.labels, shown.modes)
+    return retrieval.kind_recovery(clusters, shown.labels, shown.kinds)
 
 
 # %%
@@ -694,7 +694,7 @@ idle = losses.SoftTriple(num_classes=40, embedding_size=64, generator=generator(
 with torch.inference_mode():
     points = trained[1.0, SEED][0](features["shown"])
     nobody = losses.assigned_centers(points, shown.labels, idle.centers)
-floor, ceiling = retrieval.mode_recovery(nobody, shown.labels, shown.modes), by_kmeans(points)
+floor, ceiling = retrieval.kind_recovery(nobody, shown.labels, shown.kinds), by_kmeans(points)
 print(f"right count if every species is said to have two: {100 * float((truth == 2).double().mean()):.0f} percent")
 print(f"adjusted Rand index of k-means told the number: {ceiling:.2f}; of ten untrained centers: {floor:.2f}")
 
@@ -737,10 +737,10 @@ for name, counts in by_threshold.items():
 # %%
 figure, ax = plt.subplots(figsize=(7.2, 3.3))
 ax.set(xscale="log", ylim=(0, 10.3), xlabel="threshold", ylabel="distinct centers, mean")
-drawing.lines_by_name(ax, thresholds, by_threshold)
+figures.lines_by_name(ax, thresholds, by_threshold)
 ax.axvline(0.1, color="#8f8f8f", linestyle=":")
 ax.set_title("Squared: the count is what the threshold makes it")
-plotting.show(
+book.show(
     figure,
     alt="Mean number of distinct centers over the threshold, with a dotted line at 0.1. Under the price on distances the curve "
     "is nearly flat from 0.03 to 0.4; under the squared price it falls steeply up to 0.15 and then joins the other.",
@@ -833,9 +833,9 @@ sizes[1, PRICE] = sizes[1, 0.0]  # one center has no pairs, so no price
 names = {0.0: "no price", PRICE: f"tau = {PRICE:g}"}
 for ax, key, title in zip(axes, ("held", "unseen"), ("Held-out images, known species", "Unseen species"), strict=True):
     scores = {name: [[r[key] for r in sizes[n, tau]] for n in NUMBERS] for tau, name in names.items()}
-    drawing.over_numbers(ax, NUMBERS, scores)
+    figures.over_numbers(ax, NUMBERS, scores)
     ax.set_title(title)
-plotting.show(
+book.show(
     figure,
     alt="Recall@1 over the number of centers a class, with intervals, on held-out images of known species (left) and on "
     "unseen species (right), once without and once with the price on distances.",
@@ -857,7 +857,7 @@ plotting.show(
 # ## 4.10 Photographs with a hidden truth
 #
 # Drawn birds know their poses. Of photographs nobody knows the local clusters, so we take clusters that are known and
-# hide them. A **kind** is a group of images that we could name and do not tell the loss (`ImageSet.modes` holds it).
+# hide them. A **kind** is a group of images that we could name and do not tell the loss (`ImageSet.kinds` holds it).
 #
 # - **CUB, random classes.** The 100 training species of CUB-200-2011 are dealt at random into 20 classes of five
 #   species. A class is then five kinds of bird that have nothing in common but their label.
@@ -882,7 +882,7 @@ predict("4.6", "?")
 # %%
 def photos(name, k, figure):
     """One figure of the recorded runs, a number a seed."""
-    return records.load(f"hidden/{name}-64d-k{k}").values(figure)
+    return records.load(f"kinds/{name}-64d-k{k}").values(figure)
 
 
 def gain(one, many, figure):
@@ -897,7 +897,7 @@ COLUMNS = {
     "recall_by_class": "embedding, by class",
     "recall_by_kind": "embedding, by kind",
 }
-cub = {f"K = {k}": records.load(f"hidden/cub-standardized-64d-k{k}") for k in (1, 10)}
+cub = {f"K = {k}": records.load(f"kinds/cub-standardized-64d-k{k}") for k in (1, 10)}
 display(Markdown(records.table(cub, COLUMNS)))
 gains = {f: gain(("cub-standardized", 1), ("cub-standardized", 10), f) for f in ("recall_by_class", "recall_by_kind")}
 by_class, by_kind = (records.interval(values) for values in gains.values())
@@ -939,9 +939,9 @@ for title, (one, many) in pairs.items():
 # held-out photographs whose most similar class is their own.)
 
 # %%
-several = {f"K = {k}": records.load(f"hidden/cub-standardized-64d-k{k}") for k in (1, 2, 5, 10)}
-several["K = 10, no regularizer"] = records.load("hidden/cub-standardized-tau0-64d-k10")
-several["K = 10, logsumexp"] = records.load("hidden/cub-standardized-logsumexp-64d-k10")
+several = {f"K = {k}": records.load(f"kinds/cub-standardized-64d-k{k}") for k in (1, 2, 5, 10)}
+several["K = 10, no regularizer"] = records.load("kinds/cub-standardized-tau0-64d-k10")
+several["K = 10, logsumexp"] = records.load("kinds/cub-standardized-logsumexp-64d-k10")
 NAMES = {
     "recall_by_class": "by class",
     "recall_by_kind": "by kind",
@@ -974,12 +974,12 @@ SETS = {
 }
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), sharey=True)
 for ax, (key, what) in zip(axes, {"recall_by_class": "class", "recall_by_kind": "hidden kind"}.items(), strict=True):
-    plotting.dots(ax, {name: gain(*pair, key) for name, pair in SETS.items()})
+    book.dots(ax, {name: gain(*pair, key) for name, pair in SETS.items()})
     ax.axvline(0, color="#8f8f8f", linestyle=":")
     ax.set(title=f"Recall@1 by {what}", xlabel="several centers minus one, in points")
 title = "What several centers gain depends on what makes a class, and on the embedding"
 figure.suptitle(title, x=0.01, ha="left", fontsize=12)
-plotting.show(
+book.show(
     figure,
     alt="Gain of several centers over one in points of Recall@1, by class and by hidden kind, for six experiments: five to "
     "seven under a linear embedding, except for the store's own classes: none. Under a hidden layer one to two, or a loss of one.",
@@ -1000,8 +1000,8 @@ plotting.show(
 MEASURED = {
     "fit": (0, "train_accuracy"),
     "cos, train": (0, "train_mode_cosine"),
-    "cos, K = 1": (0, "mode_cosine"),
-    "cos, several": (1, "mode_cosine"),
+    "cos, K = 1": (0, "kind_cosine"),
+    "cos, several": (1, "kind_cosine"),
     "Rand": (1, "recovery"),
     "distinct": (1, "distinct_centers"),
 }
@@ -1043,25 +1043,25 @@ for title, pair in SETS.items():
 # CUB="--data cub --size 160 --test-crop 1 --merge 5 --seeds 5"
 # GROCERY="--data folder --root grocery --size 128 --test-crop 1 --held-out-files test_* --seeds 5"
 # STD="--standardize --lr 3e-3"
-# python -m dmlbook hidden $NET $CUB --centers 1 10 --record hidden/cub-linear
-# python -m dmlbook hidden $NET $CUB $STD --centers 1 10 --record hidden/cub-standardized
-# python -m dmlbook hidden $NET $CUB $STD --centers 2 5 --record hidden/cub-standardized
-# python -m dmlbook hidden $NET $CUB $STD --centers 10 --loss-option tau=0 --record hidden/cub-standardized-tau0
-# python -m dmlbook hidden $NET $CUB $STD --centers 10 --loss-option similarity=logsumexp \
-#     --record hidden/cub-standardized-logsumexp
-# python -m dmlbook hidden $NET $CUB --hidden-layer 256 --standardize --lr 1e-3 --centers 1 10 \
-#     --record hidden/cub-layer-standardized
-# python -m dmlbook hidden $NET $CUB --relatives --centers 1 --record hidden/cub-relatives-own
-# python -m dmlbook hidden $NET $CUB --relatives $STD --centers 1 10 --record hidden/cub-relatives
-# python -m dmlbook hidden $NET $GROCERY --lr 1e-3 --centers 1 5 --record hidden/grocery-linear
-# python -m dmlbook hidden $NET $GROCERY --merge 5 --lr 1e-3 --centers 1 --record hidden/grocery-random-own
-# python -m dmlbook hidden $NET $GROCERY --merge 5 $STD --centers 1 10 --record hidden/grocery-random
-# python -m dmlbook hidden $NET $GROCERY --hidden-layer 256 --lr 3e-3 --centers 1 5 --record hidden/grocery-layer
+# python -m dmlbook kinds $NET $CUB --centers 1 10 --record kinds/cub-linear
+# python -m dmlbook kinds $NET $CUB $STD --centers 1 10 --record kinds/cub-standardized
+# python -m dmlbook kinds $NET $CUB $STD --centers 2 5 --record kinds/cub-standardized
+# python -m dmlbook kinds $NET $CUB $STD --centers 10 --loss-option tau=0 --record kinds/cub-standardized-tau0
+# python -m dmlbook kinds $NET $CUB $STD --centers 10 --loss-option similarity=logsumexp \
+#     --record kinds/cub-standardized-logsumexp
+# python -m dmlbook kinds $NET $CUB --hidden-layer 256 --standardize --lr 1e-3 --centers 1 10 \
+#     --record kinds/cub-layer-standardized
+# python -m dmlbook kinds $NET $CUB --relatives --centers 1 --record kinds/cub-relatives-own
+# python -m dmlbook kinds $NET $CUB --relatives $STD --centers 1 10 --record kinds/cub-relatives
+# python -m dmlbook kinds $NET $GROCERY --lr 1e-3 --centers 1 5 --record kinds/grocery-linear
+# python -m dmlbook kinds $NET $GROCERY --merge 5 --lr 1e-3 --centers 1 --record kinds/grocery-random-own
+# python -m dmlbook kinds $NET $GROCERY --merge 5 $STD --centers 1 10 --record kinds/grocery-random
+# python -m dmlbook kinds $NET $GROCERY --hidden-layer 256 --lr 3e-3 --centers 1 5 --record kinds/grocery-layer
 # ```
 #
 # With `--validation 0.25` the same commands measure a quarter of the training photographs instead: so the settings
-# were chosen, with one to four seeds each, and the records `choosing/hidden-*` say among which. `python -m dmlbook
-# hidden --help` explains the rest; it takes your own folder of folders as well.
+# were chosen, with one to four seeds each, and the records `choosing/kinds-*` say among which. `python -m dmlbook
+# kinds --help` explains the rest; it takes your own folder of folders as well.
 # </details>
 
 # %% [markdown]

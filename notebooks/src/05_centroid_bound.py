@@ -19,12 +19,12 @@ import matplotlib.pyplot as plt
 import torch
 from torch.nn import functional as F
 
-from dmlbook import datasets, geometry, losses, plotting, records, retrieval, settings
-from dmlbook.exercises import check, outcome, predict
-from dmlbook.plotting import bounds as draw
+from dmlbook import book, datasets, geometry, losses, records, retrieval, settings
+from dmlbook.chapters import check, outcome, predict
+from dmlbook.chapters.ch05 import figures, theory
 from dmlbook.seeding import SEED, generator
 
-plotting.use_style()
+book.use_style()
 
 # %% [markdown]
 # ## 5.1 Eight images, two classes
@@ -93,12 +93,12 @@ outcome("5.1", "c" if ratio > 8 else "b")
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(10, 2.7))
-draw.one_anchor(axes[0], x, labels, anchor=0)
+figures.one_anchor(axes[0], x, labels, anchor=0)
 mine = sum(i == 0 for i, _, _ in triplets(labels))
 axes[0].set(title=f"One anchor: 3 × 4 = {mine} triplets, {len(triplets(labels))} for all")
-draw.to_centroids(axes[1], x, labels, centroids)
+figures.to_centroids(axes[1], x, labels, centroids)
 axes[1].set(title=f"All images to both centroids: {8 * 2} distances")
-plotting.show(
+book.show(
     figure,
     alt="Eight points in two groups of four. Left: one anchor joined to its three positives by full lines and to "
     "its four negatives by dashed ones. Right: every point joined to both centroids, sixteen lines.",
@@ -140,15 +140,15 @@ detour = distance(x[i], own) - distance(x[i], other) + distance(x[j], own) + dis
 print(f"l_t = {straight:.3f}    l_d = {detour:.3f}")
 
 # %%
-package = losses.triplet_terms(x[[i]], x[[j]], x[[k]], own[None], other[None])
+package = theory.triplet_terms(x[[i]], x[[j]], x[[k]], own[None], other[None])
 torch.testing.assert_close(torch.stack(package)[:, 0], torch.tensor([straight, detour], dtype=torch.float64))
 
 # %%
 figure, ax = plt.subplots(figsize=(9, 3.2))
 ends = {name: tuple(x[n].tolist()) for name, n in {"anchor": i, "positive": j, "negative": k}.items()}
-draw.detour(ax, ends, centroids, (0, 1))
+figures.detour(ax, ends, centroids, (0, 1))
 ax.set(title="Two detours: through $c_0$, and through the negative", xlim=(-1.6, 1.8), ylim=(-0.55, 0.6))
-plotting.show(
+book.show(
     figure,
     alt="One triplet of the eight points. Black: the straight ways from the anchor to the positive and to the negative. "
     "Grey: the legs through the two centroids, each with its length.",
@@ -220,7 +220,7 @@ print(f"L_t = {triplet_loss(x, labels):.3f}    L_d = {slow:.3f} by triplets, {qu
 # the loss to train with.
 
 # %%
-g, h = losses.balanced_counts(8, 2)
+g, h = theory.balanced_counts(8, 2)
 assert g * 8 == 3 * h
 torch.testing.assert_close(losses.centroid_terms(apart, labels).mean() * h, torch.tensor(quick, dtype=torch.float64))
 print(f"G = {g}, H = {h}; per triplet: loss {triplet_loss(x, labels) / h:.3f}, bound {quick / h:.3f}")
@@ -344,7 +344,7 @@ points = ragged[y] + eps / 2 * geometry.normalize(near)  # every image at exactl
 apart = geometry.distances(points, ragged)
 gap = losses.centroid_bound_sum(apart, y) - losses.triplet_sum(geometry.distances(points, points), y)
 own = apart.gather(1, y[:, None])[:, 0]
-limits = float(losses.gap_limit_sum(own, y)) / h, losses.restated_gap_limit(ragged, eps=eps)
+limits = float(theory.gap_limit_sum(own, y)) / h, theory.restated_gap_limit(ragged, eps=eps)
 print(f"per triplet: gap {float(gap) / h:.3f}, limit (5.8) {limits[0]:.3f}, restated limit (5.9) {limits[1]:.3f}")
 assert 0 <= float(gap) / h <= limits[0] <= limits[1]
 
@@ -436,7 +436,7 @@ print(f"lowest on the grid {float(f.min()):.4f}, at the own centroid {float(at_t
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(10.5, 4.0), width_ratios=(1, 1.25))
-draw.landscape(axes[0], f.view(161, 161), reach=1.6, points=corners)
+figures.landscape(axes[0], f.view(161, 161), reach=1.6, points=corners)
 axes[0].set(
     title="Class 0's centroid is the only low", xlabel="dark: low; $c_0$ is the blue plus", xticks=[], yticks=[]
 )
@@ -450,7 +450,7 @@ axes[1].annotate("cone", (1.6, at_tip + 2 / 3 * 1.6), xytext=(8, -16), textcoord
 axes[1].set(
     title="It rises at least as a cone", xlabel="signed distance from $c_0$; the others lie to the right", ylabel="$f$"
 )
-plotting.show(
+book.show(
     figure,
     alt="Left: contours of f over the plane for three centroids of a triangle; darkest at the centroid of class 0. Right: "
     "a cut through it: f has a sharp tip at distance 0 and lies above a dashed cone of slope two thirds.",
@@ -497,10 +497,10 @@ def centroids_of(kind, classes, size):
 
 reached = {}
 for classes in (10, 50):
-    print(f"C = {classes}: (5.11) allows {-losses.farthest_mean_distance(classes):.4f}")
+    print(f"C = {classes}: (5.11) allows {-theory.farthest_mean_distance(classes):.4f}")
     for kind in ("simplex", "k-means", "one-hot"):
         c = centroids_of(kind, classes, 64)
-        reached[kind, classes] = float(losses.smallest_bound(c))
+        reached[kind, classes] = float(theory.smallest_bound(c))
         total = float(c.sum(0).norm())
         print(f"   {kind:8} {reached[kind, classes]:.4f}    length of the sum of all centroids {total:.2f}")
 order = sorted(("simplex", "k-means", "one-hot"), key=lambda kind: reached[kind, 10])
@@ -515,10 +515,10 @@ found = {
     for c in [centroids_of(kind, 50, 64)]
 }
 figure, ax = plt.subplots(figsize=(8, 2.6))
-draw.angles(ax, found)
+figures.angles(ax, found)
 ax.axvline(90, color="#8f8f8f", linestyle=":", zorder=0)
 ax.set(title="k-means: wide on average, but some pairs are close", xlabel="angle between two of 50 centroids, degrees")
-plotting.show(
+book.show(
     figure,
     alt="Pairwise angles of fifty centroids in 64 dimensions, a row for each kind: simplex all at one angle just above 90 "
     "degrees, one-hot all at 90, k-means from well below to well above 90 with a mean just above it.",
@@ -555,13 +555,13 @@ print(f"{len(y)} images of 5 digits: {H:,} triplets, {5 * len(y):,} distances to
 
 
 # %%
-def figures(embeddings):
+def three_means(embeddings):
     """Triplet loss, bound and floor, per triplet, with gradients."""
     apart = geometry.distances(embeddings, simplex)
     own = apart.gather(1, y[:, None])[:, 0]
     truth = losses.triplet_sum(geometry.distances(embeddings, embeddings), y) / H
     above = losses.centroid_bound_sum(apart, y) / H
-    return {"triplet loss": truth, "bound": above, "floor": above - losses.gap_limit_sum(own, y) / H}
+    return {"triplet loss": truth, "bound": above, "floor": above - theory.gap_limit_sum(own, y) / H}
 
 
 # %%
@@ -587,7 +587,7 @@ def train(seed, on):
     adam = torch.optim.Adam(weights, lr=5e-3)
     schedule = torch.optim.lr_scheduler.LinearLR(adam, 1.0, 0.05, STEPS)
     for _ in range(STEPS):
-        now = figures(forward(weights, images))
+        now = three_means(forward(weights, images))
         log.append({name: value.item() for name, value in now.items()})
         adam.zero_grad()
         now[on].backward()
@@ -601,17 +601,17 @@ log, trained = train(SEED, "bound")
 assert all(now["floor"] - 1e-5 <= now["triplet loss"] <= now["bound"] + 1e-5 for now in log)
 for step in (0, STEPS // 8, STEPS // 2, STEPS - 1):
     print(f"step {step:4}: " + "   ".join(f"{name} {value:6.3f}" for name, value in log[step].items()))
-lowest_possible = -losses.farthest_mean_distance(5)
+lowest_possible = -theory.farthest_mean_distance(5)
 print(f"lowest possible, for either: {lowest_possible:.3f}")
 
 # %%
 figure, ax = plt.subplots(figsize=(9.5, 4.2))
-draw.sandwich(ax, range(STEPS), *([now[name] for now in log] for name in log[0]))
+figures.sandwich(ax, range(STEPS), *([now[name] for now in log] for name in log[0]))
 ax.axhline(lowest_possible, color="#6e6e6e", linewidth=0.8)
 ax.annotate("lowest\npossible", (1.02 * STEPS, lowest_possible), xytext=(0, 4), textcoords="offset points")
 ax.set_xlim(right=1.15 * STEPS)
 ax.set(title="Loose early, tight late", xlabel="training step", ylabel="per triplet")
-plotting.show(
+book.show(
     figure,
     alt="Bound, triplet loss and floor over the steps of training. The bound starts far above the triplet loss, the floor "
     "far below; all three fall together and close in on the lowest value that is possible, a thin line.",
@@ -672,7 +672,7 @@ else:
 # (5.10) said it must.
 
 # %%
-from dmlbook.widgets import BoundExplorer
+from dmlbook.chapters.ch05.explorer import BoundExplorer
 
 BoundExplorer().widget()
 
@@ -725,7 +725,7 @@ outcome("5.4", "c" if naive < hinged - 1e-9 else "b" if naive < hinged + 1e-9 el
 def hinged_bound(x, labels, c, margin):
     """(5.12), as loops."""
     n, classes = len(x), len(c)
-    g, _ = losses.balanced_counts(n, classes)
+    g, _ = theory.balanced_counts(n, classes)
     total = 0.0
     for i in range(n):
         own = distance(x[i], c[labels[i]])
@@ -737,7 +737,7 @@ def hinged_bound(x, labels, c, margin):
 for margin in (0.2, 3.0):
     for name, points in {"toy": x, "collapsed": collapsed}.items():
         above = hinged_bound(points, labels, centroids, margin)
-        package = losses.hinged_bound_sum(geometry.distances(points, centroids), labels, margin=margin)
+        package = theory.hinged_bound_sum(geometry.distances(points, centroids), labels, margin=margin)
         assert abs(above - float(package)) < 1e-9
         print(f"margin {margin}, {name:9} hinged loss {hinged_loss(points, labels, margin):6.1f}, bound {above:6.1f}")
 
@@ -753,7 +753,7 @@ quarter = torch.tensor([[1 / 6], [1 / 6], [5 / 6], [5 / 6]], dtype=torch.float64
 two, y4 = torch.tensor([[0.0], [1.0]], dtype=torch.float64), torch.tensor([0, 0, 1, 1])
 squares = geometry.squared_distances(quarter, two)  # (4, 2)
 pairs = geometry.squared_distances(quarter, quarter)
-g, h = losses.balanced_counts(4, 2)
+g, h = theory.balanced_counts(4, 2)
 wrong = h * float(losses.centroid_terms(squares, y4).mean())
 exact = sum(float(pairs[i, j] - pairs[i, k]) for i, j, k in triplets(y4))
 print(f"squared triplet loss {exact:.3f}, the 'bound' {wrong:.3f}")
@@ -783,7 +783,7 @@ for t in (0.1, 0.3, 1.0, 3.0):
     near = (4 + 1 / t) * sum(float(squares[i, y4[i]]) for i in range(4))
     far = sum(float(squares[i, 1 - y4[i]]) for i in range(4)) / (1 + t)
     above = 1 * 2 * 1 * (near - far)  # (C - 1) M (M - 1) = 1 * 2 * 1
-    assert abs(above - float(losses.squared_bound_sum(squares, y4, slack=t))) < 1e-9
+    assert abs(above - float(theory.squared_bound_sum(squares, y4, slack=t))) < 1e-9
     print(f"t = {t}: bound {above:6.3f}    squared triplet loss {exact:.3f}")
 
 # %% [markdown]
@@ -796,11 +796,11 @@ for t in (0.1, 0.3, 1.0, 3.0):
 # $$\sum_m \Big[ (N - n_m) \big( 2 n_m b_m - 2 \lVert s_m \rVert^2 \big) - (n_m - 1) \big( (N - n_m)\, b_m + n_m (b - b_m) - 2\, s_m \cdot (s - s_m) \big) \Big] . \tag{5.14}$$
 
 # %%
-exactly = losses.squared_triplet_sum(quarter, y4)
+exactly = theory.squared_triplet_sum(quarter, y4)
 assert abs(float(exactly) - exact) < 1e-9
 many, of_many = torch.randn(50_000, 64, generator=generator(SEED, "many")), torch.arange(50_000) % 100
 print(f"4 images: {float(exactly):.3f} exactly")
-mean = float(losses.squared_triplet_sum(many.double(), of_many)) / losses.count_triplets(of_many)
+mean = float(theory.squared_triplet_sum(many.double(), of_many)) / losses.count_triplets(of_many)
 print(f"50,000 images, {losses.count_triplets(of_many):,} triplets: {mean:.4f} per triplet, exactly")
 
 # %% [markdown]
@@ -841,9 +841,9 @@ def of_squares(pairs, y):
 
 CANDIDATES = {
     "L_d + margin H, hinged": (lambda a, y: losses.centroid_bound_sum(a, y) + 0.5 * losses.count_triplets(y), plain),
-    "(5.12), hinged": (lambda a, y: losses.hinged_bound_sum(a, y, margin=0.5), plain),
+    "(5.12), hinged": (lambda a, y: theory.hinged_bound_sum(a, y, margin=0.5), plain),
     "weights 3 and 1, squared": (lambda a, y: losses.centroid_bound_sum(a.square(), y), of_squares),
-    "(5.13), squared": (lambda a, y: losses.squared_bound_sum(a.square(), y), of_squares),
+    "(5.13), squared": (lambda a, y: theory.squared_bound_sum(a.square(), y), of_squares),
 }
 for name, (candidate, truth) in CANDIDATES.items():
     least = lowest(candidate, truth)
@@ -904,7 +904,7 @@ outcome("5.5", "c" if moved > 0.1 else "a" if moved < -0.1 else "b")
 
 # %%
 try:
-    losses.balanced_counts(32, 100)
+    theory.balanced_counts(32, 100)
 except ValueError as error:
     print(error)
 
@@ -1046,10 +1046,10 @@ else:
 
 # %%
 figure, ax = plt.subplots(figsize=(8.6, 4.6))
-draw.growth(ax, measured, exponents)
+figures.growth(ax, measured, exponents)
 ax.set(title="Listing rises steepest, the bound least", xlabel="images $N$", ylabel="processor seconds an epoch")
 ax.set_xlim(right=max(max(sizes) for sizes in SIZES.values()) * 8)
-plotting.show(
+book.show(
     figure,
     alt="Processor seconds for one pass over N images against N, both axes logarithmic, six methods: listing and masks rise most "
     "steeply, sorting and pairs less; with class means taken for each batch the bound rises nearly as steeply as pairs, and "

@@ -18,12 +18,12 @@
 import matplotlib.pyplot as plt
 import torch
 
-from dmlbook import datasets, losses, nets, plotting, records, retrieval, settings
-from dmlbook.exercises import check, outcome, predict
+from dmlbook import book, datasets, losses, nets, records, retrieval, settings
+from dmlbook.chapters import check, outcome, predict
 from dmlbook.seeding import SEED, generator
 from dmlbook.training import TrainConfig, embed, fit
 
-plotting.use_style()
+book.use_style()
 
 # %% [markdown]
 # ## 7.1 Split by class, and then split again
@@ -71,8 +71,8 @@ config = TrainConfig(epochs=1, lr=4e-3, loss_lr=3e-2, **for_drawings)
 one = torch.tensor([30])
 views = [Views(train, config).train(one, torch.device("cpu"), epoch=epoch, step=0) for epoch in range(8)]
 figure, ax = plt.subplots(figsize=(10, 1.35))
-plotting.tiles(ax, (torch.cat(views) * 255).byte(), columns=8)
-plotting.show(figure, alt="Eight views of one drawn bird, moved by a few pixels each time.")
+book.tiles(ax, (torch.cat(views) * 255).byte(), columns=8)
+book.show(figure, alt="Eight views of one drawn bird, moved by a few pixels each time.")
 
 # %% [markdown]
 # ## 7.3 The loop, by hand
@@ -212,13 +212,13 @@ fallen = {
     for method, of_seeds in runs.items()
     if method != "centroid bound"  # it falls below 0, so its ratio says nothing
 }
-plotting.curves(axes[0], fallen)
+book.curves(axes[0], fallen)
 axes[0].set(title="The training loss falls", xlabel="epoch", ylabel="share of the first epoch's")
-plotting.dots(axes[1], recall)
+book.dots(axes[1], recall)
 axes[1].axvline(100 * floor["pixels"], color="#8f8f8f", linestyle=":")
 axes[1].annotate("pixels", (100 * floor["pixels"], 3.35), xytext=(4, 0), textcoords="offset points", color="#6e6e6e")
 axes[1].set(title="Unseen species: every loss beats pixels", xlabel="Recall@1 in percent")
-plotting.show(
+book.show(
     figure,
     alt="Left: training loss over epochs of three losses, as a share of the first epoch's; all fall. Right: Recall@1 on "
     "unseen species, a dot for each seed and an interval for each loss, all to the right of the line for pixels.",
@@ -238,17 +238,17 @@ plotting.show(
 
 # %%
 learned = runs["SoftTriple"][0][1]
-by_pixels, by_learned = plotting.nearest(pixels - pixels.mean(0), 7), plotting.nearest(learned, 7)
-gained = (plotting.right_first(by_learned, test.labels) & ~plotting.right_first(by_pixels, test.labels)).nonzero()
-lost = (~plotting.right_first(by_learned, test.labels)).nonzero()
+by_pixels, by_learned = book.nearest(pixels - pixels.mean(0), 7), book.nearest(learned, 7)
+gained = (book.right_first(by_learned, test.labels) & ~book.right_first(by_pixels, test.labels)).nonzero()
+lost = (~book.right_first(by_learned, test.labels)).nonzero()
 queries = [int(gained[len(gained) // 4]), int(gained[3 * len(gained) // 4]), int(lost[len(lost) // 2])]
-figure = plotting.gallery(
+figure = book.gallery(
     test,
     queries,
     {"pixels": by_pixels, "SoftTriple": by_learned},
     title="Two queries that were won, and one that was not",
 )
-plotting.show(
+book.show(
     figure,
     alt="Three queries of unseen species, each with seven images retrieved by pixels and seven by SoftTriple. In the first "
     "two the learned embedding finds the species at once; in the third it finds another species first.",
@@ -273,7 +273,7 @@ print(f"of the wrong first images {100 * same_genus:.0f} percent show the right 
 # Choose your own query and method.
 
 # %%
-from dmlbook.widgets import NeighbourExplorer
+from dmlbook.book.neighbours import NeighbourExplorer
 
 NeighbourExplorer(test, {method: of_seeds[0][1] for method, of_seeds in runs.items()} | {"pixels": pixels}).widget()
 
@@ -461,10 +461,10 @@ for ax, (name, table) in zip(axes, {"Cars196": cars, "CUB-200-2011": cub}.items(
     frozen = records.interval(table["frozen features, 1,280 dimensions"].values("recall_at_1"))[0]
     trained = {title: record for title, record in table.items() if title in METHODS}
     gains = {title: [v - frozen for v in record.values("recall_at_1")] for title, record in trained.items()}
-    plotting.dots(ax, gains)
+    book.dots(ax, gains)
     ax.axvline(0, color="#8f8f8f", linestyle=":")
     ax.set(title=f"{name}: gain over frozen features", xlabel="points of Recall@1")
-plotting.show(
+book.show(
     figure,
     alt="Two panels, Cars196 and CUB-200-2011. For each of four losses, how many points of Recall@1 the fine-tuned network "
     "gains over frozen features: SoftTriple and SoftMax gain much on the cars, the other two lose a little; on the birds "
@@ -544,12 +544,12 @@ elif settings.mode() == "smoke":
     print("not shown in smoke mode")
 else:
     unseen, vectors = photographs()
-    found = {way: plotting.nearest(x, 5) for way, x in vectors.items()}
+    found = {way: book.nearest(x, 5) for way, x in vectors.items()}
     for way, x in vectors.items():
         score = retrieval.recall_at_k(x, unseen.labels, ks=(1,))[1]
         print(f"{way:10} {x.shape[1]:5} dimensions   Recall@1 {100 * score:.1f}")
-    figure = plotting.gallery(unseen, [5, 200], found, title="Photographs: unseen species, before and after")
-    plotting.show(figure, alt="Two photographs of birds, each with its five nearest by frozen and by trained features.")
+    figure = book.gallery(unseen, [5, 200], found, title="Photographs: unseen species, before and after")
+    book.show(figure, alt="Two photographs of birds, each with its five nearest by frozen and by trained features.")
 
 # %% [markdown]
 # *before* is where training starts: 64 random directions of the frozen features. Ten species and two epochs should improve

@@ -1,0 +1,190 @@
+"""Exercises that answer at once: what passed, or the first failing case with its numbers, and why it is common."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from dmlbook._checks import bad_input, check_choice
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call of the learner's function.
+
+    Attributes:
+        arguments: What it is called with.
+        expected: What it must return: a number, text, bool, tensor, or a list, tuple or dictionary of them.
+        text: The call in words, shown when it fails.
+    """
+
+    arguments: tuple
+    expected: object
+    text: str
+
+
+@dataclass(frozen=True)
+class Misconception:
+    """A common wrong answer: recognized when the learner's function agrees with it on every case.
+
+    Attributes:
+        wrong: The wrong function.
+        message: What was mixed up, and what to look at, in one or two sentences.
+    """
+
+    wrong: Callable
+    message: str
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """A task for the learner; ``cases`` are built when they are first needed."""
+
+    id: str
+    title: str
+    cases: Callable[[], Sequence[Case]]
+    misconceptions: dict[str, Misconception] = field(default_factory=dict)
+    read: Callable = lambda answer: answer
+    """Brings an answer to the form of ``expected``, where several forms are right."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What ``check`` found. ``state`` is "not attempted", "right", "wrong" or "error"."""
+
+    exercise: str
+    state: str
+    message: str
+    misconception: str | None = None
+
+    def __str__(self) -> str:
+        mark = {"right": "✓", "not attempted": "…"}.get(self.state, "✗")
+        return f"{mark} Exercise {self.exercise}: {self.message}"
+
+
+EMPTY = "The function returned nothing: are the three dots still there, or is `return` missing?"
+_PREDICTIONS: dict[str, str] = {}
+
+
+def judge(exercise: Exercise, answer: Callable) -> Verdict:
+    """Try ``answer`` on every case: not attempted, right, wrong with the first failing case's numbers, or an error.
+
+    Raises:
+        ValueError: ``answer`` is not a function.
+    """
+    id = exercise.id
+    if not callable(answer):
+        raise bad_input("check", "answer", "be a function", type(answer).__name__, "Pass its name without brackets.")
+    cases = exercise.cases()
+    results = []
+    for number, case in enumerate(cases, 1):
+        try:
+            result = exercise.read(answer(*case.arguments))
+        except Exception as error:  # whatever a learner's code raises is part of the lesson
+            where = f"case {number} of {len(cases)}, {case.text}"
+            return Verdict(id, "error", f"{where}, raised {type(error).__name__}: {_short(error)}")
+        if result is None or result is Ellipsis:
+            return Verdict(id, "not attempted", f"not attempted. {EMPTY}")
+        results.append(result)
+    failing = [
+        n for n, (case, result) in enumerate(zip(cases, results, strict=True)) if not same(result, case.expected)
+    ]
+    if not failing:
+        return Verdict(id, "right", f"right, in all {len(cases)} cases.")
+    first = failing[0]
+    numbers = f"case {first + 1} of {len(cases)}, {cases[first].text}: expected {show(cases[first].expected)}, "
+    message = f"not yet. {numbers}got {show(results[first])}{_hint(results[first], cases[first].expected)}"
+    for name, misconception in exercise.misconceptions.items():
+        if all(
+            same(result, exercise.read(misconception.wrong(*case.arguments)))
+            for case, result in zip(cases, results, strict=True)
+        ):
+            return Verdict(id, "wrong", f"{message}\n  {misconception.message}", name)
+    return Verdict(id, "wrong", message)
+
+
+def predict(id: str, answer: str, choices: str = "abc") -> None:
+    """Note the reader's prediction before an experiment; ``outcome`` compares it with what came out.
+
+    Args:
+        id: Such as ``"7.1"``.
+        answer: One of the letters; ``"?"`` until one is chosen.
+        choices: The letters to choose from.
+
+    Raises:
+        ValueError: The answer is none of them.
+    """
+    check_choice("predict", choices=[*choices, "?"], answer=answer)
+    if answer == "?":
+        _PREDICTIONS.pop(id, None)
+        listed = ", ".join(f'"{c}"' for c in choices[:-1]) + f' or "{choices[-1]}"'
+        print(f"Prediction {id}: none yet. Replace the question mark by {listed} before you read on.")
+    else:
+        _PREDICTIONS[id] = answer
+        print(f"Prediction {id}: ({answer}) is noted.")
+
+
+def outcome(id: str, answer: str) -> None:
+    """Say what came out of the experiment beside what was predicted."""
+    chosen = _PREDICTIONS.get(id)
+    said = "You had made no prediction" if chosen is None else f"You said ({chosen})"
+    verdict = "" if chosen is None else (", and that is right" if chosen == answer else "")
+    print(f"Prediction {id}: it is ({answer}). {said}{verdict}.")
+
+
+def same(found: object, expected: object) -> bool:
+    """Whether two answers agree: numbers to a thousandth, of the same shape; everything else exactly."""
+    if isinstance(expected, torch.Tensor) or isinstance(found, torch.Tensor):
+        try:
+            found, expected = torch.as_tensor(found), torch.as_tensor(expected)
+        except (TypeError, ValueError, RuntimeError):
+            return False
+        if found.shape != expected.shape:
+            return False
+        return torch.allclose(found.double(), expected.double(), rtol=1e-3, atol=1e-4, equal_nan=True)
+    if isinstance(expected, dict):
+        return (
+            isinstance(found, dict)
+            and found.keys() == expected.keys()
+            and all(same(found[k], expected[k]) for k in found)
+        )
+    if isinstance(expected, (list, tuple)):
+        fits = isinstance(found, (list, tuple)) and len(found) == len(expected)
+        return fits and all(same(f, e) for f, e in zip(found, expected, strict=True))
+    if isinstance(expected, (bool, str)) or isinstance(found, (bool, str)):
+        return found == expected
+    try:
+        return math.isclose(float(found), float(expected), rel_tol=1e-3, abs_tol=1e-4)
+    except (TypeError, ValueError):
+        return False
+
+
+def show(value: object) -> str:
+    """A value short enough for one line."""
+    if isinstance(value, torch.Tensor) and value.ndim == 0:
+        value = value.item()
+    if isinstance(value, torch.Tensor):
+        numbers = [round(v, 4) if isinstance(v, float) else v for v in value.flatten()[:8].tolist()]
+        tail = ", ..." if value.numel() > 8 else ""
+        return f"a tensor {tuple(value.shape)} of {str(numbers)[1:-1]}{tail}"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return _short(value)
+
+
+def _hint(found: object, expected: object) -> str:
+    if isinstance(expected, torch.Tensor) and isinstance(found, torch.Tensor) and found.shape != expected.shape:
+        return f". Look at the shape: {tuple(found.shape)} is not {tuple(expected.shape)}."
+    if isinstance(found, torch.Tensor) and found.is_floating_point() and not torch.isfinite(found).all():
+        return ". Some entries are not finite: is something divided by 0?"
+    if isinstance(found, float) and not math.isfinite(found):
+        return ". That is not finite: is something divided by 0?"
+    return "."
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 120 else text[:117] + "..."

@@ -1,0 +1,78 @@
+"""The explorer of neighbours: ``state`` says in words what ``draw`` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import ipywidgets
+import matplotlib.pyplot as plt
+import torch
+
+from dmlbook import book
+from dmlbook._checks import bad_input
+from dmlbook._types import Tensor
+from dmlbook.datasets.image_set import ImageSet
+
+
+class NeighbourExplorer:
+    """Choose a query with a slider and an embedding with a menu, and see what is retrieved.
+
+    Args:
+        image_set: N images.
+        embeddings: For each method its embeddings (N, D).
+        shown: How many neighbours to show.
+        queries: How many of the images can be queries, spread over all of them.
+
+    Raises:
+        ValueError: No embedding is given, or one has not one row an image.
+    """
+
+    def __init__(
+        self, image_set: ImageSet, embeddings: Mapping[str, Tensor], *, shown: int = 8, queries: int = 60
+    ) -> None:
+        if not embeddings:
+            raise bad_input("NeighbourExplorer", "embeddings", "name at least one method", "none", "Pass a dictionary.")
+        for method, vectors in embeddings.items():
+            if len(vectors) != len(image_set):
+                got = f"{len(vectors)} rows under {method!r} for {len(image_set)} images"
+                raise bad_input("NeighbourExplorer", "embeddings", "have one row an image", got, "Embed that set.")
+        self.image_set = image_set
+        self.found = {method: book.nearest(vectors, shown) for method, vectors in embeddings.items()}
+        spread = torch.linspace(0, len(image_set) - 1, min(queries, len(image_set)))
+        self.queries = spread.round().long().tolist()
+        self.method = ipywidgets.Dropdown(options=list(embeddings), description="embedding")
+        self.query = ipywidgets.IntSlider(0, 0, len(self.queries) - 1, description="query", continuous_update=False)
+        self.picture = ipywidgets.Image(format="png", width=100 * (shown + 1))
+        self.text = ipywidgets.HTML()
+        for control in (self.method, self.query):
+            control.observe(self._update, "value")
+        self._update()
+
+    def state(self, method: str, place: int) -> str:
+        """What the picture shows, in words."""
+        query = self.queries[place]
+        labels, names = self.image_set.labels, self.image_set.class_names
+        found = self.found[method][query]
+        right = int((labels[found] == labels[query]).sum())
+        first = names[int(labels[found[0]])]
+        return (
+            f"{method}: for a {names[int(labels[query])]}, {right} of {len(found)} retrieved images are of its class; "
+            f"the first is a {first}."
+        )
+
+    def draw(self, method: str, place: int) -> bytes:
+        """The query and its neighbours as PNG bytes."""
+        query = self.queries[place]
+        found = self.found[method][query]
+        figure, axes = plt.subplots(1, len(found) + 1, figsize=(len(found) + 1, 1.35), layout="none")
+        figure.subplots_adjust(0.01, 0.02, 0.99, 0.84, wspace=0.06)
+        book.query_row(axes, self.image_set, query, found)
+        return book.png(figure, dpi=100)
+
+    def _update(self, change: object = None) -> None:
+        self.picture.value = self.draw(self.method.value, self.query.value)
+        self.picture.alt = self.text.value = self.state(self.method.value, self.query.value)
+
+    def widget(self) -> ipywidgets.VBox:
+        """To be the last expression of a cell."""
+        return ipywidgets.VBox([ipywidgets.HBox([self.method, self.query]), self.picture, self.text])

@@ -1,0 +1,156 @@
+"""Figures of chapter 01: points on a circle, the zones around an anchor, gaps of triplets, shares over training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from dmlbook._types import Float, Tensor
+from dmlbook.book.figures import unit_circle
+
+KINDS = {"hard": "#000000", "semi-hard": "#7d7d7d", "easy": "#d2d2d2"}
+"""Shades of the three kinds of triplets."""
+ZONE_RADIUS = 1.13
+
+
+def circle(ax: Axes, *, reach: float = 1.45) -> Axes:
+    """The unit circle, with room around it for letters and zones."""
+    return unit_circle(ax, reach=reach)
+
+
+def at(degrees: float, radius: float = 1.0) -> tuple[float, float]:
+    """Coordinates of a direction."""
+    return radius * math.cos(math.radians(degrees)), radius * math.sin(math.radians(degrees))
+
+
+def samples(
+    ax: Axes,
+    degrees: Sequence[float],
+    labels: Sequence[int],
+    names: Sequence[str],
+    *,
+    query: int | None = None,
+    rim: int | None = None,
+) -> Axes:
+    """Samples on the circle, colored by class, each with its name inside; ``query`` a square, ``rim`` black-rimmed."""
+    for i, (angle, label, name) in enumerate(zip(degrees, labels, names, strict=True)):
+        x, y = at(angle)
+        edge = {"markeredgecolor": "black", "markeredgewidth": 2.0} if i == rim else {"markeredgecolor": "white"}
+        ax.plot(x, y, "s" if i == query else "o", color=f"C{label}", markersize=15, zorder=3, **edge)
+        ax.text(x, y, name, ha="center", va="center", color="white", fontsize=10, fontweight="bold", zorder=4)
+    return ax
+
+
+def borders(positive: float, margin: float) -> tuple[float, float]:
+    """Degrees from the anchor at which the hard and the semi-hard zone end, on the circle.
+
+    Args:
+        positive: Squared distance between anchor and positive, in [0, 4].
+        margin: In squared distance, >= 0.
+    """
+    ends = (max(-1.0, 1 - squared / 2) for squared in (positive, positive + margin))
+    hard, semihard = (math.degrees(math.acos(cosine)) for cosine in ends)
+    return hard, semihard
+
+
+def zones(ax: Axes, anchor: float, positive: float, margin: float) -> dict[str, Line2D]:
+    """Three arcs outside the circle: where a negative would be hard, semi-hard or easy.
+
+    Args:
+        ax: With the circle.
+        anchor: Its direction in degrees.
+        positive: Squared distance between anchor and positive.
+        margin: In squared distance.
+
+    Returns:
+        The arcs by kind, for ``move_zones``.
+    """
+    lines = {
+        kind: ax.plot([], [], color=color, linewidth=7, solid_capstyle="butt", zorder=2)[0]
+        for kind, color in KINDS.items()
+    }
+    move_zones(lines, anchor, positive, margin)
+    return lines
+
+
+def move_zones(lines: Mapping[str, Line2D], anchor: float, positive: float, margin: float) -> None:
+    """Lay the arcs anew; see ``zones``."""
+    hard, semihard = borders(positive, margin)
+    pieces = {
+        "hard": [(-hard, hard)],
+        "semi-hard": [(-semihard, -hard), (hard, semihard)],
+        "easy": [(semihard, 360 - semihard)],
+    }
+    for kind, spans in pieces.items():
+        # Not a number lifts the pen between the two pieces of a zone.
+        angles = np.concatenate([[*np.linspace(low, high, 60), np.nan] for low, high in spans if high > low] or [[]])
+        angles = np.radians(angles + anchor)
+        lines[kind].set_data(ZONE_RADIUS * np.cos(angles), ZONE_RADIUS * np.sin(angles))
+
+
+def gap_counts(gaps: Float[Tensor, " T"], edges: np.ndarray, margin: float) -> dict[str, np.ndarray]:
+    """Triplets of each kind in each bin of the gap d(a, n) - d(a, p): hard up to 0, semi-hard below the margin."""
+    found = gaps.numpy()
+    hard, active = found <= 0, (found < margin) | (found <= 0)
+    members = {"hard": hard, "semi-hard": active & ~hard, "easy": ~active}
+    return {kind: np.histogram(found[chosen], bins=edges)[0] for kind, chosen in members.items()}
+
+
+def rows_of_neighbors(ax: Axes, names: Sequence[str], labels: Sequence[int], rankings: Sequence[Sequence[int]]) -> Axes:
+    """One row a query: a square for the query, then circles for the others in their order, matches with a black rim.
+
+    Args:
+        ax: Where to draw.
+        names: Of the N samples.
+        labels: Classes of the N samples.
+        rankings: For each sample the numbers of the others, nearest first.
+    """
+    for row, ranking in enumerate(rankings):
+        for place, j in enumerate([row, *ranking]):
+            match = place > 0 and labels[j] == labels[row]
+            style = {"markersize": 19, "markeredgewidth": 2.5, "markeredgecolor": "black" if match else "white"}
+            ax.plot(place, row, "s" if place == 0 else "o", color=f"C{labels[j]}", **style)
+            ax.text(place, row, names[j], color="white", ha="center", va="center", fontweight="bold")
+    ax.set(xlim=(-0.6, len(names) - 0.4), ylim=(len(names) - 0.4, -0.6))
+    ax.set_xticks(range(len(names)), ["query", *map(str, range(1, len(names)))])
+    ax.set_yticks([])
+    ax.tick_params(length=0)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    ax.xaxis.tick_top()
+    return ax
+
+
+def shares(ax: Axes, steps: Sequence[float], by_kind: Mapping[str, Sequence[float]]) -> Axes:
+    """Areas that fill 0 to 1 at each step, the kind named in its area at the right end.
+
+    Args:
+        ax: Where to draw.
+        steps: Places on the horizontal axis.
+        by_kind: Shares of the triplets for the kinds of ``KINDS``, which sum to 1 at each step.
+    """
+    ax.stackplot(steps, [by_kind[kind] for kind in KINDS], colors=list(KINDS.values()), linewidth=0)
+    floor, lowest = 0.0, 0.0
+    for kind in KINDS:
+        last = by_kind[kind][-1]
+        height = max(floor + last / 2, lowest)  # names of thin areas step aside
+        floor, lowest = floor + last, height + 0.08
+        ax.annotate(
+            f"{kind} {100 * last:.0f} %", (1, height), xycoords="axes fraction", xytext=(6, 0),
+            textcoords="offset points", va="center", fontsize=10,
+        )  # fmt: skip
+    ax.set(xlim=(steps[0], steps[-1]), ylim=(0, 1))
+    return ax
+
+
+def chances(ax: Axes, sizes: Sequence[float], formula: Mapping[str, Sequence[float]]) -> Axes:
+    """A line for each formula over batch sizes, named where it ends."""
+    styles = zip(formula.items(), ("-", "--", "-.", ":"), ("#000000", "#444444", "#6e6e6e", "#8f8f8f"), strict=False)
+    for (name, values), line, color in styles:
+        ax.plot(sizes, values, line, color=color, linewidth=2)
+        ax.annotate(name, (sizes[-1], values[-1]), xytext=(6, 0), textcoords="offset points", va="center", color=color)
+    return ax

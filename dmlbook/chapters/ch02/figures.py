@@ -1,0 +1,159 @@
+"""Figures of chapter 02: an image among its centers, the weights of its triplets, the limits of the scale, margins."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+
+from dmlbook._types import Float, Int, Tensor
+from dmlbook.book.figures import GREYS, LINES, class_colors
+from dmlbook.book.figures import unit_circle as unit_circle  # chapter 02 draws on it by this name, too
+
+SHADE = "#e6e6e6"
+
+
+def image_and_centers(
+    ax: Axes, image: Float[Tensor, " 2"], centers: Float[Tensor, "C 2"], label: int, *, names: bool = True
+) -> list[Artist]:
+    """An image (circle, in the color of its class) and the center of each class (X) on the unit circle."""
+    colors = class_colors(len(centers))
+    marks = [ax.plot(*image.tolist(), "o", color=colors[label], markersize=12, zorder=4)[0]]
+    for c, center in enumerate(centers.tolist()):
+        marks += ax.plot(*center, "X", color=colors[c], markersize=13, markeredgecolor="white", zorder=3)
+        if names:
+            own = ", its own" if c == label else ""
+            marks.append(ax.annotate(f"$w_{c}${own}", center, xytext=(9, 5), textcoords="offset points"))
+    if names:
+        place = {"xytext": (10, -4), "textcoords": "offset points"}
+        marks.append(ax.annotate("image $x$", image.tolist(), **place))
+    return marks
+
+
+def weight_bars(ax: Axes, weights: Float[Tensor, " C"], *, label: int, numbers: bool = True) -> Axes:
+    """The weight p of each triplet as a bar over its center."""
+    bars = ax.bar(range(len(weights)), weights.tolist(), color=class_colors(len(weights)), width=0.7)
+    if numbers:
+        ax.bar_label(bars, [f"{value:.2f}" for value in weights.tolist()], fontsize=10, padding=2)
+    names = [f"$w_{c}$" + ("\nown" if c == label else "") for c in range(len(weights))]
+    ax.set_xticks(range(len(weights)), names)
+    ax.set(ylim=(0, 1.12), yticks=[0, 0.5, 1])
+    ax.tick_params(axis="x", length=0)
+    return ax
+
+
+def triangle(weights: Float[Tensor, "N 3"]) -> tuple[np.ndarray, np.ndarray]:
+    """Distributions over three classes as points of a triangle, across and up: class 0 left, 1 right, 2 on top."""
+    p = weights.double().numpy()
+    return p[:, 1] + p[:, 2] / 2, p[:, 2] * math.sqrt(3) / 2
+
+
+def weight_triangle(
+    ax: Axes, violations: Float[Tensor, " 3"], *, scale: float, path: Float[Tensor, "T 3"], rows: int = 90
+) -> Axes:
+    """The objective over all weights of three triplets as level lines, a path to its top, and the top: softmax."""
+    steps = torch.arange(rows + 1, dtype=torch.float64) / rows
+    grid = torch.stack([torch.stack([1 - a - b, a, b]) for a in steps for b in steps if a + b <= 1 + 1e-9]).clamp(min=0)
+    height = (scale * grid @ violations.double() + torch.special.entr(grid).sum(1)).numpy()
+    levels = np.linspace(height.min(), height.max(), 16)
+    ax.tricontourf(*triangle(grid), height, levels=levels, cmap="Greys_r", alpha=0.55)
+    ax.tricontour(*triangle(grid), height, levels=levels, colors="#7d7d7d", linewidths=0.5)
+    ax.plot(*triangle(path), ".-", color="black", markersize=5, linewidth=1.2)
+    top = torch.softmax(scale * violations.double(), 0)
+    ax.plot(*triangle(torch.eye(3)[[0, 1, 2, 0]]), color="#7d7d7d", linewidth=0.8)  # the corners stay visible
+    ax.plot(*triangle(top[None]), "D", color="none", markeredgecolor="black", markersize=8, zorder=4)
+    for c, (place, where) in enumerate([((0, 0), (0, -20)), ((1, 0), (0, -20)), ((0.5, 0.866), (0, 7))]):
+        ax.annotate(f"all on $w_{c}$", place, xytext=where, textcoords="offset points", ha="center", color=f"C{c}")
+    ax.set(aspect="equal", xticks=[], yticks=[], xlim=(-0.12, 1.12), ylim=(-0.14, 1.0))
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    return ax
+
+
+def limits(ax: Axes, violations: Float[Tensor, " C"], *, low: float = 0.0, high: float = 3.0) -> Axes:
+    """The loss over its scale, between the hardest violation and log(C) / scale above it; scales 10^low to 10^high."""
+    scales, top = torch.logspace(low, high, 200, dtype=torch.float64), float(violations.max())
+    smooth = (torch.logsumexp(scales[:, None] * violations.double(), 1) / scales).numpy()
+    scales = scales.numpy()
+    ax.fill_between(scales, top, top + math.log(len(violations)) / scales, color=SHADE, linewidth=0)
+    ax.plot(scales, smooth, color="black", linewidth=2)
+    ax.axhline(top, color=GREYS[2], linestyle="--", linewidth=1.2)
+    ax.set(xscale="log", xlim=(10**low, 10**high), xlabel=r"scale $\lambda$")
+    return ax
+
+
+def gaps(ax: Axes, by_name: Mapping[str, Float[Tensor, " C"]], *, low: float = -1.0, high: float = 3.0) -> Axes:
+    """For each image lambda times its gap, loss / lambda - hardest violation, over lambda; named at the line's end."""
+    scales = torch.logspace(low, high, 200, dtype=torch.float64)
+    for place, (name, violations) in enumerate(by_name.items()):
+        below = violations.double() - violations.max()
+        times = torch.logsumexp(scales[:, None] * below, 1).numpy()
+        ax.plot(scales.numpy(), times, color=GREYS[place], linestyle=LINES[place], linewidth=2)
+        ax.annotate(
+            name,
+            (float(scales[-1]), times[-1]),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            color=GREYS[place],
+        )
+    ax.set(xscale="log", xlim=(10**low, 10**high), xlabel=r"scale $\lambda$")
+    return ax
+
+
+def flat_embedding(
+    ax: Axes,
+    points: Float[Tensor, "N 2"],
+    labels: Int[Tensor, " N"],
+    centers: Float[Tensor, "C 2"],
+    *,
+    names: Sequence[str] = (),
+    away: float = 1.0,
+) -> Axes:
+    """Points of two dimensions in the colors of their classes, with a line from the origin to each center's X.
+
+    A class's name stands at the mean of its points, or ``away`` times as far from the origin.
+    """
+    for c, color in enumerate(class_colors(len(centers))):
+        ax.plot(*points[labels == c].T.tolist(), "o", color=color, markersize=3.5, alpha=0.35, markeredgewidth=0)
+    for center, color in zip(centers.tolist(), class_colors(len(centers)), strict=True):
+        ax.plot([0, center[0]], [0, center[1]], color=color, linewidth=1)
+        ax.plot(*center, "X", color=color, markersize=11, markeredgecolor="white")
+    for c, name in enumerate(names):
+        place = (away * points[labels == c].mean(0)).tolist()
+        ax.annotate(name, place, ha="center", va="center", fontsize=14, fontweight="bold", zorder=5)
+    ax.set(aspect="equal")
+    return ax
+
+
+def guarantees(ax: Axes, *, radius: float, start: float = -0.6, stop: float = 1.6) -> Axes:
+    """Over the margin delta: the bound delta - 2 eps as a dashed line, and the sharp one as a full one."""
+    margin = np.linspace(start, stop, 200)
+    angle = np.arcsin(margin / 2) - 2 * math.asin(radius / 2)
+    ax.plot(margin, 2 * np.sin(np.maximum(angle, -math.pi / 2)), color="black", linewidth=1.8)
+    ax.plot(margin, margin - 2 * radius, color=GREYS[2], linestyle="--", linewidth=1.5)
+    return ax
+
+
+def worst_case(ax: Axes, points: Sequence[Float[Tensor, " 2"]]) -> Axes:
+    """Image, own center, example near it, other center, example near it, on the unit circle, with the turns drawn."""
+    unit_circle(ax, reach=1.45)
+    image, own, near_own, other, near_other = (point.tolist() for point in points)
+    for center, example, color, names in (
+        (own, near_own, "C0", ("$w_{y}$", "$x_j$")),
+        (other, near_other, "C1", ("$w_{k}$", "$x_k$")),
+    ):
+        ax.plot(*center, "X", color=color, markersize=12, markeredgecolor="white", zorder=3)
+        ax.plot(*example, "o", color=color, markersize=9, zorder=3)
+        ax.annotate("", example, center, arrowprops={"arrowstyle": "->", "color": "black", "shrinkA": 7, "shrinkB": 6})
+        middle = [0.43 * (a + b) for a, b in zip(center, example, strict=True)]
+        ax.annotate(r"$\varepsilon$", middle, ha="center", va="center")
+        for place, name in zip((center, example), names, strict=True):
+            ax.annotate(name, (1.22 * place[0], 1.22 * place[1]), ha="center", va="center")
+    ax.plot(*image, "o", color="C0", markersize=12, zorder=3)
+    ax.annotate("$x_i$", (1.2 * image[0], 1.2 * image[1]), ha="center", va="center")
+    return ax

@@ -1,0 +1,184 @@
+"""Figures of chapter 03: images and several centers a class on a circle, who wins where, and how centers move."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from matplotlib import colors as mpl_colors
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.ticker import PercentFormatter
+from scipy.stats import binomtest
+
+from dmlbook._types import Float, Int, Tensor
+from dmlbook.book.figures import GREYS, LINES, class_colors, unit_circle
+
+IMAGES, CENTERS, RING = 1.0, 0.8, (1.14, 1.3)
+"""Radii of images, centers and the ring of winners as drawn. Centers have length 1; they stand inside to be seen."""
+
+
+def on_circle(degrees: Tensor | Sequence[float]) -> Float[Tensor, "*batch 2"]:
+    """Unit vectors at these angles, counted from east against the clock; their last axis is new.
+
+    Example:
+        >>> on_circle([0.0, 180.0]).round().tolist()
+        [[1.0, 0.0], [-1.0, -0.0]]
+    """
+    radians = torch.deg2rad(torch.as_tensor(degrees, dtype=torch.float32))
+    return torch.stack([radians.cos(), radians.sin()], -1)
+
+
+def degrees_of(points: Float[Tensor, "*batch 2"]) -> Float[Tensor, "*batch"]:
+    """The angles of points of the plane, in (-180, 180]."""
+    return torch.rad2deg(torch.atan2(points[..., 1], points[..., 0]))
+
+
+def winner_colors(class_similarities: Float[Tensor, "N C"]) -> np.ndarray:
+    """A color a row, (N, 3): that of the most similar class, paler the less it wins, up to a win of 0.5."""
+    best = class_similarities.topk(2, dim=1)
+    win = (best.values[:, :1] - best.values[:, 1:]).clamp(max=0.5).numpy() / 0.5
+    hues = np.array([mpl_colors.to_rgb(name) for name in class_colors(class_similarities.shape[1])])
+    return 1 - (0.12 + 0.68 * win) * (1 - hues[best.indices[:, 0].numpy()])
+
+
+def ring(ax: Axes, pieces: int = 120) -> tuple[Float[Tensor, "N 2"], PolyCollection]:
+    """An empty ring around the circle; returns its pieces' directions, and the pieces, to be colored."""
+    edges = 2 * math.pi * (np.arange(pieces + 1) - 0.5) / pieces
+    rim = np.stack([np.cos(edges), np.sin(edges)], 1)
+    quads = [np.stack([RING[0] * a, RING[1] * a, RING[1] * b, RING[0] * b]) for a, b in itertools.pairwise(rim)]
+    drawn = ax.add_collection(PolyCollection(quads, linewidth=0.4, edgecolor="face"))
+    return on_circle(torch.arange(pieces) * 360.0 / pieces), drawn
+
+
+def class_circle(
+    ax: Axes,
+    images: Float[Tensor, "B 2"],
+    labels: Int[Tensor, " B"],
+    centers: Float[Tensor, "C K 2"],
+    similarity: Callable[[Tensor], Tensor] | None = None,
+) -> Axes:
+    """Images (circles), the centers of each class (X, on spokes), and around them a ring in the winning class's color.
+
+    Args:
+        ax: Where to draw.
+        images: Unit vectors.
+        labels: Their class numbers.
+        centers: Unit vectors.
+        similarity: From cosines (N, C, K) to class similarities (N, C), for the ring; None: no ring.
+    """
+    unit_circle(ax, reach=1.36 if similarity else 1.12)
+    colors = class_colors(len(centers))
+    if similarity:
+        around, pieces = ring(ax)
+        pieces.set_facecolor(winner_colors(similarity(torch.einsum("nd,ckd->nck", around, centers))))
+        pieces.set_edgecolor("face")
+    for color, of_class in zip(colors, centers, strict=True):
+        ends = CENTERS * of_class.numpy()
+        ax.add_collection(LineCollection([[(0, 0), end] for end in ends], color=color, linewidth=1, alpha=0.5))
+        ax.plot(*ends.T, "X", color=color, markersize=12, markeredgecolor="white", linestyle="none")
+    for c, color in enumerate(colors):
+        ax.plot(*images[labels == c].T.numpy(), "o", color=color, markersize=9, markeredgecolor="white", zorder=4)
+    return ax
+
+
+def arrow_segments(centers: Float[Tensor, "M 2"], turns: Float[Tensor, " M"]) -> list[np.ndarray]:
+    """Arrows along the circle, as lines: from each center through ``turns`` degrees, with a head; short ones vanish."""
+    start = degrees_of(centers)
+    segments = []
+    for angle, turn in zip(start.tolist(), turns.tolist(), strict=True):
+        if abs(turn) < 0.5:
+            segments.append(np.zeros((2, 2)))
+            continue
+        # Where the distance allows it the arrow begins beside the marker, and its head is as long as 7 degrees.
+        way = np.deg2rad(np.linspace(angle, angle + turn, 16))
+        shaft = (CENTERS + 0.12) * np.stack([np.cos(way), np.sin(way)], 1)
+        back = way[-1] - math.copysign(min(math.radians(7), abs(way[-1] - way[0])), turn)
+        barb = [(CENTERS + 0.12 + side) * np.array([math.cos(back), math.sin(back)]) for side in (0.055, -0.055)]
+        segments.append(np.concatenate([shaft, barb[:1], shaft[-1:], barb[1:]]))
+    return segments
+
+
+def center_arrows(ax: Axes, centers: Float[Tensor, "C K 2"], turns: Float[Tensor, "C K"]) -> LineCollection:
+    """How far each center turns, in degrees, against the clock; drawn along the circle."""
+    segments = arrow_segments(centers.flatten(0, 1), turns.flatten())
+    return ax.add_collection(LineCollection(segments, color="black", linewidth=1.8, zorder=5))
+
+
+def loss_map(ax: Axes, degrees: Float[Tensor, " N"], losses: Float[Tensor, "N N"]) -> Axes:
+    """A loss over the directions of two centers: the darker the lower, with its valley and its least value marked."""
+    extent = (0, 360, 0, 360)
+    shown = ax.imshow(losses.T.numpy(), origin="lower", extent=extent, cmap="Greys_r", interpolation="bilinear")
+    ax.contour(degrees, degrees, losses.T, levels=[0.75, 1.5, 3, 6, 9], colors="white", linewidths=0.8)
+    bar = ax.figure.colorbar(shown, ax=ax, label="loss", shrink=0.85)
+    least = float(losses.min())
+    bar.ax.annotate(f"{least:.2f}", (1.0, least), xytext=(4, 0), textcoords="offset points", va="center")
+    bar.set_ticks([tick for tick in bar.get_ticks() if least + 1 < tick <= float(losses.max())])
+    ax.plot([0, 360], [0, 360], color="black", linewidth=1, linestyle=":")
+    ax.set(xticks=range(0, 361, 90), yticks=range(0, 361, 90), aspect="equal")
+    return ax
+
+
+def named_lines(
+    ax: Axes, across: Tensor, by_name: Mapping[str, Tensor], *, apart: float = 0.07, legend: str | None = None
+) -> Axes:
+    """Lines in black to grey, each named at its end; names step aside where lines end close together.
+
+    Args:
+        ax: Where to draw; its scale and limits are to be set before.
+        across: Where the values lie on the first axis.
+        by_name: The values of each line.
+        apart: The least distance of two names, as a share of the height.
+        legend: Where lines end in one place: the title of a legend that names them instead.
+    """
+    ends = []
+    for place, (name, values) in enumerate(by_name.items()):
+        color = GREYS[place % len(GREYS)]
+        ax.plot(across, values, color=color, linestyle=LINES[place % len(LINES)], linewidth=2, label=name)
+        height = ax.transAxes.inverted().transform(ax.transData.transform((float(across[-1]), float(values[-1]))))[1]
+        ends.append([min(max(height, 0.0), 1.0), name, color])
+    if legend is not None:
+        ax.legend(title=legend, alignment="left", fontsize=10)
+        return ax
+    last = -math.inf
+    for height, name, color in sorted(ends):
+        last = max(height, last + apart)
+        place = {"xycoords": "axes fraction", "xytext": (6, 0), "textcoords": "offset points", "va": "center"}
+        ax.annotate(name, (1.0, last), color=color, **place)
+    return ax
+
+
+def slope_bars(ax: Axes, similarities: Float[Tensor, " K"], slopes: Float[Tensor, " K"]) -> Axes:
+    """For each center, at its cosine, the slope of the class similarity: pulled above the line, pushed below it."""
+    pushed = slopes < 0
+    for chosen, color in ((~pushed, "black"), (pushed, "#8f8f8f")):
+        ax.vlines(similarities[chosen], 0, slopes[chosen], color=color, linewidth=5)
+    ax.axhline(0, color="black", linewidth=0.8)
+    return ax
+
+
+def solved_shares(ax: Axes, solved: Mapping[str, Mapping[int, tuple[int, int]]]) -> Axes:
+    """Share of random starts that end well against K, with Wilson's 95 percent interval; a line each method.
+
+    Args:
+        ax: Where to draw.
+        solved: For each method and each K how many starts were solved, and of how many.
+    """
+    names = list(solved)
+    for place, name in enumerate(names):
+        color, shift = GREYS[place % len(GREYS)], (place - (len(names) - 1) / 2) * 0.14
+        across = np.arange(len(solved[name])) + shift
+        share = np.array([good / runs for good, runs in solved[name].values()])
+        found = [binomtest(good, runs).proportion_ci(method="wilson") for good, runs in solved[name].values()]
+        below = share - np.array([interval.low for interval in found])
+        above = np.array([interval.high for interval in found]) - share
+        line = LINES[place % len(LINES)]
+        ax.plot(across, share, color=color, linestyle=line, linewidth=1.6, label=name)
+        ax.errorbar(across, share, yerr=np.abs([below, above]), fmt="o", color=color, markersize=5, capsize=3)
+    ax.set_xticks(range(len(solved[names[0]])), list(solved[names[0]]))
+    ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+    ax.set(ylim=(-0.03, 1.04), xlabel="centers a class, K")
+    return ax

@@ -1,0 +1,252 @@
+"""How centers merge: the pairs that the regularizer pulls together, what it does to two of them, and paths over tau."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch.nn import functional as F
+
+from dmlbook._checks import bad_input, check_number, check_shape
+from dmlbook._types import Float, Int, Tensor
+from dmlbook.losses.centers import EPSILON, center_distances
+from dmlbook.losses.proxies import margin_cross_entropy
+from dmlbook.losses.softtriple import softtriple_similarity
+from dmlbook.seeding import SEED, generator
+
+THRESHOLD = 0.02
+"""Centers of the toy that are closer than this count as one."""
+
+
+def shrink_by_norm(vectors: Float[Tensor, "*batch D"], *, strength: float) -> Float[Tensor, "*batch D"]:
+    """The minimizer of ||u - v||^2 / 2 + strength ||u||: v shortened by ``strength``, and exactly 0 if it is no longer.
+
+    Args:
+        vectors: v, of any length.
+        strength: In units of length, >= 0.
+
+    Raises:
+        ValueError: ``strength`` is negative.
+
+    Source: soft thresholding of a group, Yuan and Lin, JRSS B 2006. Chapter 4.
+
+    Example:
+        >>> shrink_by_norm(torch.tensor([[3.0, 4.0], [0.3, 0.4]]), strength=1.0)
+        tensor([[2.4000, 3.2000],
+                [0.0000, 0.0000]])
+    """
+    check_number("shrink_by_norm", low=0, strength=strength)
+    lengths = vectors.norm(dim=-1, keepdim=True)
+    left = (lengths - strength).clamp(min=0)
+    return vectors * (left / lengths.clamp(min=torch.finfo(vectors.dtype).tiny))
+
+
+def shrink_by_square(vectors: Float[Tensor, "*batch D"], *, strength: float) -> Float[Tensor, "*batch D"]:
+    """The minimizer of ||u - v||^2 / 2 + strength ||u||^2 / 2: v / (1 + strength), never 0 where v is not.
+
+    Args:
+        vectors: v, of any length.
+        strength: A pure number, >= 0.
+
+    Raises:
+        ValueError: ``strength`` is negative.
+
+    Source: ridge shrinkage, classical. Chapter 4.
+
+    Example:
+        >>> shrink_by_square(torch.tensor([3.0, 4.0]), strength=1.0)
+        tensor([1.5000, 2.0000])
+    """
+    check_number("shrink_by_square", low=0, strength=strength)
+    return vectors / (1 + strength)
+
+
+def fused_pair(wishes: Float[Tensor, "2 D"], *, strength: float, squared: bool = False) -> Float[Tensor, "2 D"]:
+    """Where two free points settle that want to be at a_1 and a_2 and pay for being apart.
+
+    Args:
+        wishes: a_1 and a_2.
+        strength: t >= 0.
+        squared: Whether they pay t ||w_1 - w_2||^2 / 2 instead of t ||w_1 - w_2||.
+
+    Returns:
+        The minimizer of ||w_1 - a_1||^2 / 2 + ||w_2 - a_2||^2 / 2 + payment. They meet at a finite t, half the
+        distance of the wishes, unless the payment is squared.
+
+    Raises:
+        ValueError: ``wishes`` is not (2, D), or ``strength`` is negative.
+
+    Source: derived in chapter 4.
+
+    Example:
+        >>> fused_pair(torch.tensor([[0.0], [2.0]]), strength=0.25)
+        tensor([[0.2500],
+                [1.7500]])
+    """
+    check_shape("fused_pair", expected="2 D", wishes=wishes)
+    check_number("fused_pair", low=0, strength=strength)
+    middle, apart = wishes.mean(0), wishes[1] - wishes[0]
+    shrink = shrink_by_square if squared else shrink_by_norm
+    half = shrink(apart, strength=2 * strength) / 2
+    return torch.stack([middle - half, middle + half])
+
+
+def fused_line(wishes: Float[Tensor, " K"], *, strength: float, squared: bool = False) -> Float[Tensor, " K"]:
+    """Where K free points of a line settle that want to be at a_k and pay for each pair's distance: exactly.
+
+    Args:
+        wishes: a_k, in any order.
+        strength: t >= 0.
+        squared: Whether each pair pays t (w_s - w_t)^2 / 2 instead of t |w_s - w_t|.
+
+    Returns:
+        The minimizer of sum_k (w_k - a_k)^2 / 2 + payments. Unsquared, points that meet stay one for every larger t.
+
+    Raises:
+        ValueError: ``wishes`` is not (K,), or ``strength`` is negative.
+
+    Source: on a line the sorted points keep their order, so the payment is linear and what is left is an isotonic
+        regression; such paths are known as sum-of-norms or convex clustering (Hocking et al., ICML 2011). Chapter 4.
+
+    Example:
+        >>> fused_line(torch.tensor([0.0, 1.0, 5.0]), strength=0.5)
+        tensor([1., 1., 4.])
+    """
+    from scipy.optimize import isotonic_regression
+
+    check_shape("fused_line", expected="K", wishes=wishes)
+    check_number("fused_line", low=0, strength=strength)
+    count = len(wishes)
+    if squared:
+        return (wishes + strength * wishes.sum()) / (1 + strength * count)
+    ordered, order = wishes.sort()
+    pulled = ordered - strength * (2 * torch.arange(count, dtype=wishes.dtype) - count + 1)  # by those on either side
+    settled = torch.empty_like(wishes)
+    settled[order] = torch.from_numpy(isotonic_regression(pulled.double().numpy()).x.copy()).to(wishes)
+    return settled
+
+
+def fused_on_circle(half_angle: float, *, strength: float) -> float:
+    """Half the angle between two unit centers that want to be at +- ``half_angle`` and pay for being apart.
+
+    Args:
+        half_angle: In radians, in (0, pi / 2).
+        strength: t >= 0.
+
+    Returns:
+        The angle theta of the minimizer of -a_1 . w_1 - a_2 . w_2 + t ||w_1 - w_2||, in [0, ``half_angle``]: 0 from
+        t = sin(half_angle) on, which is half the distance of a_1 and a_2.
+
+    Raises:
+        ValueError: A number is out of range.
+
+    Source: derived in chapter 4.
+
+    Example:
+        >>> round(math.degrees(fused_on_circle(math.radians(30), strength=0.25)), 2)
+        16.1
+    """
+    check_number("fused_on_circle", low=0, high=math.pi / 2, open_low=True, half_angle=half_angle)
+    check_number("fused_on_circle", low=0, strength=strength)
+    return math.atan2(max(math.sin(half_angle) - strength, 0.0), math.cos(half_angle))
+
+
+def rest_distance(share: float, *, epsilon: float = EPSILON) -> float:
+    """How far apart a merged pair rests, because epsilon rounds the corner of the norm.
+
+    Args:
+        share: What the images' pull on the pair is of the pull that would part it, in [0, 1).
+        epsilon: What stands under the root beside the squared distance, > 0.
+
+    Returns:
+        sqrt(epsilon) share / sqrt(1 - share^2): at most 0.1 for the book's epsilon and a share below 0.9995.
+
+    Raises:
+        ValueError: A number is out of range.
+
+    Source: derived in chapter 4.
+
+    Example:
+        >>> round(rest_distance(0.8, epsilon=1e-5), 4)  # sqrt(1e-5) * 0.8 / 0.6
+        0.0042
+    """
+    check_number("rest_distance", low=0, high=1 - 1e-12, share=share)
+    check_number("rest_distance", low=0, open_low=True, epsilon=epsilon)
+    return math.sqrt(epsilon) * share / math.sqrt(1 - share**2)
+
+
+def center_paths(
+    embeddings: Float[Tensor, "B D"],
+    labels: Int[Tensor, " B"],
+    start: Float[Tensor, "*T C K D"],
+    taus: Float[Tensor, " T"],
+    *,
+    squared: bool = False,
+    scale: float = 20.0,
+    gamma: float = 0.1,
+    epsilon: float = EPSILON,
+    steps: int = 400,
+    lr: float = 0.05,
+) -> Float[Tensor, "T C K D"]:
+    """Where SoftTriple's centers come to rest for each tau, while the embeddings stay where they are.
+
+    They descend side by side by Adam, whose rate falls geometrically to a hundredth of ``lr``.
+
+    Args:
+        embeddings: Unit vectors.
+        labels: Classes, 0 to C - 1.
+        start: Where the centers begin, K >= 2 a class: (C, K, D) for all taus, or one for each (T, C, K, D).
+        taus: Weights of the regularizer, >= 0.
+        squared: Whether the regularizer takes squared distances of centers (without epsilon).
+        scale: lambda, > 0.
+        gamma: Smoothing over the centers, > 0.
+        epsilon: Under the root of the regularizer, > 0.
+        steps: Of the descent, >= 1.
+        lr: Its first rate, > 0.
+
+    Raises:
+        ValueError: Shapes do not fit, or a number is out of range.
+
+    Source: the objective of Qian et al., ICCV 2019, without margin. Chapter 4.
+    """
+    check_shape("center_paths", expected="B D", embeddings=embeddings)
+    check_shape("center_paths", expected="B", labels=labels)
+    check_shape("center_paths", expected="T", taus=taus)
+    if start.ndim == 3:
+        start = start.expand(len(taus), *start.shape)
+    check_shape("center_paths", expected="T C K D", start=start, remedy="One start for all taus, or one for each.")
+    if len(start) != len(taus):
+        got = f"{len(start)} starts for {len(taus)} taus"
+        raise bad_input("center_paths", "start", "be one for all taus, or one for each", got, "Repeat them.")
+    check_number("center_paths", low=0, open_low=True, scale=scale, gamma=gamma, epsilon=epsilon, lr=lr)
+    check_number("center_paths", low=1, integer=True, steps=steps)
+    many, classes = len(taus), start.shape[1]
+    repeated = labels.repeat(many)
+    weight = start.detach().clone().contiguous().requires_grad_()
+    adam = torch.optim.Adam([weight], lr=lr)
+    fall = torch.optim.lr_scheduler.ExponentialLR(adam, 0.01 ** (1 / steps))
+    for _ in range(steps):
+        centers = F.normalize(weight, dim=-1)
+        similarities = torch.einsum("bd,tckd->tbck", embeddings, centers).flatten(0, 1)
+        soft = softtriple_similarity(similarities, gamma=gamma)
+        loss = margin_cross_entropy(soft, repeated, scale=scale, margin=0.0) * many  # the sum of the T means
+        apart = center_distances(centers, epsilon=epsilon)  # (T, C, P)
+        paid = (apart.square() - epsilon if squared else apart).mean(-1).sum(-1) / (2 * classes)  # (T,)
+        adam.zero_grad()
+        (loss + (taus * paid).sum()).backward()
+        adam.step()
+        fall.step()
+    return F.normalize(weight.detach(), dim=-1)
+
+
+def toy() -> tuple[Float[Tensor, "12 2"], Int[Tensor, " 12"]]:
+    """Two classes of three poses, taking turns around the circle: a class needs three centers. Two images a pose."""
+    pose = torch.tensor([0.0, 120.0, 240.0, 60.0, 180.0, 300.0])
+    turn = torch.deg2rad(torch.cat([pose - 12, pose + 12]))
+    return torch.stack([turn.cos(), turn.sin()], -1), torch.tensor([0, 0, 0, 1, 1, 1]).repeat(2)
+
+
+def start(per_class: int, seed: int = SEED) -> Float[Tensor, "2 K 2"]:
+    """Random directions for the centers of both classes."""
+    turn = 2 * math.pi * torch.rand(2, per_class, generator=generator(seed, "spare centers", per_class))
+    return torch.stack([turn.cos(), turn.sin()], -1)

@@ -1,0 +1,168 @@
+"""Figures of chapter 05: triplets beside distances to centroids, the detour, the sandwich, landscapes, angles, cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+
+from dmlbook._types import Float, Int, Tensor
+from dmlbook.book.figures import GREYS, LINES
+
+QUIET = "#b4b4b4"
+
+
+def class_color(number: int) -> str:
+    """The hue of a class: petroff10's, as everywhere in the book."""
+    colors = plt.style.library["petroff10"]["axes.prop_cycle"].by_key()["color"]
+    return to_hex(colors[number % len(colors)])
+
+
+def samples(ax: Axes, x: Float[Tensor, "N 2"], labels: Int[Tensor, " N"], *, size: float = 70) -> Axes:
+    """Embeddings of the plane as circles, one hue a class, on equal axes."""
+    colors = [class_color(int(label)) for label in labels]
+    ax.scatter(x[:, 0], x[:, 1], s=size, c=colors, edgecolor="white", linewidth=0.8, zorder=4)
+    ax.set_aspect("equal")
+    return ax
+
+
+def centroids(ax: Axes, points: Float[Tensor, "C 2"], *, size: float = 190, names: bool = True) -> Axes:
+    """Fixed centroids as plus signs, one hue a class."""
+    for number, (across, up) in enumerate(points.tolist()):
+        ax.scatter(across, up, s=size, c=class_color(number), marker="P", edgecolor="black", linewidth=1.0, zorder=5)
+        if names:
+            ax.annotate(f"$c_{number}$", (across, up), xytext=(0, -20), textcoords="offset points", ha="center")
+    return ax
+
+
+def one_anchor(ax: Axes, x: Float[Tensor, "N 2"], labels: Int[Tensor, " N"], *, anchor: int) -> Axes:
+    """The pairs of one anchor: full lines to its positives, dashed ones to its negatives."""
+    for other in range(len(x)):
+        if other != anchor:
+            same = labels[other] == labels[anchor]
+            style = {"color": "black", "linewidth": 1.6} if same else {"color": "#6e6e6e", "linestyle": "--"}
+            ax.plot(*x[[anchor, other]].T, **{"linewidth": 1.1, **style}, zorder=1 + int(same))
+    samples(ax, x, labels)
+    ax.scatter(*x[anchor], s=190, facecolor="none", edgecolor="black", linewidth=1.4, zorder=5)
+    ax.margins(0.08, 0.15)
+    ax.set_axis_off()
+    return ax
+
+
+def to_centroids(ax: Axes, x: Float[Tensor, "N 2"], labels: Int[Tensor, " N"], points: Float[Tensor, "C 2"]) -> Axes:
+    """Every image's distances: a full line to its own centroid, dashed ones to the others."""
+    for place, label in zip(x, labels.tolist(), strict=True):
+        for number, centroid in enumerate(points):
+            own = number == label
+            style = {"color": "black", "linewidth": 1.6} if own else {"color": "#6e6e6e", "linestyle": "--"}
+            ends = [[float(place[axis]), float(centroid[axis])] for axis in (0, 1)]
+            ax.plot(*ends, **{"linewidth": 0.9, **style}, zorder=1 + int(own))
+    centroids(samples(ax, x, labels), points, names=False).margins(0.08, 0.15)
+    ax.set_axis_off()
+    return ax
+
+
+def detour(
+    ax: Axes,
+    triplet: Mapping[str, tuple[float, float]],
+    points: Float[Tensor, "C 2"],
+    classes: tuple[int, int],
+) -> Axes:
+    """One triplet, straight (black) and through the centroids (grey), each leg named by its length.
+
+    Args:
+        ax: Where to draw.
+        triplet: The places of ``"anchor"``, ``"positive"`` and ``"negative"``.
+        points: The centroids.
+        classes: Of the anchor and of the negative.
+    """
+    own, other = (tuple(points[number].tolist()) for number in classes)
+    anchor, positive, negative = (triplet[name] for name in ("anchor", "positive", "negative"))
+    for start, end, straight in (
+        (anchor, positive, True),
+        (anchor, negative, True),
+        (anchor, own, False),
+        (own, positive, False),
+        (anchor, other, False),
+        (other, negative, False),
+    ):
+        style = {"color": "black", "linewidth": 2} if straight else {"color": "#8f8f8f", "linewidth": 1.6}
+        ax.plot([start[0], end[0]], [start[1], end[1]], linestyle="-" if straight else "--", **style, zorder=1)
+        length = ((start[0] - end[0]) ** 2 + (start[1] - end[1]) ** 2) ** 0.5
+        middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        color = "black" if straight else "#6e6e6e"
+        ax.annotate(f"{length:.2f}", middle, ha="center", va="center", fontsize=9, color=color, bbox=box, zorder=3)
+    for name, place in triplet.items():
+        color = class_color(classes[1] if name == "negative" else classes[0])
+        ax.scatter(*place, s=80, color=color, edgecolor="white", zorder=4)
+        below = name == "negative"
+        offset = (0, -18) if below else (0, 10)
+        ax.annotate(name, place, xytext=offset, textcoords="offset points", ha="center", fontsize=10)
+    ax.set_aspect("equal")
+    ax.set_axis_off()
+    return centroids(ax, points)
+
+
+def sandwich(
+    ax: Axes, steps: Sequence[int], truth: Sequence[float], bound: Sequence[float], floor: Sequence[float]
+) -> Axes:
+    """Bound above, truth between, floor below, over training steps; what is known of the truth is shaded."""
+    ax.fill_between(steps, floor, bound, color="#ececec", linewidth=0, zorder=0)
+    lines = {
+        "bound": (bound, "--", 9, (8, 6)),
+        "triplet\nloss": (truth, "-", 33, (1, 6)),
+        "floor": (floor, ":", 9, (8, -16)),
+    }
+    for name, (values, style, share, offset) in lines.items():
+        ax.plot(steps, values, color="black", linestyle=style, linewidth=2)
+        place = len(steps) // share
+        ax.annotate(name, (steps[place], values[place]), xytext=offset, textcoords="offset points", linespacing=1.0)
+    return ax
+
+
+def landscape(
+    ax: Axes, values: Float[Tensor, "H W"], *, reach: float, points: Float[Tensor, "C 2"], levels: int = 14
+) -> Axes:
+    """Contours of a function over the square [-reach, reach]^2, dark where it is low, and the centroids upon it."""
+    extent = (-reach, reach, -reach, reach)
+    ax.imshow(values, origin="lower", extent=extent, cmap="gray", alpha=0.55, interpolation="bilinear")
+    ax.contour(values, levels=levels, extent=extent, colors="#4a4a4a", linewidths=0.7, linestyles="-")
+    return centroids(ax, points, names=False)
+
+
+def angles(ax: Axes, by_kind: Mapping[str, Float[Tensor, " P"]]) -> Axes:
+    """One row a kind of centroids, its angles in degrees: a bar from smallest to largest, a tick for the mean."""
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+    for row, found in enumerate(by_kind.values()):
+        low, mean, high = float(found.min()), float(found.mean()), float(found.max())
+        ax.plot([low, high], [row, row], color=QUIET, linewidth=5, solid_capstyle="round", zorder=1)
+        ax.plot(mean, row, marker="|", color="black", markersize=16, markeredgewidth=3, zorder=3)
+        spread = f"{mean:.1f}°" if high - low < 0.1 else f"{low:.0f}° to {high:.0f}°, mean {mean:.1f}°"
+        ax.annotate(spread, (mean, row), xytext=(0, 11), textcoords="offset points", ha="center", fontsize=10, bbox=box)
+    ax.set_yticks(range(len(by_kind)), list(by_kind))
+    ax.set_ylim(len(by_kind) - 0.5, -0.75)
+    ax.tick_params(axis="y", length=0)
+    return ax
+
+
+def growth(ax: Axes, seconds: Mapping[str, Mapping[int, float]], exponents: Mapping[str, float] | None = None) -> Axes:
+    """Seconds against N, both as logarithms: each method a line, named at its end with the slope fitted to it."""
+    for place, (name, by_size) in enumerate(seconds.items()):
+        sizes, times = list(by_size), list(by_size.values())
+        color, line = GREYS[place % 3], LINES[place % len(LINES)]  # dark enough for thin dots
+        ax.plot(sizes, times, color=color, linestyle=line, linewidth=2, marker=".", markersize=6)
+        slope = "" if exponents is None else f"  $N^{{{exponents[name]:.1f}}}$"
+        ax.annotate(
+            f"{name}{slope}",
+            (sizes[-1], times[-1]),
+            xytext=(7, 0),
+            textcoords="offset points",
+            va="center",
+            color=color,
+            annotation_clip=False,
+        )
+    ax.set(xscale="log", yscale="log")
+    return ax

@@ -1,0 +1,254 @@
+"""
+Do several centers pay where a class has several clusters? Here the clusters (kinds) are known and hidden from training.
+
+Two ways to hide them:
+  --merge 5                     each class is made of five kinds at random (with --relatives: of neighbors in order)
+  no --merge, --data folder     root/COARSE/FINE/*.jpg: the outer folders are the classes, the inner ones the kinds
+The photographs pass through the frozen network once. On these features an embedding is trained with SoftTriple, for
+every --embedding-size and every K of --centers: linear, or with one hidden layer. Measured on the images held out:
+  recall by class, by kind      whether the nearest other image is of the same class; of the same hidden kind
+  accuracy                      whether the most similar class (by the loss's own similarity) is the right one
+  distinct centers, recovery    how many were left; adjusted Rand index between an image's center and its kind
+  kind cosine                   how close the kinds of one class lie together; 1: moved onto one another
+Each seed draws its own classes, images to hold out, weights and batches. The same seed draws the same for every K, so
+two values of K can be compared seed by seed.
+
+examples
+  python -m dmlbook kinds --data cub --merge 5 --centers 1 5 10 --seeds 5 --record kinds/cub-linear
+  python -m dmlbook kinds --data cub --merge 5 --hidden-layer 512 --centers 1 5 10
+  python -m dmlbook kinds --data folder --root GroceryStore --held-out-files "test_*" --centers 1 5
+  python -m dmlbook kinds --data cub --merge 5 --validation 0.25 --lr 0.003     (choosing a setting)
+
+Of a benchmark only its training classes are used. --record NAME writes NAME-64d-k5.json and so on, one a configuration.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import time
+from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+
+import torch
+from torch import nn
+
+from dmlbook import losses, nets, records, retrieval
+from dmlbook._checks import bad_input, check_number
+from dmlbook._types import Float, Int, Tensor
+from dmlbook.commands import common
+from dmlbook.commands.train import DEFAULTS
+from dmlbook.datasets import ImageSet, kinds_as_classes, merge_classes, split_images
+from dmlbook.datasets.kinds import check_kinds
+from dmlbook.seeding import generator
+from dmlbook.training import TrainConfig, embed, fit_head
+
+TRAINING = {"epochs": 20, "batch_size": 128, "lr": 1e-2, "loss_lr": 3e-2, "adam_eps": 1e-8, "milestones": (14,)}
+CHOOSABLE = ("epochs", "batch_size", "lr", "loss_lr", "adam_eps", "weight_decay", "milestones", "lr_decay")
+SHOWN = {
+    "recall_by_class": "R@1 by class", "recall_by_kind": "by kind", "accuracy": "accuracy", "recovery": "recovery",
+    "kind_cosine": "kind cosine",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Halves:
+    """Rows of the feature matrix, with what is trained on and what is hidden; first those that train.
+
+    ``frozen`` are the figures of the features as they are, on the images held out.
+    """
+
+    rows: tuple[Int[Tensor, " M"], Int[Tensor, " L"]]
+    labels: tuple[Int[Tensor, " M"], Int[Tensor, " L"]]
+    kinds: tuple[Int[Tensor, " M"], Int[Tensor, " L"]]
+    num_classes: int
+    frozen: dict[str, float]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--merge", type=int, metavar="M", help="make classes of M kinds each (default: as they are)")
+    parser.add_argument("--relatives", action="store_true", help="merge neighbors in order instead of drawing them")
+    parser.add_argument("--centers", type=int, nargs="+", default=[1, 5], metavar="K", help="(default: 1 5)")
+    parser.add_argument("--hidden-layer", type=int, default=0, metavar="UNITS", help="0 (default): a linear embedding")
+    parser.add_argument(
+        "--standardize", action="store_true", help="give each feature mean 0 and deviation 1 on the training images"
+    )
+    parser.add_argument(
+        "--loss-option", type=common.pair, action="append", default=[], metavar="KEY=VALUE", help="such as tau=0"
+    )
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--held-out", type=float, default=0.5, metavar="SHARE", help="of each kind (default: 0.5)")
+    group.add_argument("--held-out-files", metavar="PATTERN", help="images of such names are held out, as 'test_*'")
+    parser.add_argument("--validation", type=float, metavar="SHARE", help="measure this share of the training images")
+    parser.add_argument("--seeds", type=int, default=1, help="how many runs, each with a seed of its own (default: 1)")
+    parser.add_argument("--record", metavar="NAME", help="write the figures to data/results/NAME-64d-k5.json and so on")
+    parser.add_argument("--image-size", type=int, help="side in pixels that the network sees")
+    parser.add_argument("--test-crop", type=float, help="side of the middle square as a share of the short side")
+    common.add_data_arguments(parser)
+    common.add_net_arguments(parser, sizes=True)
+    group = parser.add_argument_group("training", "of the embedding and of the centers")
+    common.add_config_arguments(group, CHOOSABLE, TRAINING)
+
+
+def run(options: Namespace) -> int:
+    for per_class in options.centers:
+        check_number("kinds", low=1, integer=True, centers=per_class)
+    check_number("kinds", low=0, integer=True, hidden_layer=options.hidden_layer)
+    if options.relatives and options.merge is None:
+        raise bad_input("kinds", "--relatives", "come with --merge", "none", "Say how many make a class: --merge 5.")
+    images = images_of(options)
+    view = TrainConfig(image_size=options.image_size, test_crop=options.test_crop)
+    network = common.net_settings(options, DEFAULTS[options.data]) | {"embedding_size": options.embedding_size[0]}
+    features = embed(nets.build(**network), images, config=view, features=True)
+    fine = "" if images.kinds is None else f" with {len(torch.unique(images.kinds))} kinds"
+    print(f"{len(images)} images of {images.num_classes} classes{fine}, {features.shape[1]} features each")
+    rows = replace(
+        images, images=torch.zeros(len(images), 3, 1, 1, dtype=torch.uint8)
+    )  # splits copy what they are given
+    drawn: dict[int, Halves] = {}
+    for size in options.embedding_size:
+        for per_class in options.centers:
+            record = _record(options, images, view, network, size, per_class)
+            for seed in common.seeds(options.seeds):
+                if any(run["seed"] == seed for run in record.runs):
+                    continue
+                if seed not in drawn:
+                    drawn[seed] = halves(options, rows, features, seed)
+                start = time.perf_counter()
+                figures = one_run(options, features, drawn[seed], size, per_class, seed)
+                record.add(seed, figures, seconds=time.perf_counter() - start)
+            shown = "   ".join(f"{name} {records.percent(record.values(key))}" for key, name in SHOWN.items())
+            print(f"{size} dimensions, K = {per_class}: {shown}", flush=True)
+            if options.record:
+                print(f"recorded in {record.save()}")
+    return 0
+
+
+def images_of(options: Namespace) -> ImageSet:
+    """All images that may be used. Classes to be merged are the finest kinds; else the kinds are known."""
+    split = "all" if options.data in ("folder", "digits", "birds") else "train"
+    images = common.load_images(options, split)
+    if options.merge is None:
+        check_kinds("kinds", images)
+        return images
+    return images if images.kinds is None else kinds_as_classes(images)
+
+
+def halves(options: Namespace, images: ImageSet, features: Float[Tensor, "N F"], seed: int) -> Halves:
+    """What one seed trains on and what it measures."""
+    numbered = replace(images, paths=tuple(map(str, range(len(images)))))  # paths go with their images: a row's number
+    if options.merge is not None:
+        draws = None if options.relatives else generator(seed, "merge")
+        numbered = merge_classes(numbered, options.merge, generator=draws)
+    if options.held_out_files is None:
+        parts = split_images(numbered, options.held_out, generator=generator(seed, "split"))
+    else:
+        parts = by_name(numbered, images.paths, options.held_out_files)
+    if options.validation is not None:
+        parts = split_images(parts[0], options.validation, generator=generator(seed, "validation"))
+    rows = tuple(torch.tensor([int(path) for path in part.paths]) for part in parts)
+    truths = {"frozen_recall_by_class": parts[1].labels, "frozen_recall_by_kind": parts[1].kinds}
+    return Halves(
+        rows=rows,
+        labels=tuple(part.labels for part in parts),
+        kinds=tuple(part.kinds for part in parts),
+        num_classes=parts[0].num_classes,
+        frozen={key: retrieval.recall_at_k(features[rows[1]], truth, ks=(1,))[1] for key, truth in truths.items()},
+    )
+
+
+def by_name(numbered: ImageSet, files: tuple[str, ...] | None, pattern: str) -> tuple[ImageSet, ImageSet]:
+    """The images whose file names do not match, and those whose do; ``numbered.paths`` are places in ``files``."""
+    if files is None:
+        raise bad_input("kinds", "--held-out-files", "be used with files", "drawn images", "Use --held-out.")
+    fits = torch.tensor([fnmatch.fnmatch(PurePath(files[int(row)]).name, pattern) for row in numbered.paths])
+    for chosen, which in ((fits, "match"), (~fits, "do not match")):
+        if len(torch.unique(numbered.labels[chosen])) < numbered.num_classes:
+            remedy = "Quote the pattern, and compare it with the names of the files."
+            got = f"none that {which} {pattern!r} in some class"
+            raise bad_input("kinds", "--held-out-files", "leave images of every class on both sides", got, remedy)
+    return numbered.select((~fits).nonzero().flatten()), numbered.select(fits.nonzero().flatten(), split="held out")
+
+
+def make_head(features: int, hidden_layer: int, size: int, seed: int) -> nn.Module:
+    """A linear embedding, or one hidden layer before it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(generator(seed, "head").initial_seed())
+        if hidden_layer == 0:
+            return nets.Head(features, size)
+        return nn.Sequential(nn.Linear(features, hidden_layer), nn.ReLU(), nets.Head(hidden_layer, size))
+
+
+def one_run(
+    options: Namespace, features: Float[Tensor, "N F"], parts: Halves, size: int, per_class: int, seed: int
+) -> dict[str, float]:
+    """Train one embedding and measure it on the images held out."""
+    head = make_head(features.shape[1], options.hidden_layer, size, seed)
+    chosen = {**dict(options.loss_option), "centers_per_class": per_class, "generator": generator(seed, "centers")}
+    loss = losses.make("softtriple", num_classes=parts.num_classes, embedding_size=size, **chosen)
+    train, held_out = (features[rows] for rows in parts.rows)
+    if options.standardize:
+        mean, deviation = train.mean(0), train.std(0).clamp(min=1e-6)  # a feature that never varies stays 0
+        train, held_out = ((part - mean) / deviation for part in (train, held_out))
+    config = replace(_config(options), seed=seed)
+    history = fit_head(head, loss, train, parts.labels[0], config)
+    with torch.no_grad():
+        before, after = head(train), head(held_out)
+        return {
+            **measure(loss, after, parts.labels[1], parts.kinds[1]),
+            **{f"train_{key}": value for key, value in measure(loss, before, parts.labels[0], parts.kinds[0]).items()},
+            **parts.frozen,
+            "distinct_centers": float(loss.report().counts.double().mean()),
+            "final_loss": history[-1],
+        }
+
+
+def measure(
+    loss: losses.SoftTriple, embeddings: Float[Tensor, "N D"], labels: Int[Tensor, " N"], kinds: Int[Tensor, " N"]
+) -> dict[str, float]:
+    """Retrieval by class and by kind, classification, and what became of the kinds."""
+    own = loss.similarities(embeddings)[torch.arange(len(labels)), labels]  # (N, K)
+    assigned = loss.report().groups[labels, own.argmax(1)]  # merged centers count as one
+    return {
+        "recall_by_class": retrieval.recall_at_k(embeddings, labels, ks=(1,))[1],
+        "recall_by_kind": retrieval.recall_at_k(embeddings, kinds, ks=(1,))[1],
+        "accuracy": float((loss.class_similarities(embeddings).argmax(1) == labels).double().mean()),
+        "recovery": retrieval.kind_recovery(assigned, labels, kinds),
+        "kind_cosine": retrieval.kind_cosine(embeddings, labels, kinds),
+    }
+
+
+def _config(options: Namespace) -> TrainConfig:
+    return TrainConfig(**{**TRAINING, **common.given_config(options)})
+
+
+def _record(
+    options: Namespace, images: ImageSet, view: TrainConfig, network: dict, size: int, per_class: int
+) -> records.Record:
+    grouped = "coarse folders" if options.merge is None else f"{options.merge} kinds, drawn by the seed"
+    if options.merge is not None and options.relatives:
+        grouped = f"{options.merge} kinds, neighbors in order"
+    share = f"{options.held_out:g} of each kind" if options.held_out_files is None else options.held_out_files
+    configuration = {
+        "data": options.data,
+        "size": images.images.shape[-1],
+        "data_options": dict(options.data_option),
+        "images": len(images),
+        "classes_made_of": grouped,
+        "held_out": share,
+        "measured_on": "the images held out"
+        if options.validation is None
+        else f"{options.validation:g} of the training images of each kind",
+        "image_size": view.image_size,
+        "test_crop": view.test_crop,
+        "network": common.described(network | {"embedding_size": size}),
+        "standardize": options.standardize,
+        "hidden_layer": options.hidden_layer,
+        "loss": "softtriple",
+        "loss_options": {**dict(options.loss_option), "centers_per_class": per_class},
+        "training": {name: _config(options).to_dict()[name] for name in CHOOSABLE},
+    }
+    head = f"{options.hidden_layer} hidden units" if options.hidden_layer else "a linear embedding"
+    title = f"SoftTriple with K = {per_class} on {options.data}, classes of {grouped}, {head}, {size} dimensions"
+    name = f"{options.record}-{size}d-k{per_class}" if options.record else None
+    return common.continued(name, title, configuration)

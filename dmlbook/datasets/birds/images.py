@@ -1,0 +1,209 @@
+"""Drawn birds: species that differ in fine details, in a known number of poses each, for learning and for teaching.
+
+Species ``s`` belongs to genus ``s % 10``. The first half of the species trains and the second half tests, so none is in
+both, and each half holds equally many of every genus: what must be learned is not the genus, which is easy, but the
+details by which its species differ. The pose is the true local cluster of an image: a species shows one to four of the
+six, in its own shares. Looking left or right is part of a pose, so do not mirror images where local clusters matter.
+Chapters 0, 4 and 7.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import tempfile
+import warnings
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dmlbook._checks import bad_input, check_choice, check_number
+from dmlbook._types import Int, Tensor, UInt8
+from dmlbook.datasets.birds.genera import GENERA, POSES
+from dmlbook.datasets.birds.scenes import DIFFICULTIES, clean_picture, picture
+from dmlbook.datasets.birds.species import Species, make_species
+from dmlbook.datasets.image_set import ImageSet
+from dmlbook.seeding import SEED, named_seed
+from dmlbook.settings import data_root
+
+SPLITS = ("train", "test", "all")
+NUM_SPECIES, IMAGES_PER_SPECIES = 80, 50
+
+
+def load(
+    split: str,
+    *,
+    size: int = 64,
+    num_species: int = NUM_SPECIES,
+    images_per_species: int = IMAGES_PER_SPECIES,
+    difficulty: str = "normal",
+    seed: int = SEED,
+    root: str | Path | None = None,
+) -> ImageSet:
+    """Images of the drawn birds, with their species as labels and their poses as kinds.
+
+    Image i of species s is the same whatever else is asked for. The result is kept on disk and read back, after its
+    checksum was compared, when the same is asked for again.
+
+    Args:
+        split: ``"train"`` (first half of the species, rounded up), ``"test"`` (the others) or ``"all"``.
+        size: Side of the images in pixels, 16 to 512.
+        num_species: Species in both halves together, at least 2.
+        images_per_species: At least 1.
+        difficulty: ``"easy"``, ``"normal"`` or ``"hard"``: how fine the differences within a genus are, and how
+            strongly scale, rotation, light, noise and occlusion vary.
+        seed: Makes other species and other images.
+        root: Folder of the kept files; ``settings.data_root() / "birds"`` if None.
+
+    Returns:
+        Images sorted by species, labels from 0, ``kinds`` as places in ``kind_names``.
+
+    Raises:
+        ValueError: An argument is none of the above.
+
+    Example:
+        >>> birds = load("test", num_species=4, images_per_species=3)
+        >>> len(birds), birds.num_classes, birds.kind_names[:2]
+        (6, 2, ('perched', 'facing'))
+    """
+    check_choice("birds.load", choices=SPLITS, split=split)
+    check_choice("birds.load", choices=DIFFICULTIES, difficulty=difficulty)
+    check_number("birds.load", low=16, high=512, integer=True, size=size)
+    check_number("birds.load", low=2, integer=True, num_species=num_species)
+    check_number("birds.load", low=1, integer=True, images_per_species=images_per_species)
+    check_number("birds.load", integer=True, seed=seed)
+    half = (num_species + 1) // 2
+    numbers = {"train": range(half), "test": range(half, num_species), "all": range(num_species)}[split]
+    chosen = make_species(num_species, seed)[numbers.start : numbers.stop]
+    poses = [kind.pose_of(i, seed) for kind in chosen for i in range(images_per_species)]
+    folder = data_root() / "birds" if root is None else Path(root)
+    request = {"size": size, "difficulty": difficulty, "seed": seed, "first": numbers.start, "end": numbers.stop}
+    path = folder / f"{split}-{size}px-{_key(images_per_species=images_per_species, **request)}.birds"
+    shape = (len(poses), 3, size, size)
+    images = _read(path, shape)
+    if images is None:
+        drawn = [(kind, i) for kind in chosen for i in range(images_per_species)]
+        images = np.stack([_draw_image(kind, i, size=size, difficulty=difficulty, seed=seed) for kind, i in drawn])
+        _keep(path, images)
+    return ImageSet(
+        images=torch.from_numpy(images),
+        labels=torch.arange(len(chosen)).repeat_interleave(images_per_species),
+        class_names=tuple(kind.name for kind in chosen),
+        kinds=torch.tensor(poses),
+        kind_names=POSES,
+        name="birds",
+        split=split,
+    )
+
+
+def draw(
+    species: int,
+    pose: str,
+    *,
+    size: int = 256,
+    difficulty: str = "easy",
+    seed: int = SEED,
+) -> UInt8[Tensor, "3 S S"]:
+    """One species in one pose as a field guide would show it, without nuisance; also in poses it never has in ``load``.
+
+    Args:
+        species: Its number, at least 0: that of ``load("all")``.
+        pose: One of ``POSES``.
+        size: Side in pixels, 16 to 2048.
+        difficulty: Sets how plain its details are, as in ``load``; ``"easy"`` shows them in full.
+        seed: As in ``load``.
+
+    Raises:
+        ValueError: An argument is none of the above.
+
+    Example:
+        >>> draw(0, "perched", size=128).shape
+        torch.Size([3, 128, 128])
+    """
+    check_number("birds.draw", low=0, integer=True, species=species)
+    check_number("birds.draw", low=16, high=2048, integer=True, size=size)
+    check_number("birds.draw", integer=True, seed=seed)
+    check_choice("birds.draw", choices=POSES, pose=pose)
+    check_choice("birds.draw", choices=DIFFICULTIES, difficulty=difficulty)
+    kind = make_species(100 * (species // 100 + 1), seed)[species]  # one list serves a whole page of drawings
+    drawn = clean_picture(kind, POSES.index(pose), size, DIFFICULTIES[difficulty].contrast)
+    return torch.from_numpy(np.asarray(drawn).copy()).permute(2, 0, 1).contiguous()
+
+
+def true_kinds(image_set: ImageSet) -> Int[Tensor, " C"]:
+    """How many local clusters (poses) each class of an image set has, (C,): what the number of centers should find.
+
+    Raises:
+        ValueError: Nobody knows the kinds of this image set.
+
+    Example:
+        >>> true_kinds(load("train", num_species=4)).shape
+        torch.Size([2])
+    """
+    if image_set.kinds is None:
+        remedy = "Only drawn birds know them: birds.load."
+        raise bad_input("birds.true_kinds", "image_set", "know its kinds", f"kinds None of {image_set.name!r}", remedy)
+    pairs = torch.unique(torch.stack([image_set.labels, image_set.kinds]), dim=1)
+    return torch.bincount(pairs[0], minlength=image_set.num_classes)
+
+
+def genus_of(species: int) -> str:
+    """The genus that a species belongs to, by its number in ``load("all")``.
+
+    Example:
+        >>> genus_of(0), genus_of(10) == genus_of(0)
+        ('tit', True)
+    """
+    check_number("birds.genus_of", low=0, integer=True, species=species)
+    return GENERA[species % len(GENERA)].name
+
+
+def _draw_image(kind: Species, image: int, *, size: int, difficulty: str, seed: int) -> np.ndarray:
+    """Image number ``image`` of a species, (3, size, size): all its nuisance comes from a generator of its own."""
+    rng = random.Random(named_seed(seed, "birds", "image", kind.number, image))
+    drawn = picture(kind, kind.pose_of(image, seed), size, DIFFICULTIES[difficulty], rng)
+    return drawn.transpose(2, 0, 1)
+
+
+@lru_cache(maxsize=1)
+def _renderer() -> str:
+    """A digest of the drawing's own source, so that no picture of an older renderer is ever taken for a new one."""
+    sources = sorted(Path(__file__).parent.glob("_bird_*.py"))
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+
+
+def _key(**request: object) -> str:
+    text = json.dumps(request | {"renderer": _renderer()}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+    """The images kept at ``path``: 32 bytes of SHA-256, then theirs. None where these do not agree or no file is."""
+    try:
+        content = path.read_bytes()
+    except OSError:  # none there, or out of reach: drawn again, and ``_keep`` says so if that lasts
+        return None
+    whole = len(content) == 32 + np.prod(shape) and hashlib.sha256(memoryview(content)[32:]).digest() == content[:32]
+    return np.frombuffer(bytearray(memoryview(content)[32:]), dtype=np.uint8).reshape(shape) if whole else None
+
+
+def _keep(path: Path, images: np.ndarray) -> None:
+    """Written beside its place and then moved there, so that a reader finds all of it or nothing."""
+    content = np.ascontiguousarray(images)
+    part = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        with os.fdopen(handle, "wb") as file:
+            file.write(hashlib.sha256(content.data).digest())
+            file.write(content.data)
+        os.replace(part, path)
+    except OSError as error:
+        if part is not None:
+            Path(part).unlink(missing_ok=True)
+        message = f"birds.load: the images could not be kept in {path.parent} ({error}), so each call draws them again."
+        warnings.warn(f"{message} Pass root=, a folder that can be written.", stacklevel=3)

@@ -1,0 +1,1 @@
+"""Photographs: the benchmarks and folders of your own, their layouts, decoding, and how they get here."""

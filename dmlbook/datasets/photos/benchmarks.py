@@ -1,0 +1,247 @@
+"""CUB-200-2011, Cars196 and Stanford Online Products under the zero-shot protocol, and a user's own class folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from dmlbook import settings
+from dmlbook._checks import bad_input, check_choice, check_number
+from dmlbook.datasets.image_set import ImageSet
+from dmlbook.datasets.photos import layouts
+from dmlbook.datasets.photos.layouts import Entry, Listing
+from dmlbook.datasets.splits import join, training_classes
+
+FUNCTION = "datasets.load"
+SPLITS = ("train", "test", "all")
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What the whole of a set is.
+
+    Attributes:
+        title: Its full name.
+        classes: Numbers of training and of test classes; the first ones train.
+        images: Numbers of their images.
+        folders: Where it is looked for below the data root, in this order.
+        official: Reads the published layout of a folder, or returns None where it is not there.
+    """
+
+    title: str
+    classes: tuple[int, int]
+    images: tuple[int, int]
+    folders: tuple[str, ...]
+    official: Callable[[Path], Listing | None]
+
+
+BENCHMARKS = {
+    "cub": Benchmark(
+        "CUB-200-2011", (100, 100), (5_864, 5_924), ("cub", "cub200", "CUB_200_2011", "cub/CUB_200_2011"), layouts.cub
+    ),
+    "cars": Benchmark(
+        "Cars196", (98, 98), (8_054, 8_131),
+        ("cars", "cars196", "stanford_cars", "CARS196", "car_data/car_data"), layouts.cars,
+    ),
+    "sop": Benchmark(
+        "Stanford Online Products", (11_318, 11_316), (59_551, 60_502),
+        ("sop", "Stanford_Online_Products", "sop/Stanford_Online_Products"), layouts.sop,
+    ),
+}  # fmt: skip
+
+
+def load(
+    name: str,
+    split: str,
+    root: str | Path | None = None,
+    *,
+    size: int = 256,
+    partial: bool = False,
+    skip_corrupt: bool = False,
+    cache: bool | str | Path = True,
+    progress: bool = True,
+) -> ImageSet:
+    """One half of a set of photographs, decoded: the first half of its classes trains, the others test.
+
+    Args:
+        name: ``"cub"``, ``"cars"``, ``"sop"``, or ``"folder"`` for class folders of your own.
+        split: ``"train"``, ``"test"``, or ``"all"`` for both, one after the other.
+        root: The folder that holds ``cub/``, ``cars/``, ``sop/`` ..., or the set's own folder; by default
+            ``settings.data_root()``. For ``"folder"``: the folder of class folders, or one that holds ``train`` and
+            ``test`` with class folders inside and nothing else.
+        size: Side of the squares, in pixels. 256 leaves room for crops of 224.
+        partial: Accept a set of which classes or images are missing. Its results compare with nobody's.
+        skip_corrupt: Leave out images that cannot be decoded, with a warning that names them.
+        cache: Keep the decoded images in ``root/.dmlbook_cache`` (True), in a folder of yours, or nowhere (False).
+        progress: Show a bar while decoding.
+
+    Returns:
+        The images with their aspects and paths. For ``"folder"``, folders inside every class folder are its kinds.
+
+    Raises:
+        ValueError: The set is not found (all places are listed), its counts are not the published ones, an image
+            cannot be read, or training and test classes share a name.
+    """
+    check_choice(FUNCTION, choices=(*BENCHMARKS, "folder"), name=name)
+    check_choice(FUNCTION, choices=SPLITS, split=split)
+    check_number(FUNCTION, low=1, high=4096, integer=True, size=size, remedy="Pass the side of the squares in pixels.")
+    base = settings.data_root() if root is None else Path(root).expanduser()
+    if name == "folder":
+        halves = _own_halves(own_folder(root, partial=partial), split)
+    else:
+        halves = zero_shot(name, find(name, root, partial=partial), partial=partial)
+    kept_in = base / ".dmlbook_cache" if cache is True else None if cache is False else Path(cache).expanduser()
+    options = {"size": size, "cache": kept_in, "skip_corrupt": skip_corrupt, "progress": progress}
+    if split != "all":
+        return _decoded(name, split, halves[split], **options)
+    return join(*(_decoded(name, half, halves[half], **options) for half in ("train", "test")))
+
+
+def find(name: str, root: str | Path | None = None, *, partial: bool = False) -> Listing:
+    """The files of a set, from the first place that holds it.
+
+    Raises:
+        ValueError: No place does; all that were looked at are listed.
+    """
+    base = settings.data_root() if root is None else Path(root).expanduser()
+    benchmark = BENCHMARKS[name]
+    places = [base / inside for inside in benchmark.folders]
+    for place in [*places, base]:
+        if place.is_dir() and (found := benchmark.official(place)) is not None:
+            return found
+    trees = [inside for place in places for inside in (place, place / "images")]
+    for place, enough in [*((place, any) for place in trees), (base, all)]:
+        if place.is_dir() and _is_tree(place, enough):
+            return layouts.class_folders(place, partial=partial)
+    looked = ", ".join(map(str, [*places, base]))
+    remedy = (
+        f"`python -m dmlbook data {name}` downloads it or says how to get it; DMLBOOK_DATA or root= says where it is."
+    )
+    raise bad_input(FUNCTION, "root", f"hold {benchmark.title}", f"none in {looked}", remedy)
+
+
+def _is_tree(folder: Path, enough: Callable[[list[bool]], bool]) -> bool:
+    """Whether ``any`` or ``all`` folders in ``folder`` are class folders, with images directly in them."""
+    places = layouts.split_pair(folder) or (folder,)
+    inside = [classes for place in places for classes in layouts.visible_folders(place)]
+    return (
+        enough([any(path.suffix.lower() in layouts.SUFFIXES for path in f.iterdir()) for f in inside]) and inside != []
+    )
+
+
+def zero_shot(name: str, listing: Listing, *, partial: bool = False) -> dict[str, Listing]:
+    """The training and the test half of a benchmark, of the published size.
+
+    Raises:
+        ValueError: Files are missing or the counts are not the published ones, and ``partial`` is False.
+    """
+    benchmark = BENCHMARKS[name]
+    absent = [entry.file for entry in listing.entries if not (listing.folder / entry.file).is_file()]
+    gone = set(absent)
+    entries = [entry for entry in listing.entries if entry.file not in gone]
+    numbers = sorted({entry.number for entry in entries})
+    last = benchmark.classes[0]
+    if listing.layout == "class folders" and len(numbers) != sum(benchmark.classes):
+        last = training_classes(len(numbers))  # classes without numbers: which ones are missing, nobody can tell
+    halves = {
+        "train": [entry for entry in entries if entry.number <= last],
+        "test": [entry for entry in entries if entry.number > last],
+    }
+    counts = {half: (len({entry.number for entry in inside}), len(inside)) for half, inside in halves.items()}
+    expected = dict(zip(halves, zip(benchmark.classes, benchmark.images, strict=True), strict=True))
+    if not partial and counts != expected:
+        rule = f"be whole, {_counted(expected)}"
+        got = f"{_counted(counts)} in {listing.folder}{_missing(benchmark, listing, numbers, absent)}"
+        remedy = (
+            f"Fetch it again (python -m dmlbook data {name}), or pass partial=True: its results compare with nobody's."
+        )
+        raise bad_input(FUNCTION, name, rule, got, remedy)
+    return {half: Listing(listing.folder, listing.layout, tuple(inside)) for half, inside in halves.items()}
+
+
+def _counted(counts: dict[str, tuple[int, int]]) -> str:
+    return " and ".join(
+        f"{images:,} {half} images of {classes:,} classes" for half, (classes, images) in counts.items()
+    )
+
+
+def _missing(benchmark: Benchmark, listing: Listing, numbers: list[int], absent: list[str]) -> str:
+    if absent:
+        return f"; {len(absent):,} listed files are missing: {_first(absent)}"
+    if listing.layout == "class folders":
+        return "; its class folders begin with no number, so their alphabetical order was taken"
+    classes = sorted(set(range(1, sum(benchmark.classes) + 1)) - set(numbers))
+    return f"; {len(classes):,} classes are missing: {_first(classes)}" if classes else ""
+
+
+def _first(values: list) -> str:
+    return ", ".join(map(str, values[:10])) + (", ..." if len(values) > 10 else "")
+
+
+def own_folder(root: str | Path | None, *, partial: bool = False) -> Listing:
+    """The class folders of a user's own.
+
+    Raises:
+        ValueError: ``root`` is missing, no folder, or holds no class folders.
+    """
+    remedy = "Pass root= a folder with one folder of images for each class."
+    folder = None if root is None else Path(root).expanduser()
+    if folder is None or not folder.is_dir():
+        raise bad_input(FUNCTION, "root", "be the folder of class folders", root, remedy)
+    listing = layouts.class_folders(folder, numbered=False, partial=partial)
+    if len({entry.class_name for entry in listing.entries}) < 2:
+        got = f"{len(listing.entries)} images of fewer than two classes in {folder}"
+        raise bad_input(FUNCTION, "root", "hold at least two class folders", got, remedy)
+    return listing
+
+
+def _own_halves(listing: Listing, split: str) -> dict[str, Listing]:
+    """By the folders ``train`` and ``test``, if the images lie there, else by the order of the class folders."""
+    names = list(dict.fromkeys(entry.class_name for entry in listing.entries))
+    if layouts.split_pair(listing.folder):
+        halves = {half: [e for e in listing.entries if e.file.startswith(f"{half}/")] for half in ("train", "test")}
+        classes = {half: {entry.class_name for entry in inside} for half, inside in halves.items()}
+        shared = sorted(classes["train"] & classes["test"])
+        if shared and split != "all":
+            got = f"{len(shared)} in both: {_first(shared)}"
+            remedy = "Put all class folders into one folder: the first half of them trains, the others test."
+            raise bad_input(FUNCTION, "classes", "be in train or in test, not in both", got, remedy)
+        empty = [half for half, inside in halves.items() if not inside]
+        if empty:
+            raise bad_input(FUNCTION, "root", "hold images in train and in test", f"none in {empty[0]}", "Fill it.")
+    else:
+        first = set(names[: training_classes(len(names))])
+        halves = {
+            "train": [entry for entry in listing.entries if entry.class_name in first],
+            "test": [entry for entry in listing.entries if entry.class_name not in first],
+        }
+    return {half: Listing(listing.folder, listing.layout, tuple(inside)) for half, inside in halves.items()}
+
+
+def _decoded(name: str, split: str, listing: Listing, *, size: int, **options) -> ImageSet:
+    from dmlbook.datasets.photos.decoding import decode
+
+    if not listing.entries:
+        raise bad_input(FUNCTION, "split", "hold images", f"none of {split!r} in {listing.folder}", "Add its classes.")
+    files = [entry.file for entry in listing.entries]
+    decoded = decode(listing.folder, files, size, name=f"{name}-{split}", **options)
+    entries: list[Entry] = [listing.entries[i] for i in decoded.kept.tolist()]
+    names = tuple(dict.fromkeys(entry.class_name for entry in entries))
+    kinds = tuple(dict.fromkeys(entry.kind for entry in entries))
+    number = {class_name: place for place, class_name in enumerate(names)}
+    place = {kind: place for place, kind in enumerate(kinds)}
+    known = name == "folder" and kinds != ("",)
+    return ImageSet(
+        images=decoded.images,
+        labels=torch.tensor([number[entry.class_name] for entry in entries]),
+        class_names=names,
+        kinds=torch.tensor([place[entry.kind] for entry in entries]) if known else None,
+        kind_names=kinds if known else None,
+        aspects=decoded.aspects,
+        paths=tuple(str(listing.folder / entry.file) for entry in entries),
+        name=name,
+        split=split,
+    )

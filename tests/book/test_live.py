@@ -1,0 +1,123 @@
+"""Live figures: quick pictures equal slow ones, and an explorer says what it draws."""
+
+import io
+
+import ipywidgets
+import matplotlib
+
+matplotlib.use("agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from PIL import Image
+
+from dmlbook import book
+from dmlbook.book.explorer import Explorer
+
+
+def toy():
+    figure, ax = plt.subplots(figsize=(3, 2), layout="none")
+    ax.set(xlim=(0, 1), ylim=(0, 1), title="still")
+    (line,) = ax.plot([0.1, 0.9], [0.1, 0.5])
+    text = ax.text(0.1, 0.8, "first")
+    plt.close(figure)
+    return figure, line, text
+
+
+def slow_pixels(figure, artists):
+    for artist in artists:
+        artist.set_animated(False)
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())[:, :, :3]
+
+
+def test_a_live_picture_is_what_drawing_everything_gives():
+    figure, line, text = toy()
+    live = book.Live(figure, [text, line])
+    before = live.pixels().copy()
+    line.set_ydata([0.9, 0.2])
+    text.set_text("second")
+    quick = live.pixels().copy()
+    assert (quick != before).any()
+    assert np.array_equal(quick, slow_pixels(figure, [line, text]))
+
+
+def test_what_moves_does_not_shift_what_stands():
+    places = []
+    for far in (0.5, 40.0):
+        figure, ax = plt.subplots(figsize=(3, 2), layout="constrained")
+        ax.set(xlim=(0, 1), ylim=(0, 1))
+        (points,) = ax.plot([far], [0.5], "o", clip_on=False)
+        plt.close(figure)
+        book.Live(figure, [points])
+        places.append(ax.get_position().bounds)
+    assert places[0] == places[1]
+    assert places[0][2] > 0.6
+
+
+def test_what_moved_away_leaves_no_trace():
+    figure, line, text = toy()
+    live = book.Live(figure, [line, text])
+    before = live.pixels().copy()
+    line.set_ydata([0.9, 0.2])
+    assert (live.pixels() != before).any()
+    line.set_ydata([0.1, 0.5])
+    assert np.array_equal(live.pixels(), before)
+
+
+def test_the_png_holds_the_pixels():
+    figure, line, text = toy()
+    live = book.Live(figure, [line, text])
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(live.png()))), live.pixels())
+
+
+class Slope(Explorer):
+    def __init__(self):
+        figure, self.line, text = toy()
+        self.steps = self.drawn = 0
+        controls = {
+            "slope": ipywidgets.FloatSlider(0.5, min=0, max=1, step=0.1, description="slope"),
+            "start": ipywidgets.FloatSlider(0.0, min=0, max=1, step=0.1, description="start"),
+        }
+        super().__init__(book.Live(figure, [self.line, text]), controls, {"step": self.step})
+
+    def step(self):
+        self.steps += 1
+
+    def move(self, slope, start):
+        self.drawn += 1
+        self.line.set_ydata([start, start + slope])
+        return f"from {start:.1f} with slope {slope:.1f} after {self.steps} steps"
+
+
+def test_an_explorer_draws_and_says_each_value_of_its_controls():
+    explorer = Slope()
+    first = explorer.picture.value
+    explorer.controls["slope"].value = 0.8
+    assert explorer.text.value == explorer.picture.alt == "from 0.0 with slope 0.8 after 0 steps"
+    assert explorer.picture.value == explorer.live.png() != first
+    explorer.buttons["step"].click()
+    assert explorer.text.value.endswith("after 1 steps")
+    assert explorer.values() == {"slope": 0.8, "start": 0.0}
+
+
+def test_several_controls_are_set_with_one_drawing():
+    explorer = Slope()
+    drawn = explorer.drawn
+    explorer.set(slope=0.1, start=0.9)
+    assert explorer.drawn == drawn + 1
+    assert explorer.text.value.startswith("from 0.9 with slope 0.1")
+    with pytest.raises(KeyError):
+        explorer.set(hight=1)
+    explorer.controls["start"].value = 0.2  # it still listens after an error
+    assert explorer.text.value.startswith("from 0.2")
+
+
+def test_a_widget_holds_controls_buttons_picture_and_words():
+    explorer = Slope()
+    controls, buttons, picture, text = explorer.widget().children
+    assert [control.description for control in controls.children] == ["slope", "start"]
+    assert [button.description for button in buttons.children] == ["step"]
+    assert picture is explorer.picture
+    assert text is explorer.text
+    assert (int(picture.width), int(picture.height)) == (300, 200)

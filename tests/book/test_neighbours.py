@@ -1,0 +1,84 @@
+"""Widgets: every state of every control is drawn, and what is drawn agrees with what is said."""
+
+import io
+import itertools
+import re
+import time
+
+import matplotlib
+
+matplotlib.use("agg")
+import pytest
+import torch
+from PIL import Image
+
+from dmlbook.book.neighbours import NeighbourExplorer
+from dmlbook.datasets import ImageSet
+from dmlbook.seeding import generator
+
+
+@pytest.fixture
+def explorer():
+    numbers = generator(3, "widget")
+    images = torch.randint(256, (12, 3, 16, 16), generator=numbers, dtype=torch.uint8)
+    image_set = ImageSet(images, torch.arange(12) % 3, ("gull", "tern", "skua"))
+    good = torch.eye(3)[image_set.labels] + 0.1 * torch.rand(12, 3, generator=numbers)
+    return NeighbourExplorer(image_set, {"good": good, "random": torch.randn(12, 3, generator=numbers)}, shown=3)
+
+
+def test_every_position_of_every_control_is_drawn_and_said_truly(explorer):
+    labels = explorer.image_set.labels
+    for method, place in itertools.product(explorer.found, range(len(explorer.queries))):
+        explorer.method.value, explorer.query.value = method, place
+        query = explorer.queries[place]
+        found = explorer.found[method][query]
+        said = explorer.text.value
+        assert query not in found
+        assert int(re.search(r"(\d) of 3 retrieved", said)[1]) == int((labels[found] == labels[query]).sum())
+        assert said.startswith(f"{method}: for a {explorer.image_set.class_names[labels[query]]}")
+        assert said.endswith(f"the first is a {explorer.image_set.class_names[labels[found[0]]]}.")
+        assert explorer.picture.alt == said
+        assert Image.open(io.BytesIO(explorer.picture.value)).size == (400, 135)
+    assert "3 of 3" in explorer.state("good", 0)
+
+
+def test_moving_the_slider_changes_the_picture(explorer):
+    before = explorer.picture.value
+    explorer.query.value = 5
+    assert explorer.picture.value != before
+    changed = explorer.picture.value
+    explorer.method.value = "random"
+    assert explorer.picture.value != changed
+
+
+def test_few_queries_are_spread_over_all_images(explorer):
+    few = NeighbourExplorer(explorer.image_set, {"good": torch.eye(12)}, shown=2, queries=4)
+    assert few.queries == [0, 4, 7, 11]
+    assert few.query.max == 3
+
+
+def test_controls_are_labelled_and_in_the_widget(explorer):
+    box = explorer.widget()
+    controls = box.children[0].children
+    assert [control.description for control in controls] == ["embedding", "query"]
+    assert box.children[1] is explorer.picture
+    assert box.children[2] is explorer.text
+
+
+def test_an_update_is_quick_enough_to_drag(explorer):
+    times = []
+    for place in range(6):
+        start = time.process_time()
+        explorer.draw("good", place)
+        times.append(time.process_time() - start)
+    assert min(times) < 1.0  # 0.1 s on a quiet core; the bound only catches a widget that redraws everything
+
+
+@pytest.mark.bad_input
+def test_bad_input_is_named(explorer):
+    with pytest.raises(ValueError, match="embeddings must name at least one method; got none"):
+        NeighbourExplorer(explorer.image_set, {})
+    with pytest.raises(
+        ValueError, match="embeddings must have one row an image; got 5 rows under 'short' for 12 images"
+    ):
+        NeighbourExplorer(explorer.image_set, {"short": torch.ones(5, 2)})

@@ -1,0 +1,141 @@
+"""Every exercise: a stub is not attempted, the solution passes, each common wrong answer is recognized by name."""
+
+import pytest
+import torch
+
+from dmlbook import chapters
+from dmlbook.book import exercises as checker
+from tests.chapters.exercise_answers import ANSWERS
+
+WRONG = [(id, name) for id, answers in ANSWERS.items() for name in answers if name != "solution"]
+
+
+def test_every_exercise_has_answers_here_and_three_misconceptions():
+    assert set(ANSWERS) == set(chapters.exercises())
+    for id, exercise in chapters.exercises().items():
+        assert set(ANSWERS[id]) == {"solution", *exercise.misconceptions}
+        assert len(exercise.misconceptions) >= 3
+
+
+@pytest.mark.parametrize("id", ANSWERS)
+def test_an_untouched_stub_is_not_attempted(id):
+    def stub(*arguments): ...
+
+    assert chapters.judge(id, stub).state == "not attempted"
+    assert chapters.judge(id, lambda *_: ...).state == "not attempted"
+
+
+@pytest.mark.parametrize("id", ANSWERS)
+def test_the_solution_passes(id):
+    verdict = chapters.judge(id, ANSWERS[id]["solution"])
+    assert verdict.state == "right", verdict
+
+
+@pytest.mark.parametrize(("id", "name"), WRONG)
+def test_each_misconception_fails_with_its_own_message(id, name):
+    verdict = chapters.judge(id, ANSWERS[id][name])
+    assert verdict.state == "wrong"
+    assert verdict.misconception == name
+    assert chapters.exercises()[id].misconceptions[name].message in verdict.message
+
+
+def test_an_optimizer_that_holds_the_groups_is_right_too():
+    two_groups = ANSWERS["7.2"]["solution"]
+    assert chapters.judge("7.2", lambda *arguments: torch.optim.Adam(two_groups(*arguments))).state == "right"
+    one_group = ANSWERS["7.2"]["one rate for all"]
+    verdict = chapters.judge("7.2", lambda *arguments: torch.optim.Adam(one_group(*arguments)))
+    assert verdict.misconception == "one rate for all"
+
+
+def loop(*arguments):
+    return loop(*arguments)
+
+
+def divide(*arguments):
+    return 1 / 0
+
+
+@pytest.mark.parametrize("id", ANSWERS)
+@pytest.mark.parametrize(
+    "answer",
+    [loop, divide, lambda *_: float("nan"), lambda *_: float("inf"), lambda *_: torch.ones(3, 3), lambda *_: "a"],
+)
+def test_nothing_a_learner_writes_breaks_the_notebook(id, answer, capsys):
+    assert chapters.judge(id, answer).state in ("wrong", "error")
+    chapters.check(id, answer)
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"✗ Exercise {id}: ")
+    assert "case 1 of" in printed
+
+
+def test_the_first_failing_case_is_shown_with_its_numbers():
+    verdict = chapters.judge("7.3", lambda epoch, base, milestones: 1.0)
+    assert "case 3 of 6, epoch 20, base 1.0, milestones (20, 40): expected 0.1000, got 1.0000." in verdict.message
+
+
+def test_an_infinite_value_and_a_wrong_shape_are_explained():
+    assert "not finite" in chapters.judge("7.3", lambda *_: float("inf")).message
+    case = checker.Case((), torch.ones(3), "nothing")
+    assert "Look at the shape: (3, 1) is not (3,)" in checker._hint(torch.ones(3, 1), case.expected)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "agree"),
+    [
+        (1.0005, 1.0, True),
+        (1.005, 1.0, False),
+        (torch.tensor([1.0005, 2.0]), torch.tensor([1.0, 2.0]), True),
+        (torch.tensor([1.005, 2.0]), torch.tensor([1.0, 2.0]), False),
+        (torch.ones(1), torch.ones(3), False),
+        ([1.0, 2.0], torch.tensor([1.0, 2.0]), True),
+        ((1, 2), [1, 2], True),
+        ([1, 2, 3], [1, 2], False),
+        ({"a": 1.0}, {"a": 1.0}, True),
+        ({"a": 1.0}, {"a": 1.0, "b": 2.0}, False),
+        ("1", 1.0, False),
+        (1.0, "1", False),
+        (None, 1.0, False),
+    ],
+)
+def test_answers_agree_to_a_thousandth_and_in_their_shape(found, expected, agree):
+    assert checker.same(found, expected) is agree
+
+
+def test_long_values_are_shown_short():
+    assert checker.show(torch.arange(9.0)) == "a tensor (9,) of 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, ..."
+    assert checker.show(torch.arange(8)) == "a tensor (8,) of 0, 1, 2, 3, 4, 5, 6, 7"
+    assert checker.show("a" * 121) == "a" * 117 + "..."
+    assert checker.show("a" * 120) == "a" * 120
+
+
+def test_a_prediction_can_be_taken_back(capsys):
+    chapters.predict("9.8", "b")
+    chapters.predict("9.8", "?")
+    chapters.outcome("9.8", "b")
+    assert capsys.readouterr().out.endswith("it is (b). You had made no prediction.\n")
+
+
+def test_predictions_are_noted_and_compared(capsys):
+    chapters.predict("9.9", "?")
+    chapters.outcome("9.9", "b")
+    chapters.predict("9.9", "b")
+    chapters.outcome("9.9", "b")
+    chapters.outcome("9.9", "c")
+    said = capsys.readouterr().out.splitlines()
+    assert said == [
+        'Prediction 9.9: none yet. Replace the question mark by "a", "b" or "c" before you read on.',
+        "Prediction 9.9: it is (b). You had made no prediction.",
+        "Prediction 9.9: (b) is noted.",
+        "Prediction 9.9: it is (b). You said (b), and that is right.",
+        "Prediction 9.9: it is (c). You said (b).",
+    ]
+
+
+@pytest.mark.bad_input
+def test_bad_calls_are_named():
+    with pytest.raises(ValueError, match="check: id must be one of .*got '7.33'"):
+        chapters.check("7.33", loop)
+    with pytest.raises(ValueError, match="answer must be a function; got float. Pass its name without brackets"):
+        chapters.check("7.3", 1.0)
+    with pytest.raises(ValueError, match="answer must be one of 'a', 'b', 'c', '\\?'; got 'd'"):
+        chapters.predict("7.1", "d")

@@ -1,0 +1,186 @@
+"""Checkpoints: whole or absent, resumed bit for bit, and refused where they belong to another run."""
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from dmlbook.training import checkpoints, fit
+from tests.training.training_toys import assert_same, outcome, toy_config, toy_loss, toy_net, toy_set
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _fit(folder=None, *, config=None, net=None, loss=None, data=None, **options):
+    config, net, loss, data = config or toy_config(), net or toy_net(), loss or toy_loss(), data or toy_set()
+    return fit(net, loss, data, config, folder=folder, device="cpu", progress=False, **options)
+
+
+def _interrupting(loss, at):
+    """The loss, pressing Ctrl-C in its ``at``-th step."""
+    calls = iter(range(1, 10**6))
+    forward = loss.forward
+
+    def pressing(*arguments):
+        if next(calls) == at:
+            signal.raise_signal(signal.SIGINT)
+        return forward(*arguments)
+
+    loss.forward = pressing
+    return loss
+
+
+def test_a_run_interrupted_anywhere_and_resumed_is_the_uninterrupted_run(tmp_path, capsys):
+    validation = toy_set(1, "val")
+    expected = outcome(_fit(validation=validation))
+    for at in (1, 2, 3, 4, 9):  # 3 steps an epoch: within, at the end of and between epochs
+        folder = tmp_path / str(at)
+        first = _fit(folder, loss=_interrupting(toy_loss(), at), validation=validation)
+        assert first.interrupted == (at < 9)
+        second = _fit(folder, net=toy_net(7), loss=toy_loss(seed=8), validation=validation, resume="must")
+        assert not second.interrupted
+        assert_same(outcome(second), expected)
+    message = capsys.readouterr().err
+    assert "Interrupted after epoch 0 and 1 steps of the next. Saved as" in message
+    assert "call fit with the same arguments again" in message
+
+
+def test_ctrl_c_without_a_folder_ends_cleanly_and_the_former_handler_is_back(capsys):
+    def former(number, frame):
+        raise AssertionError
+
+    kept = signal.signal(signal.SIGINT, former)
+    try:
+        result = _fit(loss=_interrupting(toy_loss(), 5))
+        assert signal.getsignal(signal.SIGINT) is former
+    finally:
+        signal.signal(signal.SIGINT, kept)
+    assert result.interrupted
+    assert [record["epoch"] for record in result.history] == [1]
+    assert "pass folder=" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked processes")
+def test_a_run_killed_at_random_moments_and_while_writing_ends_like_the_uninterrupted_one(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.training.killed_training", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "DMLBOOK_MODE": "smoke"},
+    )
+    assert done.returncode == 0, done.stderr
+    words = done.stdout.split()
+    assert int(words[1]) >= 4
+    assert words[3] == "True"
+    assert_same(torch.load(tmp_path / "actual.pt"), torch.load(tmp_path / "expected.pt"))
+    assert not list((tmp_path / "run").glob("*.unfinished"))
+
+
+def test_the_last_two_checkpoints_are_kept_and_nothing_else_is_left(tmp_path):
+    (tmp_path / "checkpoint-00001-0000002.unfinished").write_bytes(b"half")
+    result = _fit(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == ["checkpoint-00002-0000000.pt", "checkpoint-00003-0000000.pt"]
+    assert result.checkpoint == tmp_path / "checkpoint-00003-0000000.pt"
+
+
+def test_checkpoints_are_found_in_the_order_of_their_steps(tmp_path):
+    names = ["checkpoint-00009-0000002.pt", "checkpoint-00009-0000010.pt", "checkpoint-00010-0000000.pt"]
+    for name in [*reversed(names), "checkpoint-x.pt", "other.pt"]:
+        (tmp_path / name).touch()
+    assert [path.name for path in checkpoints.find(tmp_path)] == names
+
+
+def test_a_failing_write_leaves_the_former_checkpoint(tmp_path, monkeypatch):
+    path = checkpoints.save(tmp_path, {"a": torch.ones(3)}, epoch=1, step=0)
+
+    def full(*arguments):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        checkpoints.save(tmp_path, {"a": torch.zeros(3)}, epoch=2, step=0)
+    monkeypatch.undo()
+    assert checkpoints.find(tmp_path) == [path]
+    assert torch.equal(checkpoints.load(path)["a"], torch.ones(3))
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "emptied", "other"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_serves(tmp_path, damage):
+    expected = outcome(_fit(tmp_path))
+    newest = checkpoints.find(tmp_path)[-1]
+    content = bytearray(newest.read_bytes())
+    if damage == "cut":
+        newest.write_bytes(content[: len(content) // 2])
+    elif damage == "flipped":
+        content[len(content) // 2] ^= 1
+        newest.write_bytes(content)
+    elif damage == "emptied":
+        newest.write_bytes(b"")
+    else:
+        torch.save({"format": 99}, newest)
+    with pytest.raises(ValueError, match=r"checkpoint-00003-0000000\.pt must be a .*checkpoint.*Delete that file"):
+        _fit(tmp_path)
+    newest.unlink()
+    assert_same(outcome(_fit(tmp_path)), expected)
+
+
+def test_a_checkpoint_runs_no_code(tmp_path):
+    path = tmp_path / "checkpoint-00001-0000000.pt"
+    torch.save({"format": 1, "object": Path("x")}, path)
+    with pytest.raises(ValueError, match="must be a whole checkpoint"):
+        checkpoints.load(path)
+
+
+def test_a_finished_run_is_continued_with_more_epochs(tmp_path):
+    expected = outcome(_fit())
+    _fit(tmp_path, config=toy_config(epochs=2))
+    assert_same(outcome(_fit(tmp_path)), expected)
+    again = _fit(tmp_path, net=toy_net(5))
+    assert_same(outcome(again), expected)
+    with pytest.raises(ValueError, match=r"config.epochs 3.*got config.epochs 1"):
+        _fit(tmp_path, config=toy_config(epochs=1))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"config": toy_config(lr=2e-3)}, r"config.lr 0.001\); got config.lr 0.002"),
+        ({"data": replace(toy_set(), name="other")}, r"train_set.name 'toy'\); got train_set.name 'other'"),
+        ({"data": toy_set(3)}, "train_set.content"),
+        ({"data": toy_set().select(torch.arange(39))}, r"train_set.shape \[40, 3, 16, 16\]"),
+        ({"loss": toy_loss("softmax")}, "loss 'SoftTriple'"),
+        ({"net": toy_net(width_mult=0.3)}, "network"),
+        ({"validation": toy_set(1, "val")}, "validation"),
+    ],
+)
+def test_another_runs_checkpoint_is_refused_and_the_difference_named(tmp_path, change, named):
+    _fit(tmp_path, config=toy_config(epochs=1))
+    change = {"config": toy_config(epochs=1)} | change
+    with pytest.raises(ValueError, match=named):
+        _fit(tmp_path, **{**change, "config": replace(change["config"], epochs=1)})
+
+
+def test_another_gamma_is_another_run(tmp_path):
+    _fit(tmp_path)
+    other = toy_loss()
+    other.gamma = 0.3
+    with pytest.raises(ValueError, match=r"loss.gamma 0.1\); got loss.gamma 0.3"):
+        _fit(tmp_path, loss=other)
+
+
+def test_resume_must_and_never_mean_what_they_say(tmp_path):
+    with pytest.raises(ValueError, match='hold a checkpoint for resume="must"'):
+        _fit(tmp_path, resume="must")
+    _fit(tmp_path, resume="never")
+    with pytest.raises(ValueError, match='hold no checkpoint for resume="never"'):
+        _fit(tmp_path, resume="never")
+    with pytest.raises(ValueError, match="Did you mean 'must'"):
+        _fit(tmp_path, resume="mus")

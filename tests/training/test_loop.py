@@ -1,0 +1,389 @@
+"""The configuration, fit, and embed."""
+
+import math
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from dmlbook import nets
+from dmlbook.retrieval import recall_at_k
+from dmlbook.training import TrainConfig, embed, fit
+from tests.training.training_toys import assert_same, outcome, toy_config, toy_loss, toy_net, toy_set
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _fit(config=None, *, net=None, loss=None, data=None, **options):
+    usual = {"device": "cpu", "progress": False} | options
+    return fit(net or toy_net(), loss or toy_loss(), data or toy_set(), config or toy_config(), **usual)
+
+
+def _close(one, other):
+    assert list(one["state"]) == list(other["state"])
+    for name, value in one["state"].items():
+        torch.testing.assert_close(value, other["state"][name], atol=2e-5, rtol=1e-4, msg=lambda m, n=name: f"{n}: {m}")
+
+
+# --- the configuration
+
+
+def test_the_defaults_are_the_papers():
+    config = TrainConfig()
+    rates = [config.rate(epoch) for epoch in (1, 19, 20, 39, 40, 50)]
+    assert rates == pytest.approx([1e-4, 1e-4, 1e-5, 1e-5, 1e-6, 1e-6])
+    assert (config.epochs, config.batch_size, config.loss_lr, config.adam_eps) == (50, 32, 1e-2, 0.01)
+    assert (config.weight_decay, config.freeze_batch_norm, config.sampler) == (1e-4, True, "uniform")
+
+
+def test_a_configuration_survives_json():
+    import json
+
+    config = TrainConfig(epochs=3, milestones=(2, 3), crop_scale=(0.2, 0.9), loss_lr=None)
+    assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    with pytest.raises(ValueError, match="Did you mean 'epochs'"):
+        TrainConfig.from_dict({"epoch": 3})
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("epochs", 0, "epochs must be an integer >= 1; got 0"),
+        ("batch_size", 1.5, "batch_size must be an integer >= 1; got 1.5"),
+        ("samples_per_class", 0, "samples_per_class must be an integer >= 1"),
+        ("evaluate_every", -1, "evaluate_every must be an integer >= 1"),
+        ("seed", "x", "seed must be an integer; got 'x'"),
+        ("lr", 0.0, "lr must be a finite number > 0; got 0.0"),
+        ("lr", math.nan, "lr must be a finite number > 0; got nan"),
+        ("loss_lr", -1.0, "loss_lr must be a finite number > 0"),
+        ("adam_eps", 0.0, "adam_eps must be a finite number > 0"),
+        ("weight_decay", -1e-4, "weight_decay must be a finite number >= 0"),
+        ("lr_decay", 1.5, "lr_decay must be a finite number > 0 and <= 1; got 1.5"),
+        ("shift", 0.6, "shift must be a finite number >= 0 and <= 0.5"),
+        ("image_size", 0, "image_size must be an integer >= 1"),
+        ("test_crop", 0.0, "test_crop must be a finite number > 0 and <= 1"),
+        ("sampler", "clas", "Did you mean 'class'"),
+        ("small_classes", "skip", "small_classes must be one of"),
+        ("augment", "crops", "Did you mean 'crop'"),
+        ("precision", "bf16", "precision must be one of '32-true', 'bf16-mixed', '16-mixed'; got 'bf16'"),
+        ("flip", 1, "flip must be True or False; got 1"),
+        ("crop_scale", (0.5, 0.1), r"crop_scale must be a tuple \(low, high\) with 0 < low <= high <= 1"),
+        ("crop_scale", (0.5, 1.1), "crop_scale must be a tuple"),
+        ("crop_ratio", (0.0, 1.0), "crop_ratio must be a tuple"),
+        ("milestones", (20, 20), "milestones must be a tuple of epochs >= 1 that increase"),
+        ("milestones", [20], "milestones must be a tuple"),
+    ],
+)
+def test_bad_settings_are_explained(field, value, message):
+    with pytest.raises(ValueError, match=message):
+        TrainConfig(**{field: value})
+
+
+def test_a_batch_must_hold_whole_classes():
+    with pytest.raises(ValueError, match="batch_size must hold whole classes; got 30 for 4 a class"):
+        TrainConfig(sampler="class", batch_size=30, samples_per_class=4)
+
+
+# --- fit
+
+
+def test_training_lowers_the_loss_and_unseen_noise_is_retrieved():
+    validation = toy_set(1, "val")
+    before = recall_at_k(embed(toy_net(), validation), validation.labels, ks=(1,))[1]
+    result = _fit(toy_config(epochs=12, lr=3e-3, milestones=()), validation=validation)
+    losses = [record["loss"] for record in result.history]
+    assert losses[-1] < 0.6 * losses[0]
+    assert result.history[-1]["recall_at_1"] > before
+    assert not result.interrupted
+    assert result.checkpoint is None
+
+
+@pytest.mark.parametrize("name", ["softmax", "triplet", "semihard"])
+def test_every_kind_of_loss_trains(name):
+    net = toy_net()
+    before = net.head.linear.weight.clone()
+    result = _fit(toy_config(sampler="class", batch_size=20, samples_per_class=4), net=net, loss=toy_loss(name))
+    assert result.net is net
+    assert not torch.equal(net.head.linear.weight, before)
+    assert all(math.isfinite(record["loss"]) for record in result.history)
+
+
+def test_a_loss_of_pytorch_metric_learning_trains_with_its_own_weights():
+    losses = pytest.importorskip("pytorch_metric_learning.losses")
+    loss = losses.ProxyAnchorLoss(5, 8)
+    before = loss.proxies.clone()
+    _fit(loss=loss)
+    assert not torch.equal(loss.proxies, before)
+
+
+def test_the_result_is_that_of_a_plain_loop():
+    """Uniform batches, Adam with two rates, and the step schedule, written out."""
+    from dmlbook.sampling import UniformBatches
+
+    config = toy_config(augment="none", flip=False, milestones=(2,), lr_decay=0.5, weight_decay=0.01)
+    data, net, loss = toy_set(), toy_net(), toy_loss()
+    groups = [{"params": net.parameters(), "lr": 1e-3}, {"params": loss.parameters(), "lr": 1e-2}]
+    adam = torch.optim.Adam(groups, eps=0.01, weight_decay=0.01)
+    history = []
+    for epoch in (1, 2, 3):
+        total = 0.0
+        if epoch == 2:
+            for group in adam.param_groups:
+                group["lr"] /= 2
+        for index in UniformBatches(40, 16, config.seed).batches(epoch):
+            adam.zero_grad()
+            value = loss(net(data.images[index] / 255), data.labels[index])
+            value.backward()
+            adam.step()
+            total += value.item() * len(index)
+        history.append(total / 40)
+    result = _fit(config)
+    expected = {f"net.{k}": v for k, v in net.state_dict().items()}
+    expected |= {f"loss.{k}": v for k, v in loss.state_dict().items()}
+    _close(outcome(result), {"state": expected})
+    assert [record["loss"] for record in result.history] == pytest.approx(history, rel=1e-4)
+    assert [record["lr"] for record in result.history] == pytest.approx([1e-3, 5e-4, 5e-4])
+    assert [record["loss_lr"] for record in result.history] == pytest.approx([1e-2, 5e-3, 5e-3])
+
+
+def test_training_is_repeatable_and_leaves_the_global_random_state_alone():
+    state = torch.random.get_rng_state()
+    one = outcome(_fit())
+    assert torch.equal(torch.random.get_rng_state(), state)
+    torch.manual_seed(99)
+    try:
+        assert_same(outcome(_fit()), one)
+    finally:
+        torch.random.set_rng_state(state)
+
+
+def test_dropout_depends_on_the_seed_alone():
+    def train():
+        net = toy_net()
+        net.backbone.append(nn.Dropout(0.5))
+        return outcome(_fit(net=net))
+
+    one = train()
+    torch.rand(5)
+    assert_same(train(), one)
+
+
+def test_the_best_epoch_is_chosen_on_the_validation_set_and_can_be_restored():
+    validation = toy_set(1, "val")
+    states = []
+    net = toy_net()
+    config = toy_config(epochs=6, lr=3e-3, evaluate_every=2)
+    result = _fit(config, net=net, validation=validation, callback=lambda r: states.append(embed(net, validation)))
+    measured = {record["epoch"]: record["recall_at_1"] for record in result.history if "recall_at_1" in record}
+    assert list(measured) == [2, 4, 6]
+    best = max(measured, key=lambda epoch: (measured[epoch], -epoch))
+    assert result.best_epoch == best
+    assert result.restore_best().net is net
+    assert torch.equal(embed(net, validation), states[best - 1])
+
+
+def test_the_earliest_of_equally_good_epochs_is_the_best(monkeypatch):
+    from dmlbook.training import loop
+
+    recalls = iter([0.5, 0.7, 0.7, 0.6])
+    monkeypatch.setattr(loop, "recall_at_k", lambda *arguments, **options: {1: next(recalls)})
+    assert _fit(toy_config(epochs=4), validation=toy_set(1, "val")).best_epoch == 2
+
+
+def test_without_a_validation_set_no_epoch_is_best():
+    result = _fit()
+    assert result.best_epoch is None
+    assert "recall_at_1" not in result.history[-1]
+    with pytest.raises(ValueError, match="validation must have been given to fit"):
+        result.restore_best()
+
+
+def test_a_head_alone_trains_on_frozen_features_and_leaves_the_backbone():
+    net, validation = toy_net(), toy_set(1, "val")
+    backbone = {name: value.clone() for name, value in net.backbone.state_dict().items()}
+    head = net.head.linear.weight.clone()
+    result = _fit(toy_config(freeze_backbone=True, epochs=6), net=net, validation=validation)
+    assert all(torch.equal(value, backbone[name]) for name, value in net.backbone.state_dict().items())
+    assert not torch.equal(net.head.linear.weight, head)
+    assert result.history[-1]["loss"] < result.history[0]["loss"]
+    recall = recall_at_k(embed(net, validation), validation.labels, ks=(1,))[1]
+    assert result.history[-1]["recall_at_1"] == pytest.approx(recall)
+
+
+def test_frozen_batch_norm_keeps_its_statistics_through_fit():
+    net, data = toy_net(), toy_set()
+    net.train()(data.images / 255)
+    mean, scale = net.backbone[1].running_mean.clone(), net.backbone[1].weight.clone()
+    _fit(toy_config(freeze_batch_norm=True), net=net)
+    assert torch.equal(net.backbone[1].running_mean, mean)
+    assert not torch.equal(net.backbone[1].weight, scale)
+    _fit(toy_config(freeze_batch_norm=False, epochs=1), net=net)
+    assert not torch.equal(net.backbone[1].running_mean, mean)
+
+
+def test_mixed_precision_trains_without_a_word(caplog):
+    result = _fit(toy_config(precision="bf16-mixed", epochs=5))
+    assert not caplog.messages
+    assert result.history[-1]["loss"] < result.history[0]["loss"]
+    assert next(result.net.parameters()).dtype == torch.float32
+
+
+class _Breaking(nn.Module):
+    """Gives NaN, or a finite loss whose gradient is NaN, from its fifth call on."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.calls, self.kind = 0, kind
+
+    def forward(self, embeddings, labels):
+        self.calls += 1
+        if self.calls < 5:
+            return embeddings.square().mean()
+        return embeddings.mean() * math.nan if self.kind == "loss" else (embeddings[0] - embeddings[0]).sum().sqrt()
+
+
+@pytest.mark.parametrize("kind", ["loss", "gradient"])
+def test_a_number_that_is_not_finite_stops_training_before_it_harms_and_names_the_batch(tmp_path, kind):
+    from dmlbook.sampling import UniformBatches
+    from dmlbook.training import checkpoints
+
+    net = toy_net()
+    with pytest.raises(FloatingPointError) as stopped:
+        _fit(net=net, loss=_Breaking(kind), folder=tmp_path)
+    images = ", ".join(map(str, UniformBatches(40, 16, toy_config().seed).batches(2)[1].tolist()))
+    assert f"in epoch 2, step 2, on the images {images} of train_set" in str(stopped.value)
+    assert ("the loss is nan" in str(stopped.value)) == (kind == "loss")
+    assert "smaller lr" in str(stopped.value)
+    assert all(value.isfinite().all() for value in net.state_dict().values())
+    assert [path.name for path in checkpoints.find(tmp_path)] == ["checkpoint-00001-0000000.pt"]
+
+
+def test_fit_works_beside_the_main_thread():
+    results = []
+    thread = threading.Thread(target=lambda: results.append(_fit(toy_config(epochs=1))))
+    thread.start()
+    thread.join()
+    assert len(results[0].history) == 1
+
+
+def test_the_bar_shows_loss_and_speed_and_smoke_mode_shows_none(capsys, monkeypatch):
+    monkeypatch.setenv("DMLBOOK_MODE", "class")
+    _fit(toy_config(epochs=1), progress=True)
+    shown = capsys.readouterr()
+    assert "loss=" in shown.err
+    assert "images/s=" in shown.err
+    assert shown.out == ""
+    monkeypatch.setenv("DMLBOOK_MODE", "smoke")
+    _fit(toy_config(epochs=1), progress=True)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"loss": nn.Identity()}, None),
+        ({"validation": toy_set(1, "test")}, "validation must be a split of the training classes; got the test split"),
+        ({"config": toy_config(freeze_batch_norm=True)}, "config.freeze_batch_norm must be False for random weights"),
+        (
+            {"data": toy_set().of_classes(torch.tensor([0, 1]))},
+            "be made for the classes of train_set; got num_classes = 5",
+        ),
+        ({"config": toy_config(precision="16-mixed")}, "config.precision must not be 16-mixed on a CPU"),
+        ({"devices": 0}, "devices must be an integer >= 1"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_explained(change, message):
+    if message is None:
+        change, message = {"loss": _Constant()}, "loss must give one number with a gradient; got shape"
+    with pytest.raises(ValueError, match=message):
+        _fit(**change)
+
+
+class _Constant(nn.Module):
+    def forward(self, embeddings, labels):
+        return torch.ones(())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="gloo between processes is tested on Linux and macOS")
+def test_two_processes_train_as_one_would(tmp_path):
+    from tests.training.two_processes import run
+
+    environment = {k: v for k, v in os.environ.items() if "RANK" not in k and not k.startswith("MASTER_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.training.two_processes", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**environment, "OMP_NUM_THREADS": "1", "DMLBOOK_MODE": "smoke"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    first, second = (torch.load(tmp_path / f"rank{rank}.pt") for rank in (0, 1))
+    assert all(torch.equal(value, second["state"][name]) for name, value in first["state"].items())
+    alone = outcome(run(1))
+    _close(first, alone)
+    assert [r["loss"] for r in first["history"]] == pytest.approx([r["loss"] for r in alone["history"]], rel=1e-4)
+
+
+# --- embed
+
+
+def test_embeddings_do_not_depend_on_the_batch_and_modes_are_put_back():
+    net, data = toy_net(), toy_set()
+    net.train()
+    net.backbone[1].eval()
+    one, other = embed(net, data, batch_size=7), embed(net, data, batch_size=40)
+    torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
+    assert one.shape == (40, 8)
+    assert net.training
+    assert not net.backbone[1].training
+    assert net.backbone[0].training
+    torch.testing.assert_close(one, net.eval()(data.images / 255), atol=1e-6, rtol=1e-5)
+
+
+def test_features_are_the_backbones():
+    net, data = toy_net(), toy_set()
+    features = embed(net, data, features=True)
+    torch.testing.assert_close(features, net.eval().features(data.images / 255).detach())
+    assert features.shape == (40, net.head.linear.in_features)
+
+
+def test_embeddings_may_be_trained_on():
+    weight = torch.ones(8, requires_grad=True)
+    (embed(toy_net(), toy_set()) @ weight).sum().backward()
+    assert weight.grad.abs().sum() > 0
+
+
+def test_photographs_are_cut_as_in_training_unless_the_whole_is_asked_for():
+    photographs = replace(toy_set(), aspects=torch.full((40,), 1.5))
+    net = toy_net()
+    cut, whole = embed(net, photographs), embed(net, photographs, view="whole")
+    torch.testing.assert_close(whole, embed(net, toy_set()))
+    torch.testing.assert_close(cut, embed(net, photographs, config=TrainConfig(image_size=14, test_crop=224 / 256)))
+    assert (cut - whole).abs().max() > 1e-3
+
+
+def test_bad_arguments_of_embed_are_explained():
+    with pytest.raises(ValueError, match="Did you mean 'whole'"):
+        embed(toy_net(), toy_set(), view="wole")
+    with pytest.raises(ValueError, match="batch_size must be an integer >= 1"):
+        embed(toy_net(), toy_set(), batch_size=0)
+    net = toy_net()
+    nn.init.constant_(net.head.linear.weight, math.nan)
+    with pytest.raises(ValueError, match="net must give finite numbers; got 40 rows"):
+        embed(net, toy_set())
+
+
+def test_the_networks_place_is_its_own_again(monkeypatch):
+    net = nets.build("small", embedding_size=4)
+    embed(net, toy_set(), device="cpu")
+    assert next(net.parameters()).device.type == "cpu"
