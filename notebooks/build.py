@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import contents
 import jupytext
 import ledger
 import nbformat
@@ -180,6 +181,8 @@ def main(arguments: list[str] | None = None, folder: Path = HERE) -> int:
     results = [build(source, folder / f"{source.stem}.ipynb") for source in sources]
     if folder == HERE:
         write(equations(folder), ledger.PAGE)
+        readme = contents.README.read_text(encoding="utf-8")
+        write(contents.updated(readme, sorted((folder / "src").glob("*.py"))), contents.README)
     return 0 if all(results) else 1
 
 

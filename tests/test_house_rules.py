@@ -218,11 +218,6 @@ def test_a_notebook_keeps_the_rules(notebook):
     assert notebook.stat().st_size < rules.LARGEST_NOTEBOOK
 
 
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_stands_in_the_readme(notebook):
-    assert f"notebooks/{notebook.name}" in read(ROOT / "README.md")
-
-
 PNG = {"output_type": "display_data", "data": {"image/png": "aaaa"}, "metadata": {}}
 HTML = {"output_type": "display_data", "metadata": {}}
 
