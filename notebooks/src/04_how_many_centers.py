@@ -999,7 +999,7 @@ book.show(
 # %%
 MEASURED = {
     "fit": (0, "train_accuracy"),
-    "cos, train": (0, "train_mode_cosine"),
+    "cos, train": (0, "train_kind_cosine"),
     "cos, K = 1": (0, "kind_cosine"),
     "cos, several": (1, "kind_cosine"),
     "Rand": (1, "recovery"),
