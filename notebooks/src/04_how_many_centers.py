@@ -55,8 +55,8 @@ without, priced = theory.center_paths(images, labels, start(6), taus)
 figure, axes = plt.subplots(1, 3, figsize=(10.5, 4.0))
 titles = ["Six centers a class, at random", "After training: spare ones stay", "With a price: three a class"]
 for ax, title, centers in zip(axes, titles, (start(6), without, priced), strict=True):
-    figures.circle(ax, images, labels)
-    figures.centers(ax, centers)
+    book.image_marks(book.unit_circle(ax), images, labels)
+    book.center_marks(ax, centers)
     ax.set_title(title)
     counts = losses.distinct_centers(centers, threshold=THRESHOLD).counts.tolist()
     print(f"{title:33} distinct: {counts}, closer than {THRESHOLD:g} counts as one")
@@ -230,11 +230,11 @@ squared = [squared_angle(t) for t in strengths]
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(11, 3.4))
-figures.lines_by_name(axes[0], strengths, {"distance": by_norm, "squared": by_square})
+book.named_lines(axes[0], strengths, {"distance": by_norm, "squared": by_square})
 axes[0].set(
     title="On the line: one price merges, the other shrinks", xlabel="strength t", ylabel="half the distance left"
 )
-figures.lines_by_name(axes[1], strengths, {"distance": on_circle, "squared": squared})
+book.named_lines(axes[1], strengths, {"distance": on_circle, "squared": squared})
 axes[1].set(title="On the circle: the same", xlabel="strength t", ylabel="half the angle left, degrees")
 book.show(
     figure,
@@ -393,7 +393,7 @@ for name, squared in {"distance": False, "squared": True}.items():
 # %%
 figure, ax = plt.subplots(figsize=(7.2, 3.4))
 ax.set(xscale="log", ylim=(0, 100), xlabel="tau", ylabel="keep exactly 3, percent")
-figures.lines_by_name(ax, grid.tolist(), {name: (100 * share).tolist() for name, share in kept.items()})
+book.named_lines(ax, grid.tolist(), {name: (100 * share).tolist() for name, share in kept.items()})
 ax.set_title("Six centers, three poses: distances find three far more often")
 book.show(
     figure,
@@ -661,7 +661,7 @@ for ax, tau in zip(axes[0], panels, strict=True):
     figures.tally(ax, truth.repeat(len(SEEDS)), counted, top=10)
     ax.set(title=f"tau = {tau}", xlabel="poses of the species")
 axes[0][0].set_ylabel("distinct centers")
-axes[0][0].annotate("right count", (3.1, 1.7), color="#8f8f8f", fontsize=9)
+axes[0][0].annotate("right count", (3.1, 1.7), color=book.MIDDLE, fontsize=9)
 figure.suptitle("The count follows the poses loosely, and tau moves all of it", x=0.01, ha="left", fontsize=12)
 book.show(
     figure,
@@ -737,8 +737,8 @@ for name, counts in by_threshold.items():
 # %%
 figure, ax = plt.subplots(figsize=(7.2, 3.3))
 ax.set(xscale="log", ylim=(0, 10.3), xlabel="threshold", ylabel="distinct centers, mean")
-figures.lines_by_name(ax, thresholds, by_threshold)
-ax.axvline(0.1, color="#8f8f8f", linestyle=":")
+book.named_lines(ax, thresholds, by_threshold)
+ax.axvline(0.1, color=book.SOFT, linestyle=":")
 ax.set_title("Squared: the count is what the threshold makes it")
 book.show(
     figure,
@@ -975,7 +975,7 @@ SETS = {
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), sharey=True)
 for ax, (key, what) in zip(axes, {"recall_by_class": "class", "recall_by_kind": "hidden kind"}.items(), strict=True):
     book.dots(ax, {name: gain(*pair, key) for name, pair in SETS.items()})
-    ax.axvline(0, color="#8f8f8f", linestyle=":")
+    ax.axvline(0, color=book.SOFT, linestyle=":")
     ax.set(title=f"Recall@1 by {what}", xlabel="several centers minus one, in points")
 title = "What several centers gain depends on what makes a class, and on the embedding"
 figure.suptitle(title, x=0.01, ha="left", fontsize=12)

@@ -215,8 +215,8 @@ fallen = {
 book.curves(axes[0], fallen)
 axes[0].set(title="The training loss falls", xlabel="epoch", ylabel="share of the first epoch's")
 book.dots(axes[1], recall)
-axes[1].axvline(100 * floor["pixels"], color="#8f8f8f", linestyle=":")
-axes[1].annotate("pixels", (100 * floor["pixels"], 3.35), xytext=(4, 0), textcoords="offset points", color="#6e6e6e")
+axes[1].axvline(100 * floor["pixels"], color=book.SOFT, linestyle=":")
+axes[1].annotate("pixels", (100 * floor["pixels"], 3.35), xytext=(4, 0), textcoords="offset points", color=book.MIDDLE)
 axes[1].set(title="Unseen species: every loss beats pixels", xlabel="Recall@1 in percent")
 book.show(
     figure,
@@ -462,7 +462,7 @@ for ax, (name, table) in zip(axes, {"Cars196": cars, "CUB-200-2011": cub}.items(
     trained = {title: record for title, record in table.items() if title in METHODS}
     gains = {title: [v - frozen for v in record.values("recall_at_1")] for title, record in trained.items()}
     book.dots(ax, gains)
-    ax.axvline(0, color="#8f8f8f", linestyle=":")
+    ax.axvline(0, color=book.SOFT, linestyle=":")
     ax.set(title=f"{name}: gain over frozen features", xlabel="points of Recall@1")
 book.show(
     figure,

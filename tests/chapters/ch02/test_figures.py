@@ -8,6 +8,7 @@ import pytest
 import torch
 from matplotlib.colors import same_color
 
+from dmlbook import book
 from dmlbook.chapters.ch02 import figures, theory
 from tests.chapters.ch02 import reference
 
@@ -25,7 +26,7 @@ def test_bars_carry_the_weights_in_the_colors_of_the_classes(ax):
     weights = torch.tensor([0.2, 0.5, 0.3])
     figures.weight_bars(ax, weights, label=1)
     assert [bar.get_height() for bar in ax.patches] == pytest.approx(weights.tolist())
-    assert all(same_color(bar.get_facecolor(), f"C{c}") for c, bar in enumerate(ax.patches))
+    assert all(same_color(bar.get_facecolor(), book.class_color(c)) for c, bar in enumerate(ax.patches))
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["$w_0$", "$w_1$\nown", "$w_2$"]
 
 
@@ -55,7 +56,7 @@ def test_the_drawn_loss_stays_in_its_band(ax):
 def test_drawn_gaps_end_at_the_logarithm_of_the_ties(ax):
     rows_of = {"one": torch.tensor([0.0, -0.5, -0.5]), "two": torch.tensor([0.0, 0.0, -0.5])}
     figures.gaps(ax, rows_of)
-    assert [line.get_ydata()[-1] for line in ax.lines] == pytest.approx([0.0, math.log(2)], abs=1e-6)
+    assert [float(line.get_ydata()[-1]) for line in ax.lines] == pytest.approx([0.0, math.log(2)], abs=1e-6)
 
 
 def test_the_drawn_guarantees_are_the_two_bounds(ax):
