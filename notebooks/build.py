@@ -167,7 +167,7 @@ def chosen(names: list[str], sources: list[Path]) -> list[Path]:
 
 
 def main(arguments: list[str] | None = None, folder: Path = HERE) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Make the notebooks from their paired text in src/, executed.")
     parser.add_argument("names", nargs="*", help="chapters, by the beginning of their name: 00 07 (default: all)")
     parser.add_argument("--html", action="store_true", help="show the stored notebooks as pages, in build/html")
     options = parser.parse_args(arguments)

@@ -1,16 +1,4 @@
-"""
-Training classes and test classes never share a class. Settings are chosen with --validation: a share of the *training*
-classes is held out and measured instead of the test classes. The test classes are measured once, after the last epoch.
-
-examples
-  python -m dmlbook train --data birds --loss softtriple
-  python -m dmlbook train --data cub --loss softtriple --weights imagenet --seeds 3 --record cub-softtriple
-  python -m dmlbook train --data folder --root my_photos --loss semihard --net resnet18 --weights imagenet
-  python -m dmlbook train --data cub --loss softtriple --loss-option tau=0.5 --validation 0.2   (choosing a setting)
-
-A run that was stopped goes on where it was when the same command is given again with the same --folder. Seeds that the
-record already holds, with the same configuration, are not run again.
-"""
+"""Trains an embedding, measures it on classes it never saw, and records the figures."""
 
 from __future__ import annotations
 
@@ -27,6 +15,20 @@ from dmlbook.commands import common
 from dmlbook.datasets import ImageSet, split_classes
 from dmlbook.seeding import SEED, generator
 from dmlbook.training import TrainConfig, embed, fit
+
+ABOUT = """\
+Training classes and test classes never share a class. Settings are chosen with --validation: a share of the *training*
+classes is held out and measured instead of the test classes. The test classes are measured once, after the last epoch.
+
+examples
+  python -m dmlbook train --data birds --loss softtriple
+  python -m dmlbook train --data cub --loss softtriple --weights imagenet --seeds 3 --record cub-softtriple
+  python -m dmlbook train --data folder --root my_photos --loss semihard --net resnet18 --weights imagenet
+  python -m dmlbook train --data cub --loss softtriple --loss-option tau=0.5 --validation 0.2   (choosing a setting)
+
+A run that was stopped goes on where it was when the same command is given again with the same --folder. Seeds that the
+record already holds, with the same configuration, are not run again.
+"""
 
 DRAWN = {
     "freeze_batch_norm": False,

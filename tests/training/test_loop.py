@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import threading
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +49,13 @@ def test_a_configuration_survives_json():
     assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     with pytest.raises(ValueError, match="Did you mean 'epochs'"):
         TrainConfig.from_dict({"epoch": 3})
+
+
+def test_every_setting_says_what_it_means_and_help_lists_it():
+    shown = TrainConfig.__doc__
+    for setting in fields(TrainConfig):
+        assert len(setting.metadata["help"]) > 5
+        assert f"{setting.name}: {setting.metadata['help']}\n" in shown
 
 
 @pytest.mark.bad_input
