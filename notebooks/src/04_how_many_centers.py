@@ -69,7 +69,7 @@ book.show(
 )
 
 # %% [markdown]
-# Circles are images, crosses are centers (drawn a little outside, so that no image hides them).
+# Circles are images, crosses are centers (of length 1 too, but drawn inside the circle, so that no image hides them).
 #
 # **What to see.** Without a price, several centers serve one pose. Some of them happen to come close, others stand side by
 # side: the loss does not care. With a price all that share a pose meet. Two centers count as one here if they are closer than
