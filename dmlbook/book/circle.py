@@ -18,7 +18,7 @@ CENTER_RADIUS = 0.8
 """Where learned centers are drawn. They have length 1, and stand inside the circle so that no image hides them."""
 
 
-def on_circle(degrees: Tensor | Sequence[float]) -> Float[Tensor, "*batch 2"]:
+def on_circle(degrees: Tensor | Sequence[float] | float) -> Float[Tensor, "*batch 2"]:
     """Unit vectors at these angles, counted from east against the clock; their last axis is new.
 
     Example:

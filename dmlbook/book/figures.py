@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch.nn import functional as F
@@ -82,6 +82,18 @@ def class_colors(count: int) -> list[str]:
     return [class_color(number) for number in range(count)]
 
 
+def letter_color(number: int) -> str:
+    """Black or white: the one that can be read on the hue of a class.
+
+    Example:
+        >>> letter_color(1), letter_color(2)  # on orange, on red
+        ('black', 'white')
+    """
+    channels = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(class_color(number))]
+    light = sum(weight * channel for weight, channel in zip((0.2126, 0.7152, 0.0722), channels, strict=True))
+    return "black" if light > 0.179 else "white"  # where the contrasts with black and with white are equal
+
+
 def picture(image_set: ImageSet, index: int) -> UInt8[Tensor, "H W 3"]:
     """One image for the eye, (H, W, 3): photographs get back the shape that they had before they were squeezed."""
     pixels = image_set.images[index]
@@ -113,7 +125,7 @@ def tiles(ax: Axes, images: UInt8[Tensor, "N 3 S S"], *, columns: int, gap: int 
 def query_row(
     axes: Iterable[Axes], image_set: ImageSet, query: int, found: Int[Tensor, " K"], *, titles: bool = True
 ) -> Iterable[Axes]:
-    """A query, then the images retrieved for it: framed black where the class is right, crossed out grey where not.
+    """A query, then the images retrieved for it: framed black where the class is right, paled and dashed where not.
 
     Args:
         axes: K + 1 of them, in a row.

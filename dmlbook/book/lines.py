@@ -14,6 +14,8 @@ from dmlbook.records import interval
 BLACK, DARK, MIDDLE, SOFT, PALE, SHADE = "#000000", "#444444", "#6e6e6e", "#8f8f8f", "#c9c9c9", "#e6e6e6"
 """The book's greys. Words are ``MIDDLE`` or darker; ``PALE`` is for lines that carry others, ``SHADE`` for areas."""
 GREYS = (BLACK, DARK, MIDDLE, SOFT)
+WORDS = (BLACK, DARK, MIDDLE, MIDDLE)
+"""Greys of the names of lines that are drawn in ``GREYS``: letters as pale as the palest line would be hard to read."""
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 
 
@@ -28,7 +30,7 @@ def name_ends(
     *,
     apart: float = 0.07,
     across: Sequence[float] | None = None,
-    colors: Sequence[str] = GREYS,
+    colors: Sequence[str] = WORDS,
     **text: object,
 ) -> float:
     """Each line's name right of the height where the line ends; names that would touch step aside, upwards.
@@ -50,12 +52,13 @@ def name_ends(
         for (name, value), x in zip(ends.items(), across, strict=True):
             ax.annotate(name, (x, value), color=color[name], **place)
         return max(ends.values())
+    right = ax.get_xlim()[1]
     to_share = ax.transData + ax.transAxes.inverted()  # of the height, whatever the scale
+    shares = {name: float(to_share.transform((right, value))[1]) for name, value in ends.items()}
     last, top = -math.inf, -math.inf
-    for name, value in sorted(ends.items(), key=lambda end: end[1]):
-        end = to_share.transform((ax.get_xlim()[1], value))[1]
-        last = max(min(max(end, 0.0), 1.0), last + apart)
-        top = value if last == end else float(to_share.inverted().transform((1.0, last))[1])
+    for name in sorted(shares, key=lambda name: shares[name]):
+        last = max(min(max(shares[name], 0.0), 1.0), last + apart)
+        top = ends[name] if last == shares[name] else float(to_share.inverted().transform((1.0, last))[1])
         ax.annotate(name, (1.0, top), xycoords=("axes fraction", "data"), color=color[name], **place)
     return top
 

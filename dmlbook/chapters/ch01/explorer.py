@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from dmlbook._types import Float, Int, Tensor
-from dmlbook.book import Live, class_color, on_circle, unit_circle
+from dmlbook.book import Live, class_color, letter_color, on_circle, unit_circle
 from dmlbook.book.explorer import Explorer
 from dmlbook.chapters.ch01 import figures
 from dmlbook.geometry import squared_distances
@@ -56,7 +56,10 @@ class MarginExplorer(Explorer):
         self.dots = [
             ax.plot([], [], "o", color=class_color(c), markersize=14, zorder=3)[0] for c in self.labels.tolist()
         ]
-        self.names = [ax.text(0, 0, name, ha="center", va="center", color="white", zorder=4) for name in NAMES]
+        self.names = [
+            ax.text(0, 0, name, ha="center", va="center", color=letter_color(c), zorder=4)
+            for name, c in zip(NAMES, self.labels.tolist(), strict=True)
+        ]
         return [*self.zones.values(), *self.dots, *self.names]
 
     def _draw_gaps(self, ax: plt.Axes) -> list:

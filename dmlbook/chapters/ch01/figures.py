@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from dmlbook._types import Float, Tensor
 from dmlbook.book.circle import on_circle
-from dmlbook.book.figures import class_color
+from dmlbook.book.figures import class_color, letter_color
 from dmlbook.book.lines import BLACK, PALE, SOFT, name_ends
 
 KINDS = {"hard": BLACK, "semi-hard": SOFT, "easy": PALE}
@@ -33,7 +33,9 @@ def samples(
         x, y = on_circle(angle).tolist()
         edge = {"markeredgecolor": "black", "markeredgewidth": 2.0} if i == rim else {"markeredgecolor": "white"}
         ax.plot(x, y, "s" if i == query else "o", color=class_color(label), markersize=15, zorder=3, **edge)
-        ax.text(x, y, name, ha="center", va="center", color="white", fontsize=10, fontweight="bold", zorder=4)
+        ax.text(
+            x, y, name, ha="center", va="center", color=letter_color(label), fontsize=10, fontweight="bold", zorder=4
+        )
     return ax
 
 
@@ -106,7 +108,7 @@ def rows_of_neighbors(ax: Axes, names: Sequence[str], labels: Sequence[int], ran
             match = place > 0 and labels[j] == labels[row]
             style = {"markersize": 19, "markeredgewidth": 2.5, "markeredgecolor": "black" if match else "white"}
             ax.plot(place, row, "s" if place == 0 else "o", color=class_color(labels[j]), **style)
-            ax.text(place, row, names[j], color="white", ha="center", va="center", fontweight="bold")
+            ax.text(place, row, names[j], color=letter_color(labels[j]), ha="center", va="center", fontweight="bold")
     ax.set(xlim=(-0.6, len(names) - 0.4), ylim=(len(names) - 0.4, -0.6))
     ax.set_xticks(range(len(names)), ["query", *map(str, range(1, len(names)))])
     ax.set_yticks([])

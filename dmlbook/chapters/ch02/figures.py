@@ -60,15 +60,13 @@ def weight_triangle(
     height = (scale * grid @ violations.double() + torch.special.entr(grid).sum(1)).numpy()
     levels = np.linspace(height.min(), height.max(), 16)
     ax.tricontourf(*triangle(grid), height, levels=levels, cmap="Greys_r", alpha=0.55)
-    ax.tricontour(*triangle(grid), height, levels=levels, colors=SOFT, linewidths=0.5)
+    ax.tricontour(*triangle(grid), height, levels=levels, colors=SOFT, linewidths=0.5, linestyles="-")
     ax.plot(*triangle(path), ".-", color="black", markersize=5, linewidth=1.2)
     top = torch.softmax(scale * violations.double(), 0)
     ax.plot(*triangle(torch.eye(3)[[0, 1, 2, 0]]), color=SOFT, linewidth=0.8)  # the corners stay visible
     ax.plot(*triangle(top[None]), "D", color="none", markeredgecolor="black", markersize=8, zorder=4)
     for c, (place, where) in enumerate([((0, 0), (0, -20)), ((1, 0), (0, -20)), ((0.5, 0.866), (0, 7))]):
-        ax.annotate(
-            f"all on $w_{c}$", place, xytext=where, textcoords="offset points", ha="center", color=class_color(c)
-        )
+        ax.annotate(f"all on $w_{c}$", place, xytext=where, textcoords="offset points", ha="center")
     ax.set(aspect="equal", xticks=[], yticks=[], xlim=(-0.12, 1.12), ylim=(-0.14, 1.0))
     for spine in ax.spines.values():
         spine.set_visible(False)
