@@ -521,7 +521,7 @@ print(f"its raw parameters, length {loss.weight.norm(dim=-1).mean():.2f}: gradie
 print(f"one coordinate of that gradient:             {typical:.1e}")
 steps = {eps: adam_step(typical, eps) for eps in (1e-8, 1e-2)}
 for eps, step in steps.items():
-    assert abs(step - 1e-2 * typical / (typical + eps)) < 1e-9
+    assert abs(step + theory.adams_first_step(typical, lr=1e-2, epsilon=eps)) < 1e-9
     print(f"Adam with eps = {eps:.0e}: first step {step:.1e} at a learning rate of 1e-2")
 print(f"a factor of {steps[1e-8] / steps[1e-2]:.0f}")
 

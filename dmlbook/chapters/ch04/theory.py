@@ -175,6 +175,32 @@ def rest_distance(share: float, *, epsilon: float = EPSILON) -> float:
     return math.sqrt(epsilon) * share / math.sqrt(1 - share**2)
 
 
+def adams_first_step(gradient: float, *, lr: float, epsilon: float = 1e-8) -> float:
+    """How far the first step of Adam moves a parameter.
+
+    Args:
+        gradient: g, of that parameter.
+        lr: The learning rate, > 0.
+        epsilon: Adam's own, > 0; not the one under the regularizer's root. The default is torch's.
+
+    Returns:
+        -lr g / (|g| + epsilon): all of ``lr`` where |g| is much larger than epsilon, and plain descent with the rate
+        lr / epsilon where it is much smaller.
+
+    Raises:
+        ValueError: A number is out of range.
+
+    Source: Kingma and Ba, ICLR 2015, after its bias correction; derived in chapter 4.
+
+    Example:
+        >>> adams_first_step(0.25, lr=0.5, epsilon=0.25)
+        -0.25
+    """
+    check_number("adams_first_step", gradient=gradient)
+    check_number("adams_first_step", low=0, open_low=True, lr=lr, epsilon=epsilon)
+    return -lr * gradient / (abs(gradient) + epsilon)
+
+
 def center_paths(
     embeddings: Float[Tensor, "B D"],
     labels: Int[Tensor, " B"],
