@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from dmlbook import losses, nets, records, retrieval
+from dmlbook._files import write_whole
 from dmlbook.commands import common
 from dmlbook.datasets import ImageSet, split_classes
 from dmlbook.seeding import SEED, generator
@@ -96,9 +97,7 @@ def run(options: Namespace) -> int:
         if result.interrupted:
             return 130
         if folder is not None:
-            records.write_whole(
-                folder / "run.json", json.dumps({"net": settings, "config": config.to_dict()}, indent=2)
-            )
+            write_whole(folder / "run.json", json.dumps({"net": settings, "config": config.to_dict()}, indent=2))
         if measured is None:
             measured = common.load_images(options, "test")
         figures = retrieval.evaluate(embed(net, measured, config=config), measured.labels)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import zipfile
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ import torch
 from torch import nn
 
 from dmlbook._checks import bad_input, check_choice
+from dmlbook._files import whole
 from dmlbook.datasets.image_set import ImageSet
 from dmlbook.training.config import TrainConfig
 from dmlbook.training.sources import Features
@@ -76,15 +76,9 @@ def save(folder: Path, state: Mapping[str, object], *, epoch: int, step: int) ->
         epoch: Finished epochs.
         step: Finished steps of the epoch after those.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"checkpoint-{epoch:05d}-{step:07d}.pt"
-    unfinished = path.with_suffix(_UNFINISHED)
-    with open(unfinished, "wb") as file:
+    with whole(path, suffix=_UNFINISHED, durable=True) as unfinished, unfinished.open("wb") as file:
         torch.save({"format": FORMAT, **state}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
-    _sync_folder(folder)
     for old in find(folder)[:-KEEP]:
         old.unlink()
     for leftover in folder.glob(f"checkpoint-*{_UNFINISHED}"):
@@ -177,13 +171,3 @@ def _digest_of_weights(module: nn.Module) -> str:
     """The names and shapes of the weights, not their values."""
     shapes = [(name, tuple(value.shape)) for name, value in module.state_dict().items()]
     return f"{len(shapes)} tensors {hashlib.sha256(repr(shapes).encode()).hexdigest()[:8]}"
-
-
-def _sync_folder(folder: Path) -> None:
-    """The new name itself reaches the disk; Windows cannot open folders and needs not."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

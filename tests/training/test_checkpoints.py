@@ -113,6 +113,20 @@ def test_a_failing_write_leaves_the_former_checkpoint(tmp_path, monkeypatch):
     assert torch.equal(checkpoints.load(path)["a"], torch.ones(3))
 
 
+def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    synced, fsync, replace = [], os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_ino) or fsync(handle))
+
+    def naming(unfinished, path):
+        assert os.stat(unfinished).st_ino in synced
+        assert unfinished.suffix == ".unfinished"
+        replace(unfinished, path)
+
+    monkeypatch.setattr(os, "replace", naming)
+    path = checkpoints.save(tmp_path, {"a": torch.ones(3)}, epoch=1, step=0)
+    assert checkpoints.find(tmp_path) == [path]
+
+
 @pytest.mark.parametrize("damage", ["cut", "flipped", "emptied", "other"])
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_serves(tmp_path, damage):
     expected = outcome(_fit(tmp_path))
