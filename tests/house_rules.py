@@ -12,7 +12,7 @@ from pathlib import Path
 # from another.
 FLOORS = [
     {"_types"},
-    {"_checks"},
+    {"_checks", "_files"},
     {"settings", "seeding"},
     {"geometry"},
     {"losses", "retrieval", "nets", "datasets", "sampling"},
@@ -38,7 +38,7 @@ BASE_IMPORTS = {
 } | sys.stdlib_module_names
 OPTIONAL_IMPORTS = {("_types", "jaxtyping")}
 NEVER_AT_THE_TOP = {"umap"}
-PRIVATE_MODULES = {"_types", "_checks", "__version__", "__main__"}  # private to the package, shared inside it
+PRIVATE_MODULES = {"_types", "_checks", "_files", "__version__", "__main__"}  # private to the package, shared inside it
 CHAPTER = re.compile(r"dmlbook\.chapters\.(ch\d\d)\b")
 
 LONGEST_FILE = 300

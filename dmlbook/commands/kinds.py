@@ -19,7 +19,7 @@ from dmlbook.commands.train import DEFAULTS
 from dmlbook.datasets import ImageSet, kinds_as_classes, merge_classes, split_images
 from dmlbook.datasets.kinds import check_kinds
 from dmlbook.seeding import generator
-from dmlbook.training import TrainConfig, embed, fit_head
+from dmlbook.training import Features, TrainConfig, embed, fit
 
 ABOUT = """\
 Do several centers pay where a class has several clusters? Here the clusters (kinds) are known and hidden from training.
@@ -193,7 +193,9 @@ def one_run(
         mean, deviation = train.mean(0), train.std(0).clamp(min=1e-6)  # a feature that never varies stays 0
         train, held_out = ((part - mean) / deviation for part in (train, held_out))
     config = replace(_config(options), seed=seed)
-    history = fit_head(head, loss, train, parts.labels[0], config)
+    result = fit(head, loss, Features(train, parts.labels[0], parts.num_classes), config, progress=False)
+    if result.interrupted:  # half a training is no result
+        raise KeyboardInterrupt
     with torch.no_grad():
         before, after = head(train), head(held_out)
         return {
@@ -201,7 +203,7 @@ def one_run(
             **{f"train_{key}": value for key, value in measure(loss, before, parts.labels[0], parts.kinds[0]).items()},
             **parts.frozen,
             "distinct_centers": float(loss.report().counts.double().mean()),
-            "final_loss": history[-1],
+            "final_loss": result.history[-1]["loss"],
         }
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 import torch
 
 from dmlbook import losses, nets, records, retrieval
+from dmlbook._files import write_whole
 from dmlbook.commands import common
 from dmlbook.datasets import ImageSet, split_classes
 from dmlbook.seeding import SEED, generator
-from dmlbook.training import TrainConfig, embed, fit
+from dmlbook.training import Place, TrainConfig, embed, fit
 
 ABOUT = """\
 Training classes and test classes never share a class. Settings are chosen with --validation: a share of the *training*
@@ -80,7 +81,7 @@ def run(options: Namespace) -> int:
     else:
         numbers = generator(SEED, "validation")
         train_set, measured = split_classes(data, validation=options.validation, generator=numbers)
-    settings = common.net_settings(options, DEFAULTS[options.data])
+    settings, place = common.net_settings(options, DEFAULTS[options.data]), Place(options.device, options.devices)
     record = _record(options, settings, train_set)
     for seed in common.seeds(options.seeds):
         if any(run["seed"] == seed for run in record.runs):
@@ -90,15 +91,13 @@ def run(options: Namespace) -> int:
         folder = None if options.folder is None else Path(options.folder) / f"seed-{seed}"
         start = time.perf_counter()
         net, loss = _build(options, settings, train_set, seed)
-        result = fit(net, loss, train_set, config, folder=folder, device=options.device, devices=options.devices)
+        result = fit(net, loss, train_set, config, folder=folder, device=place)
         if result.rank > 0:
             continue
         if result.interrupted:
             return 130
         if folder is not None:
-            records.write_whole(
-                folder / "run.json", json.dumps({"net": settings, "config": config.to_dict()}, indent=2)
-            )
+            write_whole(folder / "run.json", json.dumps({"net": settings, "config": config.to_dict()}, indent=2))
         if measured is None:
             measured = common.load_images(options, "test")
         figures = retrieval.evaluate(embed(net, measured, config=config), measured.labels)

@@ -612,8 +612,7 @@ explorer.widget()
 
 # %%
 from dmlbook.sampling import ClassBatches
-from dmlbook.training import TrainConfig, embed
-from dmlbook.training.views import Views
+from dmlbook.training import TrainConfig, Views, embed
 
 place = torch.arange(len(birds)) % 50  # within its species: 50 images each, one species after the other
 assert torch.equal(birds.labels, torch.arange(len(birds)) // 50)
@@ -635,7 +634,7 @@ def train(name, seed):
     seen = []
     for epoch in range(EPOCHS):
         for step, index in enumerate(batches.batches(epoch)):
-            x, y = net(views.train(index, torch.device("cpu"), epoch=epoch, step=step)), part.labels[index]
+            x, y = net(views.for_training(index, torch.device("cpu"), epoch=epoch, step=step)), part.labels[index]
             seen.append(losses.triplet_kinds(geometry.squared_distances(x, x), y, margin=MARGIN))
             adam.zero_grad()
             loss(x, y).backward()

@@ -543,7 +543,7 @@ print(f"a factor of {steps[1e-8] / steps[1e-2]:.0f}")
 
 # %%
 from dmlbook.datasets import birds
-from dmlbook.training import TrainConfig, embed, fit, fit_head
+from dmlbook.training import Features, TrainConfig, embed, fit
 
 train, test = datasets.load("birds", "train"), datasets.load("birds", "test")
 first = torch.arange(len(train)) % birds.IMAGES_PER_SPECIES < 35
@@ -591,9 +591,8 @@ def run(per_class, tau, seed, adam_eps=1e-8, kind=losses.SoftTriple, epochs=EPOC
     options = {"centers_per_class": per_class, "tau": tau, "generator": generator(seed, "centers")}
     loss = kind(num_classes=40, embedding_size=64, **options)
     rates = {"lr": 1e-2, "loss_lr": 1e-2, "milestones": (), "adam_eps": adam_eps, "weight_decay": 0.0}
-    fit_head(
-        head, loss, features["shown"], shown.labels, TrainConfig(epochs=epochs, batch_size=250, seed=seed, **rates)
-    )
+    config = TrainConfig(epochs=epochs, batch_size=250, seed=seed, **rates)
+    fit(head, loss, Features(features["shown"], shown.labels), config, progress=False)
     return head, loss
 
 

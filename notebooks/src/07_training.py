@@ -21,7 +21,7 @@ import torch
 from dmlbook import book, datasets, losses, nets, records, retrieval, settings
 from dmlbook.chapters import check, outcome, predict
 from dmlbook.seeding import SEED, generator
-from dmlbook.training import TrainConfig, embed, fit
+from dmlbook.training import TrainConfig, Views, embed, fit
 
 book.use_style()
 
@@ -64,12 +64,10 @@ except ValueError as error:
 # mirrored (photographs). Eight views of one bird:
 
 # %%
-from dmlbook.training.views import Views
-
 for_drawings = {"augment": "shift", "flip": False, "freeze_batch_norm": False, "adam_eps": 1e-8, "milestones": ()}
 config = TrainConfig(epochs=1, lr=4e-3, loss_lr=3e-2, **for_drawings)
 one = torch.tensor([30])
-views = [Views(train, config).train(one, torch.device("cpu"), epoch=epoch, step=0) for epoch in range(8)]
+views = [Views(train, config).for_training(one, torch.device("cpu"), epoch=epoch, step=0) for epoch in range(8)]
 figure, ax = plt.subplots(figsize=(10, 1.35))
 book.tiles(ax, (torch.cat(views) * 255).byte(), columns=8)
 book.show(figure, alt="Eight views of one drawn bird, moved by a few pixels each time.")
@@ -100,7 +98,7 @@ def train_by_hand(net, loss, images, config):
     net.to(memory_format=torch.channels_last).train()
     for epoch in range(1, config.epochs + 1):
         for step, index in enumerate(batches.batches(epoch)):
-            pixels = views.train(index, torch.device("cpu"), epoch=epoch, step=step)
+            pixels = views.for_training(index, torch.device("cpu"), epoch=epoch, step=step)
             value = loss(net(pixels), images.labels[index])
             adam.zero_grad()
             value.backward()

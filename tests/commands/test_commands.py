@@ -145,7 +145,7 @@ def test_train_given_again_with_its_folder_measures_the_same_without_training(ph
     more = ("--loss", "softmax", "--folder", str(tmp_path / "runs"))
     assert train(photos, *more) == 0
     before = capsys.readouterr().out
-    monkeypatch.setattr("dmlbook.training.engine.Engine.apply", lambda self: pytest.fail("a step was taken"))
+    monkeypatch.setattr("dmlbook.training.stepping.Stepper.apply", lambda self: pytest.fail("a step was taken"))
     assert train(photos, *more) == 0
     assert capsys.readouterr().out == before
 
