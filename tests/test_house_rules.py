@@ -170,6 +170,21 @@ def test_unfinished_words_and_paths_of_machines_are_seen(planted, clean):
     assert rules.text_violations(Path("a"), clean) == []
 
 
+def test_colors_have_names():
+    drawn = [path for path in MODULES if path.parts[0] in ("book", "chapters") and path != Path("book/lines.py")]
+    assert over(rules.color_violations, PACKAGE, drawn) == []
+    assert over(rules.color_violations, ROOT, (path.relative_to(ROOT) for path in SOURCES)) == []
+
+
+@pytest.mark.parametrize(
+    ("planted", "clean"),
+    [('color="#8f8f8f"', "color=SOFT"), ("color=f'C{label}'", "color=class_color(label)"), ('"C0"', '"C = 10", "#1"')],
+)
+def test_a_color_without_a_name_is_seen(planted, clean):
+    assert len(rules.color_violations(Path("a.py"), planted)) == 1
+    assert rules.color_violations(Path("a.py"), clean) == []
+
+
 def test_every_test_asserts_something():
     assert over(rules.assertion_violations, ROOT, (path.relative_to(ROOT) for path in TESTS)) == []
     idle = "def test_a():\n    x == 1\n\ndef test_b():\n    assert x\n"
