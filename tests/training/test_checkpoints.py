@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from dmlbook.training import Checkpoints, checkpoints, fit
 from tests.training.training_toys import assert_same, outcome, toy_config, toy_loss, toy_net, toy_set
@@ -189,6 +190,24 @@ def test_another_gamma_is_another_run(tmp_path):
     other.gamma = 0.3
     with pytest.raises(ValueError, match=r"loss.gamma 0.1\); got loss.gamma 0.3"):
         _fit(tmp_path, loss=other)
+
+
+class _Weighted(nn.Module):
+    """A loss that is told from its brothers by the number of its weights alone."""
+
+    def __init__(self, count):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(count))
+
+    def forward(self, embeddings, labels):
+        return embeddings.square().sum() * self.weight.mean()
+
+
+def test_a_loss_of_other_weights_is_another_run(tmp_path):
+    _fit(tmp_path, config=toy_config(epochs=1), loss=_Weighted(3))
+    with pytest.raises(ValueError, match=r"loss weights '1 tensors \w+'\); got loss weights '1 tensors"):
+        _fit(tmp_path, loss=_Weighted(4))
+    assert len(_fit(tmp_path, loss=_Weighted(3)).history) == 3
 
 
 def test_resume_must_and_never_mean_what_they_say(tmp_path):

@@ -460,7 +460,33 @@ def test_bad_arguments_of_embed_are_explained():
         embed(net, toy_set())
 
 
-def test_the_networks_place_is_its_own_again(monkeypatch):
-    net = nets.build("small", embedding_size=4)
-    embed(net, toy_set(), device="cpu")
-    assert next(net.parameters()).device.type == "cpu"
+HOME, AWAY = torch.device("cpu"), torch.device("cpu:0")  # one place under two names, which compare as different
+
+
+def _traveler(*, fails=False):
+    """A network that notes where it is sent, with its notes; in its forward pass it fails on request."""
+    net, places = toy_net(), []
+    send, forward = net.to, net.forward
+
+    def noting(place):
+        places.append(place)
+        return send(place)
+
+    def computing(images):
+        assert places == [AWAY], "it computes where it was asked to"
+        if fails:
+            raise MemoryError
+        return forward(images)
+
+    net.to, net.forward = noting, computing
+    return net, places
+
+
+def test_the_networks_place_is_its_own_again():
+    net, places = _traveler()
+    assert torch.equal(embed(net, toy_set(), device=AWAY), embed(toy_net(), toy_set()))
+    assert places == [AWAY, HOME]
+    net, places = _traveler(fails=True)
+    with pytest.raises(MemoryError):
+        embed(net, toy_set(), device=AWAY)
+    assert places == [AWAY, HOME]
