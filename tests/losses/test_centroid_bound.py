@@ -163,3 +163,16 @@ def test_bad_input_is_named():
         losses.centroid_terms(torch.ones(3, 1), torch.zeros(3).long())
     with pytest.raises(ValueError, match=r"centroid_bound_sum: labels must lie in 0..1; got 0..2"):
         losses.centroid_bound_sum(torch.ones(3, 2), torch.arange(3))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("kind", "size", "message"),
+    [
+        ("simplex", 98, "simplex: dimension must be at least num_classes - 1 = 99; got 98. Raise the dimension, or"),
+        ("one_hot", 99, "one_hot: dimension must be at least num_classes = 100; got 99. Raise the dimension, or"),
+    ],
+)
+def test_centroids_that_need_more_dimensions_say_so(kind, size, message):
+    with pytest.raises(ValueError, match=message):
+        losses.make("centroid_bound", num_classes=100, embedding_size=size, centroids=kind)
