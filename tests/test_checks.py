@@ -6,8 +6,11 @@ import torch
 from dmlbook import _checks
 
 
-def test_the_ends_of_a_closed_range_are_in_it():
+def test_the_ends_of_a_closed_range_are_in_it_and_nothing_beyond():
     _checks.check_number("f", low=0, high=1, x=0, y=1)
+    for beyond in (-1e-9, 1 + 1e-9):
+        with pytest.raises(ValueError, match="f: x must be a finite number >= 0 and <= 1"):
+            _checks.check_number("f", low=0, high=1, x=beyond)
 
 
 @pytest.mark.bad_input

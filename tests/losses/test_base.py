@@ -23,6 +23,50 @@ from tests.losses.loss_toys import (
 )
 
 
+class Spread(losses.Loss):
+    """A loss of one's own: minus the mean squared length; with a miner's triplets, how many there are."""
+
+    takes_mined_triplets = True
+    embedding_size = SIZE
+
+    def compute(self, embeddings, labels):
+        return -embeddings.square().sum(1).mean()
+
+    def compute_mined(self, embeddings, labels, indices_tuple):
+        return embeddings.new_tensor(float(len(indices_tuple[0])))
+
+
+def test_a_loss_of_ones_own_writes_compute_and_gets_the_checks_and_the_precision():
+    x, y = batch(0, dtype=torch.bfloat16)
+    value = Spread()(x, y)
+    assert value.dtype == torch.float32
+    expected = -reference.mean(reference.dot(row, row) for row in reference.rows(x))
+    assert_close(value, torch.tensor(expected, dtype=torch.float32))
+    assert Spread()(x, y, (y[:5],) * 3).item() == 5
+    with pytest.raises(ValueError, match="^Spread: embeddings must have embedding_size = 6 columns; got 5"):
+        Spread()(x[:, :5].contiguous(), y)
+    with pytest.raises(NotImplementedError):
+        losses.Loss().compute(x, y)
+    with pytest.raises(NotImplementedError):
+        losses.Loss().compute_mined(x, y, (y, y, y))
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen", "said"),
+    [
+        ("triplet", {"margin": 0.5}, "margin=0.5, distance=squared, hinge=True, average=valid"),
+        ("semihard", {"margin": 0.3}, "margin=0.3"),
+        ("softmax", {}, "num_classes=4, centers_per_class=1, embedding_size=6"),
+        ("softtriple", {"centers_per_class": 3}, "num_classes=4, centers_per_class=3, embedding_size=6"),
+        ("centroid_bound", {"centroids": "one_hot"}, "num_classes=4, embedding_size=6, centroids=one_hot"),
+    ],
+)
+def test_a_loss_shows_its_sizes_or_options_when_printed(name, chosen, said):
+    loss = build(name, **chosen)
+    assert loss.extra_repr() == said
+    assert f"({said})" in str(loss)
+
+
 def test_every_name_is_tried_here():
     assert set(OPTIONS) == set(losses.NAMES)
 

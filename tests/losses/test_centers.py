@@ -50,6 +50,15 @@ def test_distinct_centers_equal_their_loop():
             assert (report.groups.amax(1) + 1 == report.counts).all()
 
 
+def test_a_report_holds_the_threshold_the_counts_and_the_groups():
+    centers = torch.eye(3)[torch.tensor([[0, 1, 0], [2, 2, 2]])]
+    report = losses.distinct_centers(centers, threshold=0.5)
+    expected = losses.CenterReport(0.5, torch.tensor([2, 1]), torch.tensor([[0, 1, 0], [0, 0, 0]]))
+    assert_close(report.counts, expected.counts)
+    assert_close(report.groups, expected.groups)
+    assert str(report) == str(expected)
+
+
 def test_a_chain_of_close_centers_is_one():
     angles = torch.arange(10) * 0.09
     chain = torch.stack([angles.cos(), angles.sin()], -1)[None]

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from dmlbook import geometry, losses
+from dmlbook.losses.centroid_bound import own_and_others
 from dmlbook.seeding import generator
 from tests import reference
 
@@ -133,6 +134,14 @@ def test_centroids_are_buffers_that_travel_with_the_loss():
     other = losses.CentroidBound(num_classes=4, embedding_size=6, centroids="one_hot")
     other.load_state_dict(loss.state_dict())
     assert_close(other.centroids, loss.centroids, rtol=0, atol=0)
+
+
+def test_own_and_others_take_apart_what_an_image_is_distant_from():
+    apart = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    own, others = own_and_others("f", apart, torch.tensor([2, 0]))
+    assert own.tolist() == [3.0, 4.0]
+    assert others.tolist() == [[1.0, 2.0, 0.0], [0.0, 5.0, 6.0]]
+    assert apart[0, 2] == 3.0, "the distances stay as they were"
 
 
 def test_drawn_centroids_are_the_generators():

@@ -13,6 +13,7 @@ from torch.testing import assert_close
 
 from dmlbook import losses
 from dmlbook.seeding import generator
+from tests import reference
 from tests.losses.loss_toys import CLASSES, SIZE, batch, build, pml_value_and_gradients
 
 EPSILON = 1e-5  # the official code's, under the regularizer's root
@@ -80,6 +81,27 @@ def test_a_center_layout_of_any_strides_gives_the_same_similarity():
     strided = s.transpose(1, 2).contiguous().transpose(1, 2)
     assert not strided.is_contiguous()
     assert_close(losses.softtriple_similarity(strided), losses.softtriple_similarity(s), rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen", "kind"),
+    [
+        ("hardtriple", {}, "hard"),
+        ("softtriple", {"gamma": 0.3}, "expected"),
+        ("softtriple", {"gamma": 0.3, "similarity": "logsumexp"}, "logsumexp"),
+    ],
+)
+def test_the_similarities_of_a_loss_to_classes_are_those_of_the_loop(name, chosen, kind):
+    loss = build(name, centers_per_class=3, **chosen)
+    x, _ = batch(6)
+    expected = [
+        [
+            reference.similarity_to_class([reference.dot(reference.unit(row), w) for w in of_class], kind, 0.3)
+            for of_class in reference.rows(loss.centers)
+        ]
+        for row in reference.rows(x)
+    ]
+    assert_close(loss.class_similarities(x), torch.tensor(expected, dtype=torch.float64), rtol=0, atol=1e-12)
 
 
 def theirs_like(ours, **chosen):

@@ -35,6 +35,19 @@ def test_valid_triplets_are_those_of_the_loop_and_are_counted_without_being_list
     assert losses.count_triplets(y) == len(listed) > 50
 
 
+@pytest.mark.parametrize("margin", [0.0, 0.2, 1.0])
+def test_the_shares_of_hard_semihard_and_easy_triplets_are_those_of_the_list(margin):
+    x, y = batch(11)
+    apart = geometry.squared_distances(geometry.normalize(x), geometry.normalize(x))
+    rows, counts = apart.tolist(), [0, 0, 0]
+    for a, p, n in reference.triplets(y):
+        counts[0 if rows[a][n] <= rows[a][p] else 1 if rows[a][n] < rows[a][p] + margin else 2] += 1
+    shares = losses.TripletShares(*(count / sum(counts) for count in counts))
+    assert losses.triplet_kinds(apart, y, margin=margin) == pytest.approx(shares, abs=1e-12)
+    assert min(shares.hard, shares.easy) > 0.1
+    assert (shares.semihard > 0.02) == (margin > 0)
+
+
 @pytest.mark.parametrize("average", ["valid", "active"])
 def test_triplet_loss_equals_pytorch_metric_learning(average):
     reducer = pml_reducers.MeanReducer() if average == "valid" else pml_reducers.AvgNonZeroReducer()

@@ -172,7 +172,7 @@ def _draw_image(kind: Species, image: int, *, size: int, difficulty: str, seed: 
 @lru_cache(maxsize=1)
 def _renderer() -> str:
     """A digest of the drawing's own source, so that no picture of an older renderer is ever taken for a new one."""
-    sources = sorted(Path(__file__).parent.glob("_bird_*.py"))
+    sources = sorted(Path(__file__).parent.glob("*.py"))
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 
 

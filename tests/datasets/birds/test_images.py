@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -162,6 +163,26 @@ def test_every_argument_and_the_renderer_itself_change_the_kept_file(small, tmp_
     before = birds._key(size=16)
     monkeypatch.setattr(birds, "_renderer", lambda: "another")
     assert birds._key(size=16) != before
+
+
+def test_the_renderer_is_told_by_the_text_of_every_module_that_draws(monkeypatch):
+    modules = ("parts", "shapes", "wings", "scenes", "genera", "species", "drawing", "images")
+    birds._renderer.cache_clear()
+    seen = {birds._renderer()}
+    plain = Path.read_bytes
+    for name in modules:
+        monkeypatch.setattr(Path, "read_bytes", lambda path, name=name: plain(path) + b"#" * (path.stem == name))
+        birds._renderer.cache_clear()
+        seen.add(birds._renderer())
+    birds._renderer.cache_clear()
+    assert len(seen) == 1 + len(modules)
+
+
+def test_the_whole_set_is_eighty_species_of_fifty_images_in_two_halves(tmp_path, monkeypatch):
+    monkeypatch.setattr(birds, "_draw_image", lambda *_, size, **__: np.zeros((3, size, size), np.uint8))
+    sizes = {split: len(birds.load(split, size=16, root=tmp_path)) for split in birds.SPLITS}
+    assert sizes == {"train": 2000, "test": 2000, "all": 4000}
+    assert (birds.NUM_SPECIES, birds.IMAGES_PER_SPECIES) == (80, 50)
 
 
 def test_interrupted_write_leaves_nothing_behind(small, tmp_path, monkeypatch):
