@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.suite import FUNCTION, Suite, binds, module_name
+
 # Who may import whom: a module imports from the rows above its own, and a package freely within itself; but no chapter
 # from another.
 FLOORS = [
@@ -53,7 +55,9 @@ MACHINE_PATH = re.compile(
 )
 SHELL = re.compile(r"^\s*(?:!|%%(?:bash|sh|script|cmd|system|!)|%(?:system|sx|pip|conda)\b|[\w, ]+=\s*!)", re.MULTILINE)
 COLOR = re.compile(r"""(["'])(?:#[0-9a-fA-F]{3,8}|C\d|C\{\w+\})\1""")
-ASSERTS = re.compile(r"\bassert\b|raises|warns|assert_|check|gradcheck|fail\(")
+# A function or class that a module puts into one of these is reached by every test that names the other.
+REGISTRIES = {"EXPLORER": "explorers", "EXERCISES": "exercises", "CONTESTS": "CONTESTS"}
+OF_A_COMMAND = ("add_arguments", "run", "ABOUT")  # what makes a command; a test that runs it reaches them
 
 
 def part(path: Path) -> str:
@@ -120,10 +124,72 @@ def color_violations(path: Path, source: str) -> list[str]:
     return [f"{path}: a color without a name: {match[0]}" for match in COLOR.finditer(source)]
 
 
-def assertion_violations(path: Path, source: str) -> list[str]:
+def assertion_violations(suite: Suite, module: str) -> list[str]:
     """A test that asserts nothing cannot fail."""
-    tests = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef) and n.name.startswith("test_")]
-    return [f"{path}::{test.name} asserts nothing" for test in tests if not ASSERTS.search(ast.unparse(test))]
+    return [
+        f"{module}: {test.name} asserts nothing" for test in suite.tests(module) if not suite.can_fail(module, test)
+    ]
+
+
+def judgement_violations(suite: Suite, module: str, others: dict[str, str]) -> list[str]:
+    """A test in which nothing of the package occurs judges something else; ``others`` says what, by module or test."""
+    names = [test.name for test in suite.tests(module) if not suite.judges(module, test)]
+    if module in others:
+        return [] if names else [f"{module}: is excused, and need not be"]
+    excused = {key.split(" ")[1] for key in others if key.startswith(f"{module} ")}
+    found = [f"{module}: {name} uses nothing of the package" for name in names if name not in excused]
+    return found + [f"{module}: {name} is excused, and need not be" for name in sorted(excused - set(names))]
+
+
+def public_names(sources: dict[Path, str]) -> dict[str, set[str]]:
+    """What others may call, by dotted name, each with the words of which a test must hold one.
+
+    Functions, classes and their methods; constants that another module uses. ``sources`` are the texts of the package's
+    modules, by path relative to the repository. What makes a command is reached through the command's name.
+    """
+    trees = {module_name(path): ast.parse(text) for path, text in sources.items()}
+    nodes = [node for tree in trees.values() for node in ast.walk(tree)]
+    elsewhere = {alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
+    elsewhere |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    found = {}
+    for module, tree in trees.items():
+        if any(is_private(part) for part in module.split(".")):
+            continue
+        registered: dict[str, set[str]] = {}
+        for name, value in constants(tree):
+            words = {REGISTRIES[name]} if name in REGISTRIES else set()
+            registered |= {node.id: words for node in ast.walk(value) if isinstance(node, ast.Name) and words}
+            if module.startswith("dmlbook.commands.") and name in OF_A_COMMAND:
+                words = {f"the command {module.rpartition('.')[2]}"}
+            if name.isupper() and not is_private(name) and name in elsewhere:
+                found[f"{module}.{name}"] = {name} | words
+        for node in tree.body:
+            if not isinstance(node, FUNCTION | ast.ClassDef) or is_private(node.name):
+                continue
+            words = {node.name} | registered.get(node.name, set())
+            if module.startswith("dmlbook.commands.") and node.name in OF_A_COMMAND:
+                words = {f"the command {module.rpartition('.')[2]}"}
+            found[f"{module}.{node.name}"] = words
+            methods = [inner for inner in getattr(node, "body", []) if isinstance(node, ast.ClassDef)]
+            methods = [inner.name for inner in methods if isinstance(inner, FUNCTION) and not is_private(inner.name)]
+            found |= {f"{module}.{node.name}.{name}": {name} for name in methods}
+    return found
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_")
+
+
+def constants(tree: ast.Module) -> list[tuple[str, ast.AST]]:
+    """Names that assignments at the top of a file bind, with what is assigned."""
+    nodes = [n for n in tree.body if isinstance(n, ast.Assign | ast.AnnAssign) and n.value]
+    return [(name, node.value) for node in nodes for name in binds(node)]
+
+
+def untested_names(names: dict[str, set[str]], suite: Suite) -> list[str]:
+    """Public names of which no word occurs in any file of the tests, but in an import."""
+    occurring = suite.identifiers() | {f"the command {name}" for name in suite.first_words()}
+    return [name for name, words in names.items() if occurring.isdisjoint(words)]
 
 
 def cell_violations(path: Path, book: dict) -> list[str]:

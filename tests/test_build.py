@@ -3,15 +3,11 @@
 import html
 import os
 import re
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
+import build
 import nbformat
 import pytest
-
-SPEC = spec_from_file_location("book_build", Path(__file__).resolve().parents[1] / "notebooks" / "build.py")
-build = module_from_spec(SPEC)
-SPEC.loader.exec_module(build)
 
 CHAPTER = """\
 # %% [markdown]

@@ -58,6 +58,18 @@ def test_preprocessing_centers_the_colors(preprocessing, expected):
     assert net.features(image)[0, 0].item() == pytest.approx(expected, abs=1e-6)
 
 
+def test_a_network_of_ones_own_parts_centers_colors_and_shows_its_features():
+    head = nn.Linear(3, 2)
+    net = nets.EmbeddingNet(nn.Flatten(), head, preprocessing="imagenet")
+    images = IMAGES[:, :, :1, :1].contiguous()
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    torch.testing.assert_close(torch.tensor(nets.PREPROCESSING["imagenet"]), torch.stack([mean, std]))
+    expected = (images.flatten(1) - mean) / std
+    torch.testing.assert_close(net.features(images), expected)
+    torch.testing.assert_close(net(images), expected @ head.weight.T + head.bias)
+    assert {"mean", "std"} <= set(net.state_dict())
+
+
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
 def test_weights_are_read_from_a_file_without_its_classifier(tmp_path, suffix):
     source = _trained(seed=1)

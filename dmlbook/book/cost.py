@@ -20,16 +20,16 @@ def cost() -> tuple[str, dict[str, Callable[[], object]]]:
     doublings, shrink = by_mode(smoke=(1, 4), class_=(2, 1), full=(3, 1))
     fixed = geometry.simplex(CLASSES, SIZE)
     ways: dict[str, tuple[int, Callable[[Tensor, Tensor], object]]] = {
-        "centroid bound": (8192, lambda x, y: by_batches(x, y, lambda: fixed)),
-        "bound, class means each batch": (8192, lambda x, y: by_batches(x, y, lambda: class_means(x, y))),
+        "centroid bound": (8192, lambda x, y: _by_batches(x, y, lambda: fixed)),
+        "bound, class means each batch": (8192, lambda x, y: _by_batches(x, y, lambda: _class_means(x, y))),
         "triplets as pairs, no hinge": (256, lambda x, y: losses.triplet_sum(_pairs(x), y)),
         "triplets by sorted rows": (256, lambda x, y: losses.triplet_mean(_pairs(x), y, margin=MARGIN)),
-        "triplets by N x N x N masks": (48, by_masks),
-        "triplets listed": (32, by_list),
+        "triplets by N x N x N masks": (48, _by_masks),
+        "triplets listed": (32, _by_list),
     }
     x, y = torch.randn(48, SIZE, generator=generator(SEED, "bench")), torch.arange(48) % CLASSES
     exact = losses.triplet_mean(_pairs(x), y, margin=MARGIN)[0] * losses.count_triplets(y)
-    for sums in (by_masks, by_list):  # a contest of unequals would say nothing
+    for sums in (_by_masks, _by_list):  # a contest of unequals would say nothing
         torch.testing.assert_close(torch.as_tensor(sums(x, y)), exact, rtol=1e-4, atol=1e-4)
     contest = {}
     for name, (first, way) in ways.items():
@@ -50,7 +50,7 @@ def growth_lines(times: Mapping[str, float]) -> list[str]:
     ]
 
 
-def by_batches(x: Tensor, y: Tensor, centroids: Callable[[], Tensor]) -> Tensor:
+def _by_batches(x: Tensor, y: Tensor, centroids: Callable[[], Tensor]) -> Tensor:
     """The bound over batches; the centroids are asked for at each of them."""
     terms = (
         losses.centroid_terms(geometry.distances(part, centroids()), of).sum()
@@ -59,18 +59,18 @@ def by_batches(x: Tensor, y: Tensor, centroids: Callable[[], Tensor]) -> Tensor:
     return torch.stack(list(terms)).sum()
 
 
-def class_means(x: Tensor, y: Tensor) -> Tensor:
+def _class_means(x: Tensor, y: Tensor) -> Tensor:
     """The mean embedding of each class, over all N."""
     return x.new_zeros(CLASSES, x.shape[1]).index_add(0, y, x) / torch.bincount(y)[:, None]
 
 
-def by_masks(x: Tensor, y: Tensor) -> Tensor:
+def _by_masks(x: Tensor, y: Tensor) -> Tensor:
     """The hinged sum from all N^3 differences."""
     apart = _pairs(x)
     return (apart[:, :, None] - apart[:, None, :] + MARGIN).clamp(min=0)[losses.valid_triplets(y)].sum()
 
 
-def by_list(x: Tensor, y: Tensor) -> float:
+def _by_list(x: Tensor, y: Tensor) -> float:
     """The hinged sum, one triplet after the other."""
     apart, labels = _pairs(x).tolist(), y.tolist()
     everyone, total = range(len(labels)), 0.0

@@ -52,7 +52,7 @@ def run(options: Namespace) -> int:
         training, images = split_classes(images, validation=options.validation, generator=generator(SEED, "validation"))
     config = TrainConfig(image_size=options.image_size, test_crop=options.test_crop)
     if options.run:
-        net, config, settings = read_run(Path(options.run))
+        net, config, settings = _read_run(Path(options.run))
         vectors = embed(net, images, config=config)
     else:
         settings = common.net_settings(options, {})
@@ -87,7 +87,7 @@ def run(options: Namespace) -> int:
     return 0
 
 
-def read_run(folder: Path) -> tuple[nets.EmbeddingNet, TrainConfig, dict]:
+def _read_run(folder: Path) -> tuple[nets.EmbeddingNet, TrainConfig, dict]:
     """Network, configuration and network settings of a run that ``train --folder`` left.
 
     Raises:

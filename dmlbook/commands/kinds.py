@@ -54,7 +54,7 @@ SHOWN = {
 
 
 @dataclass(frozen=True)
-class Halves:
+class _Halves:
     """Rows of the feature matrix, with what is trained on and what is hidden; first those that train.
 
     ``frozen`` are the figures of the features as they are, on the images held out.
@@ -107,7 +107,7 @@ def run(options: Namespace) -> int:
     rows = replace(
         images, images=torch.zeros(len(images), 3, 1, 1, dtype=torch.uint8)
     )  # splits copy what they are given
-    drawn: dict[int, Halves] = {}
+    drawn: dict[int, _Halves] = {}
     for size in options.embedding_size:
         for per_class in options.centers:
             record = _record(options, images, view, network, size, per_class)
@@ -136,7 +136,7 @@ def images_of(options: Namespace) -> ImageSet:
     return images if images.kinds is None else kinds_as_classes(images)
 
 
-def halves(options: Namespace, images: ImageSet, features: Float[Tensor, "N F"], seed: int) -> Halves:
+def halves(options: Namespace, images: ImageSet, features: Float[Tensor, "N F"], seed: int) -> _Halves:
     """What one seed trains on and what it measures."""
     numbered = replace(images, paths=tuple(map(str, range(len(images)))))  # paths go with their images: a row's number
     if options.merge is not None:
@@ -145,12 +145,12 @@ def halves(options: Namespace, images: ImageSet, features: Float[Tensor, "N F"],
     if options.held_out_files is None:
         parts = split_images(numbered, options.held_out, generator=generator(seed, "split"))
     else:
-        parts = by_name(numbered, images.paths, options.held_out_files)
+        parts = _by_name(numbered, images.paths, options.held_out_files)
     if options.validation is not None:
         parts = split_images(parts[0], options.validation, generator=generator(seed, "validation"))
     rows = tuple(torch.tensor([int(path) for path in part.paths]) for part in parts)
     truths = {"frozen_recall_by_class": parts[1].labels, "frozen_recall_by_kind": parts[1].kinds}
-    return Halves(
+    return _Halves(
         rows=rows,
         labels=tuple(part.labels for part in parts),
         kinds=tuple(part.kinds for part in parts),
@@ -159,7 +159,7 @@ def halves(options: Namespace, images: ImageSet, features: Float[Tensor, "N F"],
     )
 
 
-def by_name(numbered: ImageSet, files: tuple[str, ...] | None, pattern: str) -> tuple[ImageSet, ImageSet]:
+def _by_name(numbered: ImageSet, files: tuple[str, ...] | None, pattern: str) -> tuple[ImageSet, ImageSet]:
     """The images whose file names do not match, and those whose do; ``numbered.paths`` are places in ``files``."""
     if files is None:
         raise bad_input("kinds", "--held-out-files", "be used with files", "drawn images", "Use --held-out.")
@@ -182,7 +182,7 @@ def make_head(features: int, hidden_layer: int, size: int, seed: int) -> nn.Modu
 
 
 def one_run(
-    options: Namespace, features: Float[Tensor, "N F"], parts: Halves, size: int, per_class: int, seed: int
+    options: Namespace, features: Float[Tensor, "N F"], parts: _Halves, size: int, per_class: int, seed: int
 ) -> dict[str, float]:
     """Train one embedding and measure it on the images held out."""
     head = make_head(features.shape[1], options.hidden_layer, size, seed)

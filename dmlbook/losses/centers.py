@@ -60,7 +60,9 @@ def center_regularizer(centers: Float[Tensor, "C K D"], *, epsilon: float = EPSI
         ValueError: ``centers`` is not (C, K, D), or ``epsilon`` is below 1e-6, where float32 rounds it away.
 
     Source: Qian et al., ICCV 2019 (the L2,1 norm of center differences, normalized as in the objective), epsilon as
-    in the official code. Chapter 4.
+    in the official code. pytorch-metric-learning 2.9 adds the smallest positive number instead, which is lost beside
+    2: there a pair at distance d is nearer by about epsilon / (2 d), and where two centers coincide the gradient is
+    not a number. Chapter 4.
 
     Example:
         >>> center_regularizer(torch.eye(2)[None])  # two orthogonal centers: sqrt(2) / 2

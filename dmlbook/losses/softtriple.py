@@ -163,7 +163,9 @@ class SoftTriple(_SeveralCenters):
         similarity: ``"expected"``, the paper's, or ``"logsumexp"``, which never falls when a center comes closer.
         generator: Draws the first centers; None: torch's own.
 
-    Source: Qian et al., ICCV 2019; the defaults are its official code's. Chapters 3 and 4.
+    Source: Qian et al., ICCV 2019; the defaults are its official code's. Equal to pytorch-metric-learning's
+    SoftTripleLoss, with its SparseCentersRegularizer weighted by tau, but for epsilon: ``center_regularizer``.
+    Chapters 3 and 4.
     """
 
     def __init__(

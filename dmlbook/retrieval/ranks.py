@@ -114,7 +114,7 @@ def check_ks(function: str, ks: Sequence[int], images: int) -> None:
 
 def recall(prepared: Sorted, ks: Sequence[int], block: int) -> dict[int, float]:
     """Recall@K of a sorted set."""
-    triples, queries = torch.unique(best_match_ranks(prepared, block), dim=0, return_counts=True)
+    triples, queries = torch.unique(_best_match_ranks(prepared, block), dim=0, return_counts=True)
     triples, queries = triples.tolist(), queries.tolist()
     found = {k: [n * expected_recall(*triple, k) for triple, n in zip(triples, queries, strict=True)] for k in ks}
     return {k: math.fsum(terms) / sum(queries) for k, terms in found.items()}  # fsum: the same in every order
@@ -133,7 +133,7 @@ def expected_recall(better: int, matches: int, tied: int, k: int) -> float:
     return 1 - math.comb(tied - matches, places) / math.comb(tied, places)
 
 
-def best_match_ranks(prepared: Sorted, block: int) -> Int[Tensor, "Q 3"]:
+def _best_match_ranks(prepared: Sorted, block: int) -> Int[Tensor, "Q 3"]:
     """For each query: the images nearer than its nearest match, the matches as near as that, and all images as near."""
     classes, device = prepared.classes, prepared.classes.device
     best = torch.full((len(prepared),), -math.inf, dtype=torch.float64, device=device)

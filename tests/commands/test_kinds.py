@@ -13,6 +13,7 @@ from dmlbook.__main__ import main
 from dmlbook.commands import common
 from dmlbook.commands import kinds as command
 from dmlbook.datasets import ImageSet, kinds_as_classes, merge_classes, split_images
+from dmlbook.datasets.kinds import check_kinds
 from dmlbook.retrieval import kind_cosine, kind_recovery
 from dmlbook.seeding import generator
 from tests.datasets.image_trees import picture
@@ -76,6 +77,9 @@ def test_kinds_can_be_taken_as_classes_and_merged_anew():
     assert merge_classes(fine, 2, generator=None).class_names == ("a + b", "d + e")
     with pytest.raises(ValueError, match="kinds_as_classes: image_set must know its kinds; got 'numbers'"):
         kinds_as_classes(image_set())
+    with pytest.raises(ValueError, match="f: image_set must know its kinds; got 'numbers'"):
+        check_kinds("f", image_set())
+    assert check_kinds("f", birds) is None
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.5, 4), (0.1, 1), (0.99, 7), (0.25, 2)])

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from dmlbook import geometry, losses
+from dmlbook.losses.centroid_bound import own_and_others
 from dmlbook.seeding import generator
 from tests import reference
 
@@ -135,6 +136,14 @@ def test_centroids_are_buffers_that_travel_with_the_loss():
     assert_close(other.centroids, loss.centroids, rtol=0, atol=0)
 
 
+def test_own_and_others_take_apart_what_an_image_is_distant_from():
+    apart = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    own, others = own_and_others("f", apart, torch.tensor([2, 0]))
+    assert own.tolist() == [3.0, 4.0]
+    assert others.tolist() == [[1.0, 2.0, 0.0], [0.0, 5.0, 6.0]]
+    assert apart[0, 2] == 3.0, "the distances stay as they were"
+
+
 def test_drawn_centroids_are_the_generators():
     def draw(seed):
         return losses.CentroidBound(num_classes=4, embedding_size=6, generator=generator(seed)).centroids
@@ -163,3 +172,16 @@ def test_bad_input_is_named():
         losses.centroid_terms(torch.ones(3, 1), torch.zeros(3).long())
     with pytest.raises(ValueError, match=r"centroid_bound_sum: labels must lie in 0..1; got 0..2"):
         losses.centroid_bound_sum(torch.ones(3, 2), torch.arange(3))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("kind", "size", "message"),
+    [
+        ("simplex", 98, "simplex: dimension must be at least num_classes - 1 = 99; got 98. Raise the dimension, or"),
+        ("one_hot", 99, "one_hot: dimension must be at least num_classes = 100; got 99. Raise the dimension, or"),
+    ],
+)
+def test_centroids_that_need_more_dimensions_say_so(kind, size, message):
+    with pytest.raises(ValueError, match=message):
+        losses.make("centroid_bound", num_classes=100, embedding_size=size, centroids=kind)

@@ -1,4 +1,4 @@
-"""SoftTriple's own: limits, identities, the regularizer, and the count of distinct centers."""
+"""SoftTriple's own: limits, identities, and the other library's."""
 
 import math
 
@@ -6,21 +6,21 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pytorch_metric_learning import losses as pml_losses
+from pytorch_metric_learning import regularizers as pml_regularizers
 from torch.nn import functional as F
 from torch.testing import assert_close
 
 from dmlbook import losses
 from dmlbook.seeding import generator
 from tests import reference
+from tests.losses.loss_toys import CLASSES, SIZE, batch, build, pml_value_and_gradients
+
+EPSILON = 1e-5  # the official code's, under the regularizer's root
 
 
 def cosines(*shape, seed=0):
     return torch.rand(*shape, generator=generator(seed, "cosines"), dtype=torch.float64) * 2 - 1
-
-
-def unit_centers(classes=5, per_class=4, size=6, seed=0):
-    draws = torch.randn(classes, per_class, size, generator=generator(seed, "centers"), dtype=torch.float64)
-    return F.normalize(draws, dim=-1)
 
 
 def test_softtriple_with_one_center_is_normalized_softmax():
@@ -83,28 +83,94 @@ def test_a_center_layout_of_any_strides_gives_the_same_similarity():
     assert_close(losses.softtriple_similarity(strided), losses.softtriple_similarity(s), rtol=0, atol=1e-15)
 
 
-@pytest.mark.parametrize("per_class", [1, 2, 5])
-def test_regularizer_equals_its_loop(per_class):
-    centers = unit_centers(per_class=per_class)
-    expected = torch.tensor(reference.center_regularizer(centers, epsilon=1e-5), dtype=torch.float64)
-    assert_close(losses.center_regularizer(centers), expected, rtol=0, atol=1e-12)
-    assert (expected > 0.3) == (per_class > 1)
+@pytest.mark.parametrize(
+    ("name", "chosen", "kind"),
+    [
+        ("hardtriple", {}, "hard"),
+        ("softtriple", {"gamma": 0.3}, "expected"),
+        ("softtriple", {"gamma": 0.3, "similarity": "logsumexp"}, "logsumexp"),
+    ],
+)
+def test_the_similarities_of_a_loss_to_classes_are_those_of_the_loop(name, chosen, kind):
+    loss = build(name, centers_per_class=3, **chosen)
+    x, _ = batch(6)
+    expected = [
+        [
+            reference.similarity_to_class([reference.dot(reference.unit(row), w) for w in of_class], kind, 0.3)
+            for of_class in reference.rows(loss.centers)
+        ]
+        for row in reference.rows(x)
+    ]
+    assert_close(loss.class_similarities(x), torch.tensor(expected, dtype=torch.float64), rtol=0, atol=1e-12)
 
 
-def test_regularizer_is_half_the_mean_distance_between_centers_of_a_class():
-    centers = unit_centers()
-    pairs = torch.triu_indices(4, 4, 1)
-    apart = torch.stack([torch.cdist(c, c)[pairs[0], pairs[1]] for c in centers])
-    assert_close(losses.center_regularizer(centers), apart.mean() / 2, rtol=0, atol=1e-5)
+def theirs_like(ours, **chosen):
+    """pytorch-metric-learning's SoftTriple of the same sizes and options."""
+    per_class, classes, size = ours.weight.shape
+    options = {"centers_per_class": per_class, "la": ours.scale, "gamma": ours.gamma, "margin": ours.margin}
+    return pml_losses.SoftTripleLoss(classes, size, **options, **chosen).double()
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_gradient_of_the_regularizer_is_finite_where_centers_coincide(dtype):
-    weight = torch.randn(3, 1, 5, generator=generator(3), dtype=dtype).repeat(1, 4, 1).requires_grad_()
-    value = losses.center_regularizer(F.normalize(weight, dim=-1))
-    value.backward()
-    assert_close(value, torch.tensor(math.sqrt(1e-5) / 2, dtype=dtype), rtol=0.1, atol=0)
-    assert torch.isfinite(weight.grad).all()
+def in_their_layout(weight):
+    """Our centers (K, C, D) as theirs (D, C K), where those of a class stand side by side."""
+    return weight.transpose(0, 1).flatten(0, 1).T
+
+
+def copy_centers(theirs, ours):
+    theirs.fc.copy_(in_their_layout(ours.weight))
+
+
+@pytest.mark.parametrize("centers", [1, 3])
+def test_softtriple_equals_pytorch_metric_learning(centers):
+    ours = build("softtriple", centers_per_class=centers, tau=0.0)
+    mine, other = pml_value_and_gradients(theirs_like(ours), ours, *batch(2), copy_centers)
+    assert_close(mine[0], other[0], rtol=0, atol=1e-10)
+    assert_close(mine[1], other[1], rtol=0, atol=1e-10)
+    assert_close(in_their_layout(mine[2]), other[2], rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("tau", [0.2, 3.0])
+@pytest.mark.parametrize(("classes", "per_class", "size"), [(2, 2, 8), (4, 3, 6), (7, 5, 3), (3, 10, 16)])
+def test_softtriple_with_its_regularizer_equals_pytorch_metric_learnings_but_for_epsilon(classes, per_class, size, tau):
+    """Under the root of a pair at distance d theirs adds 2e-308, which is lost beside 2, and ours e = 1e-5.
+
+    With f = sqrt(d^2 + e) the roots differ by f - d = e / (f + d), between e / (2 f) and e / (2 d), and the objective
+    takes tau / 2 times their mean. Their slopes in the pair's cosine, -1 / f and -1 / d, differ by at most
+    e / (2 d^3); the cosine's gradient in a center of length v is at most d / v long; and a center is in K - 1 of the
+    pairs, each of which weighs tau / (C K (K - 1)).
+    """
+    ours = losses.SoftTriple(
+        num_classes=classes, embedding_size=size, centers_per_class=per_class, tau=tau, generator=generator(4)
+    ).double()
+    regularizer = pml_regularizers.SparseCentersRegularizer(classes, per_class)
+    theirs = theirs_like(ours, weight_regularizer=regularizer, weight_reg_weight=tau)
+    x = torch.randn(12, size, generator=generator(5), dtype=torch.float64)
+    mine, other = pml_value_and_gradients(theirs, ours, x, torch.arange(12) % classes, copy_centers)
+
+    rounding = 1e-12
+    pairs = torch.triu_indices(per_class, per_class, 1).unbind()
+    apart = torch.stack([torch.cdist(c, c)[pairs] for c in ours.centers.detach()])
+    nearest, farthest = apart.min(), (apart.max().square() + EPSILON).sqrt()
+    assert tau * EPSILON / (4 * farthest) - rounding <= mine[0] - other[0] <= tau * EPSILON / (4 * nearest) + rounding
+
+    assert_close(mine[1], other[1], rtol=0, atol=rounding)  # the regularizer says nothing about the embeddings
+    shortest = ours.weight.detach().norm(dim=-1).min()
+    limit = tau * EPSILON / (2 * classes * per_class * nearest.square() * shortest)
+    assert (in_their_layout(mine[2]) - other[2]).norm(dim=0).max() <= limit + rounding
+    assert limit < 0.05 * other[2].norm(dim=0).max()  # the limit is no blank check
+
+
+def test_where_centers_coincide_epsilon_keeps_our_gradient_finite_and_theirs_is_not():
+    ours = build("softtriple", centers_per_class=2, tau=0.2)
+    with torch.no_grad():
+        ours.weight.copy_(torch.eye(SIZE)[:CLASSES])  # both centers of class c are the axis c
+    theirs = theirs_like(
+        ours, weight_regularizer=pml_regularizers.SparseCentersRegularizer(CLASSES, 2), weight_reg_weight=0.2
+    )
+    mine, other = pml_value_and_gradients(theirs, ours, *batch(2), copy_centers)
+    assert_close(mine[0] - other[0], torch.tensor(0.2 * math.sqrt(EPSILON) / 2).double(), rtol=0, atol=1e-10)
+    assert torch.isfinite(mine[2]).all()
+    assert not torch.isfinite(other[2]).any()
 
 
 def test_training_with_a_heavy_regularizer_merges_all_centers_and_stays_finite():
@@ -122,52 +188,6 @@ def test_training_with_a_heavy_regularizer_merges_all_centers_and_stays_finite()
     assert loss.report().counts.tolist() == [1, 1, 1]
 
 
-def test_distinct_centers_equal_their_loop():
-    for seed in range(5):
-        centers = unit_centers(classes=20, per_class=7, size=3, seed=seed)
-        for threshold in (0.05, 0.4, 0.8, 2.0):
-            report = losses.distinct_centers(centers, threshold=threshold)
-            assert report.counts.tolist() == reference.distinct_centers(centers, threshold=threshold)
-            assert (report.groups.amax(1) + 1 == report.counts).all()
-
-
-def test_a_chain_of_close_centers_is_one():
-    angles = torch.arange(10) * 0.09
-    chain = torch.stack([angles.cos(), angles.sin()], -1)[None]
-    assert losses.distinct_centers(chain, threshold=0.1).counts.tolist() == [1]
-    assert losses.distinct_centers(chain, threshold=0.08).counts.tolist() == [10]
-    ends_first = chain[:, [0, 9, *range(1, 9)]]  # the two centers of the lowest numbers are nine steps apart
-    assert losses.distinct_centers(ends_first, threshold=0.1).counts.tolist() == [1]
-
-
-def test_groups_say_which_centers_are_one():
-    centers = torch.eye(3)[torch.tensor([[0, 1, 0, 2, 1], [2, 2, 2, 2, 2], [1, 2, 2, 1, 0]])]
-    assert losses.distinct_centers(centers).groups.tolist() == [[0, 1, 0, 2, 1], [0, 0, 0, 0, 0], [0, 1, 1, 0, 2]]
-
-
-def test_a_loss_reports_its_centers_at_the_threshold_asked_for():
-    loss = losses.SoftTriple(num_classes=2, embedding_size=2, centers_per_class=2)
-    with torch.no_grad():
-        loss.weight.copy_(torch.tensor([[[1.0, 0.0], [1.0, 0.0]], [[1.0, 0.5], [0.0, 1.0]]]))  # K outermost
-    assert loss.report().counts.tolist() == [2, 2]
-    assert loss.report(threshold=0.6).counts.tolist() == [1, 2]
-    assert loss.report(threshold=0.6).threshold == 0.6
-
-
-def test_the_report_reads_as_a_sentence():
-    centers = torch.eye(3).repeat(2, 1, 1)
-    centers[1, 2] = centers[1, 0]
-    assert str(losses.distinct_centers(centers)) == (
-        "distinct centers of 3, at distance 0.1: mean 2.50 over 2 classes (centers in classes: 2 in 1, 3 in 1)"
-    )
-
-
-def test_merged_centers_count_as_one_in_float32_too():
-    weight = torch.randn(50, 1, 64, generator=generator(8)).repeat(1, 10, 1)
-    centers = F.normalize(weight + 1e-4 * torch.randn(50, 10, 64, generator=generator(9)), dim=-1)
-    assert (losses.distinct_centers(centers).counts == 1).all()
-
-
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("call", "message"),
@@ -178,24 +198,6 @@ def test_merged_centers_count_as_one_in_float32_too():
         ),
         (lambda: losses.hardtriple_similarity(torch.zeros(2)), r"hardtriple_similarity: .*got shape \(2,\)"),
         (lambda: losses.logsumexp_similarity(torch.zeros(2, 3, 4), gamma=-1), "gamma must be a finite number > 0"),
-        (lambda: losses.center_regularizer(torch.zeros(3, 4)), r"centers must be a tensor of shape \(C, K, D\)"),
-        (
-            lambda: losses.center_regularizer(torch.zeros(3, 4, 5), epsilon=0),
-            "epsilon must be a finite number >= 1e-06",
-        ),
-        (
-            lambda: losses.distinct_centers(torch.zeros(3, 4, 5), threshold=3),
-            "threshold must be .* > 0 and <= 2; got 3",
-        ),
-        (lambda: losses.margin_cross_entropy(torch.zeros(3), torch.zeros(3).long()), r"shape \(B, C\)"),
-        (
-            lambda: losses.margin_cross_entropy(torch.zeros(3, 2), torch.zeros(3, 2).long()),
-            r"labels must be a tensor of shape \(B,\)",
-        ),
-        (
-            lambda: losses.margin_cross_entropy(torch.zeros(3, 2), torch.zeros(3).long(), scale=0),
-            "margin_cross_entropy: scale must be a finite number > 0; got 0",
-        ),
         (
             lambda: losses.softtriple_similarity(torch.zeros(2, 3, 4), gamma=0.0),
             "softtriple_similarity: gamma must be a finite number > 0; got 0.0",

@@ -1,5 +1,6 @@
 """Retrieval measures against literal loops, other libraries, and the traps that evaluation code falls into."""
 
+import dataclasses
 import math
 from functools import partial
 
@@ -270,6 +271,17 @@ def test_nmi_and_ami_of_given_clusters_are_those_of_scikit_learn():
     assert ours.clusters == len(torch.unique(clusters))
 
 
+def test_two_pairs_found_again_score_one_over_a_floor_of_a_third():
+    """Dealt at random, two clusters of two are the classes in 8 of 24 orders, and know nothing in the others."""
+    labels = torch.tensor([5, 5, 7, 7])
+    for clusters, exact in (
+        ([1, 1, 0, 0], retrieval.Clustering(nmi=1.0, nmi_floor=1 / 3, ami=1.0, clusters=2)),
+        ([0, 1, 0, 1], retrieval.Clustering(nmi=0.0, nmi_floor=1 / 3, ami=-0.5, clusters=2)),
+    ):
+        found = retrieval.agreement(torch.tensor(clusters), labels)
+        assert dataclasses.asdict(found) == EXACT(dataclasses.asdict(exact))
+
+
 def test_nmi_floor_is_the_mean_over_shuffled_clusters():
     labels = torch.arange(90) // 6
     clusters = (labels * 7 + torch.arange(90) % 2) % 12
@@ -298,8 +310,8 @@ def test_k_means_depends_on_seed_and_settings_but_not_on_the_order_of_images():
     assert retrieval.clustering(embeddings * 3, labels, n_init=1) == plain  # cosine: unit norm first
     assert retrieval.clustering(embeddings, labels, n_init=1, seed=5) != plain
     assert retrieval.clustering(embeddings, labels, num_clusters=5).clusters == 5
-    assert retrieval.nmi(embeddings, labels, n_init=1) == (plain.nmi, plain.nmi_floor)
-    assert retrieval.ami(embeddings, labels, n_init=1) == (plain.ami, 0.0)
+    assert retrieval.nmi(embeddings, labels, n_init=1) == retrieval.WithFloor(value=plain.nmi, floor=plain.nmi_floor)
+    assert retrieval.ami(embeddings, labels, n_init=1) == retrieval.WithFloor(value=plain.ami, floor=0.0)
 
 
 def test_nmi_by_k_means_is_that_of_scikit_learn_on_separate_classes():

@@ -20,7 +20,7 @@ CENTERS = (2, 6, 10)
 
 
 @lru_cache(maxsize=16)
-def rests(per_class: int, squared: bool) -> Float[Tensor, "T 2 K 2"]:
+def _rests(per_class: int, squared: bool) -> Float[Tensor, "T 2 K 2"]:
     """Where the centers come to rest for each of ``TAUS``; a second of descent, kept."""
     points, labels = theory.toy()
     return theory.center_paths(points, labels, theory.start(per_class), TAUS, squared=squared, steps=250)
@@ -30,7 +30,7 @@ class TauExplorer(Explorer):
     """Move tau and see where the centers of both classes come to rest, and how many of them remain distinct."""
 
     def __init__(self) -> None:
-        self.rests = {(k, squared): rests(k, squared) for k in CENTERS for squared in (False, True)}
+        self.rests = {(k, squared): _rests(k, squared) for k in CENTERS for squared in (False, True)}
         figure, (ring, ways) = plt.subplots(1, 2, figsize=(9.6, 4.2), width_ratios=(1, 1.35), layout="constrained")
         points, labels = theory.toy()
         image_marks(unit_circle(ring), points, labels)

@@ -90,7 +90,7 @@ def load(
     check_number(FUNCTION, low=1, high=4096, integer=True, size=size, remedy="Pass the side of the squares in pixels.")
     base = settings.data_root() if root is None else Path(root).expanduser()
     if name == "folder":
-        halves = _own_halves(own_folder(root, partial=partial), split)
+        halves = _own_halves(_own_folder(root, partial=partial), split)
     else:
         halves = zero_shot(name, find(name, root, partial=partial), partial=partial)
     kept_in = base / ".dmlbook_cache" if cache is True else None if cache is False else Path(cache).expanduser()
@@ -181,7 +181,7 @@ def _first(values: list) -> str:
     return ", ".join(map(str, values[:10])) + (", ..." if len(values) > 10 else "")
 
 
-def own_folder(root: str | Path | None, *, partial: bool = False) -> Listing:
+def _own_folder(root: str | Path | None, *, partial: bool = False) -> Listing:
     """The class folders of a user's own.
 
     Raises:

@@ -57,7 +57,7 @@ def visible_folders(folder: Path) -> list[Path]:
     )
 
 
-def images_below(folder: Path) -> list[str]:
+def _images_below(folder: Path) -> list[str]:
     """Image files anywhere below ``folder``, as paths below it; hidden files and folders are passed over."""
     found = []
     for place, folders, files in os.walk(folder):
@@ -86,7 +86,7 @@ def class_folders(folder: Path, *, numbered: bool = True, partial: bool = False)
     images: dict[str, list[Entry]] = {}
     for place in places:
         for inside in visible_folders(place):
-            found = images_below(inside)
+            found = _images_below(inside)
             if not found and not partial:
                 kinds = " ".join(sorted(SUFFIXES))
                 remedy = f"Delete the folder, or convert its files to one of {kinds}, or pass partial=True."

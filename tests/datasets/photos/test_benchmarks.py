@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dmlbook.datasets.photos import benchmarks
-from dmlbook.datasets.photos.layouts import Entry, Listing
+from dmlbook.datasets.photos.layouts import Entry, Listing, cub
 from tests.datasets.image_trees import cars_layout, class_tree, cub_layout, picture, sop_layout, whole
 
 CLASSES = {"001.Auk": 2, "002.Bee_eater": 1, "003.Crane": 3, "004.Dove": 2}
@@ -30,6 +30,17 @@ def test_the_published_counts_are_those_of_the_protocol():
     assert found == {
         "cub": (100, 100, 5_864, 5_924), "cars": (98, 98, 8_054, 8_131), "sop": (11_318, 11_316, 59_551, 60_502),
     }  # fmt: skip
+
+
+def test_a_benchmark_says_where_it_lies_how_large_it_is_and_how_it_is_read(tmp_path, monkeypatch):
+    mine = benchmarks.Benchmark("My set", (1, 2), (2, 3), ("here", "there"), lambda folder: None)
+    monkeypatch.setitem(benchmarks.BENCHMARKS, "mine", mine)
+    class_tree(tmp_path / "there", {"001.a": 2, "002.b": 1, "003.c": 2})
+    assert load("mine", "train", tmp_path).class_names == ("001.a",)
+    assert load("mine", "test", tmp_path).class_names == ("002.b", "003.c")
+    monkeypatch.setitem(benchmarks.BENCHMARKS, "mine", benchmarks.Benchmark("My set", (1, 2), (2, 9), ("there",), cub))
+    with pytest.raises(ValueError, match="9 test images"):
+        load("mine", "test", tmp_path)
 
 
 def test_the_first_half_of_the_classes_trains_and_the_other_half_tests(small_cub):

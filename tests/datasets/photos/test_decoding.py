@@ -99,6 +99,19 @@ def test_order_aspects_and_bytes_are_those_of_the_files(three):
     assert found.kept.tolist() == [0, 1, 2]
 
 
+def test_what_is_decoded_is_of_one_size_and_names_its_places(three):
+    folder, files = three
+    (folder / "b.png").write_text("no picture")
+    with pytest.warns(UserWarning, match="b.png"):
+        found = decode((folder, files), skip_corrupt=True)
+    plain = torch.tensor([[10, 20, 30], [70, 80, 90]], dtype=torch.uint8)
+    expected = decoding.Decoded(
+        plain[..., None, None].expand(2, 3, 6, 6), torch.tensor([1.5, 1.0]), torch.tensor([0, 2])
+    )
+    for name in ("images", "aspects", "kept"):
+        torch.testing.assert_close(getattr(found, name), getattr(expected, name))
+
+
 def test_the_cache_gives_the_same_without_opening_a_picture(three, tmp_path, monkeypatch):
     fresh = decode(three, cache=tmp_path / "cache")
     monkeypatch.setattr(decoding, "decode_file", None)

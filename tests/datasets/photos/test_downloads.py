@@ -91,6 +91,15 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+def test_a_file_is_known_by_its_checksum(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"abc")
+    assert downloads.check_md5(path, "900150983cd24fb0d6963f7d28e17f72") is None  # of RFC 1321
+    path.write_bytes(b"abd")
+    with pytest.raises(DownloadError, match="has MD5 .*, not 900150983cd24fb0d6963f7d28e17f72: it is damaged"):
+        downloads.check_md5(path, "900150983cd24fb0d6963f7d28e17f72")
+
+
 def test_a_download_arrives_whole_and_alone(server, tmp_path):
     target = fetch(server, tmp_path / "new" / "set.tgz")
     assert target.read_bytes() == CONTENT

@@ -50,6 +50,13 @@ def test_a_set_is_fetched_unpacked_counted_and_the_archive_removed(published, tm
     assert (state["classes"], state["images"], state["problem"]) == (2, 3, "")
 
 
+def test_the_folder_in_the_archive_and_the_address_are_the_sources(published, tmp_path, monkeypatch):
+    source = fetching.Source("https://example.org/cub.tgz", None, "CUB_200_2011", 0.001, "Put it at {folder}.")
+    monkeypatch.setitem(fetching.SOURCES, "cub", source)
+    assert fetching.fetch("cub", tmp_path / "data", progress=False) == tmp_path / "data" / "CUB_200_2011"
+    assert published[1] == ["https://example.org/cub.tgz"]
+
+
 def test_a_set_that_is_there_is_not_fetched_again(published, tmp_path):
     class_tree(tmp_path / "data" / "cub", CLASSES)
     assert fetching.fetch("cub", tmp_path / "data") == tmp_path / "data" / "cub"

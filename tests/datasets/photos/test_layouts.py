@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from PIL import Image
 
 from dmlbook.datasets.photos import layouts
 from tests.datasets.image_trees import cars_layout, class_tree, cub_layout, picture, sop_layout
@@ -30,6 +31,23 @@ def test_class_folders_without_numbers_are_numbered_in_natural_order(tmp_path):
     found = layouts.class_folders(class_tree(tmp_path, {"b2": 1, "b10": 1, "a": 1}))
     assert found.layout == "class folders"
     assert [(name, number) for _, name, number in rows(found)] == [("a", 1), ("b2", 2), ("b10", 3)]
+
+
+def test_folders_are_seen_in_natural_order_without_hidden_ones(tmp_path):
+    for name in ("b10", "b2", ".cache", "__MACOSX", "a"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "file").write_text("")
+    assert [path.name for path in layouts.visible_folders(tmp_path)] == ["a", "b2", "b10"]
+
+
+def test_an_image_is_told_by_its_suffix_which_pillow_knows(tmp_path):
+    for suffix in (*layouts.SUFFIXES, ".txt", ".mp4"):
+        (tmp_path / "a").mkdir(exist_ok=True)
+        (tmp_path / "a" / f"x{suffix}").write_bytes(b"")
+    found = {entry.file for entry in layouts.class_folders(tmp_path).entries}
+    assert found == {f"a/x{suffix}" for suffix in layouts.SUFFIXES}
+    assert set(Image.registered_extensions()) >= layouts.SUFFIXES
+    assert {".jpg", ".jpeg", ".png", ".webp"} <= layouts.SUFFIXES
 
 
 def test_hidden_files_and_what_is_no_image_are_passed_over(tmp_path):

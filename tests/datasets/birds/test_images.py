@@ -177,6 +177,13 @@ def test_a_change_in_any_source_of_the_renderer_changes_its_digest(tmp_path, mon
     assert digests[0] == digests[1] != digests[2]
 
 
+def test_the_whole_set_is_eighty_species_of_fifty_images_in_two_halves(tmp_path, monkeypatch):
+    monkeypatch.setattr(birds, "_draw_image", lambda *_, size, **__: np.zeros((3, size, size), np.uint8))
+    sizes = {split: len(birds.load(split, size=16, root=tmp_path)) for split in birds.SPLITS}
+    assert sizes == {"train": 2000, "test": 2000, "all": 4000}
+    assert (birds.NUM_SPECIES, birds.IMAGES_PER_SPECIES) == (80, 50)
+
+
 def test_interrupted_write_leaves_nothing_behind(small, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.warns(UserWarning, match=r"could not be kept in .* \(disk full\)"):

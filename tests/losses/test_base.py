@@ -1,0 +1,298 @@
+"""What holds for every loss: it equals its loop, has the right gradient, stays finite, and says what is wrong."""
+
+import itertools
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.overrides import TorchFunctionMode
+from torch.testing import assert_close
+
+from dmlbook import geometry, losses
+from dmlbook.seeding import generator
+from tests import reference
+from tests.losses.loss_toys import (
+    ALL,
+    CLASSES,
+    OPTIONS,
+    SIZE,
+    batch,
+    build,
+    by_loop,
+)
+
+
+class Spread(losses.Loss):
+    """A loss of one's own: minus the mean squared length; with a miner's triplets, how many there are."""
+
+    takes_mined_triplets = True
+    embedding_size = SIZE
+
+    def compute(self, embeddings, labels):
+        return -embeddings.square().sum(1).mean()
+
+    def compute_mined(self, embeddings, labels, indices_tuple):
+        return embeddings.new_tensor(float(len(indices_tuple[0])))
+
+
+def test_a_loss_of_ones_own_writes_compute_and_gets_the_checks_and_the_precision():
+    x, y = batch(0, dtype=torch.bfloat16)
+    value = Spread()(x, y)
+    assert value.dtype == torch.float32
+    expected = -reference.mean(reference.dot(row, row) for row in reference.rows(x))
+    assert_close(value, torch.tensor(expected, dtype=torch.float32))
+    assert Spread()(x, y, (y[:5],) * 3).item() == 5
+    with pytest.raises(ValueError, match="^Spread: embeddings must have embedding_size = 6 columns; got 5"):
+        Spread()(x[:, :5].contiguous(), y)
+    with pytest.raises(NotImplementedError):
+        losses.Loss().compute(x, y)
+    with pytest.raises(NotImplementedError):
+        losses.Loss().compute_mined(x, y, (y, y, y))
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen", "said"),
+    [
+        ("triplet", {"margin": 0.5}, "margin=0.5, distance=squared, hinge=True, average=valid"),
+        ("semihard", {"margin": 0.3}, "margin=0.3"),
+        ("softmax", {}, "num_classes=4, centers_per_class=1, embedding_size=6"),
+        ("softtriple", {"centers_per_class": 3}, "num_classes=4, centers_per_class=3, embedding_size=6"),
+        ("centroid_bound", {"centroids": "one_hot"}, "num_classes=4, embedding_size=6, centroids=one_hot"),
+    ],
+)
+def test_a_loss_shows_its_sizes_or_options_when_printed(name, chosen, said):
+    loss = build(name, **chosen)
+    assert loss.extra_repr() == said
+    assert f"({said})" in str(loss)
+
+
+def test_every_name_is_tried_here():
+    assert set(OPTIONS) == set(losses.NAMES)
+
+
+@pytest.mark.parametrize(("name", "chosen"), ALL)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+@pytest.mark.parametrize("seed", range(3))
+def test_loss_equals_its_loop(name, chosen, dtype, tolerance, seed):
+    loss = build(name, dtype, **chosen)
+    x, y = batch(seed, dtype=dtype)
+    expected = torch.tensor(by_loop(loss, x, y), dtype=dtype)
+    assert expected.abs() > 1e-3  # a comparison with 0 would show little
+    assert_close(loss(x, y), expected, rtol=tolerance, atol=tolerance)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    y=st.lists(st.integers(0, CLASSES - 1), min_size=1, max_size=9),
+    digits=st.lists(st.integers(-2, 2), min_size=9 * SIZE, max_size=9 * SIZE),
+)
+def test_loss_equals_its_loop_on_ties_copies_and_lone_classes(y, digits):
+    x = torch.tensor(digits, dtype=torch.float64).view(9, SIZE)[: len(y)]
+    x[:, 0] += 0.5  # no row is 0
+    y = torch.tensor(y)
+    for name, options in OPTIONS.items():
+        loss = build(name, **options[0])
+        if name in ("triplet", "semihard"):  # ties are decided by rounding: hand both the same distances
+            apart = geometry.squared_distances(geometry.normalize(x), geometry.normalize(x)).round(decimals=6)
+            mean = losses.triplet_mean(apart, y, margin=0.2)[0] if name == "triplet" else None
+            ours = losses.semihard_mean(apart, y, margin=0.2) if mean is None else mean
+            judge = reference.triplet_loss if name == "triplet" else reference.semihard_loss
+            assert_close(ours, torch.tensor(judge(apart, y, margin=0.2), dtype=torch.float64), rtol=0, atol=1e-10)
+        else:
+            assert_close(loss(x, y), torch.tensor(by_loop(loss, x, y), dtype=torch.float64), rtol=0, atol=1e-10)
+
+
+def test_without_normalization_a_loss_sees_the_length_of_embeddings():
+    x, y = batch(2)
+    apart = torch.tensor([[reference.distance(a, b) for b in x.tolist()] for a in x.tolist()], dtype=torch.float64)
+    expected = {
+        "triplet": reference.triplet_loss(apart.square(), y, margin=0.2),
+        "semihard": reference.semihard_loss(apart.square(), y, margin=0.2),
+    }
+    for name, value in expected.items():
+        assert float(build(name, normalize=False)(x, y)) == pytest.approx(value, abs=1e-10)
+    loss = build("centroid_bound", normalize=False)
+    terms = losses.centroid_terms(geometry.distances(x, loss.centroids), y)
+    assert_close(loss(x, y), terms.mean(), rtol=0, atol=1e-12)
+    assert (loss(x, y) - build("centroid_bound")(x, y)).abs() > 0.1
+
+
+@pytest.mark.parametrize(("name", "chosen"), ALL)
+def test_gradients_pass_gradcheck(name, chosen):
+    loss = build(name, **chosen)
+    x, y = batch(5, size=7)
+    x.requires_grad_()
+    parameters = tuple(loss.parameters())
+    assert torch.autograd.gradcheck(lambda x, *_: loss(x, y), (x, *parameters), atol=1e-6)
+
+
+def hard_cases():
+    """Embeddings and labels that break careless code, by name."""
+    x, y = batch(9)
+    one = torch.zeros(12, dtype=torch.long)
+    return {
+        "all embeddings are one": (x[:1].expand(12, SIZE), y),
+        "pairs coincide": (x[:6].repeat(2, 1), y[:6].repeat(2)),
+        "opposite points": (torch.cat([x[:6], -x[:6]]), y),
+        "one class only": (x, one),
+        "each class once": (x[:CLASSES], torch.arange(CLASSES)),
+        "a batch of one": (x[:1], y[:1]),
+        "a class has one sample": (x, torch.cat([one[:11], one[:1] + 1])),
+        "tiny": (x * 1e-6, y),
+        "huge": (x * 1e6, y),
+    }
+
+
+@pytest.mark.parametrize("case", hard_cases())
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("name", "chosen"), ALL)
+def test_value_and_gradient_stay_finite(name, chosen, dtype, case):
+    loss = build(name, dtype, **chosen)
+    x, y = hard_cases()[case]
+    x = x.to(dtype).clone().requires_grad_()
+    with torch.no_grad():
+        for weight in loss.parameters():  # all centers of a class coincide, and one of them is at an embedding
+            weight[:] = weight[:1]
+            weight[:, 0] = x[0]
+    value = loss(x, y)
+    gradients = torch.autograd.grad(value, [x, *loss.parameters()], allow_unused=True)
+    assert torch.isfinite(value)
+    assert all(torch.isfinite(g).all() for g in gradients if g is not None)
+
+
+@pytest.mark.parametrize("name", ["softmax", "hardtriple", "softtriple"])
+@pytest.mark.parametrize("scale", [1.0, 200.0, 1000.0])
+def test_large_scales_stay_finite_and_right(name, scale):
+    loss = build(name, torch.float32, scale=scale)
+    x, y = batch(3, dtype=torch.float32)
+    x.requires_grad_()
+    value = loss(x, y)
+    value.backward()
+    assert_close(value, torch.tensor(by_loop(loss, x, y), dtype=torch.float32), rtol=1e-5, atol=scale * 1e-6)
+    assert torch.isfinite(x.grad).all()
+
+
+@pytest.mark.parametrize(("name", "chosen"), ALL)
+def test_autocast_and_half_precision_compute_in_float32(name, chosen):
+    loss = build(name, torch.float32, **chosen)
+    x, y = batch(4, dtype=torch.bfloat16)
+    expected = loss(x.float(), y)
+    x.requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        value = loss(x, y)
+    value.backward()
+    assert value.dtype == torch.float32
+    assert_close(value, expected, rtol=0, atol=0)
+    assert torch.isfinite(x.grad).all()
+
+
+@pytest.mark.parametrize(("name", "chosen"), ALL)
+def test_a_rotation_of_everything_changes_nothing(name, chosen):
+    loss = build(name, **chosen)
+    x, y = batch(6)
+    before = loss(x, y)
+    turn = torch.linalg.qr(torch.randn(SIZE, SIZE, generator=generator(1, "turn"), dtype=torch.float64)).Q
+    with torch.no_grad():
+        for points in itertools.chain(loss.parameters(), (b for n, b in loss.named_buffers() if n == "centroids")):
+            points.copy_(points @ turn)
+    assert_close(loss(x @ turn, y), before, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "chosen"), ALL)
+def test_the_order_of_images_and_the_length_of_embeddings_change_nothing(name, chosen):
+    loss = build(name, **chosen)
+    x, y = batch(8)
+    order = torch.randperm(len(x), generator=generator(2, "order"))
+    assert_close(loss(3.0 * x[order], y[order]), loss(x, y), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["softmax", "hardtriple", "softtriple"])
+def test_relabelling_images_and_centers_alike_changes_nothing(name):
+    loss = build(name)
+    x, y = batch(8)
+    before = loss(x, y)
+    order = torch.tensor([2, 0, 3, 1])  # the new class c is the old class order[c]
+    with torch.no_grad():
+        loss.weight.copy_(loss.weight[:, order])
+    assert_close(loss(x, order.argsort()[y]), before, rtol=0, atol=1e-12)
+
+
+def test_centers_start_uniform_around_zero_and_smaller_the_more_there_are():
+    """As in SoftTriple's official code: an optimizer's step turns short centers farther than long ones."""
+    weight = losses.SoftTriple(num_classes=25, embedding_size=8, centers_per_class=4, generator=generator(1)).weight
+    ends = torch.stack([weight.detach().amin(), weight.detach().amax()])
+    assert_close(ends, torch.tensor([-0.1, 0.1]), rtol=0, atol=2e-3)  # 1 / sqrt(25 * 4)
+    assert ends.abs().max() <= 0.1
+
+
+def test_no_loss_keeps_a_graph_of_cubic_or_class_squared_size():
+    """The largest tensor made or kept for the backward pass: quadratic in the batch, linear in the classes."""
+
+    class Largest(TorchFunctionMode):
+        size = 0
+
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            result = function(*args, **(kwargs or {}))
+            for found in result if isinstance(result, (tuple, list)) else [result]:
+                self.see(found)
+            return result
+
+        def see(self, found):
+            if isinstance(found, torch.Tensor):
+                self.size = max(self.size, found.numel())
+            return found
+
+    many, per_class = 500, 4
+    x = torch.randn(64, SIZE, generator=generator(1, "x")).requires_grad_()
+    y = torch.arange(64) % 16
+    for name, bound in {"triplet": 65 * 64, "semihard": 65 * 64, "softtriple": 64 * many * per_class}.items():
+        loss = losses.make(
+            name, num_classes=many, embedding_size=SIZE, **({"centers_per_class": 4} if bound > 1e5 else {})
+        )
+        with Largest() as largest, torch.autograd.graph.saved_tensors_hooks(largest.see, lambda kept: kept):
+            loss(x, y).backward()
+        assert 64 * 64 <= largest.size <= bound, name  # (C K)^2 would be 4,000,000, and B^3 262,144
+
+
+BAD_CALLS = [
+    (lambda loss, x, y: loss(x[0], y), r"embeddings must be a tensor of shape \(B, D\); got shape \(6,\)"),
+    (lambda loss, x, y: loss(x, y[:5]), "labels must be as many as the embeddings; got 12 embeddings and 5 labels"),
+    (lambda loss, x, y: loss(x, y.double()), "labels must be integers; got torch.float64"),
+    (lambda loss, x, y: loss(x, y > 1), "labels must be integers; got torch.bool. Number the classes"),
+    (
+        lambda loss, x, y: loss(x, y.to("meta")),
+        "labels must be on the embeddings' device; got embeddings on cpu and labels on meta",
+    ),
+    (lambda loss, x, y: loss(x.long(), y), "embeddings must be floating point; got torch.int64"),
+    (lambda loss, x, y: loss(x[:0], y[:0]), "embeddings must hold at least one row; got none"),
+    (lambda loss, x, y: loss(x.tolist(), y), r"embeddings must be a tensor of shape \(B, D\); got list"),
+]
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("name", losses.NAMES)
+@pytest.mark.parametrize(("call", "message"), BAD_CALLS)
+def test_bad_batches_are_named(name, call, message):
+    loss = build(name)
+    with pytest.raises(ValueError, match=f"^{type(loss).__name__}: {message}"):
+        call(loss, *batch(0))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("name", ["softmax", "hardtriple", "softtriple", "centroid_bound"])
+def test_losses_that_know_their_classes_name_what_does_not_fit(name):
+    loss = build(name)
+    x, y = batch(0)
+    with pytest.raises(ValueError, match=r"labels must lie in 0..3; got \d..9. Number the training classes from 0"):
+        loss(x, torch.cat([y[:-1], torch.tensor([9])]))
+    with pytest.raises(ValueError, match=r"labels must lie in 0..3; got -1..3"):
+        loss(x, torch.cat([y[:-2], torch.tensor([-1, 3])]))
+    with pytest.raises(ValueError, match=r"labels must lie in 0..3; got \d..4"):
+        loss(x, torch.cat([y[:-1], torch.tensor([4])]))
+    with pytest.raises(ValueError, match="embeddings must have embedding_size = 6 columns; got 5"):
+        loss(x[:, :5], y)
+    with pytest.raises(ValueError, match="embeddings must have embedding_size = 6 columns; got 12"):
+        loss(torch.cat([x, x], 1), y)
+    with pytest.raises(ValueError, match="indices_tuple must be None; got tuple. This loss samples nothing"):
+        loss(x, y, (y, y, y))
