@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         if given[:1] == [name]:  # only the command asked for is imported: --help stays quick
             module = import_module(f"dmlbook.commands.{name}")
-            sub.epilog = module.__doc__
+            sub.epilog = module.ABOUT
             module.add_arguments(sub)
             sub.set_defaults(execute=module.run)
     options = parser.parse_args(given)

@@ -8,7 +8,6 @@ import os
 import platform
 import statistics
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 
 from dmlbook._checks import bad_input, check_number
+from dmlbook._files import write_whole
 from dmlbook.settings import device, mode, project_root, results_root
 
 PACKAGES = ("dmlbook", "torch", "torchvision", "lightning", "scikit-learn", "numpy")
@@ -186,21 +186,6 @@ def provenance() -> dict:
         "mode": mode(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file whole or not at all: a crash leaves the former file, or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _processor() -> str:

@@ -11,6 +11,24 @@ from dmlbook._types import Int, Tensor
 from dmlbook.seeding import generator
 
 
+def places(count: int, rank: int, world_size: int) -> Int[Tensor, " b"]:
+    """The places in a batch of ``count`` that one of several processes takes, as many in each.
+
+    Where ``count`` cannot be cut evenly, the last place fills up what is missing at the end.
+
+    Args:
+        count: Images in the batch, >= 1.
+        rank: This process, 0 to ``world_size`` - 1.
+        world_size: Number of processes, >= 1.
+
+    Example:
+        >>> [places(5, rank, 2).tolist() for rank in (0, 1)]
+        [[0, 1, 2], [3, 4, 4]]
+    """
+    each = -(-count // world_size)
+    return torch.arange(rank * each, (rank + 1) * each).clamp(max=count - 1)
+
+
 class _Batches:
     """What both kinds of batches share: the whole epoch is drawn alike in every process, and each cuts out its part."""
 
@@ -46,7 +64,7 @@ class _Batches:
         name = type(self).__name__
         check_number(name + ".batches", low=0, integer=True, epoch=epoch)
         whole = self._draw(generator(self.seed, name, epoch))
-        return [batch.chunk(self.world_size)[self.rank] for batch in whole]
+        return [batch[places(len(batch), self.rank, self.world_size)] for batch in whole]
 
     def _check_cut(self, name: str, world_size: int) -> None:
         raise NotImplementedError

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import re
 import sys
-import tempfile
 import time
 from pathlib import Path
 
+import contents
 import jupytext
 import ledger
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+from dmlbook._files import write_whole
 
 HERE = Path(__file__).resolve().parent
 SECONDS_PER_CELL = 600  # class mode; nbval allows a cell of smoke mode 120
@@ -95,19 +96,6 @@ def alt_text(output: nbformat.NotebookNode) -> str | None:
     return output.get("metadata", {}).get("image/png", {}).get("alt")
 
 
-def write(text: str, target: Path) -> None:
-    """Whole or not at all: a build that is interrupted leaves the former file."""
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
 def build(source: Path, target: Path) -> bool:
     """Make one notebook and print its seconds; False if a cell fails, which is shown, and the former file is kept."""
     start = time.perf_counter()
@@ -117,7 +105,7 @@ def build(source: Path, target: Path) -> bool:
         return False
     tidy(book)
     nbformat.validate(book)
-    write(nbformat.writes(book) + "\n", target)
+    write_whole(target, nbformat.writes(book) + "\n")
     print(f"{target.name}: {time.perf_counter() - start:.1f} s", flush=True)
     return True
 
@@ -151,7 +139,7 @@ def _write_page(book: nbformat.NotebookNode, title: str, target: Path) -> None:
 
     page, _ = HTMLExporter(template_name="lab").from_notebook_node(book, {"metadata": {"name": title}})
     target.parent.mkdir(parents=True, exist_ok=True)
-    write(page, target)
+    write_whole(target, page)
     print(target, flush=True)
 
 
@@ -166,7 +154,7 @@ def chosen(names: list[str], sources: list[Path]) -> list[Path]:
 
 
 def main(arguments: list[str] | None = None, folder: Path = HERE) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Make the notebooks from their paired text in src/, executed.")
     parser.add_argument("names", nargs="*", help="chapters, by the beginning of their name: 00 07 (default: all)")
     parser.add_argument("--html", action="store_true", help="show the stored notebooks as pages, in build/html")
     options = parser.parse_args(arguments)
@@ -179,7 +167,9 @@ def main(arguments: list[str] | None = None, folder: Path = HERE) -> int:
         return 0
     results = [build(source, folder / f"{source.stem}.ipynb") for source in sources]
     if folder == HERE:
-        write(equations(folder), ledger.PAGE)
+        write_whole(ledger.PAGE, equations(folder))
+        readme = contents.README.read_text(encoding="utf-8")
+        write_whole(contents.README, contents.updated(readme, sorted((folder / "src").glob("*.py"))))
     return 0 if all(results) else 1
 
 

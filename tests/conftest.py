@@ -9,6 +9,16 @@ from tests import shape_types
 jaxtyping.install_import_hook("dmlbook", f"{shape_types.__name__}.enforce")  # before any test imports the rest
 
 
+@pytest.fixture
+def ax():
+    """Axes of a figure of their own, closed after the test."""
+    import matplotlib.pyplot as plt  # a second to import, and few tests draw
+
+    figure, ax = plt.subplots()
+    yield ax
+    plt.close(figure)
+
+
 @pytest.fixture(autouse=True)
 def _shape_types(request):
     """``@pytest.mark.bad_input`` lets wrong shapes reach the function, whose own message is what the test is about."""

@@ -12,7 +12,7 @@ from pathlib import Path
 # from another.
 FLOORS = [
     {"_types"},
-    {"_checks"},
+    {"_checks", "_files"},
     {"settings", "seeding"},
     {"geometry"},
     {"losses", "retrieval", "nets", "datasets", "sampling"},
@@ -38,7 +38,7 @@ BASE_IMPORTS = {
 } | sys.stdlib_module_names
 OPTIONAL_IMPORTS = {("_types", "jaxtyping")}
 NEVER_AT_THE_TOP = {"umap"}
-PRIVATE_MODULES = {"_types", "_checks", "__version__", "__main__"}  # private to the package, shared inside it
+PRIVATE_MODULES = {"_types", "_checks", "_files", "__version__", "__main__"}  # private to the package, shared inside it
 CHAPTER = re.compile(r"dmlbook\.chapters\.(ch\d\d)\b")
 
 LONGEST_FILE = 300
@@ -53,6 +53,7 @@ MACHINE_PATH = re.compile(
     r"(?<![\w.])/(?:work|root|farm|home/\w+|Users/\w+|tmp/(?!ipykernel)\w+)/[\w.-]+|\b[A-Z]:\\Users\\"
 )
 SHELL = re.compile(r"^\s*(?:!|%%(?:bash|sh|script|cmd|system|!)|%(?:system|sx|pip|conda)\b|[\w, ]+=\s*!)", re.MULTILINE)
+COLOR = re.compile(r"""(["'])(?:#[0-9a-fA-F]{3,8}|C\d|C\{\w+\})\1""")
 ASSERTS = re.compile(r"\bassert\b|raises|warns|assert_|check|gradcheck|fail\(")
 
 
@@ -113,6 +114,11 @@ def text_violations(path: Path, text: str) -> list[str]:
     text = PICTURE.sub("", text)
     found = [f"{path}: unfinished: {match[0]}" for match in UNFINISHED.finditer(text)]
     return found + [f"{path}: a path of one machine: {match[0]}" for match in MACHINE_PATH.finditer(text)]
+
+
+def color_violations(path: Path, source: str) -> list[str]:
+    """Hues are ``class_color``'s and greys have names: no color is typed where figures are drawn."""
+    return [f"{path}: a color without a name: {match[0]}" for match in COLOR.finditer(source)]
 
 
 def assertion_violations(path: Path, source: str) -> list[str]:

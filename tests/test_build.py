@@ -1,6 +1,7 @@
 """notebooks/build.py: paired text in, executed notebook out, whole or not at all."""
 
 import html
+import os
 import re
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -119,14 +120,14 @@ def test_the_id_of_a_cell_survives_a_change_elsewhere(folder):
 
 def test_an_interrupted_write_leaves_the_former_file(tmp_path, monkeypatch):
     target = tmp_path / "a.ipynb"
-    build.write("former", target)
+    build.write_whole(target, "former")
 
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(build.os, "replace", interrupted)
+    monkeypatch.setattr(os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        build.write("half", target)
+        build.write_whole(target, "half")
     assert target.read_text() == "former"
     assert list(tmp_path.iterdir()) == [target]
 

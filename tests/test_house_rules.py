@@ -200,6 +200,21 @@ def test_unfinished_words_and_paths_of_machines_are_seen(planted, clean):
     assert rules.text_violations(Path("a"), clean) == []
 
 
+def test_colors_have_names():
+    drawn = [path for path in MODULES if path.parts[0] in ("book", "chapters") and path != Path("book/lines.py")]
+    assert over(rules.color_violations, PACKAGE, drawn) == []
+    assert over(rules.color_violations, ROOT, (path.relative_to(ROOT) for path in SOURCES)) == []
+
+
+@pytest.mark.parametrize(
+    ("planted", "clean"),
+    [('color="#8f8f8f"', "color=SOFT"), ("color=f'C{label}'", "color=class_color(label)"), ('"C0"', '"C = 10", "#1"')],
+)
+def test_a_color_without_a_name_is_seen(planted, clean):
+    assert len(rules.color_violations(Path("a.py"), planted)) == 1
+    assert rules.color_violations(Path("a.py"), clean) == []
+
+
 def test_every_test_asserts_something():
     assert over(rules.assertion_violations, ROOT, (path.relative_to(ROOT) for path in TESTS)) == []
     idle = "def test_a():\n    x == 1\n\ndef test_b():\n    assert x\n"
@@ -246,11 +261,6 @@ def test_a_notebook_keeps_the_rules(notebook):
     assert rules.cell_violations(notebook.name, book) == []
     assert rules.output_violations(notebook.name, book) == []
     assert notebook.stat().st_size < rules.LARGEST_NOTEBOOK
-
-
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_stands_in_the_readme(notebook):
-    assert f"notebooks/{notebook.name}" in read(ROOT / "README.md")
 
 
 PNG = {"output_type": "display_data", "data": {"image/png": "aaaa"}, "metadata": {}}

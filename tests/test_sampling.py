@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dmlbook.sampling import ClassBatches, UniformBatches
+from dmlbook.sampling import ClassBatches, UniformBatches, places
 
 calm = settings(derandomize=True, deadline=None, max_examples=40)
 LABELS = torch.arange(60) % 7 * 1000 - 3  # seven classes of eight or nine images
@@ -167,6 +167,12 @@ def test_parts_of_all_processes_are_the_whole_batch(batches):
     assert [len(part) for part in parts] == [len(batches)] * 4
     if isinstance(batches, ClassBatches):  # whole groups, so that every process has positive pairs
         assert all(len(set(LABELS[b].tolist())) == 1 for part in parts for b in part.batches(0))
+
+
+def test_places_of_all_processes_cover_the_batch_and_the_last_one_fills_up():
+    assert [places(6, rank, 3).tolist() for rank in range(3)] == [[0, 1], [2, 3], [4, 5]]
+    assert [places(7, rank, 3).tolist() for rank in range(3)] == [[0, 1, 2], [3, 4, 5], [6, 6, 6]]
+    assert [places(1, rank, 2).tolist() for rank in range(2)] == [[0], [0]]
 
 
 def test_resuming_at_a_step_goes_on_as_if_never_stopped():

@@ -7,22 +7,19 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
-import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import MaxNLocator
 from torch.nn import functional as F
 
 from dmlbook._checks import bad_input, checked
 from dmlbook._types import Bool, Int, Tensor, UInt8
+from dmlbook.book.lines import BLACK, MIDDLE, SOFT
 from dmlbook.datasets.image_set import ImageSet
-from dmlbook.records import interval
 
-LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
-GREYS = ("#000000", "#444444", "#6e6e6e", "#8f8f8f")
-WRONG = "#9c9c9c"
+WRONG = SOFT
 
 
 def use_style() -> None:
@@ -70,19 +67,32 @@ def png(figure: Figure, *, dpi: int = 100) -> bytes:
     return buffer.getvalue()
 
 
+def class_color(number: int) -> str:
+    """The hue of a class: petroff10's, whose ten colors stay apart in every kind of color vision.
+
+    Example:
+        >>> class_color(0) == class_color(10)
+        True
+    """
+    colors = plt.style.library["petroff10"]["axes.prop_cycle"].by_key()["color"]
+    return to_hex(colors[number % len(colors)])
+
+
 def class_colors(count: int) -> list[str]:
-    """The colors of the first classes, from the style's cycle, which has ten."""
-    return [f"C{c % 10}" for c in range(count)]
+    """The hues of the first ``count`` classes."""
+    return [class_color(number) for number in range(count)]
 
 
-def unit_circle(ax: Axes, *, reach: float = 1.3) -> Axes:
-    """The unit circle on equal axes without ticks."""
-    angles = np.linspace(0, 2 * math.pi, 181)
-    ax.plot(np.cos(angles), np.sin(angles), color="#c9c9c9", linewidth=1, zorder=0)
-    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[])
-    for spine in ax.spines.values():
-        spine.set_visible(False)
-    return ax
+def letter_color(number: int) -> str:
+    """Black or white: the one that can be read on the hue of a class.
+
+    Example:
+        >>> letter_color(1), letter_color(2)  # on orange, on red
+        ('black', 'white')
+    """
+    channels = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(class_color(number))]
+    light = sum(weight * channel for weight, channel in zip((0.2126, 0.7152, 0.0722), channels, strict=True))
+    return "black" if light > 0.179 else "white"  # where the contrasts with black and with white are equal
 
 
 def picture(image_set: ImageSet, index: int) -> UInt8[Tensor, "H W 3"]:
@@ -116,7 +126,7 @@ def tiles(ax: Axes, images: UInt8[Tensor, "N 3 S S"], *, columns: int, gap: int 
 def query_row(
     axes: Iterable[Axes], image_set: ImageSet, query: int, found: Int[Tensor, " K"], *, titles: bool = True
 ) -> Iterable[Axes]:
-    """A query, then the images retrieved for it: framed black where the class is right, crossed out grey where not.
+    """A query, then the images retrieved for it: framed black where the class is right, paled and dashed where not.
 
     Args:
         axes: K + 1 of them, in a row.
@@ -138,7 +148,7 @@ def query_row(
             ax.add_patch(Rectangle((0, 0), width, height, color="white", alpha=0.12, lw=0))
         if titles:
             name = "query" if place == 0 else f"{place} {'✓' if right else '✗'}"
-            ax.set_title(name, loc="center", pad=4, fontsize=10, color="black" if right else "#5f5f5f")
+            ax.set_title(name, loc="center", pad=4, fontsize=10, color=BLACK if right else MIDDLE)
     return axes
 
 
@@ -181,72 +191,6 @@ def nearest(embeddings: Tensor, k: int) -> Int[Tensor, "N K"]:
     """The k nearest other rows of each row, by cosine; for figures (scores come from ``retrieval``)."""
     unit = F.normalize(embeddings, dim=1)
     return (unit @ unit.T).fill_diagonal_(-torch.inf).topk(k, dim=1).indices
-
-
-def curves(ax: Axes, by_method: Mapping[str, Sequence[Sequence[float]]], *, first: int = 1) -> Axes:
-    """Numbers over epochs: seeds faint, their mean strong, each method named at its line's end.
-
-    Args:
-        ax: Where to draw.
-        by_method: For each method one sequence a seed, all of one length.
-        first: The epoch of the first number.
-    """
-    ends = {}
-    for place, (method, runs) in enumerate(by_method.items()):
-        color, line = GREYS[place % len(GREYS)], LINES[place % len(LINES)]
-        epochs = range(first, first + len(runs[0]))
-        for run in runs if len(runs) > 1 else []:
-            ax.plot(epochs, run, color=color, alpha=0.25, linewidth=0.8)
-        mean = [sum(values) / len(values) for values in zip(*runs, strict=True)]
-        ax.plot(epochs, mean, color=color, linestyle=line, linewidth=2)
-        ends[method] = mean[-1]
-    low, high = ax.get_ylim()
-    top = name_ends(ax, ends)
-    ax.set_ylim(low, max(high, top + 0.035 * (high - low)))
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    return ax
-
-
-def name_ends(ax: Axes, ends: Mapping[str, float], *, apart: float = 0.07) -> float:
-    """Each line's name in its grey, right of the axes at the height where the line ends; returns the highest name's.
-
-    Args:
-        ax: With the lines drawn.
-        ends: Where each line ends, in the order in which the lines took their greys.
-        apart: How far two names are apart at least, as a share of the axes' height: they step aside, upwards.
-    """
-    low, high = ax.get_ylim()
-    colors = {name: GREYS[place % len(GREYS)] for place, name in enumerate(ends)}
-    last = -math.inf
-    for name, value in sorted(ends.items(), key=lambda end: end[1]):
-        last = max(value, last + apart * (high - low))
-        place = {"xycoords": ("axes fraction", "data"), "xytext": (6, 0), "textcoords": "offset points"}
-        ax.annotate(name, (1.0, last), va="center", color=colors[name], **place)
-    return last
-
-
-def dots(ax: Axes, by_method: Mapping[str, Sequence[float]], *, percent: bool = True) -> Axes:
-    """One row a method: each seed a faint dot, the mean a strong one with its 95 percent interval.
-
-    Args:
-        ax: Where to draw.
-        by_method: Values of each method, one a seed, as fractions.
-        percent: Whether fractions are shown as percent.
-    """
-    factor = 100 if percent else 1
-    for row, values in enumerate(by_method.values()):
-        mean, half = interval(list(values))
-        ax.plot([factor * v for v in values], [row] * len(values), "o", color="#8f8f8f", alpha=0.6, markersize=5)
-        bar = None if math.isnan(half) else factor * half
-        ax.errorbar(factor * mean, row, xerr=bar, fmt="o", color="black", markersize=8, capsize=4, linewidth=1.6)
-        label = f"{factor * mean:.1f}" + ("" if bar is None else f" ± {bar:.1f}")
-        ax.annotate(label, (factor * mean, row), xytext=(0, 9), textcoords="offset points", ha="center", fontsize=10)
-    ax.set_yticks(range(len(by_method)), list(by_method))
-    ax.set_ylim(len(by_method) - 0.5, -0.7)
-    ax.tick_params(axis="y", length=0)
-    ax.grid(axis="x", color="#e2e2e2", linewidth=0.8)
-    ax.set_axisbelow(True)
-    return ax
 
 
 def right_first(found: Int[Tensor, "N K"], labels: Int[Tensor, " N"]) -> Bool[Tensor, " N"]:

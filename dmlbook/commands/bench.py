@@ -1,11 +1,4 @@
-"""
-Every contest is run side by side in one process, its contestants taking turns, and printed as the median time and the
-ratio to ours. Ratios travel between machines; times do not. DMLBOOK_MODE=smoke runs tiny sizes to see that it works.
-
-examples
-  python -m dmlbook bench                all of it, about five minutes on two cores
-  python -m dmlbook bench regularizer    one contest
-"""
+"""Measures speed and memory of losses, retrieval and drawing on this machine."""
 
 from __future__ import annotations
 
@@ -26,6 +19,15 @@ from dmlbook._types import Tensor
 from dmlbook.datasets import birds
 from dmlbook.seeding import SEED, generator
 from dmlbook.settings import by_mode
+
+ABOUT = """\
+Every contest is run side by side in one process, its contestants taking turns, and printed as the median time and the
+ratio to ours. Ratios travel between machines; times do not. DMLBOOK_MODE=smoke runs tiny sizes to see that it works.
+
+examples
+  python -m dmlbook bench                all of it, about five minutes on two cores
+  python -m dmlbook bench regularizer    one contest
+"""
 
 Contest = dict[str, Callable[[], object]]
 NO_BOOK = "not run, since it needs what `make lab` installs"

@@ -1,7 +1,4 @@
-"""
-Prints versions, device, mode (DMLBOOK_MODE), image folder (DMLBOOK_DATA) and the sets in it, and whether torch and
-torchvision fit together. The exit status is 1 where the book would not run.
-"""
+"""Says what this machine has: versions, device, mode, image sets."""
 
 from __future__ import annotations
 
@@ -11,6 +8,11 @@ from pathlib import Path
 
 from dmlbook import records, settings
 from dmlbook.commands.data import table
+
+ABOUT = """\
+Prints versions, device, mode (DMLBOOK_MODE), image folder (DMLBOOK_DATA) and the sets in it, and whether torch and
+torchvision fit together. The exit status is 1 where the book would not run.
+"""
 
 BOOK = ("jupyterlab", "ipywidgets", "matplotlib", "seaborn", "umap", "jupytext")
 

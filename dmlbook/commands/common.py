@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import re
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace, _ArgumentGroup
 from collections.abc import Iterable, Mapping
@@ -61,11 +60,10 @@ def add_config_arguments(
 
     What is not given is None: ``given_config`` finds what was.
     """
-    texts = dict(re.findall(r"^ {8}(\w+): (.*?)(?=^ {8}\w|\Z)", TrainConfig.__doc__, re.M | re.S))
-    known = {field.name: field.default for field in fields(TrainConfig)}
+    known = {field.name: field for field in fields(TrainConfig)}
     for name in names:
-        text = " ".join(texts[name].split("\n\n")[0].split()).replace("%", "%%").replace("``", "")
-        flag, default = f"--{name.replace('_', '-')}", (defaults or {}).get(name, known[name])
+        text = known[name].metadata["help"].replace("%", "%%").replace("``", "")
+        flag, default = f"--{name.replace('_', '-')}", (defaults or {}).get(name, known[name].default)
         if isinstance(default, bool):
             group.add_argument(flag, action=BooleanOptionalAction, default=None, help=text)
         elif isinstance(default, tuple):

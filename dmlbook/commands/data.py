@@ -1,16 +1,18 @@
-"""
-examples
-  python -m dmlbook data            what is there
-  python -m dmlbook data cub        download CUB-200-2011 (1.1 GB), or say how to get it by hand
-
-Downloads are resumed where they broke off, checked, and unpacked whole or not at all.
-"""
+"""Says which image sets are there, or downloads one."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
 from dmlbook import datasets
+
+ABOUT = """\
+examples
+  python -m dmlbook data            what is there
+  python -m dmlbook data cub        download CUB-200-2011 (1.1 GB), or say how to get it by hand
+
+Downloads are resumed where they broke off, checked, and unpacked whole or not at all.
+"""
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -1,12 +1,4 @@
-"""
-examples
-  python -m dmlbook evaluate --data cub --run runs/cub-softtriple/seed-20190811
-  python -m dmlbook evaluate --data cars --net mobilenet_v2 --weights imagenet            (frozen features)
-  python -m dmlbook evaluate --data cars --net mobilenet_v2 --weights imagenet --pca 64   (the same in 64 dimensions)
-  python -m dmlbook evaluate --data cars --net mobilenet_v2 --weights imagenet --validation 0.2   (to be beaten)
-
-PCA is fitted to the training classes' features and applied to those of the classes that are measured.
-"""
+"""Measures a trained run, or the features of a pretrained network as they are."""
 
 from __future__ import annotations
 
@@ -24,6 +16,16 @@ from dmlbook.commands import common
 from dmlbook.datasets import split_classes
 from dmlbook.seeding import SEED, generator
 from dmlbook.training import TrainConfig, checkpoints, embed
+
+ABOUT = """\
+examples
+  python -m dmlbook evaluate --data cub --run runs/cub-softtriple/seed-20190811
+  python -m dmlbook evaluate --data cars --net mobilenet_v2 --weights imagenet            (frozen features)
+  python -m dmlbook evaluate --data cars --net mobilenet_v2 --weights imagenet --pca 64   (the same in 64 dimensions)
+  python -m dmlbook evaluate --data cars --net mobilenet_v2 --weights imagenet --validation 0.2   (to be beaten)
+
+PCA is fitted to the training classes' features and applied to those of the classes that are measured.
+"""
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -1,4 +1,27 @@
-"""
+"""Trains on classes that hide several kinds of images, to see whether several centers find them."""
+
+from __future__ import annotations
+
+import fnmatch
+import time
+from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+
+import torch
+from torch import nn
+
+from dmlbook import losses, nets, records, retrieval
+from dmlbook._checks import bad_input, check_number
+from dmlbook._types import Float, Int, Tensor
+from dmlbook.commands import common
+from dmlbook.commands.train import DEFAULTS
+from dmlbook.datasets import ImageSet, kinds_as_classes, merge_classes, split_images
+from dmlbook.datasets.kinds import check_kinds
+from dmlbook.seeding import generator
+from dmlbook.training import Features, TrainConfig, embed, fit
+
+ABOUT = """\
 Do several centers pay where a class has several clusters? Here the clusters (kinds) are known and hidden from training.
 
 Two ways to hide them:
@@ -21,27 +44,6 @@ examples
 
 Of a benchmark only its training classes are used. --record NAME writes NAME-64d-k5.json and so on, one a configuration.
 """
-
-from __future__ import annotations
-
-import fnmatch
-import time
-from argparse import ArgumentParser, Namespace
-from dataclasses import dataclass, replace
-from pathlib import PurePath
-
-import torch
-from torch import nn
-
-from dmlbook import losses, nets, records, retrieval
-from dmlbook._checks import bad_input, check_number
-from dmlbook._types import Float, Int, Tensor
-from dmlbook.commands import common
-from dmlbook.commands.train import DEFAULTS
-from dmlbook.datasets import ImageSet, kinds_as_classes, merge_classes, split_images
-from dmlbook.datasets.kinds import check_kinds
-from dmlbook.seeding import generator
-from dmlbook.training import TrainConfig, embed, fit_head
 
 TRAINING = {"epochs": 20, "batch_size": 128, "lr": 1e-2, "loss_lr": 3e-2, "adam_eps": 1e-8, "milestones": (14,)}
 CHOOSABLE = ("epochs", "batch_size", "lr", "loss_lr", "adam_eps", "weight_decay", "milestones", "lr_decay")
@@ -191,7 +193,9 @@ def one_run(
         mean, deviation = train.mean(0), train.std(0).clamp(min=1e-6)  # a feature that never varies stays 0
         train, held_out = ((part - mean) / deviation for part in (train, held_out))
     config = replace(_config(options), seed=seed)
-    history = fit_head(head, loss, train, parts.labels[0], config)
+    result = fit(head, loss, Features(train, parts.labels[0], parts.num_classes), config, progress=False)
+    if result.interrupted:  # half a training is no result
+        raise KeyboardInterrupt
     with torch.no_grad():
         before, after = head(train), head(held_out)
         return {
@@ -199,7 +203,7 @@ def one_run(
             **{f"train_{key}": value for key, value in measure(loss, before, parts.labels[0], parts.kinds[0]).items()},
             **parts.frozen,
             "distinct_centers": float(loss.report().counts.double().mean()),
-            "final_loss": history[-1],
+            "final_loss": result.history[-1]["loss"],
         }
 
 

@@ -1,16 +1,4 @@
-"""
-Training classes and test classes never share a class. Settings are chosen with --validation: a share of the *training*
-classes is held out and measured instead of the test classes. The test classes are measured once, after the last epoch.
-
-examples
-  python -m dmlbook train --data birds --loss softtriple
-  python -m dmlbook train --data cub --loss softtriple --weights imagenet --seeds 3 --record cub-softtriple
-  python -m dmlbook train --data folder --root my_photos --loss semihard --net resnet18 --weights imagenet
-  python -m dmlbook train --data cub --loss softtriple --loss-option tau=0.5 --validation 0.2   (choosing a setting)
-
-A run that was stopped goes on where it was when the same command is given again with the same --folder. Seeds that the
-record already holds, with the same configuration, are not run again.
-"""
+"""Trains an embedding, measures it on classes it never saw, and records the figures."""
 
 from __future__ import annotations
 
@@ -23,10 +11,25 @@ from pathlib import Path
 import torch
 
 from dmlbook import losses, nets, records, retrieval
+from dmlbook._files import write_whole
 from dmlbook.commands import common
 from dmlbook.datasets import ImageSet, split_classes
 from dmlbook.seeding import SEED, generator
-from dmlbook.training import TrainConfig, embed, fit
+from dmlbook.training import Place, TrainConfig, embed, fit
+
+ABOUT = """\
+Training classes and test classes never share a class. Settings are chosen with --validation: a share of the *training*
+classes is held out and measured instead of the test classes. The test classes are measured once, after the last epoch.
+
+examples
+  python -m dmlbook train --data birds --loss softtriple
+  python -m dmlbook train --data cub --loss softtriple --weights imagenet --seeds 3 --record cub-softtriple
+  python -m dmlbook train --data folder --root my_photos --loss semihard --net resnet18 --weights imagenet
+  python -m dmlbook train --data cub --loss softtriple --loss-option tau=0.5 --validation 0.2   (choosing a setting)
+
+A run that was stopped goes on where it was when the same command is given again with the same --folder. Seeds that the
+record already holds, with the same configuration, are not run again.
+"""
 
 DRAWN = {
     "freeze_batch_norm": False,
@@ -78,7 +81,7 @@ def run(options: Namespace) -> int:
     else:
         numbers = generator(SEED, "validation")
         train_set, measured = split_classes(data, validation=options.validation, generator=numbers)
-    settings = common.net_settings(options, DEFAULTS[options.data])
+    settings, place = common.net_settings(options, DEFAULTS[options.data]), Place(options.device, options.devices)
     record = _record(options, settings, train_set)
     for seed in common.seeds(options.seeds):
         if any(run["seed"] == seed for run in record.runs):
@@ -88,15 +91,13 @@ def run(options: Namespace) -> int:
         folder = None if options.folder is None else Path(options.folder) / f"seed-{seed}"
         start = time.perf_counter()
         net, loss = _build(options, settings, train_set, seed)
-        result = fit(net, loss, train_set, config, folder=folder, device=options.device, devices=options.devices)
+        result = fit(net, loss, train_set, config, folder=folder, device=place)
         if result.rank > 0:
             continue
         if result.interrupted:
             return 130
         if folder is not None:
-            records.write_whole(
-                folder / "run.json", json.dumps({"net": settings, "config": config.to_dict()}, indent=2)
-            )
+            write_whole(folder / "run.json", json.dumps({"net": settings, "config": config.to_dict()}, indent=2))
         if measured is None:
             measured = common.load_images(options, "test")
         figures = retrieval.evaluate(embed(net, measured, config=config), measured.labels)

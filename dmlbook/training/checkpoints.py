@@ -3,23 +3,65 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from dmlbook._checks import bad_input
+from dmlbook._checks import bad_input, check_choice
+from dmlbook._files import whole
 from dmlbook.datasets.image_set import ImageSet
 from dmlbook.training.config import TrainConfig
+from dmlbook.training.sources import Features
 
 FORMAT = 1
 KEEP = 2
 _NAME = re.compile(r"checkpoint-(\d{5,})-(\d{7,})\.pt")
 _UNFINISHED = ".unfinished"
+RESUME = ("auto", "never", "must")
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """Where ``fit`` keeps checkpoints, and what it makes of those that are there.
+
+    Attributes:
+        folder: Made if it is missing.
+        resume: ``auto`` (go on from the newest, if any), ``must``, or ``never`` (the folder must hold none). A resumed
+            run ends as the uninterrupted one would have: on a CPU, bit for bit.
+
+    Raises:
+        ValueError: ``resume`` is none of these.
+
+    Example:
+        ``fit(net, loss, images, config, folder=Checkpoints("runs/birds", resume="must"))``
+    """
+
+    folder: str | PathLike
+    resume: str = "auto"
+
+    def __post_init__(self) -> None:
+        check_choice("Checkpoints", choices=RESUME, resume=self.resume)
+
+    def newest(self) -> Path | None:
+        """The one to go on from; None: begin anew.
+
+        Raises:
+            ValueError: There is none where there must be one, or one where there must be none.
+        """
+        found = find(Path(self.folder))
+        if self.resume == "never" and found:
+            remedy = 'Choose another folder, remove them, or pass resume="auto".'
+            raise bad_input("fit", "folder", 'hold no checkpoint for resume="never"', str(found[-1]), remedy)
+        if self.resume == "must" and not found:
+            remedy = 'Check the path, or pass resume="auto".'
+            raise bad_input("fit", "folder", 'hold a checkpoint for resume="must"', str(self.folder), remedy)
+        return found[-1] if found else None
 
 
 def save(folder: Path, state: Mapping[str, object], *, epoch: int, step: int) -> Path:
@@ -34,15 +76,9 @@ def save(folder: Path, state: Mapping[str, object], *, epoch: int, step: int) ->
         epoch: Finished epochs.
         step: Finished steps of the epoch after those.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"checkpoint-{epoch:05d}-{step:07d}.pt"
-    unfinished = path.with_suffix(_UNFINISHED)
-    with open(unfinished, "wb") as file:
+    with whole(path, suffix=_UNFINISHED, durable=True) as unfinished, unfinished.open("wb") as file:
         torch.save({"format": FORMAT, **state}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
-    _sync_folder(folder)
     for old in find(folder)[:-KEEP]:
         old.unlink()
     for leftover in folder.glob(f"checkpoint-*{_UNFINISHED}"):
@@ -85,7 +121,11 @@ def load(path: Path) -> dict:
 
 
 def fingerprint(
-    net: nn.Module, loss: nn.Module, train_set: ImageSet, validation: ImageSet | None, config: TrainConfig
+    net: nn.Module,
+    loss: nn.Module,
+    train_set: ImageSet | Features,
+    validation: ImageSet | Features | None,
+    config: TrainConfig,
 ) -> dict[str, object]:
     """What must agree between a checkpoint and the run that resumes it, as plain values with readable names."""
     facts = {f"config.{name}": value for name, value in config.to_dict().items()}
@@ -111,17 +151,18 @@ def check_same_run(saved: Mapping[str, object], present: Mapping[str, object], *
         raise bad_input("fit", "folder", f"hold checkpoints of this run ({was})", now, f"{path}: {remedy}")
 
 
-def _facts_of_set(role: str, image_set: ImageSet | None) -> dict[str, object]:
-    if image_set is None:
+def _facts_of_set(role: str, data: ImageSet | Features | None) -> dict[str, object]:
+    if data is None:
         return {role: None}
-    some = torch.linspace(0, len(image_set) - 1, min(64, len(image_set))).long()
-    digest = hashlib.sha256(image_set.labels.long().numpy().tobytes())
-    digest.update(image_set.images[some].numpy().tobytes())
+    rows = data.features if isinstance(data, Features) else data.images
+    some = torch.linspace(0, len(data) - 1, min(64, len(data))).long()
+    digest = hashlib.sha256(data.labels.long().cpu().numpy().tobytes())
+    digest.update(rows[some.to(rows.device)].cpu().numpy().tobytes())
     return {
-        f"{role}.name": image_set.name,
-        f"{role}.split": image_set.split,
-        f"{role}.shape": list(image_set.images.shape),
-        f"{role}.classes": image_set.num_classes,
+        f"{role}.name": data.name,
+        f"{role}.split": data.split,
+        f"{role}.shape": list(rows.shape),
+        f"{role}.classes": data.num_classes,
         f"{role}.content": digest.hexdigest()[:16],
     }
 
@@ -130,13 +171,3 @@ def _digest_of_weights(module: nn.Module) -> str:
     """The names and shapes of the weights, not their values."""
     shapes = [(name, tuple(value.shape)) for name, value in module.state_dict().items()]
     return f"{len(shapes)} tensors {hashlib.sha256(repr(shapes).encode()).hexdigest()[:8]}"
-
-
-def _sync_folder(folder: Path) -> None:
-    """The new name itself reaches the disk; Windows cannot open folders and needs not."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

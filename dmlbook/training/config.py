@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from itertools import pairwise
 
 from dmlbook._checks import bad_input, check_choice, check_number
@@ -16,39 +17,25 @@ AUGMENTATIONS = ("crop", "shift", "none")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
+def setting(default: object, meaning: str) -> object:
+    """A field of a dataclass that says what it means, in words, range and units: ``help`` in its metadata."""
+    return field(default=default, metadata={"help": meaning})
+
+
+def listed(settings: type) -> type:
+    """Adds to a dataclass's docstring what its fields say of themselves, so that ``help`` shows all of it."""
+    lines = [f"    {each.name}: {each.metadata['help']}" for each in fields(settings)]
+    settings.__doc__ = "\n".join([inspect.cleandoc(settings.__doc__ or ""), "", "Attributes:", *lines, ""])
+    return settings
+
+
+@listed
 @dataclass(frozen=True)
 class TrainConfig:
     """How to train. The defaults are SoftTriple's for photographs of CUB and Cars with a pretrained network.
 
     For a network that starts from random weights, ``freeze_batch_norm=False`` and a larger ``lr`` (1e-3) are needed;
     for drawn images ``augment="shift"``; for digits also ``flip=False``.
-
-    Attributes:
-        epochs: Passes over the training set, >= 1. A finished run is continued by resuming it with more.
-        batch_size: Images a step, >= 1, over all devices together.
-        sampler: ``uniform`` (shuffled) or ``class`` (``samples_per_class`` images of each class drawn).
-        samples_per_class: Images of each class in a batch, >= 1, a divisor of ``batch_size``; sampler ``class`` only.
-        small_classes: ``error``, ``repeat`` or ``leave_out`` classes with fewer images; sampler ``class`` only.
-        drop_last: Whether the last batch of an epoch is left out where it is smaller; sampler ``uniform`` only.
-        lr: Learning rate of the network, > 0.
-        loss_lr: Learning rate of the loss's own weights (its centers), > 0. None: the network's.
-        adam_eps: Constant in Adam's denominator, > 0. 0.01 makes Adam act as plain descent on small gradients.
-        weight_decay: Adam's L2 penalty on both, >= 0.
-        milestones: Epochs, counted from 1, from which on both rates are multiplied by ``lr_decay`` once more.
-        lr_decay: In (0, 1].
-        freeze_batch_norm: Whether running statistics are fixed; scale and shift train in any case.
-        freeze_backbone: Train the head alone, on features computed once from the test view (no augmentation).
-        image_size: Side in pixels that the network sees, >= 1. None: as many as the test view cuts out.
-        augment: ``crop`` (random resized crop), ``shift`` (whole picture, moved a little) or ``none`` (the test view).
-        flip: Whether training images are mirrored at random.
-        crop_scale: Range of a crop's share of the picture's area, in (0, 1].
-        crop_ratio: Range of a crop's width / height, > 0.
-        shift: Largest move in each direction as a share of the side, in [0, 0.5].
-        test_crop: Side of the square that the test view cuts from the middle, as a share of the short side, in
-            (0, 1]. None: 224/256 for photographs (sets with ``aspects``), all for drawings.
-        precision: ``32-true``, ``bf16-mixed`` or ``16-mixed``.
-        evaluate_every: Epochs between two measurements of Recall@1 on the validation set, >= 1; the last is measured.
-        seed: Of batches, views and dropout.
 
     Raises:
         ValueError: A value is out of its range.
@@ -61,30 +48,58 @@ class TrainConfig:
         ['1e-04', '1e-05']
     """
 
-    epochs: int = 50
-    batch_size: int = 32
-    sampler: str = "uniform"
-    samples_per_class: int = 4
-    small_classes: str = "error"
-    drop_last: bool = False
-    lr: float = 1e-4
-    loss_lr: float | None = 1e-2
-    adam_eps: float = 0.01
-    weight_decay: float = 1e-4
-    milestones: tuple[int, ...] = (20, 40)
-    lr_decay: float = 0.1
-    freeze_batch_norm: bool = True
-    freeze_backbone: bool = False
-    image_size: int | None = None
-    augment: str = "crop"
-    flip: bool = True
-    crop_scale: tuple[float, float] = (0.08, 1.0)
-    crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
-    shift: float = 0.08
-    test_crop: float | None = None
-    precision: str = "32-true"
-    evaluate_every: int = 1
-    seed: int = SEED
+    epochs: int = setting(
+        50, "Passes over the training set, >= 1. A finished run is continued by resuming it with more."
+    )
+    batch_size: int = setting(32, "Images a step, >= 1, over all devices together.")
+    sampler: str = setting(
+        "uniform", "``uniform`` (shuffled) or ``class`` (``samples_per_class`` images of each class drawn)."
+    )
+    samples_per_class: int = setting(
+        4, "Images of each class in a batch, >= 1, a divisor of ``batch_size``; sampler ``class`` only."
+    )
+    small_classes: str = setting(
+        "error", "``error``, ``repeat`` or ``leave_out`` classes with fewer images; sampler ``class`` only."
+    )
+    drop_last: bool = setting(
+        False, "Whether the last batch of an epoch is left out where it is smaller; sampler ``uniform`` only."
+    )
+    lr: float = setting(1e-4, "Learning rate of the network, > 0.")
+    loss_lr: float | None = setting(
+        1e-2, "Learning rate of the loss's own weights (its centers), > 0. None: the network's."
+    )
+    adam_eps: float = setting(
+        0.01, "Constant in Adam's denominator, > 0. 0.01 makes Adam act as plain descent on small gradients."
+    )
+    weight_decay: float = setting(1e-4, "Adam's L2 penalty on both, >= 0.")
+    milestones: tuple[int, ...] = setting(
+        (20, 40), "Epochs, counted from 1, from which on both rates are multiplied by ``lr_decay`` once more."
+    )
+    lr_decay: float = setting(0.1, "In (0, 1].")
+    freeze_batch_norm: bool = setting(True, "Whether running statistics are fixed; scale and shift train in any case.")
+    freeze_backbone: bool = setting(
+        False, "Train the head alone, on features computed once from the test view (no augmentation)."
+    )
+    image_size: int | None = setting(
+        None, "Side in pixels that the network sees, >= 1. None: as many as the test view cuts out."
+    )
+    augment: str = setting(
+        "crop", "``crop`` (random resized crop), ``shift`` (whole picture, moved a little) or ``none`` (the test view)."
+    )
+    flip: bool = setting(True, "Whether training images are mirrored at random.")
+    crop_scale: tuple[float, float] = setting((0.08, 1.0), "Range of a crop's share of the picture's area, in (0, 1].")
+    crop_ratio: tuple[float, float] = setting((3 / 4, 4 / 3), "Range of a crop's width / height, > 0.")
+    shift: float = setting(0.08, "Largest move in each direction as a share of the side, in [0, 0.5].")
+    test_crop: float | None = setting(
+        None,
+        "Side of the square that the test view cuts from the middle, as a share of the short side, in (0, 1]. "
+        "None: 224/256 for photographs (sets with ``aspects``), all for drawings.",
+    )
+    precision: str = setting("32-true", "``32-true``, ``bf16-mixed`` or ``16-mixed``.")
+    evaluate_every: int = setting(
+        1, "Epochs between two measurements of Recall@1 on the validation set, >= 1; the last is measured."
+    )
+    seed: int = setting(SEED, "Of batches, views and dropout.")
 
     def __post_init__(self) -> None:
         where = "TrainConfig"

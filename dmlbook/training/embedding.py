@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -57,11 +58,11 @@ def embed(
     home = next(net.parameters()).device
     target = home if device is None else torch.device(device)
     rows = []
-    with _evaluating(net), torch.inference_mode():
+    with evaluating(net), torch.inference_mode():
         try:
             net.to(target)
             for index in torch.arange(len(image_set)).split(batch_size):
-                images = views.test(index, target)
+                images = views.for_test(index, target)
                 rows.append(net.features(images) if features else net(images))
         finally:
             net.to(home)
@@ -74,7 +75,7 @@ def embed(
 
 
 @contextmanager
-def _evaluating(net: torch.nn.Module):
+def evaluating(net: torch.nn.Module) -> Iterator[None]:
     """Evaluation mode; then each part is put back into the mode it was in."""
     before = [(part, part.training) for part in net.modules()]
     net.eval()

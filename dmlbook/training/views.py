@@ -43,12 +43,12 @@ class Views:
         self.test_crop = config.test_crop or (1.0 if image_set.aspects is None else PHOTO_CROP)
         self.size = config.image_size or max(1, round(self.images.shape[-1] * self.test_crop))
 
-    def test(self, index: Int[Tensor, " B"], device: torch.device) -> Float[Tensor, "B 3 size size"]:
+    def for_test(self, index: Int[Tensor, " B"], device: torch.device) -> Float[Tensor, "B 3 size size"]:
         """The middle of each picture, in [0, 1]."""
         boxes = center_boxes(self.aspects[index], self.test_crop)
         return self._draw(index, boxes, torch.zeros(len(index), dtype=torch.bool), device)
 
-    def train(
+    def for_training(
         self,
         index: Int[Tensor, " B"],
         device: torch.device,

@@ -110,7 +110,7 @@ for i in range(5):
 
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.9), width_ratios=(1, 1.25))
-figures.samples(figures.circle(left, reach=1.2), DEGREES, labels.tolist(), NAMES)
+figures.samples(book.unit_circle(left, reach=1.2), DEGREES, labels.tolist(), NAMES)
 left.set_title("C lies between its class and D")
 figures.rows_of_neighbors(right, NAMES, labels.tolist(), [ranking(five, i) for i in range(5)])
 right.set_title("Black rim: the right class", pad=24)
@@ -322,7 +322,7 @@ outcome("1.1", "a" if most < 0.1 else "b" if most < 0.5 else "c")
 # %%
 figure, ax = plt.subplots(figsize=(6.5, 3.2))
 ax.plot(list(random_scores), [found.nmi for found in random_scores.values()], "o-", color="black")
-ax.plot(list(random_scores), [found.ami for found in random_scores.values()], "o--", color="#6e6e6e")
+ax.plot(list(random_scores), [found.ami for found in random_scores.values()], "o--", color=book.MIDDLE)
 ax.set(xscale="log", ylim=(-0.05, 1), xlabel="number of classes (and of clusters)", ylabel="score of random clusters")
 ends = {"NMI": most, "AMI": random_scores[max(random_scores)].ami}
 for name, value in ends.items():
@@ -504,11 +504,11 @@ for i, j, k in listed:
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.3))
 for ax, positive in zip(axes, (1, 2), strict=True):
     apart = float((five[0] - five[positive]).square().sum())
-    figures.zones(figures.circle(ax), DEGREES[0], apart, 0.5)
+    figures.zones(book.unit_circle(ax, reach=1.45), DEGREES[0], apart, 0.5)
     figures.samples(ax, DEGREES, labels.tolist(), NAMES, query=0, rim=positive)
     hard, semihard = figures.borders(apart, 0.5)
     for name, angle in {"hard": -hard / 2, "semi-hard": -(hard + semihard) / 2, "easy": -120}.items():
-        ax.annotate(name, figures.at(angle, 1.24), ha="left" if angle > -90 else "right", va="center")
+        ax.annotate(name, (1.24 * book.on_circle(angle)).tolist(), ha="left" if angle > -90 else "right", va="center")
     ax.set_title(f"Anchor A, positive {NAMES[positive]}: D is {kind(five[0], five[positive], five[3], 0.5)}")
 book.show(
     figure,
@@ -612,8 +612,7 @@ explorer.widget()
 
 # %%
 from dmlbook.sampling import ClassBatches
-from dmlbook.training import TrainConfig, embed
-from dmlbook.training.views import Views
+from dmlbook.training import TrainConfig, Views, embed
 
 place = torch.arange(len(birds)) % 50  # within its species: 50 images each, one species after the other
 assert torch.equal(birds.labels, torch.arange(len(birds)) // 50)
@@ -635,7 +634,7 @@ def train(name, seed):
     seen = []
     for epoch in range(EPOCHS):
         for step, index in enumerate(batches.batches(epoch)):
-            x, y = net(views.train(index, torch.device("cpu"), epoch=epoch, step=step)), part.labels[index]
+            x, y = net(views.for_training(index, torch.device("cpu"), epoch=epoch, step=step)), part.labels[index]
             seen.append(losses.triplet_kinds(geometry.squared_distances(x, x), y, margin=MARGIN))
             adam.zero_grad()
             loss(x, y).backward()
@@ -869,7 +868,7 @@ figure, ax = plt.subplots(figsize=(7.5, 3.8))
 nearest, n = near["birds, trained"], len(part)
 line = range(4, n // 2 + 1, 4)
 formula = {f"any of the {k} nearest": [theory.neighbor_chance(n, b, k) for b in line] for k in (10, 3)}
-figures.chances(ax, list(line), formula | {"the nearest": [theory.neighbor_chance(n, b) for b in line]})
+book.named_lines(ax, list(line), formula | {"the nearest": [theory.neighbor_chance(n, b) for b in line]})
 for k in (10, 3, 1):
     samplers = [UniformBatches(n, b, SEED, drop_last=True) for b in sizes]
     batches = [itertools.chain(*(sampler.batches(epoch) for epoch in range(3))) for sampler in samplers]

@@ -66,7 +66,7 @@ print("similarities:", similarities[0].tolist(), f"   loss at lambda = 20: {by_h
 
 # %%
 figure, ax = plt.subplots(figsize=(4.6, 4.2))
-figures.image_and_centers(figures.unit_circle(ax), x[0], centers, 0)
+figures.image_and_centers(book.unit_circle(ax), x[0], centers, 0)
 ax.set_title("A wrong center is the closest one")
 book.show(
     figure,
@@ -647,7 +647,7 @@ figure, axes = plt.subplots(1, 2, figsize=(10, 4.6))
 names = [str(digit) for digit in range(5)]
 figures.flat_embedding(axes[0], free, digits.labels, free_centers, names=names)
 axes[0].set_title("Free: the loss is lowered by length")
-figures.unit_circle(axes[1], reach=1.25)
+book.unit_circle(axes[1], reach=1.25)
 unit_points, unit_centers = F.normalize(normalized, dim=1), F.normalize(normalized_centers, dim=1)
 figures.flat_embedding(axes[1], unit_points, digits.labels, unit_centers, names=names, away=1.15)
 axes[1].set_title("Normalized: only directions are left")
@@ -949,14 +949,14 @@ print(
 
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), width_ratios=(1.5, 1))
-left.plot(margins_0, gaps_0, ".", color="#b5b5b5", markersize=5)
+left.plot(margins_0, gaps_0, ".", color=book.PALE, markersize=5)
 left.plot(margins_1[::12], gaps_1[::12], "o", color="black", markersize=5)  # every twelfth, or they hide the line
 figures.guarantees(left, radius=eps, start=-1.2, stop=1.9)
 left.set(
     xlim=(-1.3, 2.0), ylim=(-2.0, 1.8), xlabel=r"margin $\delta$ over the centers", ylabel="gap between the examples"
 )
-left.annotate("random starts", (-0.3, 1.0), color="#7d7d7d", ha="center")
-left.annotate(r"dashed: $\delta - 2\varepsilon$", (0.85, -0.45), color="#6e6e6e")
+left.annotate("random starts", (-0.3, 1.0), color=book.MIDDLE, ha="center")
+left.annotate(r"dashed: $\delta - 2\varepsilon$", (0.85, -0.45), color=book.MIDDLE)
 left.annotate("line: (2.16); dots: ends of the search", (0.3, -0.95))
 left.set_title(rf"$D = 4$, $\varepsilon = {eps}$: nothing gets below, and the search gets there")
 figures.worst_case(right, [worst_case(eps)[n] for n in (0, 1, 3, 2, 4)])

@@ -61,7 +61,7 @@ def softmax_loss(x, labels, w, scale=20.0):  # w (C, D): one center a class
 
 
 degrees = torch.arange(0, 361, settings.by_mode(smoke=15, class_=5, full=5))
-directions = figures.on_circle(degrees)  # (73, 2) unit vectors
+directions = book.on_circle(degrees)  # (73, 2) unit vectors
 table = torch.stack(
     [torch.stack([softmax_loss(x, labels, torch.stack([a, b])) for b in directions]) for a in directions]
 )
@@ -207,7 +207,7 @@ for name, centers in {"best single centers": directions[[0, 0]][:, None], "two c
 
 # %%
 noise = 8 * torch.randn(40, generator=generator(SEED, "noise"))
-cloud = figures.on_circle(torch.tensor([0.0, 180.0, 90.0, 270.0]).repeat(10) + noise)  # (B=40, D=2)
+cloud = book.on_circle(torch.tensor([0.0, 180.0, 90.0, 270.0]).repeat(10) + noise)  # (B=40, D=2)
 cloud_labels = labels.repeat(10)
 
 
@@ -234,7 +234,7 @@ for name in ("hardtriple", "softtriple"):
 # changes hands, and the direction in which the image is pulled flips from one instant to the next.
 
 # %%
-two_own = figures.on_circle([-40.0, 40.0])[None]  # (C=1, K=2, D=2)
+two_own = book.on_circle([-40.0, 40.0])[None]  # (C=1, K=2, D=2)
 travel = torch.linspace(-90, 90, 1801, dtype=torch.float64).requires_grad_()
 radians = torch.deg2rad(travel)
 along = torch.stack([radians.cos(), radians.sin()], 1)
@@ -252,7 +252,7 @@ for ax, lines, title in zip(
 ):
     ax.set(title=title, xlim=(-90, 90), xlabel="direction of the image in degrees", xticks=(-80, -40, 0, 40, 80))
     drawn = {name: value.detach() for name, value in lines.items()}
-    figures.named_lines(ax, travel.detach(), drawn, legend="similarity" if lines is rise else "slope of")
+    book.named_lines(ax, travel.detach(), drawn, legend="similarity" if lines is rise else "slope of")
 axes[0].set(ylim=(0.45, 1.05), ylabel="similarity to the class")
 axes[1].set_ylabel("slope, per radian")
 book.show(
@@ -457,11 +457,11 @@ value = torch.cat([losses.logsumexp_similarity(sample, gamma=float(10**e))[0] fo
 figure, ax = plt.subplots(figsize=(7.4, 3.5))
 ax.set(xscale="log", xlim=(10**-2.3, 1), ylim=(0.2, 1.9), xlabel="gamma", ylabel="similarity to the class")
 ax.set_title("S' falls towards the mean; V leaves the cosines")
-ax.axhline(1, color="#c9c9c9", linewidth=1)
-ax.annotate("largest possible cosine", (10**-2.2, 1.03), color="#6e6e6e")
+ax.axhline(1, color=book.PALE, linewidth=1)
+ax.annotate("largest possible cosine", (10**-2.2, 1.03), color=book.MIDDLE)
 flat = torch.ones(200)
 lines = {"S', expected": soft, "V, log-sum-exp": value, "closest center": 0.8 * flat, "mean": sample.mean() * flat}
-figures.named_lines(ax, 10**exponents, lines, apart=0.08)
+book.named_lines(ax, 10**exponents, lines, apart=0.08)
 book.show(
     figure,
     alt="Class similarity of an image to four centers against gamma on a log scale. The expected similarity falls from the "
@@ -495,16 +495,16 @@ figure, axes = plt.subplots(1, 3, figsize=(13, 3.4))
 win = torch.linspace(-0.5, 1.0, 301)
 axes[0].set(title="Scale: how sharp the corner is", xlim=(-0.5, 1), ylim=(0, 0.8), xlabel="win", ylabel="loss / scale")
 sharp = {f"{scale:g}": F.softplus(-scale * win) / scale for scale in (100, 20, 5, 2)}
-figures.named_lines(axes[0], win, sharp, legend="scale")
+book.named_lines(axes[0], win, sharp, legend="scale")
 axes[1].set(title="Gamma: how softly to choose", xlim=(-180, 180), ylim=(-1.05, 1.05), xlabel="image's direction")
 axes[1].set(xticks=(-180, -90, 0, 90, 180), ylabel="S' to centers at 0 and 120")
-around = figures.on_circle(torch.arange(-180.0, 181))
-to_two = torch.einsum("nd,ckd->nck", around, figures.on_circle([0.0, 120.0])[None])
+around = book.on_circle(torch.arange(-180.0, 181))
+to_two = torch.einsum("nd,ckd->nck", around, book.on_circle([0.0, 120.0])[None])
 fields = {f"{g:g}": losses.softtriple_similarity(to_two, gamma=g)[:, 0] for g in (0.01, 0.3, 1, 10)}
-figures.named_lines(axes[1], torch.arange(-180.0, 181), fields, legend="gamma")
+book.named_lines(axes[1], torch.arange(-180.0, 181), fields, legend="gamma")
 axes[2].set(title="Margin: where the corner is", xlim=(-0.5, 1), ylim=(0, 16), xlabel="win", ylabel="loss, scale 20")
 shifted = {f"{margin:g}": F.softplus(-20 * (win - margin)) for margin in (0, 0.2, 0.4)}
-figures.named_lines(axes[2], win, shifted, legend="margin")
+book.named_lines(axes[2], win, shifted, legend="margin")
 book.show(
     figure,
     alt="Three panels. Left: loss divided by scale against the win for scales 2, 5, 20 and 100; the larger, the sharper the "
@@ -699,14 +699,14 @@ for D in (2, 8, 64, 512):
 # of the slope there are four cases. Here they are on the circle, for one image.
 
 # %%
-one_image, own = figures.on_circle([0.0]), [25.0, 62.0, 110.0, 150.0]
-scene = torch.stack([figures.on_circle(own), figures.on_circle([-20.0, -80.0, -118.0, -155.0])])
+one_image, own = book.on_circle([0.0]), [25.0, 62.0, 110.0, 150.0]
+scene = torch.stack([book.on_circle(own), book.on_circle([-20.0, -80.0, -118.0, -155.0])])
 leaf = scene.clone().requires_grad_()
 softtriple_loss(one_image, zero, leaf, scale=4.0, gamma=0.3).backward()
 tangent = torch.stack([-scene[..., 1], scene[..., 0]], -1)  # against the clock
 turn = -(leaf.grad * tangent).sum(-1)  # (C, K): how descent turns each center
 for c in (0, 1):
-    moves = ["closer" if t * a < 0 else "away" for t, a in zip(turn[c], figures.degrees_of(scene[c]), strict=True)]
+    moves = ["closer" if t * a < 0 else "away" for t, a in zip(turn[c], book.degrees_of(scene[c]), strict=True)]
     print("own class:  " if c == 0 else "other class:", moves)
 
 # %%
@@ -717,8 +717,8 @@ axes[0].set_title("Which way one step turns each center")
 sample = torch.tensor([[[0.95, 0.9, 0.8, 0.7, 0.6, 0.4, 0.1, -0.2, -0.5, -0.8]]])
 figures.slope_bars(axes[1], sample[0, 0], theory.similarity_gradient(sample, gamma=0.3)[0, 0])
 level = losses.softtriple_similarity(sample, gamma=0.3).item() - 0.3
-axes[1].axvline(level, color="#6e6e6e", linestyle=":")
-axes[1].annotate("S' - gamma", (level, 0.22), xytext=(-5, 0), textcoords="offset points", ha="right", color="#6e6e6e")
+axes[1].axvline(level, color=book.MIDDLE, linestyle=":")
+axes[1].annotate("S' - gamma", (level, 0.22), xytext=(-5, 0), textcoords="offset points", ha="right", color=book.MIDDLE)
 axes[1].set(title="Left of S' - gamma the slope is negative", xlabel="cosine of image and center", ylabel="slope of S'")
 book.show(
     figure,
@@ -759,7 +759,7 @@ def solved_starts(x, labels, Ks, **changed):
     }
 
 
-six = figures.on_circle(torch.arange(6) * 60.0)  # three clusters a class, in turns
+six = book.on_circle(torch.arange(6) * 60.0)  # three clusters a class, in turns
 six_labels = torch.arange(6) % 2
 solved = {"cross": solved_starts(x, labels, (1, 2, 3, 4, 10)), "six": solved_starts(six, six_labels, (2, 3, 4, 6, 10))}
 for task, by_method in solved.items():
@@ -814,7 +814,7 @@ else:
 # %%
 spread_out = torch.arange(6).repeat(8) * 60.0 + 6 * torch.randn(48, generator=generator(SEED, "spread"))
 variations = {
-    "eight images a cluster": (figures.on_circle(spread_out), six_labels.repeat(8), {}),
+    "eight images a cluster": (book.on_circle(spread_out), six_labels.repeat(8), {}),
     "scale 5": (six, six_labels, {"scale": 5.0}),
     "gamma 0.3": (six, six_labels, {"gamma": 0.3}),
 }
@@ -857,7 +857,7 @@ print(f"not solved after {STEPS} steps: {len(unsolved)}; after {3 * STEPS}: {int
 
 # %%
 worst = int(late.argmax())
-print("centers at", figures.degrees_of(found[worst]).round().flatten().int().tolist(), "degrees are turned")
+print("centers at", book.degrees_of(found[worst]).round().flatten().int().tolist(), "degrees are turned")
 for name, by_center in zip(("east", "west", "north", "south"), turns(found[worst : worst + 1])[0], strict=True):
     print(f"   by the {name:5}", "  ".join(f"{value:+6.2f}" for value in by_center.flatten().tolist()))
 figure, axes = plt.subplots(1, 2, figsize=(9, 4))

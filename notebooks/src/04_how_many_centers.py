@@ -55,8 +55,8 @@ without, priced = theory.center_paths(images, labels, start(6), taus)
 figure, axes = plt.subplots(1, 3, figsize=(10.5, 4.0))
 titles = ["Six centers a class, at random", "After training: spare ones stay", "With a price: three a class"]
 for ax, title, centers in zip(axes, titles, (start(6), without, priced), strict=True):
-    figures.circle(ax, images, labels)
-    figures.centers(ax, centers)
+    book.image_marks(book.unit_circle(ax), images, labels)
+    book.center_marks(ax, centers)
     ax.set_title(title)
     counts = losses.distinct_centers(centers, threshold=THRESHOLD).counts.tolist()
     print(f"{title:33} distinct: {counts}, closer than {THRESHOLD:g} counts as one")
@@ -69,7 +69,7 @@ book.show(
 )
 
 # %% [markdown]
-# Circles are images, crosses are centers (drawn a little outside, so that no image hides them).
+# Circles are images, crosses are centers (of length 1 too, but drawn inside the circle, so that no image hides them).
 #
 # **What to see.** Without a price, several centers serve one pose. Some of them happen to come close, others stand side by
 # side: the loss does not care. With a price all that share a pose meet. Two centers count as one here if they are closer than
@@ -230,11 +230,11 @@ squared = [squared_angle(t) for t in strengths]
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(11, 3.4))
-figures.lines_by_name(axes[0], strengths, {"distance": by_norm, "squared": by_square})
+book.named_lines(axes[0], strengths, {"distance": by_norm, "squared": by_square})
 axes[0].set(
     title="On the line: one price merges, the other shrinks", xlabel="strength t", ylabel="half the distance left"
 )
-figures.lines_by_name(axes[1], strengths, {"distance": on_circle, "squared": squared})
+book.named_lines(axes[1], strengths, {"distance": on_circle, "squared": squared})
 axes[1].set(title="On the circle: the same", xlabel="strength t", ylabel="half the angle left, degrees")
 book.show(
     figure,
@@ -393,7 +393,7 @@ for name, squared in {"distance": False, "squared": True}.items():
 # %%
 figure, ax = plt.subplots(figsize=(7.2, 3.4))
 ax.set(xscale="log", ylim=(0, 100), xlabel="tau", ylabel="keep exactly 3, percent")
-figures.lines_by_name(ax, grid.tolist(), {name: (100 * share).tolist() for name, share in kept.items()})
+book.named_lines(ax, grid.tolist(), {name: (100 * share).tolist() for name, share in kept.items()})
 ax.set_title("Six centers, three poses: distances find three far more often")
 book.show(
     figure,
@@ -521,7 +521,7 @@ print(f"its raw parameters, length {loss.weight.norm(dim=-1).mean():.2f}: gradie
 print(f"one coordinate of that gradient:             {typical:.1e}")
 steps = {eps: adam_step(typical, eps) for eps in (1e-8, 1e-2)}
 for eps, step in steps.items():
-    assert abs(step - 1e-2 * typical / (typical + eps)) < 1e-9
+    assert abs(step + theory.adams_first_step(typical, lr=1e-2, epsilon=eps)) < 1e-9
     print(f"Adam with eps = {eps:.0e}: first step {step:.1e} at a learning rate of 1e-2")
 print(f"a factor of {steps[1e-8] / steps[1e-2]:.0f}")
 
@@ -543,7 +543,7 @@ print(f"a factor of {steps[1e-8] / steps[1e-2]:.0f}")
 
 # %%
 from dmlbook.datasets import birds
-from dmlbook.training import TrainConfig, embed, fit, fit_head
+from dmlbook.training import Features, TrainConfig, embed, fit
 
 train, test = datasets.load("birds", "train"), datasets.load("birds", "test")
 first = torch.arange(len(train)) % birds.IMAGES_PER_SPECIES < 35
@@ -591,9 +591,8 @@ def run(per_class, tau, seed, adam_eps=1e-8, kind=losses.SoftTriple, epochs=EPOC
     options = {"centers_per_class": per_class, "tau": tau, "generator": generator(seed, "centers")}
     loss = kind(num_classes=40, embedding_size=64, **options)
     rates = {"lr": 1e-2, "loss_lr": 1e-2, "milestones": (), "adam_eps": adam_eps, "weight_decay": 0.0}
-    fit_head(
-        head, loss, features["shown"], shown.labels, TrainConfig(epochs=epochs, batch_size=250, seed=seed, **rates)
-    )
+    config = TrainConfig(epochs=epochs, batch_size=250, seed=seed, **rates)
+    fit(head, loss, Features(features["shown"], shown.labels), config, progress=False)
     return head, loss
 
 
@@ -661,7 +660,7 @@ for ax, tau in zip(axes[0], panels, strict=True):
     figures.tally(ax, truth.repeat(len(SEEDS)), counted, top=10)
     ax.set(title=f"tau = {tau}", xlabel="poses of the species")
 axes[0][0].set_ylabel("distinct centers")
-axes[0][0].annotate("right count", (3.1, 1.7), color="#8f8f8f", fontsize=9)
+axes[0][0].annotate("right count", (3.1, 1.7), color=book.MIDDLE, fontsize=9)
 figure.suptitle("The count follows the poses loosely, and tau moves all of it", x=0.01, ha="left", fontsize=12)
 book.show(
     figure,
@@ -737,8 +736,8 @@ for name, counts in by_threshold.items():
 # %%
 figure, ax = plt.subplots(figsize=(7.2, 3.3))
 ax.set(xscale="log", ylim=(0, 10.3), xlabel="threshold", ylabel="distinct centers, mean")
-figures.lines_by_name(ax, thresholds, by_threshold)
-ax.axvline(0.1, color="#8f8f8f", linestyle=":")
+book.named_lines(ax, thresholds, by_threshold)
+ax.axvline(0.1, color=book.SOFT, linestyle=":")
 ax.set_title("Squared: the count is what the threshold makes it")
 book.show(
     figure,
@@ -975,7 +974,7 @@ SETS = {
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), sharey=True)
 for ax, (key, what) in zip(axes, {"recall_by_class": "class", "recall_by_kind": "hidden kind"}.items(), strict=True):
     book.dots(ax, {name: gain(*pair, key) for name, pair in SETS.items()})
-    ax.axvline(0, color="#8f8f8f", linestyle=":")
+    ax.axvline(0, color=book.SOFT, linestyle=":")
     ax.set(title=f"Recall@1 by {what}", xlabel="several centers minus one, in points")
 title = "What several centers gain depends on what makes a class, and on the embedding"
 figure.suptitle(title, x=0.01, ha="left", fontsize=12)
@@ -999,7 +998,7 @@ book.show(
 # %%
 MEASURED = {
     "fit": (0, "train_accuracy"),
-    "cos, train": (0, "train_mode_cosine"),
+    "cos, train": (0, "train_kind_cosine"),
     "cos, K = 1": (0, "kind_cosine"),
     "cos, several": (1, "kind_cosine"),
     "Rand": (1, "recovery"),

@@ -516,7 +516,7 @@ found = {
 }
 figure, ax = plt.subplots(figsize=(8, 2.6))
 figures.angles(ax, found)
-ax.axvline(90, color="#8f8f8f", linestyle=":", zorder=0)
+ax.axvline(90, color=book.SOFT, linestyle=":", zorder=0)
 ax.set(title="k-means: wide on average, but some pairs are close", xlabel="angle between two of 50 centroids, degrees")
 book.show(
     figure,
@@ -607,7 +607,7 @@ print(f"lowest possible, for either: {lowest_possible:.3f}")
 # %%
 figure, ax = plt.subplots(figsize=(9.5, 4.2))
 figures.sandwich(ax, range(STEPS), *([now[name] for now in log] for name in log[0]))
-ax.axhline(lowest_possible, color="#6e6e6e", linewidth=0.8)
+ax.axhline(lowest_possible, color=book.MIDDLE, linewidth=0.8)
 ax.annotate("lowest\npossible", (1.02 * STEPS, lowest_possible), xytext=(0, 4), textcoords="offset points")
 ax.set_xlim(right=1.15 * STEPS)
 ax.set(title="Loose early, tight late", xlabel="training step", ylabel="per triplet")

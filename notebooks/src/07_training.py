@@ -21,7 +21,7 @@ import torch
 from dmlbook import book, datasets, losses, nets, records, retrieval, settings
 from dmlbook.chapters import check, outcome, predict
 from dmlbook.seeding import SEED, generator
-from dmlbook.training import TrainConfig, embed, fit
+from dmlbook.training import TrainConfig, Views, embed, fit
 
 book.use_style()
 
@@ -64,12 +64,10 @@ except ValueError as error:
 # mirrored (photographs). Eight views of one bird:
 
 # %%
-from dmlbook.training.views import Views
-
 for_drawings = {"augment": "shift", "flip": False, "freeze_batch_norm": False, "adam_eps": 1e-8, "milestones": ()}
 config = TrainConfig(epochs=1, lr=4e-3, loss_lr=3e-2, **for_drawings)
 one = torch.tensor([30])
-views = [Views(train, config).train(one, torch.device("cpu"), epoch=epoch, step=0) for epoch in range(8)]
+views = [Views(train, config).for_training(one, torch.device("cpu"), epoch=epoch, step=0) for epoch in range(8)]
 figure, ax = plt.subplots(figsize=(10, 1.35))
 book.tiles(ax, (torch.cat(views) * 255).byte(), columns=8)
 book.show(figure, alt="Eight views of one drawn bird, moved by a few pixels each time.")
@@ -100,7 +98,7 @@ def train_by_hand(net, loss, images, config):
     net.to(memory_format=torch.channels_last).train()
     for epoch in range(1, config.epochs + 1):
         for step, index in enumerate(batches.batches(epoch)):
-            pixels = views.train(index, torch.device("cpu"), epoch=epoch, step=step)
+            pixels = views.for_training(index, torch.device("cpu"), epoch=epoch, step=step)
             value = loss(net(pixels), images.labels[index])
             adam.zero_grad()
             value.backward()
@@ -215,8 +213,8 @@ fallen = {
 book.curves(axes[0], fallen)
 axes[0].set(title="The training loss falls", xlabel="epoch", ylabel="share of the first epoch's")
 book.dots(axes[1], recall)
-axes[1].axvline(100 * floor["pixels"], color="#8f8f8f", linestyle=":")
-axes[1].annotate("pixels", (100 * floor["pixels"], 3.35), xytext=(4, 0), textcoords="offset points", color="#6e6e6e")
+axes[1].axvline(100 * floor["pixels"], color=book.SOFT, linestyle=":")
+axes[1].annotate("pixels", (100 * floor["pixels"], 3.35), xytext=(4, 0), textcoords="offset points", color=book.MIDDLE)
 axes[1].set(title="Unseen species: every loss beats pixels", xlabel="Recall@1 in percent")
 book.show(
     figure,
@@ -462,7 +460,7 @@ for ax, (name, table) in zip(axes, {"Cars196": cars, "CUB-200-2011": cub}.items(
     trained = {title: record for title, record in table.items() if title in METHODS}
     gains = {title: [v - frozen for v in record.values("recall_at_1")] for title, record in trained.items()}
     book.dots(ax, gains)
-    ax.axvline(0, color="#8f8f8f", linestyle=":")
+    ax.axvline(0, color=book.SOFT, linestyle=":")
     ax.set(title=f"{name}: gain over frozen features", xlabel="points of Recall@1")
 book.show(
     figure,

@@ -1,7 +1,6 @@
 """Figures: pictures at the right places and in their shape, frames that tell right from wrong, alt text that stays."""
 
 import io
-from itertools import pairwise
 
 import matplotlib
 
@@ -9,11 +8,13 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 import pytest
 import torch
+from matplotlib.colors import to_hex
 from PIL import Image
 
 from dmlbook import book
 from dmlbook.datasets import ImageSet
 from dmlbook.seeding import generator
+from tests import drawn, reference
 
 
 @pytest.fixture
@@ -29,15 +30,71 @@ def _close():
     plt.close("all")
 
 
-def test_tiles_puts_each_image_at_its_place(image_set):
-    _, ax = plt.subplots()
-    book.tiles(ax, image_set.images, columns=4, gap=3)
+def shown(axes, image_set):
+    """The number of the image that each of the axes shows."""
+    found = []
+    for ax in axes:
+        pixels = ax.images[0].get_array()
+        same = [i for i in range(len(image_set)) if pixels.shape == tuple(book.picture(image_set, i).shape)]
+        found += [i for i in same if (pixels == book.picture(image_set, i).numpy()).all()]
+    return found
+
+
+# Colors and style
+
+
+def test_classes_have_the_hues_of_petroff10_in_their_order():
+    assert book.class_colors(10) == [book.class_color(c) for c in range(10)] == list(drawn.PETROFF10)
+    assert book.class_colors(12)[10:] == list(drawn.PETROFF10[:2])
+    assert book.class_colors(0) == []
+
+
+def test_the_style_draws_what_has_no_color_in_the_hues_of_the_classes():
+    with matplotlib.rc_context():
+        book.use_style()
+        assert plt.rcParams["axes.prop_cycle"].by_key()["color"] == list(drawn.PETROFF10)
+        _, ax = plt.subplots()
+        hues = [to_hex(ax.plot([0, c])[0].get_color()) for c in range(10)]
+    assert hues == book.class_colors(10)
+
+
+def test_the_style_is_quiet_and_titles_begin_at_the_left():
+    with matplotlib.rc_context():
+        book.use_style()
+        figure, ax = plt.subplots()
+        ax.plot([0, 1], label="line")
+        ax.set_title("finding")
+        assert {name for name, spine in ax.spines.items() if spine.get_visible()} == {"left", "bottom"}
+        assert ax.get_title(loc="left") == "finding"
+        assert not ax.legend().get_frame_on()
+        assert not any(line.get_visible() for line in ax.get_xgridlines())
+        assert figure.dpi == 100
+        assert figure.get_layout_engine() is not None
+        assert ax.title.get_fontsize() == 12
+        assert ax.xaxis.label.get_fontsize() == 11
+
+
+def test_letters_on_the_hue_of_a_class_can_be_read():
+    assert {book.letter_color(c) for c in range(10)} == {"black", "white"}
+    for c, hue in enumerate(drawn.PETROFF10):
+        assert drawn.contrast(book.letter_color(c), hue) >= drawn.READABLE
+    assert book.letter_color(12) == book.letter_color(2)
+
+
+# Pictures
+
+
+def test_tiles_puts_each_image_at_its_place(image_set, ax):
+    assert book.tiles(ax, image_set.images, columns=4, gap=3) is ax
     sheet = ax.images[0].get_array()
     assert sheet.shape == (23, 49, 3)
     for place in range(6):
         top, left = place // 4 * 13, place % 4 * 13
         assert (sheet[top : top + 10, left : left + 10] == image_set.images[place].permute(1, 2, 0).numpy()).all()
     assert (sheet[:, 10:13] == 255).all()
+    assert (sheet[10:13] == 255).all()
+    assert (sheet[13:, 26:] == 255).all()  # where no image is left
+    assert not ax.axison
 
 
 def test_pictures_get_back_their_shape(image_set):
@@ -46,98 +103,134 @@ def test_pictures_get_back_their_shape(image_set):
     assert (book.picture(image_set, 0) == image_set.images[0].permute(1, 2, 0)).all()
 
 
-def test_neighbours_are_framed_black_where_right_and_grey_where_wrong(image_set):
+@pytest.mark.parametrize(("aspect", "shape"), [(2.0, (8, 16)), (0.5, (16, 8))])
+def test_a_picture_that_gets_back_its_shape_keeps_what_is_where(aspect, shape):
+    images = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
+    images[0, 0, :, 4:], images[0, 1, 4:] = 200, 100  # red on the right, green below
+    found = book.picture(ImageSet(images, torch.tensor([0]), ("gull",), aspects=torch.tensor([aspect])), 0)
+    height, width = shape
+    assert tuple(found.shape) == (height, width, 3)
+    assert found[1, 1].tolist() == [0, 0, 0]
+    assert found[1, width - 2].tolist() == [200, 0, 0]
+    assert found[height - 2, 1].tolist() == [0, 100, 0]
+    assert found[height - 2, width - 2].tolist() == [200, 100, 0]
+
+
+# Queries and what is retrieved for them
+
+
+def test_neighbours_are_shown_in_their_order_and_marked_right_or_wrong(image_set):
     _, axes = plt.subplots(1, 4)
-    book.query_row(axes, image_set, 0, torch.tensor([1, 4, 2]))
-    titles = [ax.get_title() for ax in axes]
-    assert titles == ["query", "1 ✓", "2 ✗", "3 ✓"]
-    _, plain = plt.subplots(1, 4)
-    book.query_row(plain, image_set, 0, torch.tensor([1, 4, 2]), titles=False)
-    assert [ax.get_title() for ax in plain] == [""] * 4
-    colors = [matplotlib.colors.to_hex(ax.spines["left"].get_edgecolor()) for ax in axes]
-    assert colors == ["#000000", "#000000", book.WRONG, "#000000"]
-    assert [len(ax.patches) for ax in axes] == [0, 0, 1, 0]
+    assert book.query_row(axes, image_set, 0, torch.tensor([1, 4, 2])) is axes
+    assert shown(axes, image_set) == [0, 1, 4, 2]
+    assert [ax.get_title() for ax in axes] == ["query", "1 ✓", "2 ✗", "3 ✓"]
+    for ax, right in zip(axes, [True, True, False, True], strict=True):
+        for spine in ax.spines.values():
+            assert spine.get_visible()
+            assert to_hex(spine.get_edgecolor()) == (drawn.BLACK if right else "#8f8f8f")
+            assert spine.get_linewidth() == (2.5 if right else 1.2)
+            assert (spine.get_linestyle() == "-") is right
+        assert len(ax.patches) == (0 if right else 1)  # what is wrong is paled
+        assert to_hex(ax.title.get_color()) == (drawn.BLACK if right else "#6e6e6e")
+        assert drawn.contrast(ax.title.get_color()) >= drawn.READABLE
+        assert len(ax.get_xticks()) == len(ax.get_yticks()) == 0
+
+
+def test_neighbours_are_judged_by_the_class_of_their_own_query(image_set):
+    _, axes = plt.subplots(1, 4)
+    book.query_row(axes, image_set, 5, torch.tensor([1, 4, 2]))
+    assert shown(axes, image_set) == [5, 1, 4, 2]
+    assert [ax.get_title() for ax in axes] == ["query", "1 ✗", "2 ✓", "3 ✗"]
+    (veil,) = axes[1].patches
+    assert to_hex(veil.get_facecolor()) == drawn.WHITE
+    assert 0 < veil.get_alpha() < 0.5
+    assert (veil.get_width(), veil.get_height()) == (19.5, 9.5)  # to the far corner of a picture of 20 by 10
+
+
+def test_titles_above_neighbours_can_be_left_out(image_set):
+    _, axes = plt.subplots(1, 4)
+    book.query_row(axes, image_set, 0, torch.tensor([1, 4, 2]), titles=False)
+    assert [ax.get_title() for ax in axes] == [""] * 4
+    with pytest.raises(ValueError, match="longer"):
+        book.query_row(axes[:3], image_set, 0, torch.tensor([1, 4, 2]))
 
 
 def test_gallery_has_a_row_for_each_query_and_method(image_set):
-    found = torch.tensor([[1, 2], [0, 2], [0, 1], [4, 5], [3, 5], [3, 4]])
+    found = torch.tensor([[1, 2], [0, 2], [0, 1], [4, 1], [3, 5], [3, 4]])
     figure = book.gallery(image_set, [0, 3], {"pixels": found, "learned": found.flip(1)}, title="Finding")
     assert len(figure.axes) == 4 * 3
     assert figure.get_suptitle() == "Finding"
-    for ax, index in zip(figure.axes, [0, 1, 2, 0, 2, 1, 3, 4, 5, 3, 5, 4], strict=True):
-        assert (ax.images[0].get_array() == book.picture(image_set, index).numpy()).all()
-    assert [figure.axes[3 * row].get_ylabel() for row in range(4)] == ["pixels", "learned"] * 2
+    assert shown(figure.axes, image_set) == [0, 1, 2, 0, 2, 1, 3, 4, 1, 3, 1, 4]
+    titles = [ax.get_title() for ax in figure.axes]
+    assert titles == ["query", "1 ✓", "2 ✓"] * 2 + ["query", "1 ✓", "2 ✗", "query", "1 ✗", "2 ✓"]
+    assert [ax.get_ylabel() for ax in figure.axes] == ["pixels", "", "", "learned", "", ""] * 2
     figure.canvas.draw()
     tops = [figure.axes[3 * row].get_position().y1 for row in range(4)]
     assert tops[1] - tops[2] > 1.05 * (tops[0] - tops[1]) > 0  # a gap between two queries
+    lefts = [ax.get_position().x0 for ax in figure.axes[:3]]
+    assert lefts == sorted(lefts)
+
+
+def test_gallery_of_one_method_needs_no_names(image_set):
+    found = torch.tensor([[1, 2], [0, 2], [0, 1], [4, 1], [3, 5], [3, 4]])
+    figure = book.gallery(image_set, [4, 1, 0], found, title="Finding", size=2.0)
+    assert shown(figure.axes, image_set) == [4, 3, 5, 1, 0, 2, 0, 1, 2]
+    assert {ax.get_ylabel() for ax in figure.axes} == {""}
+    assert figure.get_size_inches().tolist() == pytest.approx([3 * 2.0, 3 * 2.0 * 1.12 + 0.6])
+    assert figure._suptitle.get_ha() == "left"
 
 
 def test_nearest_leaves_the_query_out_and_sorts_by_cosine():
-    x = torch.tensor([[1.0, 0.0], [5.0, 0.5], [0.0, 1.0], [1.0, 0.9]])
+    x = torch.tensor([[1.0, 0.0], [0.9, 0.1], [5.0, 5.0], [-0.1, 0.2]])  # the longest is near to none
     found = book.nearest(x, 3)
-    assert found.tolist() == [[1, 3, 2], [0, 3, 2], [3, 1, 0], [1, 0, 2]]
-    assert book.right_first(found, torch.tensor([0, 0, 1, 1])).tolist() == [True, True, True, False]
+    assert found.tolist() == [[1, 2, 3], [0, 2, 3], [1, 0, 3], [2, 1, 0]]
+    assert book.nearest(x, 1).tolist() == [[1], [0], [1], [2]]
 
 
-def test_curves_draw_every_seed_and_a_mean_that_is_named_at_its_end():
-    _, ax = plt.subplots()
-    book.curves(ax, {"A": [[1.0, 2.0], [3.0, 4.0]], "B": [[5.0, 6.0]]})
-    drawn = [line.get_ydata() for line in ax.lines]
-    assert [list(y) for y in drawn] == [[1.0, 2.0], [3.0, 4.0], [2.0, 3.0], [5.0, 6.0]]
-    assert [text.get_text() for text in ax.texts] == ["A", "B"]
-    assert [text.xy[1] for text in ax.texts] == [3.0, 6.0]  # where the means end
-    assert all(list(line.get_xdata()) == [1, 2] for line in ax.lines)
-    book.curves(ax, {"C": [[1.0, 2.0]]}, first=5)
-    assert list(ax.lines[-1].get_xdata()) == [5, 6]
-    assert ax.lines[2].get_linestyle() != ax.lines[3].get_linestyle()
+def test_nearest_agrees_with_literal_loops():
+    x = torch.randn(12, 3, generator=generator(1, "nearest")) * torch.logspace(-2, 2, 12)[:, None]
+    units = [reference.unit(row) for row in reference.rows(x)]
+    for i, found in enumerate(book.nearest(x, 5).tolist()):
+        others = [j for j in range(12) if j != i]
+        assert found == sorted(others, key=lambda j, i=i: -reference.dot(units[i], units[j]))[:5]
 
 
-def test_names_of_curves_that_end_together_do_not_lie_on_each_other():
-    _, ax = plt.subplots()
-    book.curves(ax, {name: [[0.0, 1.0 + 1e-3 * i]] for i, name in enumerate("ABC")})
-    heights = sorted(text.xy[1] for text in ax.texts)
-    low, high = ax.get_ylim()
-    assert min(b - a for a, b in pairwise(heights)) > 0.05 * (high - low)
+def test_right_first_looks_at_the_first_retrieved_image_only():
+    found = torch.tensor([[1, 2], [2, 0], [3, 0], [0, 2]])
+    assert book.right_first(found, torch.tensor([0, 0, 1, 1])).tolist() == [True, False, True, False]
 
 
-def test_dots_show_every_seed_and_the_interval():
-    _, ax = plt.subplots()
-    book.dots(ax, {"SoftTriple": [0.5, 0.52], "one seed": [0.4]})
-    assert list(ax.lines[0].get_xdata()) == [50.0, 52.0]
-    assert [text.get_text() for text in ax.texts] == ["51.0 ± 12.7", "40.0"]
-    (bar,) = (bars.get_segments()[0] for bars in ax.collections)
-    assert bar[:, 0] == pytest.approx([51 - 12.706, 51 + 12.706], abs=1e-3)
-    assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first method on top
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["SoftTriple", "one seed"]
+# What leaves a notebook
 
 
 def test_show_displays_a_png_with_its_alt_text(monkeypatch):
-    shown = []
-    monkeypatch.setattr("IPython.display.display", shown.append)
+    displayed = []
+    monkeypatch.setattr("IPython.display.display", displayed.append)
     figure, _ = plt.subplots(figsize=(4, 3))
     book.show(figure, "A line that rises from left to right.")
-    data, metadata = shown[0]._repr_mimebundle_()
+    data, metadata = displayed[0]._repr_mimebundle_()
     assert metadata["image/png"]["alt"] == "A line that rises from left to right."
     assert metadata["image/png"]["width"] == 400
     assert not plt.fignum_exists(figure.number)
     assert "image/png" in data
+    assert len(displayed) == 1
 
 
-def test_png_is_the_same_in_every_run():
-    def draw():
-        figure, ax = plt.subplots(figsize=(2, 1))
-        ax.plot([1, 2])
-        return book.png(figure)
+def test_png_is_the_same_in_every_run_and_closes_the_figure():
+    def draw(**options):
+        figure, ax = plt.subplots(figsize=(2, 1), facecolor="#3f90da")
+        ax.set_axis_off()
+        found = book.png(figure, **options)
+        assert not plt.fignum_exists(figure.number)
+        return found
 
     first = draw()
     assert first == draw()
-    assert Image.open(io.BytesIO(first)).size == (200, 100)
-
-
-def test_the_style_of_the_book_colors_classes_with_petroff10():
-    with matplotlib.rc_context():
-        book.use_style()
-        assert plt.rcParams["axes.prop_cycle"].by_key()["color"][0] == "#3f90da"
+    picture = Image.open(io.BytesIO(first))
+    assert picture.size == (200, 100)
+    assert picture.convert("RGB").getpixel((100, 50)) == (0x3F, 0x90, 0xDA)
+    assert "Software" not in picture.info
+    assert Image.open(io.BytesIO(draw(dpi=150))).size == (300, 150)
 
 
 @pytest.mark.bad_input

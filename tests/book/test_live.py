@@ -9,6 +9,7 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.lines import Line2D
 from PIL import Image
 
 from dmlbook import book
@@ -40,6 +41,41 @@ def test_a_live_picture_is_what_drawing_everything_gives():
     quick = live.pixels().copy()
     assert (quick != before).any()
     assert np.array_equal(quick, slow_pixels(figure, [line, text]))
+
+
+def test_only_what_moves_is_drawn_again_and_in_the_order_of_zorder(monkeypatch):
+    figure, ax = plt.subplots(figsize=(3, 2), layout="none")
+    ax.plot([0, 1], [0, 1])
+    artists = [ax.plot([0, 1], [1, 0], zorder=zorder)[0] for zorder in (5, 3, 4)]
+    plt.close(figure)
+    live = book.Live(figure, artists)
+    drawn = []
+    monkeypatch.setattr(Line2D, "draw", lambda line, renderer: drawn.append(line.get_zorder()))
+    monkeypatch.setattr(type(ax), "draw", lambda *_: drawn.append("axes"))
+    live.pixels()
+    live.png()
+    assert drawn == [3, 4, 5, 3, 4, 5]
+
+
+def test_what_moves_covers_each_other_as_when_everything_is_drawn():
+    figure, ax = plt.subplots(figsize=(3, 2), layout="none")
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    still = ax.plot(0.5, 0.5, "s", color="#94a4a2", markersize=60, zorder=1)
+    top, bottom = [
+        ax.plot(0.5, 0.5, "s", color=color, markersize=size, zorder=zorder)[0]
+        for color, size, zorder in (("#3f90da", 20, 4), ("#ffa90e", 40, 3))
+    ]
+    plt.close(figure)
+    live = book.Live(figure, [top, bottom])
+    for place in (0.5, 0.6):
+        for artist in (top, bottom):
+            artist.set_xdata([place])
+        quick = live.pixels().copy()
+        for across, color in ((0, (0x3F, 0x90, 0xDA)), (20, (0xFF, 0xA9, 0x0E)), (-38, (0x94, 0xA4, 0xA2))):
+            column, row = ax.transData.transform((0.5 if across < 0 else place, 0.5))
+            assert tuple(quick[200 - round(row), round(column) + across]) == color
+    assert np.array_equal(quick, slow_pixels(figure, [top, bottom]))
+    assert still[0].get_animated() is False
 
 
 def test_what_moves_does_not_shift_what_stands():

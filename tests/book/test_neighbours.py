@@ -8,22 +8,29 @@ import time
 import matplotlib
 
 matplotlib.use("agg")
+import matplotlib.pyplot as plt
 import pytest
 import torch
 from PIL import Image
 
+from dmlbook import book
 from dmlbook.book.neighbours import NeighbourExplorer
 from dmlbook.datasets import ImageSet
 from dmlbook.seeding import generator
+from tests import reference
+
+NUMBERS = generator(3, "widget")
+IMAGES = torch.randint(256, (12, 3, 16, 16), generator=NUMBERS, dtype=torch.uint8)
+LABELS = torch.arange(12) % 3
+EMBEDDINGS = {
+    "good": torch.eye(3)[LABELS] + 0.1 * torch.rand(12, 3, generator=NUMBERS),
+    "random": torch.randn(12, 3, generator=NUMBERS),
+}
 
 
 @pytest.fixture
 def explorer():
-    numbers = generator(3, "widget")
-    images = torch.randint(256, (12, 3, 16, 16), generator=numbers, dtype=torch.uint8)
-    image_set = ImageSet(images, torch.arange(12) % 3, ("gull", "tern", "skua"))
-    good = torch.eye(3)[image_set.labels] + 0.1 * torch.rand(12, 3, generator=numbers)
-    return NeighbourExplorer(image_set, {"good": good, "random": torch.randn(12, 3, generator=numbers)}, shown=3)
+    return NeighbourExplorer(ImageSet(IMAGES, LABELS, ("gull", "tern", "skua")), EMBEDDINGS, shown=3)
 
 
 def test_every_position_of_every_control_is_drawn_and_said_truly(explorer):
@@ -40,6 +47,30 @@ def test_every_position_of_every_control_is_drawn_and_said_truly(explorer):
         assert explorer.picture.alt == said
         assert Image.open(io.BytesIO(explorer.picture.value)).size == (400, 135)
     assert "3 of 3" in explorer.state("good", 0)
+
+
+def test_the_picture_shows_the_query_and_what_was_found_for_it(explorer, monkeypatch):
+    figures = []
+    monkeypatch.setattr(book, "png", lambda figure, **_: figures.append(figure) or b"")
+    labels, images = explorer.image_set.labels.tolist(), explorer.image_set.images
+    for method, place in itertools.product(explorer.found, (0, 7, 11)):
+        explorer.draw(method, place)
+        figure = figures.pop()
+        query = explorer.queries[place]
+        expected = [query, *explorer.found[method][query].tolist()]
+        for ax, index in zip(figure.axes, expected, strict=True):
+            assert (ax.images[0].get_array() == images[index].permute(1, 2, 0).numpy()).all()
+        marks = ["✓" if labels[index] == labels[query] else "✗" for index in expected[1:]]
+        assert [ax.get_title() for ax in figure.axes] == ["query", *(f"{n + 1} {mark}" for n, mark in enumerate(marks))]
+        plt.close(figure)
+
+
+def test_each_method_shows_its_own_neighbours_nearest_first(explorer):
+    for method, embeddings in EMBEDDINGS.items():
+        units = [reference.unit(row) for row in reference.rows(embeddings)]
+        for query in range(12):
+            others = sorted(set(range(12)) - {query}, key=lambda j, q=query, u=units: -reference.dot(u[q], u[j]))
+            assert explorer.found[method][query].tolist() == others[:3]
 
 
 def test_moving_the_slider_changes_the_picture(explorer):

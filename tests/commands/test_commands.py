@@ -1,8 +1,12 @@
 """The command line: help that teaches, records with provenance, messages instead of tracebacks."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from argparse import Namespace
+from dataclasses import fields
 from types import SimpleNamespace
 
 import numpy as np
@@ -58,10 +62,41 @@ def test_the_help_of_train_explains_every_setting(capsys):
     with pytest.raises(SystemExit):
         main(["train", "--help"])
     said = " ".join(capsys.readouterr().out.split())
-    for name in TrainConfig().to_dict():
-        assert name == "seed" or f"--{name.replace('_', '-')}" in said
+    for name, meaning in meanings().items():
+        assert f"--{name.replace('_', '-')}" in said
+        assert meaning.replace("``", "") in said
     assert "Adam's L2 penalty on both" in said
     assert "python -m dmlbook train --data birds --loss softtriple" in said
+
+
+def meanings():
+    """What each setting that ``train`` takes says of itself."""
+    return {field.name: field.metadata["help"] for field in fields(TrainConfig) if field.name != "seed"}
+
+
+def test_every_command_explains_itself_the_same_without_docstrings():
+    shown = (
+        "from dmlbook.__main__ import COMMANDS, main\n"
+        "for command in COMMANDS:\n"
+        "    try: main([command, '--help'])\n"
+        "    except SystemExit: pass\n"
+    )
+    with_docstrings, without = (
+        subprocess.run(
+            [sys.executable, *option, "-c", shown],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+            env=os.environ | {"COLUMNS": "100"},
+        ).stdout
+        for option in ([], ["-OO"])
+    )
+    assert without == with_docstrings
+    said = " ".join(without.split())
+    for name, meaning in meanings().items():
+        assert f"--{name.replace('_', '-')}" in said
+        assert meaning.replace("``", "") in said
 
 
 def test_train_records_every_seed_and_all_that_decides(photos, capsys, tmp_path):
@@ -110,7 +145,7 @@ def test_train_given_again_with_its_folder_measures_the_same_without_training(ph
     more = ("--loss", "softmax", "--folder", str(tmp_path / "runs"))
     assert train(photos, *more) == 0
     before = capsys.readouterr().out
-    monkeypatch.setattr("dmlbook.training.engine.Engine.apply", lambda self: pytest.fail("a step was taken"))
+    monkeypatch.setattr("dmlbook.training.stepping.Stepper.apply", lambda self: pytest.fail("a step was taken"))
     assert train(photos, *more) == 0
     assert capsys.readouterr().out == before
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 
 import pytest
 import torch
 
-from dmlbook import losses, nets, records
+from dmlbook import losses, records
 from dmlbook.__main__ import main
 from dmlbook.commands import common
 from dmlbook.commands import kinds as command
-from dmlbook.datasets import ImageSet, kinds_as_classes, load, merge_classes, split_images
+from dmlbook.datasets import ImageSet, kinds_as_classes, merge_classes, split_images
 from dmlbook.retrieval import kind_cosine, kind_recovery
-from dmlbook.seeding import SEED, generator
-from dmlbook.training import TrainConfig, embed, fit, fit_head
+from dmlbook.seeding import generator
 from tests.datasets.image_trees import picture
 from tests.datasets.test_splits import image_set
 
@@ -156,40 +156,6 @@ def test_kinds_whose_embeddings_cancel_out_have_no_direction():
         kind_cosine(points, torch.zeros(3, dtype=torch.long), torch.tensor([0, 0, 1]))
 
 
-# --- a head on features
-
-
-def test_fit_head_does_what_fit_does_with_a_frozen_backbone():
-    images = load("digits", "train", size=16).select(torch.arange(60))
-    config = TrainConfig(
-        epochs=3, batch_size=16, lr=1e-2, loss_lr=3e-2, milestones=(2,), freeze_backbone=True, freeze_batch_norm=False
-    )
-    trained = []
-    for _ in range(2):
-        net = nets.build("small", embedding_size=8)
-        options = {"centers_per_class": 3, "generator": generator(SEED, "centers")}
-        trained.append((net, losses.make("softtriple", num_classes=5, embedding_size=8, **options)))
-    (net, loss), (other, other_loss) = trained
-    history = fit(net, loss, images, config, device="cpu", progress=False).history
-    found = fit_head(other.head, other_loss, embed(other, images, config=config, features=True), images.labels, config)
-    torch.testing.assert_close(other.head.linear.weight, net.head.linear.weight, rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(other_loss.weight, loss.weight, rtol=1e-5, atol=1e-6)
-    assert found == pytest.approx([epoch["loss"] for epoch in history])
-    assert found[-1] < found[0]
-
-
-@pytest.mark.bad_input
-def test_fit_head_names_what_does_not_fit():
-    head, loss = nets.Head(4, 2), losses.make("softmax", num_classes=2, embedding_size=2)
-    labels = torch.tensor([0, 1, 1])
-    with pytest.raises(ValueError, match="labels must be one an image; got 3 for 5 rows"):
-        fit_head(head, loss, torch.ones(5, 4), labels, TrainConfig())
-    with pytest.raises(ValueError, match="sampler must be 'uniform'"):
-        fit_head(head, loss, torch.ones(3, 4), labels, TrainConfig(sampler="class"))
-    with pytest.raises(FloatingPointError, match="the loss of epoch 1 is nan"):
-        fit_head(head, loss, torch.full((3, 4), torch.nan), labels, TrainConfig())
-
-
 # --- the command
 
 
@@ -237,6 +203,17 @@ def test_coarse_folders_hide_their_inner_ones(grocery, capsys, tmp_path):
     said = capsys.readouterr().out
     assert "32 images of 2 classes with 4 kinds, 128 features each" in said
     assert "4 dimensions, K = 2: R@1 by class" in said
+
+
+def test_half_a_training_is_no_result(grocery, tmp_path, monkeypatch):
+    def pressing(*arguments):
+        signal.raise_signal(signal.SIGINT)
+        return compute(*arguments)
+
+    compute = losses.SoftTriple.compute
+    monkeypatch.setattr(losses.SoftTriple, "compute", pressing)
+    assert run(grocery, "--record", "kinds/stopped") == 130
+    assert not (tmp_path / "results").exists()
 
 
 def test_merged_kinds_are_the_inner_folders_and_each_seed_draws_its_own(grocery):

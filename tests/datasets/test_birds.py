@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -164,8 +166,19 @@ def test_every_argument_and_the_renderer_itself_change_the_kept_file(small, tmp_
     assert birds._key(size=16) != before
 
 
+@pytest.mark.parametrize("source", ["drawing", "genera", "images", "parts", "scenes", "shapes", "species", "wings"])
+def test_a_change_in_any_source_of_the_renderer_changes_its_digest(tmp_path, monkeypatch, source):
+    folder = shutil.copytree(Path(birds.__file__).parent, tmp_path / "birds")
+    digests = [birds._renderer.__wrapped__()]
+    monkeypatch.setattr(birds, "__file__", str(folder / "images.py"))
+    digests.append(birds._renderer.__wrapped__())
+    (folder / f"{source}.py").write_text("another")
+    digests.append(birds._renderer.__wrapped__())
+    assert digests[0] == digests[1] != digests[2]
+
+
 def test_interrupted_write_leaves_nothing_behind(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(birds.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.warns(UserWarning, match=r"could not be kept in .* \(disk full\)"):
         drawn = small()
     assert list(tmp_path.iterdir()) == []

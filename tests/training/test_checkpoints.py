@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
-from dmlbook.training import checkpoints, fit
+from dmlbook.training import Checkpoints, checkpoints, fit
 from tests.training.training_toys import assert_same, outcome, toy_config, toy_loss, toy_net, toy_set
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,7 +43,8 @@ def test_a_run_interrupted_anywhere_and_resumed_is_the_uninterrupted_run(tmp_pat
         folder = tmp_path / str(at)
         first = _fit(folder, loss=_interrupting(toy_loss(), at), validation=validation)
         assert first.interrupted == (at < 9)
-        second = _fit(folder, net=toy_net(7), loss=toy_loss(seed=8), validation=validation, resume="must")
+        again = Checkpoints(folder, resume="must")
+        second = _fit(again, net=toy_net(7), loss=toy_loss(seed=8), validation=validation)
         assert not second.interrupted
         assert_same(outcome(second), expected)
     message = capsys.readouterr().err
@@ -112,6 +114,20 @@ def test_a_failing_write_leaves_the_former_checkpoint(tmp_path, monkeypatch):
     assert torch.equal(checkpoints.load(path)["a"], torch.ones(3))
 
 
+def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    synced, fsync, replace = [], os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_ino) or fsync(handle))
+
+    def naming(unfinished, path):
+        assert os.stat(unfinished).st_ino in synced
+        assert unfinished.suffix == ".unfinished"
+        replace(unfinished, path)
+
+    monkeypatch.setattr(os, "replace", naming)
+    path = checkpoints.save(tmp_path, {"a": torch.ones(3)}, epoch=1, step=0)
+    assert checkpoints.find(tmp_path) == [path]
+
+
 @pytest.mark.parametrize("damage", ["cut", "flipped", "emptied", "other"])
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_serves(tmp_path, damage):
     expected = outcome(_fit(tmp_path))
@@ -176,11 +192,29 @@ def test_another_gamma_is_another_run(tmp_path):
         _fit(tmp_path, loss=other)
 
 
+class _Weighted(nn.Module):
+    """A loss that is told from its brothers by the number of its weights alone."""
+
+    def __init__(self, count):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(count))
+
+    def forward(self, embeddings, labels):
+        return embeddings.square().sum() * self.weight.mean()
+
+
+def test_a_loss_of_other_weights_is_another_run(tmp_path):
+    _fit(tmp_path, config=toy_config(epochs=1), loss=_Weighted(3))
+    with pytest.raises(ValueError, match=r"loss weights '1 tensors \w+'\); got loss weights '1 tensors"):
+        _fit(tmp_path, loss=_Weighted(4))
+    assert len(_fit(tmp_path, loss=_Weighted(3)).history) == 3
+
+
 def test_resume_must_and_never_mean_what_they_say(tmp_path):
     with pytest.raises(ValueError, match='hold a checkpoint for resume="must"'):
-        _fit(tmp_path, resume="must")
-    _fit(tmp_path, resume="never")
+        _fit(Checkpoints(tmp_path, resume="must"))
+    _fit(Checkpoints(tmp_path, resume="never"))
     with pytest.raises(ValueError, match='hold no checkpoint for resume="never"'):
-        _fit(tmp_path, resume="never")
+        _fit(Checkpoints(tmp_path, resume="never"))
     with pytest.raises(ValueError, match="Did you mean 'must'"):
-        _fit(tmp_path, resume="mus")
+        Checkpoints(tmp_path, resume="mus")

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import threading
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from dmlbook import nets
+from dmlbook.losses import make
 from dmlbook.retrieval import recall_at_k
-from dmlbook.training import TrainConfig, embed, fit
+from dmlbook.training import Features, Place, Report, TrainConfig, embed, fit
 from tests.training.training_toys import assert_same, outcome, toy_config, toy_loss, toy_net, toy_set
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,6 +50,13 @@ def test_a_configuration_survives_json():
     assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     with pytest.raises(ValueError, match="Did you mean 'epochs'"):
         TrainConfig.from_dict({"epoch": 3})
+
+
+def test_every_setting_says_what_it_means_and_help_lists_it():
+    shown = TrainConfig.__doc__
+    for setting in fields(TrainConfig):
+        assert len(setting.metadata["help"]) > 5
+        assert f"{setting.name}: {setting.metadata['help']}\n" in shown
 
 
 @pytest.mark.bad_input
@@ -180,7 +188,8 @@ def test_the_best_epoch_is_chosen_on_the_validation_set_and_can_be_restored():
     states = []
     net = toy_net()
     config = toy_config(epochs=6, lr=3e-3, evaluate_every=2)
-    result = _fit(config, net=net, validation=validation, callback=lambda r: states.append(embed(net, validation)))
+    report = Report(bar=False, each_epoch=lambda record: states.append(embed(net, validation)))
+    result = _fit(config, net=net, validation=validation, progress=report)
     measured = {record["epoch"]: record["recall_at_1"] for record in result.history if "recall_at_1" in record}
     assert list(measured) == [2, 4, 6]
     best = max(measured, key=lambda epoch: (measured[epoch], -epoch))
@@ -296,7 +305,6 @@ def test_the_bar_shows_loss_and_speed_and_smoke_mode_shows_none(capsys, monkeypa
             "be made for the classes of train_set; got num_classes = 5",
         ),
         ({"config": toy_config(precision="16-mixed")}, "config.precision must not be 16-mixed on a CPU"),
-        ({"devices": 0}, "devices must be an integer >= 1"),
     ],
 )
 def test_arguments_that_do_not_fit_are_explained(change, message):
@@ -304,6 +312,15 @@ def test_arguments_that_do_not_fit_are_explained(change, message):
         change, message = {"loss": _Constant()}, "loss must give one number with a gradient; got shape"
     with pytest.raises(ValueError, match=message):
         _fit(**change)
+
+
+def test_a_place_of_no_devices_and_several_at_a_prompt_are_refused(monkeypatch):
+    with pytest.raises(ValueError, match="devices must be an integer >= 1"):
+        Place("cpu", devices=0)
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+    with pytest.raises(ValueError, match="devices must be 1 in a notebook or at a prompt; got 2. Run a script"):
+        Place("cpu", devices=2)
+    assert Place("cpu").devices == 1
 
 
 class _Constant(nn.Module):
@@ -332,6 +349,66 @@ def test_two_processes_train_as_one_would(tmp_path):
     alone = outcome(run(1))
     _close(first, alone)
     assert [r["loss"] for r in first["history"]] == pytest.approx([r["loss"] for r in alone["history"]], rel=1e-4)
+
+
+# --- features
+
+
+def _features(data, net=None):
+    return Features(embed(net or toy_net(), data, features=True), data.labels, data.num_classes)
+
+
+@pytest.mark.parametrize("sampler", ["uniform", "class"])
+def test_a_head_on_features_trains_as_on_the_images_of_a_frozen_backbone(sampler):
+    config = toy_config(sampler=sampler, batch_size=20, freeze_backbone=True, milestones=(2,))
+    data, validation = toy_set(), toy_set(1, "val")
+    by_images = outcome(_fit(config, validation=validation))
+    net = toy_net()
+    plain = replace(config, freeze_backbone=False)
+    result = _fit(plain, net=net.head, data=_features(data), validation=_features(validation))
+    assert result.net is net.head
+    assert_same(outcome(replace(result, net=net)), by_images)
+    assert result.history[-1]["loss"] < result.history[0]["loss"]
+    whole = _fit(plain, data=_features(data), validation=_features(validation))  # the network's head, and it alone
+    assert_same(outcome(whole), by_images)
+
+
+def test_a_head_is_measured_without_its_dropout():
+    data, validation = _features(toy_set()), _features(toy_set(1, "val"))
+    head = nn.Sequential(nn.Dropout(0.5), toy_net().head)
+    recall = _fit(toy_config(), net=head, data=data, validation=validation).history[-1]["recall_at_1"]
+    with torch.no_grad():
+        embeddings = head.eval()(validation.features)
+    assert recall == recall_at_k(embeddings, validation.labels, ks=(1,))[1]
+
+
+def test_a_run_on_features_is_resumed_and_other_features_are_another_run(tmp_path):
+    data = _features(toy_set())
+    expected = outcome(_fit(data=data, net=toy_net().head))
+    _fit(toy_config(epochs=1), data=data, net=toy_net().head, folder=tmp_path)
+    with pytest.raises(ValueError, match="train_set.content"):
+        _fit(data=replace(data, features=2 * data.features), net=toy_net().head, folder=tmp_path)
+    assert_same(outcome(_fit(data=data, net=toy_net(7).head, loss=toy_loss(seed=8), folder=tmp_path)), expected)
+
+
+def test_features_train_where_they_lie(monkeypatch):
+    monkeypatch.setattr("dmlbook.settings.device", lambda: pytest.fail("the machine's device was asked for"))
+    result = _fit(toy_config(epochs=1), data=_features(toy_set()), net=toy_net().head, device=None)
+    assert next(result.net.parameters()).device.type == "cpu"
+
+
+@pytest.mark.bad_input
+def test_features_that_do_not_fit_are_explained():
+    head, loss = nets.Head(4, 2), make("softmax", num_classes=2, embedding_size=2)
+    labels = torch.tensor([0, 1, 1])
+    with pytest.raises(ValueError, match="labels must be one an image; got 3 for 5 rows"):
+        Features(torch.ones(5, 4), labels)
+    with pytest.raises(FloatingPointError, match="the loss is nan in epoch 1, step 1, on the images"):
+        _fit(TrainConfig(), net=head, loss=loss, data=Features(torch.full((3, 4), torch.nan), labels))
+    with pytest.raises(ValueError, match="got num_classes = 2 for 3 classes"):
+        _fit(TrainConfig(), net=head, loss=loss, data=Features(torch.ones(3, 4), labels + 1))
+    with pytest.raises(ValueError, match="validation must be Features as train_set is; got ImageSet"):
+        _fit(TrainConfig(), net=head, loss=loss, data=Features(torch.ones(3, 4), labels), validation=toy_set(1, "val"))
 
 
 # --- embed
@@ -383,7 +460,33 @@ def test_bad_arguments_of_embed_are_explained():
         embed(net, toy_set())
 
 
-def test_the_networks_place_is_its_own_again(monkeypatch):
-    net = nets.build("small", embedding_size=4)
-    embed(net, toy_set(), device="cpu")
-    assert next(net.parameters()).device.type == "cpu"
+HOME, AWAY = torch.device("cpu"), torch.device("cpu:0")  # one place under two names, which compare as different
+
+
+def _traveler(*, fails=False):
+    """A network that notes where it is sent, with its notes; in its forward pass it fails on request."""
+    net, places = toy_net(), []
+    send, forward = net.to, net.forward
+
+    def noting(place):
+        places.append(place)
+        return send(place)
+
+    def computing(images):
+        assert places == [AWAY], "it computes where it was asked to"
+        if fails:
+            raise MemoryError
+        return forward(images)
+
+    net.to, net.forward = noting, computing
+    return net, places
+
+
+def test_the_networks_place_is_its_own_again():
+    net, places = _traveler()
+    assert torch.equal(embed(net, toy_set(), device=AWAY), embed(toy_net(), toy_set()))
+    assert places == [AWAY, HOME]
+    net, places = _traveler(fails=True)
+    with pytest.raises(MemoryError):
+        embed(net, toy_set(), device=AWAY)
+    assert places == [AWAY, HOME]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from dmlbook.datasets.image_set import ImageSet
 from dmlbook.seeding import generator
-from dmlbook.training import TrainConfig
-from dmlbook.training.views import Views, center_boxes, draw, random_boxes
+from dmlbook.training import TrainConfig, Views
+from dmlbook.training.views import center_boxes, draw, random_boxes
 
 CPU = torch.device("cpu")
 
@@ -82,7 +82,7 @@ def test_the_test_view_resizes_the_short_side_and_cuts_the_middle(aspect):
     short = reference.resize(original, [round(high * factor), round(wide * factor)], antialias=True)
     expected = reference.center_crop(short, [28, 28])
     image_set = ImageSet(square, torch.zeros(1, dtype=torch.long), ("a",), aspects=torch.tensor([wide / high]))
-    view = Views(image_set, TrainConfig(image_size=28)).test(torch.tensor([0]), CPU)
+    view = Views(image_set, TrainConfig(image_size=28)).for_test(torch.tensor([0]), CPU)
     assert (view - expected).abs().mean() < 0.01
     assert (view - expected).abs().max() < 0.08
 
@@ -130,7 +130,7 @@ def test_training_views_depend_on_seed_epoch_and_step_alone():
     index = torch.arange(4)
 
     def view(seed=1, epoch=2, step=3, part=index):
-        return Views(_set(), TrainConfig(seed=seed)).train(index, CPU, epoch=epoch, step=step, part=part)
+        return Views(_set(), TrainConfig(seed=seed)).for_training(index, CPU, epoch=epoch, step=step, part=part)
 
     assert torch.equal(view(), view())
     assert torch.equal(view()[2:], view(part=index[2:]))
@@ -143,7 +143,7 @@ def test_no_augmentation_is_the_test_view_and_a_shift_moves_it_by_little():
 
     def train(**options):
         views = Views(_set(12), TrainConfig(**options))
-        return views.train(index, CPU, epoch=1, step=0, part=index), views.test(index, CPU)
+        return views.for_training(index, CPU, epoch=1, step=0, part=index), views.for_test(index, CPU)
 
     still, test = train(augment="none", flip=False)
     assert torch.equal(still, test)

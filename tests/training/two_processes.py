@@ -5,7 +5,7 @@ import sys
 import torch
 from torch import nn
 
-from dmlbook.training import fit
+from dmlbook.training import Place, fit
 from tests.training.training_toys import outcome, toy_config, toy_loss, toy_net, toy_set
 
 
@@ -25,7 +25,7 @@ def run(devices, folder=None):
     net = toy_net()
     net.train()(toy_set().images / 255)  # statistics to freeze: each process would measure its own part of a batch
     config = toy_config(freeze_batch_norm=True, batch_size=15)  # the last batch has 10 images, the others an odd number
-    return fit(net, Both(), toy_set(), config, folder=folder, device="cpu", devices=devices, progress=False)
+    return fit(net, Both(), toy_set(), config, folder=folder, device=Place("cpu", devices), progress=False)
 
 
 if __name__ == "__main__":

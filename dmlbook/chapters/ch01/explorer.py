@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from dmlbook._types import Float, Int, Tensor
-from dmlbook.book import Live
+from dmlbook.book import Live, class_color, letter_color, on_circle, unit_circle
 from dmlbook.book.explorer import Explorer
 from dmlbook.chapters.ch01 import figures
 from dmlbook.geometry import squared_distances
@@ -25,10 +25,6 @@ def _start() -> tuple[Float[Tensor, " N"], Int[Tensor, " N"]]:
     labels = torch.arange(3).repeat_interleave(4)
     scatter = 60 * torch.randn(12, generator=generator(SEED, "margin explorer 50"))  # no two points hide each other
     return labels * 120.0 + scatter, labels
-
-
-def _points(degrees: Float[Tensor, " N"]) -> Float[Tensor, "N 2"]:
-    return torch.stack([degrees.deg2rad().cos(), degrees.deg2rad().sin()], 1)
 
 
 class MarginExplorer(Explorer):
@@ -54,11 +50,16 @@ class MarginExplorer(Explorer):
         super().__init__(Live(figure, moving), controls, actions)
 
     def _draw_circle(self, ax: plt.Axes) -> list:
-        figures.circle(ax, reach=1.32)
+        unit_circle(ax, reach=1.32)
         ax.set_title("Zones around the square", fontsize=11)
         self.zones = figures.zones(ax, 0, 1, 0)
-        self.dots = [ax.plot([], [], "o", color=f"C{c}", markersize=14, zorder=3)[0] for c in self.labels.tolist()]
-        self.names = [ax.text(0, 0, name, ha="center", va="center", color="white", zorder=4) for name in NAMES]
+        self.dots = [
+            ax.plot([], [], "o", color=class_color(c), markersize=14, zorder=3)[0] for c in self.labels.tolist()
+        ]
+        self.names = [
+            ax.text(0, 0, name, ha="center", va="center", color=letter_color(c), zorder=4)
+            for name, c in zip(NAMES, self.labels.tolist(), strict=True)
+        ]
         return [*self.zones.values(), *self.dots, *self.names]
 
     def _draw_gaps(self, ax: plt.Axes) -> list:
@@ -78,7 +79,7 @@ class MarginExplorer(Explorer):
 
     def gaps(self) -> Float[Tensor, " T"]:
         """d(a, n) - d(a, p) of every valid triplet."""
-        apart = squared_distances(_points(self.degrees), _points(self.degrees))
+        apart = squared_distances(on_circle(self.degrees), on_circle(self.degrees))
         anchor, positive, negative = valid_triplets(self.labels).nonzero(as_tuple=True)
         return apart[anchor, negative] - apart[anchor, positive]
 
@@ -99,7 +100,7 @@ class MarginExplorer(Explorer):
         self.degrees, _ = _start()
 
     def move(self, *, margin: float, pair: int) -> str:
-        points = _points(self.degrees)
+        points = on_circle(self.degrees)
         apart = squared_distances(points, points)
         anchor, positive = self.pairs[pair]
         figures.move_zones(self.zones, float(self.degrees[anchor]), float(apart[anchor, positive]), margin)

@@ -10,21 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from dmlbook._types import Float, Tensor
-from dmlbook.book.figures import unit_circle
+from dmlbook.book.circle import on_circle
+from dmlbook.book.figures import class_color, letter_color
+from dmlbook.book.lines import BLACK, PALE, SOFT, name_ends
 
-KINDS = {"hard": "#000000", "semi-hard": "#7d7d7d", "easy": "#d2d2d2"}
+KINDS = {"hard": BLACK, "semi-hard": SOFT, "easy": PALE}
 """Shades of the three kinds of triplets."""
 ZONE_RADIUS = 1.13
-
-
-def circle(ax: Axes, *, reach: float = 1.45) -> Axes:
-    """The unit circle, with room around it for letters and zones."""
-    return unit_circle(ax, reach=reach)
-
-
-def at(degrees: float, radius: float = 1.0) -> tuple[float, float]:
-    """Coordinates of a direction."""
-    return radius * math.cos(math.radians(degrees)), radius * math.sin(math.radians(degrees))
 
 
 def samples(
@@ -38,10 +30,12 @@ def samples(
 ) -> Axes:
     """Samples on the circle, colored by class, each with its name inside; ``query`` a square, ``rim`` black-rimmed."""
     for i, (angle, label, name) in enumerate(zip(degrees, labels, names, strict=True)):
-        x, y = at(angle)
+        x, y = on_circle(angle).tolist()
         edge = {"markeredgecolor": "black", "markeredgewidth": 2.0} if i == rim else {"markeredgecolor": "white"}
-        ax.plot(x, y, "s" if i == query else "o", color=f"C{label}", markersize=15, zorder=3, **edge)
-        ax.text(x, y, name, ha="center", va="center", color="white", fontsize=10, fontweight="bold", zorder=4)
+        ax.plot(x, y, "s" if i == query else "o", color=class_color(label), markersize=15, zorder=3, **edge)
+        ax.text(
+            x, y, name, ha="center", va="center", color=letter_color(label), fontsize=10, fontweight="bold", zorder=4
+        )
     return ax
 
 
@@ -113,8 +107,8 @@ def rows_of_neighbors(ax: Axes, names: Sequence[str], labels: Sequence[int], ran
         for place, j in enumerate([row, *ranking]):
             match = place > 0 and labels[j] == labels[row]
             style = {"markersize": 19, "markeredgewidth": 2.5, "markeredgecolor": "black" if match else "white"}
-            ax.plot(place, row, "s" if place == 0 else "o", color=f"C{labels[j]}", **style)
-            ax.text(place, row, names[j], color="white", ha="center", va="center", fontweight="bold")
+            ax.plot(place, row, "s" if place == 0 else "o", color=class_color(labels[j]), **style)
+            ax.text(place, row, names[j], color=letter_color(labels[j]), ha="center", va="center", fontweight="bold")
     ax.set(xlim=(-0.6, len(names) - 0.4), ylim=(len(names) - 0.4, -0.6))
     ax.set_xticks(range(len(names)), ["query", *map(str, range(1, len(names)))])
     ax.set_yticks([])
@@ -134,23 +128,9 @@ def shares(ax: Axes, steps: Sequence[float], by_kind: Mapping[str, Sequence[floa
         by_kind: Shares of the triplets for the kinds of ``KINDS``, which sum to 1 at each step.
     """
     ax.stackplot(steps, [by_kind[kind] for kind in KINDS], colors=list(KINDS.values()), linewidth=0)
-    floor, lowest = 0.0, 0.0
-    for kind in KINDS:
-        last = by_kind[kind][-1]
-        height = max(floor + last / 2, lowest)  # names of thin areas step aside
-        floor, lowest = floor + last, height + 0.08
-        ax.annotate(
-            f"{kind} {100 * last:.0f} %", (1, height), xycoords="axes fraction", xytext=(6, 0),
-            textcoords="offset points", va="center", fontsize=10,
-        )  # fmt: skip
     ax.set(xlim=(steps[0], steps[-1]), ylim=(0, 1))
-    return ax
-
-
-def chances(ax: Axes, sizes: Sequence[float], formula: Mapping[str, Sequence[float]]) -> Axes:
-    """A line for each formula over batch sizes, named where it ends."""
-    styles = zip(formula.items(), ("-", "--", "-.", ":"), ("#000000", "#444444", "#6e6e6e", "#8f8f8f"), strict=False)
-    for (name, values), line, color in styles:
-        ax.plot(sizes, values, line, color=color, linewidth=2)
-        ax.annotate(name, (sizes[-1], values[-1]), xytext=(6, 0), textcoords="offset points", va="center", color=color)
+    last = [by_kind[kind][-1] for kind in KINDS]
+    middles = np.cumsum(last) - np.array(last) / 2
+    names = [f"{kind} {100 * share:.0f} %" for kind, share in zip(KINDS, last, strict=True)]
+    name_ends(ax, dict(zip(names, middles.tolist(), strict=True)), apart=0.08, colors=[BLACK], fontsize=10)
     return ax

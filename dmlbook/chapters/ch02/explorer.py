@@ -10,10 +10,8 @@ import torch
 from matplotlib.patches import Polygon
 
 from dmlbook._types import Float, Tensor
-from dmlbook.book import Live
+from dmlbook.book import MIDDLE, SHADE, SOFT, Live, class_colors, unit_circle
 from dmlbook.book.explorer import Explorer
-from dmlbook.book.figures import class_colors, unit_circle
-from dmlbook.chapters.ch02.figures import SHADE
 from dmlbook.chapters.ch02.theory import (
     hardest_violation,
     smoothed_hardest,
@@ -65,7 +63,7 @@ class ScaleExplorer(Explorer):
     def _bars(self, weights: plt.Axes, slopes: plt.Axes) -> list:
         weights.set(ylim=(0, 1.05), yticks=[0, 0.5, 1], title="weights $p$")
         slopes.set(ylim=(-1.05, 1.05), yticks=[-1, 0, 1], title=r"gradient / $\lambda$")
-        slopes.axhline(0, color="#9c9c9c", linewidth=0.8)
+        slopes.axhline(0, color=SOFT, linewidth=0.8)
         for ax in (weights, slopes):
             ax.set_xticks(range(3), [f"$w_{c}$" for c in range(3)])
             ax.tick_params(axis="x", length=0)
@@ -78,7 +76,7 @@ class ScaleExplorer(Explorer):
         ax.set(xscale="log", xlim=(SCALES[0], SCALES[-1]), ylim=(-0.15, 4.4), title=r"loss / $\lambda$")
         ax.set_xlabel(r"scale $\lambda$; dashed: hardest violation")
         self.band = ax.add_patch(Polygon([[0.1, 0.0], [1.0, 0.0], [1.0, 1.0]], color=SHADE, linewidth=0))
-        (self.hardest,) = ax.plot([], [], "--", color="#6e6e6e", linewidth=1.2)
+        (self.hardest,) = ax.plot([], [], "--", color=MIDDLE, linewidth=1.2)
         (self.loss,) = ax.plot([], [], color="black", linewidth=2)
         (self.now,) = ax.plot([], [], "o", color="black", markersize=9)
         return [self.band, self.hardest, self.loss, self.now]

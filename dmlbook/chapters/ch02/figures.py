@@ -11,10 +11,9 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from dmlbook._types import Float, Int, Tensor
-from dmlbook.book.figures import GREYS, LINES, class_colors
-from dmlbook.book.figures import unit_circle as unit_circle  # chapter 02 draws on it by this name, too
-
-SHADE = "#e6e6e6"
+from dmlbook.book.circle import unit_circle
+from dmlbook.book.figures import class_color, class_colors
+from dmlbook.book.lines import MIDDLE, SHADE, SOFT, named_lines
 
 
 def image_and_centers(
@@ -61,13 +60,13 @@ def weight_triangle(
     height = (scale * grid @ violations.double() + torch.special.entr(grid).sum(1)).numpy()
     levels = np.linspace(height.min(), height.max(), 16)
     ax.tricontourf(*triangle(grid), height, levels=levels, cmap="Greys_r", alpha=0.55)
-    ax.tricontour(*triangle(grid), height, levels=levels, colors="#7d7d7d", linewidths=0.5)
+    ax.tricontour(*triangle(grid), height, levels=levels, colors=SOFT, linewidths=0.5, linestyles="-")
     ax.plot(*triangle(path), ".-", color="black", markersize=5, linewidth=1.2)
     top = torch.softmax(scale * violations.double(), 0)
-    ax.plot(*triangle(torch.eye(3)[[0, 1, 2, 0]]), color="#7d7d7d", linewidth=0.8)  # the corners stay visible
+    ax.plot(*triangle(torch.eye(3)[[0, 1, 2, 0]]), color=SOFT, linewidth=0.8)  # the corners stay visible
     ax.plot(*triangle(top[None]), "D", color="none", markeredgecolor="black", markersize=8, zorder=4)
     for c, (place, where) in enumerate([((0, 0), (0, -20)), ((1, 0), (0, -20)), ((0.5, 0.866), (0, 7))]):
-        ax.annotate(f"all on $w_{c}$", place, xytext=where, textcoords="offset points", ha="center", color=f"C{c}")
+        ax.annotate(f"all on $w_{c}$", place, xytext=where, textcoords="offset points", ha="center")
     ax.set(aspect="equal", xticks=[], yticks=[], xlim=(-0.12, 1.12), ylim=(-0.14, 1.0))
     for spine in ax.spines.values():
         spine.set_visible(False)
@@ -81,7 +80,7 @@ def limits(ax: Axes, violations: Float[Tensor, " C"], *, low: float = 0.0, high:
     scales = scales.numpy()
     ax.fill_between(scales, top, top + math.log(len(violations)) / scales, color=SHADE, linewidth=0)
     ax.plot(scales, smooth, color="black", linewidth=2)
-    ax.axhline(top, color=GREYS[2], linestyle="--", linewidth=1.2)
+    ax.axhline(top, color=MIDDLE, linestyle="--", linewidth=1.2)
     ax.set(xscale="log", xlim=(10**low, 10**high), xlabel=r"scale $\lambda$")
     return ax
 
@@ -89,20 +88,9 @@ def limits(ax: Axes, violations: Float[Tensor, " C"], *, low: float = 0.0, high:
 def gaps(ax: Axes, by_name: Mapping[str, Float[Tensor, " C"]], *, low: float = -1.0, high: float = 3.0) -> Axes:
     """For each image lambda times its gap, loss / lambda - hardest violation, over lambda; named at the line's end."""
     scales = torch.logspace(low, high, 200, dtype=torch.float64)
-    for place, (name, violations) in enumerate(by_name.items()):
-        below = violations.double() - violations.max()
-        times = torch.logsumexp(scales[:, None] * below, 1).numpy()
-        ax.plot(scales.numpy(), times, color=GREYS[place], linestyle=LINES[place], linewidth=2)
-        ax.annotate(
-            name,
-            (float(scales[-1]), times[-1]),
-            xytext=(6, 0),
-            textcoords="offset points",
-            va="center",
-            color=GREYS[place],
-        )
-    ax.set(xscale="log", xlim=(10**low, 10**high), xlabel=r"scale $\lambda$")
-    return ax
+    ax.set(xscale="log", xlabel=r"scale $\lambda$")
+    below = {name: violations.double() - violations.max() for name, violations in by_name.items()}
+    return named_lines(ax, scales, {name: torch.logsumexp(scales[:, None] * v, 1) for name, v in below.items()})
 
 
 def flat_embedding(
@@ -135,7 +123,7 @@ def guarantees(ax: Axes, *, radius: float, start: float = -0.6, stop: float = 1.
     margin = np.linspace(start, stop, 200)
     angle = np.arcsin(margin / 2) - 2 * math.asin(radius / 2)
     ax.plot(margin, 2 * np.sin(np.maximum(angle, -math.pi / 2)), color="black", linewidth=1.8)
-    ax.plot(margin, margin - 2 * radius, color=GREYS[2], linestyle="--", linewidth=1.5)
+    ax.plot(margin, margin - 2 * radius, color=MIDDLE, linestyle="--", linewidth=1.5)
     return ax
 
 
@@ -144,8 +132,8 @@ def worst_case(ax: Axes, points: Sequence[Float[Tensor, " 2"]]) -> Axes:
     unit_circle(ax, reach=1.45)
     image, own, near_own, other, near_other = (point.tolist() for point in points)
     for center, example, color, names in (
-        (own, near_own, "C0", ("$w_{y}$", "$x_j$")),
-        (other, near_other, "C1", ("$w_{k}$", "$x_k$")),
+        (own, near_own, class_color(0), ("$w_{y}$", "$x_j$")),
+        (other, near_other, class_color(1), ("$w_{k}$", "$x_k$")),
     ):
         ax.plot(*center, "X", color=color, markersize=12, markeredgecolor="white", zorder=3)
         ax.plot(*example, "o", color=color, markersize=9, zorder=3)
@@ -154,6 +142,6 @@ def worst_case(ax: Axes, points: Sequence[Float[Tensor, " 2"]]) -> Axes:
         ax.annotate(r"$\varepsilon$", middle, ha="center", va="center")
         for place, name in zip((center, example), names, strict=True):
             ax.annotate(name, (1.22 * place[0], 1.22 * place[1]), ha="center", va="center")
-    ax.plot(*image, "o", color="C0", markersize=12, zorder=3)
+    ax.plot(*image, "o", color=class_color(0), markersize=12, zorder=3)
     ax.annotate("$x_i$", (1.2 * image[0], 1.2 * image[1]), ha="center", va="center")
     return ax

@@ -10,9 +10,8 @@ from torch.nn import functional as F
 
 from dmlbook import losses
 from dmlbook._types import Float, Int, Tensor
-from dmlbook.book import Live
+from dmlbook.book import CENTER_RADIUS, Live, class_colors, on_circle, unit_circle
 from dmlbook.book.explorer import Explorer
-from dmlbook.book.figures import class_colors, unit_circle
 from dmlbook.chapters.ch03 import figures, theory
 
 SCALE, RATE = 20.0, 0.02
@@ -95,7 +94,7 @@ class CircleExplorer(Explorer):
 
     def scene(self) -> tuple[Float[Tensor, "4 2"], Int[Tensor, " 4"], Float[Tensor, "2 2 2"]]:
         """Images, labels, and centers (C, K, 2) as they stand."""
-        return figures.on_circle(self.angles("image")), LABELS, figures.on_circle(self.angles("center")).view(2, 2, 2)
+        return on_circle(self.angles("image")), LABELS, on_circle(self.angles("center")).view(2, 2, 2)
 
     def similar(self, points: Float[Tensor, "N 2"], gamma: float) -> Float[Tensor, "N 2"]:
         """Expected similarity of each point to both classes."""
@@ -105,8 +104,8 @@ class CircleExplorer(Explorer):
     def gradient(self, degrees: Float[Tensor, " 4"]) -> tuple[float, Float[Tensor, " 4"]]:
         """The mean loss with centers at these angles, and its slope in each angle, in radians, by the chain rule."""
         images, gamma, margin = self.scene()[0], self.controls["gamma"].value, self.controls["margin"].value
-        centers = figures.on_circle(degrees).view(2, 2, 2)
-        tangents = figures.on_circle(degrees + 90).view(2, 2, 2)  # how a center moves as its angle grows
+        centers = on_circle(degrees).view(2, 2, 2)
+        tangents = on_circle(degrees + 90).view(2, 2, 2)  # how a center moves as its angle grows
         cosines, along = (torch.einsum("nd,ckd->nck", images, vectors) for vectors in (centers, tangents))
         similar, own = losses.softtriple_similarity(cosines, gamma=gamma), F.one_hot(LABELS, 2)
         value = losses.margin_cross_entropy(similar, LABELS, scale=SCALE, margin=margin)
@@ -142,10 +141,10 @@ class CircleExplorer(Explorer):
         shades = figures.winner_colors(around)
         self.ring.set_facecolor(shades)
         self.ring.set_edgecolor(shades)
-        ends = figures.CENTERS * centers.view(4, 2).numpy()
+        ends = CENTER_RADIUS * centers.view(4, 2).numpy()
         self.spokes.set_segments([[(0, 0), end] for end in ends])
         self.arrows.set_segments(figures.arrow_segments(centers.view(4, 2), (-30 * slope).clamp(-30, 30)))
-        curves, degrees = self.similar(figures.on_circle(self.across), gamma), self.angles("image")
+        curves, degrees = self.similar(on_circle(self.across), gamma), self.angles("image")
         for c in (0, 1):
             self.dots[c].set_data(*images[labels == c].T.numpy())
             self.crosses[c].set_data(*ends[2 * c : 2 * c + 2].T)

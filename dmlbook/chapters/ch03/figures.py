@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -15,26 +15,12 @@ from matplotlib.ticker import PercentFormatter
 from scipy.stats import binomtest
 
 from dmlbook._types import Float, Int, Tensor
-from dmlbook.book.figures import GREYS, LINES, class_colors, unit_circle
+from dmlbook.book.circle import CENTER_RADIUS, center_marks, degrees_of, image_marks, on_circle, unit_circle
+from dmlbook.book.figures import class_colors
+from dmlbook.book.lines import BLACK, SOFT, line_style
 
-IMAGES, CENTERS, RING = 1.0, 0.8, (1.14, 1.3)
-"""Radii of images, centers and the ring of winners as drawn. Centers have length 1; they stand inside to be seen."""
-
-
-def on_circle(degrees: Tensor | Sequence[float]) -> Float[Tensor, "*batch 2"]:
-    """Unit vectors at these angles, counted from east against the clock; their last axis is new.
-
-    Example:
-        >>> on_circle([0.0, 180.0]).round().tolist()
-        [[1.0, 0.0], [-1.0, -0.0]]
-    """
-    radians = torch.deg2rad(torch.as_tensor(degrees, dtype=torch.float32))
-    return torch.stack([radians.cos(), radians.sin()], -1)
-
-
-def degrees_of(points: Float[Tensor, "*batch 2"]) -> Float[Tensor, "*batch"]:
-    """The angles of points of the plane, in (-180, 180]."""
-    return torch.rad2deg(torch.atan2(points[..., 1], points[..., 0]))
+RING = (1.14, 1.3)
+"""Inner and outer radius of the ring of winners."""
 
 
 def winner_colors(class_similarities: Float[Tensor, "N C"]) -> np.ndarray:
@@ -77,11 +63,10 @@ def class_circle(
         pieces.set_facecolor(winner_colors(similarity(torch.einsum("nd,ckd->nck", around, centers))))
         pieces.set_edgecolor("face")
     for color, of_class in zip(colors, centers, strict=True):
-        ends = CENTERS * of_class.numpy()
-        ax.add_collection(LineCollection([[(0, 0), end] for end in ends], color=color, linewidth=1, alpha=0.5))
-        ax.plot(*ends.T, "X", color=color, markersize=12, markeredgecolor="white", linestyle="none")
-    for c, color in enumerate(colors):
-        ax.plot(*images[labels == c].T.numpy(), "o", color=color, markersize=9, markeredgecolor="white", zorder=4)
+        spokes = [[(0, 0), end] for end in CENTER_RADIUS * of_class.numpy()]
+        ax.add_collection(LineCollection(spokes, color=color, linewidth=1, alpha=0.5))
+    center_marks(ax, centers)
+    image_marks(ax, images, labels)
     return ax
 
 
@@ -95,9 +80,9 @@ def arrow_segments(centers: Float[Tensor, "M 2"], turns: Float[Tensor, " M"]) ->
             continue
         # Where the distance allows it the arrow begins beside the marker, and its head is as long as 7 degrees.
         way = np.deg2rad(np.linspace(angle, angle + turn, 16))
-        shaft = (CENTERS + 0.12) * np.stack([np.cos(way), np.sin(way)], 1)
+        shaft = (CENTER_RADIUS + 0.12) * np.stack([np.cos(way), np.sin(way)], 1)
         back = way[-1] - math.copysign(min(math.radians(7), abs(way[-1] - way[0])), turn)
-        barb = [(CENTERS + 0.12 + side) * np.array([math.cos(back), math.sin(back)]) for side in (0.055, -0.055)]
+        barb = [(CENTER_RADIUS + 0.12 + side) * np.array([math.cos(back), math.sin(back)]) for side in (0.055, -0.055)]
         segments.append(np.concatenate([shaft, barb[:1], shaft[-1:], barb[1:]]))
     return segments
 
@@ -122,39 +107,10 @@ def loss_map(ax: Axes, degrees: Float[Tensor, " N"], losses: Float[Tensor, "N N"
     return ax
 
 
-def named_lines(
-    ax: Axes, across: Tensor, by_name: Mapping[str, Tensor], *, apart: float = 0.07, legend: str | None = None
-) -> Axes:
-    """Lines in black to grey, each named at its end; names step aside where lines end close together.
-
-    Args:
-        ax: Where to draw; its scale and limits are to be set before.
-        across: Where the values lie on the first axis.
-        by_name: The values of each line.
-        apart: The least distance of two names, as a share of the height.
-        legend: Where lines end in one place: the title of a legend that names them instead.
-    """
-    ends = []
-    for place, (name, values) in enumerate(by_name.items()):
-        color = GREYS[place % len(GREYS)]
-        ax.plot(across, values, color=color, linestyle=LINES[place % len(LINES)], linewidth=2, label=name)
-        height = ax.transAxes.inverted().transform(ax.transData.transform((float(across[-1]), float(values[-1]))))[1]
-        ends.append([min(max(height, 0.0), 1.0), name, color])
-    if legend is not None:
-        ax.legend(title=legend, alignment="left", fontsize=10)
-        return ax
-    last = -math.inf
-    for height, name, color in sorted(ends):
-        last = max(height, last + apart)
-        place = {"xycoords": "axes fraction", "xytext": (6, 0), "textcoords": "offset points", "va": "center"}
-        ax.annotate(name, (1.0, last), color=color, **place)
-    return ax
-
-
 def slope_bars(ax: Axes, similarities: Float[Tensor, " K"], slopes: Float[Tensor, " K"]) -> Axes:
     """For each center, at its cosine, the slope of the class similarity: pulled above the line, pushed below it."""
     pushed = slopes < 0
-    for chosen, color in ((~pushed, "black"), (pushed, "#8f8f8f")):
+    for chosen, color in ((~pushed, BLACK), (pushed, SOFT)):
         ax.vlines(similarities[chosen], 0, slopes[chosen], color=color, linewidth=5)
     ax.axhline(0, color="black", linewidth=0.8)
     return ax
@@ -169,15 +125,14 @@ def solved_shares(ax: Axes, solved: Mapping[str, Mapping[int, tuple[int, int]]])
     """
     names = list(solved)
     for place, name in enumerate(names):
-        color, shift = GREYS[place % len(GREYS)], (place - (len(names) - 1) / 2) * 0.14
-        across = np.arange(len(solved[name])) + shift
+        style = line_style(place)
+        across = np.arange(len(solved[name])) + (place - (len(names) - 1) / 2) * 0.14
         share = np.array([good / runs for good, runs in solved[name].values()])
         found = [binomtest(good, runs).proportion_ci(method="wilson") for good, runs in solved[name].values()]
         below = share - np.array([interval.low for interval in found])
         above = np.array([interval.high for interval in found]) - share
-        line = LINES[place % len(LINES)]
-        ax.plot(across, share, color=color, linestyle=line, linewidth=1.6, label=name)
-        ax.errorbar(across, share, yerr=np.abs([below, above]), fmt="o", color=color, markersize=5, capsize=3)
+        ax.plot(across, share, **style, linewidth=1.6, label=name)
+        ax.errorbar(across, share, yerr=np.abs([below, above]), fmt="o", color=style["color"], markersize=5, capsize=3)
     ax.set_xticks(range(len(solved[names[0]])), list(solved[names[0]]))
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     ax.set(ylim=(-0.03, 1.04), xlabel="centers a class, K")

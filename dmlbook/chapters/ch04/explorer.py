@@ -11,7 +11,7 @@ import torch
 
 from dmlbook import losses
 from dmlbook._types import Float, Tensor
-from dmlbook.book import Live
+from dmlbook.book import CENTER_RADIUS, Live, center_marks, degrees_of, image_marks, unit_circle
 from dmlbook.book.explorer import Explorer
 from dmlbook.chapters.ch04 import figures, theory
 
@@ -33,10 +33,10 @@ class TauExplorer(Explorer):
         self.rests = {(k, squared): rests(k, squared) for k in CENTERS for squared in (False, True)}
         figure, (ring, ways) = plt.subplots(1, 2, figsize=(9.6, 4.2), width_ratios=(1, 1.35), layout="constrained")
         points, labels = theory.toy()
-        figures.circle(ring, points, labels)
+        image_marks(unit_circle(ring), points, labels)
         ring.set_title("Images (circles) and centers (crosses)")
         most = max(CENTERS)
-        self.crosses = figures.centers(ring, theory.start(most))
+        self.crosses = center_marks(ring, theory.start(most))
         self.said = ring.text(0, 0, "", ha="center", va="center", fontsize=12)
         blank = torch.zeros(len(TAUS), most)
         self.ways = [figures.path(ways, TAUS, blank, label) for label in (0, 1)]
@@ -60,8 +60,8 @@ class TauExplorer(Explorer):
         found = self.rests[per_class, squared]
         here = found[tau]
         for label in (0, 1):
-            self.crosses[label].set_data(*(1.16 * here[label]).T.tolist())
-            paths = figures.unrolled(figures.angles_of(found[:, label]))[1:]
+            self.crosses[label].set_data(*(CENTER_RADIUS * here[label]).T.tolist())
+            paths = figures.unrolled(degrees_of(found[:, label]))[1:]
             for number, line in enumerate(self.ways[label]):
                 line.set_ydata(paths[:, number] if number < per_class else np.full(len(paths), np.nan))
         weight = float(TAUS[tau])

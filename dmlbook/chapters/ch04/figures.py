@@ -11,23 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from dmlbook._types import Float, Int, Tensor
-from dmlbook.book.figures import GREYS, LINES, name_ends, unit_circle
+from dmlbook.book.figures import class_color
+from dmlbook.book.lines import BLACK, DARK, PALE, SOFT, line_style, name_ends
 from dmlbook.records import interval
-
-
-def lines_by_name(ax: Axes, x: Sequence[float], by_name: Mapping[str, Sequence[float]]) -> Axes:
-    """One line a method, black to grey with line styles, each named at its end.
-
-    Args:
-        ax: Where to draw; its scales and limits, where they matter, set before.
-        x: Places, increasing.
-        by_name: For each method as many values as there are places.
-    """
-    for place, values in enumerate(by_name.values()):
-        ax.plot(x, values, color=GREYS[place % len(GREYS)], linestyle=LINES[place % len(LINES)], linewidth=2)
-    ax.set_xlim(x[0], x[-1])
-    name_ends(ax, {name: values[-1] for name, values in by_name.items()}, apart=0.085)
-    return ax
 
 
 def over_numbers(ax: Axes, numbers: Sequence[int], by_name: Mapping[str, Sequence[Sequence[float]]]) -> Axes:
@@ -42,44 +28,13 @@ def over_numbers(ax: Axes, numbers: Sequence[int], by_name: Mapping[str, Sequenc
         pairs = [interval([100 * score for score in of_number]) for of_number in scores]
         halves = [0.0 if math.isnan(half) else half for _, half in pairs]
         aside = [number * 1.04 ** (place - 0.5) for number in numbers]  # so that intervals do not hide one another
-        color, line = GREYS[place % len(GREYS)], LINES[place % len(LINES)]
         means = [mean for mean, _ in pairs]
-        ax.errorbar(aside, means, halves, color=color, linestyle=line, marker="o", capsize=3, linewidth=1.6)
+        ax.errorbar(aside, means, halves, **line_style(place), marker="o", capsize=3, linewidth=1.6)
     ax.set(xscale="log", xlabel="centers a class, K", ylabel="Recall@1, percent")
     ax.set_xticks(numbers, [str(number) for number in numbers])
     ax.minorticks_off()
     name_ends(ax, {name: 100 * sum(scores[-1]) / len(scores[-1]) for name, scores in by_name.items()}, apart=0.085)
     return ax
-
-
-def angles_of(points: Float[Tensor, "*batch 2"]) -> Float[Tensor, "*batch"]:
-    """Angles of points of the plane in degrees, in (-180, 180]."""
-    return torch.rad2deg(torch.atan2(points[..., 1], points[..., 0]))
-
-
-def circle(ax: Axes, points: Float[Tensor, "N 2"], labels: Int[Tensor, " N"]) -> Axes:
-    """The unit circle with the images on it: circles in the hue of their class."""
-    unit_circle(ax)
-    for label in torch.unique(labels).tolist():
-        of_class = points[labels == label]
-        ax.plot(*of_class.T.tolist(), "o", color=f"C{label}", markersize=11, zorder=2)
-    return ax
-
-
-def centers(ax: Axes, positions: Float[Tensor, "C K 2"]) -> list[Line2D]:
-    """The centers of each class as crosses with a dark rim, drawn a little outside so that no image hides them."""
-    return [
-        ax.plot(
-            *(1.16 * of_class).T.tolist(),
-            "X",
-            color=f"C{label}",
-            markeredgecolor="black",
-            markeredgewidth=0.7,
-            markersize=11,
-            zorder=3,
-        )[0]
-        for label, of_class in enumerate(positions)
-    ]
 
 
 def unrolled(angles: Float[Tensor, "T K"], first: float = -180.0) -> np.ndarray:
@@ -99,7 +54,7 @@ def path(ax: Axes, taus: Float[Tensor, " T"], angles: Float[Tensor, "T K"], labe
     """
     kept = taus > 0
     lines = [
-        ax.plot(taus[kept].tolist(), way, color=f"C{label}", linewidth=1.6, alpha=0.85)[0]
+        ax.plot(taus[kept].tolist(), way, color=class_color(label), linewidth=1.6, alpha=0.85)[0]
         for way in unrolled(angles)[kept.numpy()].T
     ]
     ax.set(xscale="log", xlim=(float(taus[kept][0]), float(taus[kept][-1])), xlabel="tau")
@@ -118,10 +73,10 @@ def tally(ax: Axes, truth: Int[Tensor, " N"], found: Int[Tensor, " N"], *, top: 
     pairs, counts = torch.unique(torch.stack([truth, found]), dim=1, return_counts=True)
     share = counts / torch.bincount(truth)[pairs[0]]
     right = (pairs[0] == pairs[1]).tolist()
-    colors = ["black" if same else "#9c9c9c" for same in right]
-    ax.plot([0.5, 4.5], [0.5, 4.5], color="#d0d0d0", linestyle=":", zorder=0)
+    colors = [BLACK if same else SOFT for same in right]
+    ax.plot([0.5, 4.5], [0.5, 4.5], color=PALE, linestyle=":", zorder=0)
     ax.scatter(pairs[0], pairs[1], s=420 * share, color=colors, linewidths=0)
     means = [found[truth == number].double().mean() for number in range(1, 5)]
-    ax.plot(range(1, 5), means, color="#444444", marker="_", markersize=16, linestyle="--", linewidth=1)
+    ax.plot(range(1, 5), means, color=DARK, marker="_", markersize=16, linestyle="--", linewidth=1)
     ax.set(xlim=(0.4, 4.6), ylim=(0.2, top + 0.8), xticks=range(1, 5), yticks=range(1, top + 1))
     return ax

@@ -7,7 +7,7 @@ import math
 import torch
 from torch.nn import functional as F
 
-from dmlbook._checks import above, at_least, bad_input, between, check_shape, checked
+from dmlbook._checks import above, at_least, bad_input, between, check_shape, checked, finite
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.losses.centers import EPSILON, center_distances
 from dmlbook.losses.proxies import margin_cross_entropy
@@ -169,6 +169,31 @@ def rest_distance(share: float, *, epsilon: float = EPSILON) -> float:
         0.0042
     """
     return math.sqrt(epsilon) * share / math.sqrt(1 - share**2)
+
+
+@checked(gradient=finite, lr=above(0), epsilon=above(0))
+def adams_first_step(gradient: float, *, lr: float, epsilon: float = 1e-8) -> float:
+    """How far the first step of Adam moves a parameter.
+
+    Args:
+        gradient: g, of that parameter.
+        lr: The learning rate, > 0.
+        epsilon: Adam's own, > 0; not the one under the regularizer's root. The default is torch's.
+
+    Returns:
+        -lr g / (|g| + epsilon): all of ``lr`` where |g| is much larger than epsilon, and plain descent with the rate
+        lr / epsilon where it is much smaller.
+
+    Raises:
+        ValueError: A number is out of range.
+
+    Source: Kingma and Ba, ICLR 2015, after its bias correction; derived in chapter 4.
+
+    Example:
+        >>> adams_first_step(0.25, lr=0.5, epsilon=0.25)
+        -0.25
+    """
+    return -lr * gradient / (abs(gradient) + epsilon)
 
 
 @checked(scale=above(0), gamma=above(0), epsilon=above(0), steps=at_least(1), lr=above(0))

@@ -8,10 +8,9 @@ import torch
 
 from dmlbook import geometry, losses
 from dmlbook._types import Tensor
-from dmlbook.book import Live
+from dmlbook.book import MIDDLE, PALE, SHADE, Live, class_color
 from dmlbook.book.explorer import Explorer
 from dmlbook.chapters.ch05 import theory
-from dmlbook.chapters.ch05.figures import class_color
 
 REACH = 1.0
 CLASSES, PER_CLASS = 3, 3
@@ -120,7 +119,7 @@ class BoundExplorer(Explorer):
         scale.set(xlim=(-6.2, 9.2), ylim=(2.6, -0.8), xlabel="per triplet", title="The bound is never below the truth")
         scale.set_yticks(list(rows.values()), list(rows))
         scale.tick_params(axis="y", length=0)
-        scale.grid(axis="x", color="#e2e2e2")
+        scale.grid(axis="x", color=SHADE)
         colors = [class_color(int(label)) for label in self.labels]
         self.legs = [plane.plot([], [], color=color, linewidth=1.2, alpha=0.7, zorder=2)[0] for color in colors]
         self.circles = [
@@ -131,10 +130,10 @@ class BoundExplorer(Explorer):
             for c in range(CLASSES)
         ]
         (self.ring,) = plane.plot([], [], "o", markersize=20, mfc="none", mec="black", zorder=5)
-        (self.gap,) = scale.plot([], [], color="#cfcfcf", linewidth=9, solid_capstyle="butt", zorder=2)
+        (self.gap,) = scale.plot([], [], color=PALE, linewidth=9, solid_capstyle="butt", zorder=2)
         (self.marks,) = scale.plot([], [], "o", color="black", markersize=9, zorder=4)
         self.words = [scale.text(0, row - 0.22, "", ha="center", fontsize=11, zorder=5) for row in range(3)]
-        self.gap_words = scale.text(0, 0.5, "", va="center", fontsize=11, color="#5f5f5f", zorder=5)
+        self.gap_words = scale.text(0, 0.5, "", va="center", fontsize=11, color=MIDDLE, zorder=5)
         plt.close(figure)
         return Live(
             figure,

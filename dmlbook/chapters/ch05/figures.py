@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
 
 from dmlbook._types import Float, Int, Tensor
-from dmlbook.book.figures import GREYS, LINES
-
-QUIET = "#b4b4b4"
-
-
-def class_color(number: int) -> str:
-    """The hue of a class: petroff10's, as everywhere in the book."""
-    colors = plt.style.library["petroff10"]["axes.prop_cycle"].by_key()["color"]
-    return to_hex(colors[number % len(colors)])
+from dmlbook.book.figures import class_color
+from dmlbook.book.lines import DARK, MIDDLE, PALE, SHADE, SOFT, line_style, name_ends
 
 
 def samples(ax: Axes, x: Float[Tensor, "N 2"], labels: Int[Tensor, " N"], *, size: float = 70) -> Axes:
@@ -42,7 +33,7 @@ def one_anchor(ax: Axes, x: Float[Tensor, "N 2"], labels: Int[Tensor, " N"], *, 
     for other in range(len(x)):
         if other != anchor:
             same = labels[other] == labels[anchor]
-            style = {"color": "black", "linewidth": 1.6} if same else {"color": "#6e6e6e", "linestyle": "--"}
+            style = {"color": "black", "linewidth": 1.6} if same else {"color": MIDDLE, "linestyle": "--"}
             ax.plot(*x[[anchor, other]].T, **{"linewidth": 1.1, **style}, zorder=1 + int(same))
     samples(ax, x, labels)
     ax.scatter(*x[anchor], s=190, facecolor="none", edgecolor="black", linewidth=1.4, zorder=5)
@@ -56,7 +47,7 @@ def to_centroids(ax: Axes, x: Float[Tensor, "N 2"], labels: Int[Tensor, " N"], p
     for place, label in zip(x, labels.tolist(), strict=True):
         for number, centroid in enumerate(points):
             own = number == label
-            style = {"color": "black", "linewidth": 1.6} if own else {"color": "#6e6e6e", "linestyle": "--"}
+            style = {"color": "black", "linewidth": 1.6} if own else {"color": MIDDLE, "linestyle": "--"}
             ends = [[float(place[axis]), float(centroid[axis])] for axis in (0, 1)]
             ax.plot(*ends, **{"linewidth": 0.9, **style}, zorder=1 + int(own))
     centroids(samples(ax, x, labels), points, names=False).margins(0.08, 0.15)
@@ -88,12 +79,12 @@ def detour(
         (anchor, other, False),
         (other, negative, False),
     ):
-        style = {"color": "black", "linewidth": 2} if straight else {"color": "#8f8f8f", "linewidth": 1.6}
+        style = {"color": "black", "linewidth": 2} if straight else {"color": SOFT, "linewidth": 1.6}
         ax.plot([start[0], end[0]], [start[1], end[1]], linestyle="-" if straight else "--", **style, zorder=1)
         length = ((start[0] - end[0]) ** 2 + (start[1] - end[1]) ** 2) ** 0.5
         middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-        color = "black" if straight else "#6e6e6e"
+        color = "black" if straight else MIDDLE
         ax.annotate(f"{length:.2f}", middle, ha="center", va="center", fontsize=9, color=color, bbox=box, zorder=3)
     for name, place in triplet.items():
         color = class_color(classes[1] if name == "negative" else classes[0])
@@ -110,7 +101,7 @@ def sandwich(
     ax: Axes, steps: Sequence[int], truth: Sequence[float], bound: Sequence[float], floor: Sequence[float]
 ) -> Axes:
     """Bound above, truth between, floor below, over training steps; what is known of the truth is shaded."""
-    ax.fill_between(steps, floor, bound, color="#ececec", linewidth=0, zorder=0)
+    ax.fill_between(steps, floor, bound, color=SHADE, linewidth=0, zorder=0)
     lines = {
         "bound": (bound, "--", 9, (8, 6)),
         "triplet\nloss": (truth, "-", 33, (1, 6)),
@@ -129,7 +120,7 @@ def landscape(
     """Contours of a function over the square [-reach, reach]^2, dark where it is low, and the centroids upon it."""
     extent = (-reach, reach, -reach, reach)
     ax.imshow(values, origin="lower", extent=extent, cmap="gray", alpha=0.55, interpolation="bilinear")
-    ax.contour(values, levels=levels, extent=extent, colors="#4a4a4a", linewidths=0.7, linestyles="-")
+    ax.contour(values, levels=levels, extent=extent, colors=DARK, linewidths=0.7, linestyles="-")
     return centroids(ax, points, names=False)
 
 
@@ -138,7 +129,7 @@ def angles(ax: Axes, by_kind: Mapping[str, Float[Tensor, " P"]]) -> Axes:
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
     for row, found in enumerate(by_kind.values()):
         low, mean, high = float(found.min()), float(found.mean()), float(found.max())
-        ax.plot([low, high], [row, row], color=QUIET, linewidth=5, solid_capstyle="round", zorder=1)
+        ax.plot([low, high], [row, row], color=PALE, linewidth=5, solid_capstyle="round", zorder=1)
         ax.plot(mean, row, marker="|", color="black", markersize=16, markeredgewidth=3, zorder=3)
         spread = f"{mean:.1f}°" if high - low < 0.1 else f"{low:.0f}° to {high:.0f}°, mean {mean:.1f}°"
         ax.annotate(spread, (mean, row), xytext=(0, 11), textcoords="offset points", ha="center", fontsize=10, bbox=box)
@@ -150,19 +141,10 @@ def angles(ax: Axes, by_kind: Mapping[str, Float[Tensor, " P"]]) -> Axes:
 
 def growth(ax: Axes, seconds: Mapping[str, Mapping[int, float]], exponents: Mapping[str, float] | None = None) -> Axes:
     """Seconds against N, both as logarithms: each method a line, named at its end with the slope fitted to it."""
-    for place, (name, by_size) in enumerate(seconds.items()):
-        sizes, times = list(by_size), list(by_size.values())
-        color, line = GREYS[place % 3], LINES[place % len(LINES)]  # dark enough for thin dots
-        ax.plot(sizes, times, color=color, linestyle=line, linewidth=2, marker=".", markersize=6)
-        slope = "" if exponents is None else f"  $N^{{{exponents[name]:.1f}}}$"
-        ax.annotate(
-            f"{name}{slope}",
-            (sizes[-1], times[-1]),
-            xytext=(7, 0),
-            textcoords="offset points",
-            va="center",
-            color=color,
-            annotation_clip=False,
-        )
+    for place, by_size in enumerate(seconds.values()):
+        ax.plot(list(by_size), list(by_size.values()), **line_style(place), linewidth=2, marker=".", markersize=6)
+    slopes = {name: "" if exponents is None else f"  $N^{{{exponents[name]:.1f}}}$" for name in seconds}
+    ends = {f"{name}{slopes[name]}": list(by_size.values())[-1] for name, by_size in seconds.items()}
+    name_ends(ax, ends, across=[list(by_size)[-1] for by_size in seconds.values()])
     ax.set(xscale="log", yscale="log")
     return ax

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
-import tempfile
 import warnings
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +20,7 @@ import numpy as np
 import torch
 
 from dmlbook._checks import bad_input, check_choice, check_number
+from dmlbook._files import whole
 from dmlbook._types import Int, Tensor, UInt8
 from dmlbook.datasets.birds.genera import GENERA, POSES
 from dmlbook.datasets.birds.scenes import DIFFICULTIES, clean_picture, picture
@@ -171,8 +170,8 @@ def _draw_image(kind: Species, image: int, *, size: int, difficulty: str, seed: 
 
 @lru_cache(maxsize=1)
 def _renderer() -> str:
-    """A digest of the drawing's own source, so that no picture of an older renderer is ever taken for a new one."""
-    sources = sorted(Path(__file__).parent.glob("_bird_*.py"))
+    """A digest of this folder's source, so that no picture of an older renderer is ever taken for a new one."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 
 
@@ -194,16 +193,10 @@ def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
 def _keep(path: Path, images: np.ndarray) -> None:
     """Written beside its place and then moved there, so that a reader finds all of it or nothing."""
     content = np.ascontiguousarray(images)
-    part = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        with os.fdopen(handle, "wb") as file:
+        with whole(path) as unfinished, unfinished.open("wb") as file:
             file.write(hashlib.sha256(content.data).digest())
             file.write(content.data)
-        os.replace(part, path)
     except OSError as error:
-        if part is not None:
-            Path(part).unlink(missing_ok=True)
         message = f"birds.load: the images could not be kept in {path.parent} ({error}), so each call draws them again."
         warnings.warn(f"{message} Pass root=, a folder that can be written.", stacklevel=3)

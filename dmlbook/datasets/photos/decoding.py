@@ -7,11 +7,11 @@ import json
 import os
 import shutil
 import time
-import uuid
 import warnings
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from PIL import __version__ as pillow_version
 from tqdm.auto import tqdm
 
 from dmlbook._checks import bad_input
+from dmlbook._files import whole, write_whole
 from dmlbook._types import Float, Int, Tensor, UInt8
 
 VERSION = f"1, Pillow {pillow_version}"
@@ -198,7 +199,7 @@ def _checksum(images: np.ndarray, about: dict) -> int:
 
 def _write(path: Path, key: str, folder: Path, files: Sequence[str], size: int, *, progress: bool) -> None:
     shape = (len(files), 3, size, size)
-    part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
+    unfinished = ExitStack()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         free, needed = shutil.disk_usage(path.parent).free, int(np.prod(shape))
@@ -206,14 +207,14 @@ def _write(path: Path, key: str, folder: Path, files: Sequence[str], size: int, 
             got = f"{free / 1e9:.1f} GB for {needed / 1e9:.1f} GB in {path.parent}"
             remedy = "Free some, or pass a smaller size, or cache= another folder or False."
             raise bad_input(FUNCTION, "cache", "have room on the disk", got, remedy)
-        part.touch()
+        for old in path.parent.glob("*.part"):  # what a killed process left
+            if time.time() - old.stat().st_mtime > 86_400:
+                old.unlink(missing_ok=True)
+        part = unfinished.enter_context(whole(path))
     except OSError as error:
         remedy = "Pass cache= a folder of yours, or cache=False to decode into memory at every load."
         raise bad_input(FUNCTION, "cache", "be a folder that can be written", error, remedy) from error
-    for old in path.parent.glob("*.part"):  # what a killed process left
-        if time.time() - old.stat().st_mtime > 86_400:
-            old.unlink(missing_ok=True)
-    try:
+    with unfinished:
         images = np.memmap(part, np.uint8, "w+", shape=shape)
         aspects, corrupt = _decode_into(images, folder, files, progress=progress)
         kept = [i for i, file in enumerate(files) if file not in corrupt]
@@ -226,11 +227,7 @@ def _write(path: Path, key: str, folder: Path, files: Sequence[str], size: int, 
         images.flush()
         del images  # Windows renames no file that is mapped
         os.truncate(part, int(np.prod(about["shape"])))
-        os.replace(part, path)
-        part.write_text(json.dumps(about))
-        os.replace(part, path.with_suffix(".json"))
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(path.with_suffix(".json"), json.dumps(about))
 
 
 def _read(path: Path, key: str) -> tuple[np.ndarray, list[float], list[int], dict[str, str]] | None:

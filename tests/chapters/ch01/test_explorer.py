@@ -8,10 +8,12 @@ import matplotlib
 matplotlib.use("agg")
 import pytest
 import torch
+from matplotlib.colors import to_hex
 
 from dmlbook import geometry
 from dmlbook.chapters.ch01 import figures
 from dmlbook.chapters.ch01.explorer import EDGES, MarginExplorer
+from tests import drawn
 from tests.chapters.ch01 import reference as reference_01
 
 
@@ -65,3 +67,11 @@ def test_gradient_steps_lower_the_loss_and_starting_again_undoes_them(explorer):
         start = said_loss(explorer)
     explorer.buttons["start again"].click()
     assert explorer.text.value == before
+
+
+def test_letters_of_the_margin_explorer_can_be_read_on_the_hue_of_their_class(explorer):
+    explorer.restart()
+    for name, dot, label in zip(explorer.names, explorer.dots, explorer.labels.tolist(), strict=True):
+        assert to_hex(dot.get_markerfacecolor()) == drawn.PETROFF10[label]
+        assert drawn.contrast(name.get_color(), dot.get_markerfacecolor()) >= drawn.READABLE
+        assert name.get_position() == tuple(float(part[0]) for part in dot.get_data())

@@ -109,6 +109,12 @@ def test_nmi_its_floor_and_ami_are_their_formulas(groups, seed):
     assert found.nmi == pytest.approx(reference_01.nmi(groups, classes), abs=1e-9)
     assert found.nmi_floor == pytest.approx(floor, abs=1e-9)
     assert found.ami == pytest.approx((found.nmi - floor) / (1 - floor), abs=1e-9)
+    if (clusters := len(set(groups))) > 1:  # each a place of its own, which k-means cannot miss
+        images = torch.eye(3, dtype=torch.float64)[groups]
+        options = {"num_clusters": clusters, "n_init": 1}
+        by_means = retrieval.nmi(images, torch.tensor(classes), **options)
+        assert by_means == pytest.approx((reference_01.nmi(groups, classes), floor), abs=1e-9)
+        assert retrieval.ami(images, torch.tensor(classes), **options) == pytest.approx((found.ami, 0.0), abs=1e-9)
 
 
 def test_nmi_of_random_clusters_grows_with_the_number_of_classes_and_ami_does_not():
@@ -158,19 +164,28 @@ def test_a_margin_on_cosines_is_half_of_one_on_squared_distances(seed, delta):
         torch.testing.assert_close(apart[i, k] - apart[i, j], 2 * (cosine[i, j] - cosine[i, k]))
         if abs(gain - delta) > 1e-9:
             assert (gain >= delta) == (float(apart[i, k] - apart[i, j]) >= 2 * delta)
-    violated = reference_01.mean(float(cosine[i, j] - cosine[i, k]) < delta for i, j, k in reference.triplets(y))
-    assert float(losses.triplet_mean(apart, y, margin=2 * delta)[1]) == pytest.approx(violated)
+    short = [max(delta - float(cosine[i, j] - cosine[i, k]), 0) for i, j, k in reference.triplets(y)]
+    loss, violated = losses.triplet_mean(apart, y, margin=2 * delta)
+    assert float(loss) == pytest.approx(2 * reference_01.mean(short), abs=1e-12)
+    assert float(violated) == pytest.approx(reference_01.mean(lack > 0 for lack in short))
 
 
 @QUICK
 @given(SEEDS)
 def test_gradients_of_an_active_triplet_are_differences_of_points_and_of_an_easy_one_zero(seed):
-    a, p, n = unit(3, 4, seed).requires_grad_().unbind()
-    for margin in (5.0, -5.0):  # squared distances lie in [0, 4]: always active, never active
-        loss = ((a - p).square().sum() - (a - n).square().sum() + margin).clamp(min=0)
-        found = torch.autograd.grad(loss, [a, p, n], retain_graph=True)
-        for gradient, expected in zip(found, (2 * (n - p), 2 * (p - a), 2 * (a - n)), strict=True):
-            torch.testing.assert_close(gradient, expected if margin > 0 else torch.zeros_like(expected))
+    x, y = unit(5, 4, seed), torch.tensor([0, 0, 0, 1, 1])
+    triplets, moving = reference.triplets(y), x.clone().requires_grad_()
+    for margin in (5.0, 0.2, -5.0):  # squared distances lie in [0, 4]: all are active, some, none
+        loss, share = losses.triplet_mean(geometry.squared_distances(moving, moving), y, margin=margin)
+        (found,) = torch.autograd.grad(loss, moving)
+        expected, active = torch.zeros_like(x), 0
+        for a, p, n in triplets:
+            if (x[a] - x[p]).square().sum() - (x[a] - x[n]).square().sum() + margin > 0:
+                active += 1
+                for point, gradient in ((a, x[n] - x[p]), (p, x[p] - x[a]), (n, x[a] - x[n])):
+                    expected[point] += 2 * gradient / len(triplets)
+        torch.testing.assert_close(found, expected)
+        assert float(share) == pytest.approx(active / len(triplets))
 
 
 @pytest.mark.parametrize("name", ["triplet", "semihard"])

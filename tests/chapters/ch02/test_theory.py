@@ -195,7 +195,9 @@ def test_the_pull_on_an_image_is_the_weighted_sum_of_its_triplets():
     (slope,) = torch.autograd.grad(each_loss(x @ w.T, y, 5.0).sum(), x)
     p = reference.weights(rows(x @ w.T)[0], 5.0)
     pull = [5.0 * sum(p[j] * float(w[j, d] - w[2, d]) for j in range(6)) for d in range(4)]
-    torch.testing.assert_close(slope[0], torch.tensor(pull, dtype=torch.float64), **CLOSE)
+    found = theory.softmax_gradient(x.detach() @ w.T, y, scale=5.0) @ w
+    torch.testing.assert_close(found[0], torch.tensor(pull, dtype=torch.float64), **CLOSE)
+    torch.testing.assert_close(found, slope, **CLOSE)
     assert slope.norm() > 0.1
 
 
@@ -248,7 +250,7 @@ def test_small_scales_see_mean_and_variance_of_the_violations(s, y):
     off = []
     for scale in (0.1, 0.01):
         series = math.log(s.shape[1]) + scale * v.mean(1) + scale**2 / 2 * v.var(1, unbiased=False)
-        off.append((each_loss(s, y, scale) - series).abs().max())
+        off.append((scale * theory.smoothed_hardest(s, y, scale=scale) - series).abs().max())
     assert off[0] < 0.1**3
     assert off[1] < 3e-3 * off[0]  # of third order
 
@@ -290,8 +292,10 @@ def test_descent_does_not_get_below_the_smallest_loss_and_reaches_it_where_a_sim
 def test_stretching_an_image_changes_its_loss_at_the_mean_violation(factor):
     s, y = problem(seed=3)
     a = torch.tensor(factor, dtype=torch.float64, requires_grad=True)
+    mean_violations = (theory.smoothing_weights(s, scale=factor) * theory.violations(s, y)).sum(1)
     for i in range(8):
         (slope,) = torch.autograd.grad(F.cross_entropy(a * s[i : i + 1], y[i : i + 1]), a)
+        assert mean_violations[i].item() == pytest.approx(slope.item(), abs=1e-10)
         p, v = reference.weights(rows(s)[i], factor), reference.violations(rows(s)[i], int(y[i]))
         assert slope.item() == pytest.approx(sum(b * c for b, c in zip(p, v, strict=True)), abs=1e-10)
 
@@ -338,12 +342,18 @@ def test_a_margin_over_centers_carries_over_to_examples(radius, size):
     assert (gap >= theory.example_margin(margin, eps) - 1e-12).all()
 
 
+def tightest(delta, radius):
+    """Five points of the circle, as ``example_points`` gives them, that come down to the sharp bound."""
+    d, turn = math.asin(delta / 2), 2 * math.asin(radius / 2)
+    own, other = math.pi / 2 - d, -math.pi / 2 - d
+    angles = (0, own, other, own + turn, other + turn)
+    return torch.tensor([[math.cos(angle), math.sin(angle)] for angle in angles], dtype=torch.float64)
+
+
 @pytest.mark.parametrize("radius", [0.1, 0.3, 1.0])
 @pytest.mark.parametrize("delta", [-0.5, 0.0, 0.3, 1.0, 1.9])
 def test_the_sharp_bound_is_attained_for_every_margin(delta, radius):
-    d, turn = math.asin(delta / 2), 2 * math.asin(radius / 2)
-    angles = torch.tensor([0, math.pi / 2 - d, -math.pi / 2 - d, math.pi / 2 - d + turn, -math.pi / 2 - d + turn])
-    points = torch.stack([angles.double().cos(), angles.double().sin()], 1)
+    points = tightest(delta, radius)
     margin, gap = margin_and_gap(*points)
     assert (points[3] - points[1]).norm().item() == pytest.approx(radius, abs=1e-6)
     assert (points[4] - points[2]).norm().item() == pytest.approx(radius, abs=1e-6)
@@ -418,12 +428,15 @@ def test_a_loss_says_its_margin_up_to_log_c_over_scale(s, y, scale):
 
 
 def test_loss_and_radius_promise_a_gap_between_examples():
-    x, own, other, near_own, near_other = example_points(2000, 3, 0.2, seed=9)
+    drawn, worst = torch.stack(example_points(2000, 3, 0.2, seed=9)), F.pad(tightest(0.2, 0.2), (0, 1))
+    x, own, other, near_own, near_other = torch.cat([worst[:, None], drawn], 1)
     s = torch.stack([(x * own).sum(1), (x * other).sum(1)], 1)  # two classes a row, each row its own centers
-    loss = each_loss(s, torch.zeros(2000, dtype=torch.long), 20.0)
+    loss = each_loss(s, torch.zeros(len(s), dtype=torch.long), 20.0)
     gap = (x * (near_own - near_other)).sum(1)
     promised = (theory.margin_from_loss(loss, scale=20.0)).clamp(-2, 2)
-    assert (gap >= theory.example_margin(promised, torch.full_like(promised, 0.2)) - 1e-9).all()
+    promise = theory.example_margin(promised, torch.full_like(promised, 0.2))
+    assert (gap >= promise - 1e-9).all()
+    assert gap[0].item() == pytest.approx(promise[0].item(), abs=1e-9)  # the worst points leave nothing to spare
 
 
 def test_huge_losses_and_tiny_ones_have_finite_margins():

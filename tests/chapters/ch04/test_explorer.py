@@ -12,8 +12,7 @@ import torch
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from dmlbook import losses
-from dmlbook.chapters.ch04 import figures
+from dmlbook import book, losses
 from dmlbook.chapters.ch04.explorer import TauExplorer
 from dmlbook.chapters.ch04.theory import THRESHOLD
 
@@ -29,7 +28,9 @@ def test_the_widget_draws_the_centers_that_it_counts(explorer):
             for tau in explorer.grid("tau", 7):
                 explorer.set(tau=tau, per_class=per_class, squared=squared)
                 drawn = torch.stack([torch.tensor(cross.get_xydata()) for cross in explorer.crosses])
-                assert_close(drawn.norm(dim=-1), torch.full(drawn.shape[:2], 1.16).double(), rtol=0, atol=1e-5)
+                assert_close(
+                    drawn.norm(dim=-1), torch.full(drawn.shape[:2], book.CENTER_RADIUS).double(), rtol=0, atol=1e-5
+                )
                 counts = losses.distinct_centers(F.normalize(drawn, dim=-1), threshold=THRESHOLD).counts.tolist()
                 said = re.search(
                     r"of (\d+) centers class 0 keeps (\d+) distinct ones and class 1 (\d+)", explorer.text.value
@@ -40,7 +41,7 @@ def test_the_widget_draws_the_centers_that_it_counts(explorer):
                 assert tau == 0 or f"tau = {weight:.2g}," in explorer.text.value
                 for label, lines in enumerate(explorer.ways):
                     seen = [line.get_ydata()[tau - 1] for line in lines[:per_class]] if tau else []
-                    angles = figures.angles_of(drawn[label]).tolist()
+                    angles = book.degrees_of(drawn[label]).tolist()
                     assert all(abs(math.remainder(a - b, 360)) < 0.01 for a, b in zip(seen, angles, strict=tau != 0))
 
 

@@ -1,7 +1,5 @@
 """Figures of chapter 04: what is drawn is what was given."""
 
-from itertools import pairwise
-
 import matplotlib
 
 matplotlib.use("agg")
@@ -10,16 +8,6 @@ import torch
 from torch.testing import assert_close
 
 from dmlbook.chapters.ch04 import figures
-
-
-def test_names_at_the_ends_of_lines_do_not_overlap():
-    figure, ax = plt.subplots(figsize=(6, 3))
-    figures.lines_by_name(ax, [1, 2], {"one": [0.0, 1.0], "two": [0.5, 1.0], "three": [1.0, 0.99]})
-    heights = sorted(text.xy[1] for text in ax.texts)
-    assert min(b - a for a, b in pairwise(heights)) > 0.08 * (ax.get_ylim()[1] - ax.get_ylim()[0])
-    figures.over_numbers(ax, [1, 2], {"one": [[0.1, 0.2], [0.3, 0.2]], "two": [[0.5], [0.4]]})
-    assert {text.get_text() for text in ax.texts} == {"one", "two", "three"}
-    plt.close(figure)
 
 
 def test_paths_have_no_jump_of_a_turn():
