@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
-from dmlbook._checks import bad_input, check_number, check_shape
+from dmlbook._checks import at_least, bad_input, checked
 from dmlbook._types import Float, Tensor
 
 
+@checked
 def normalize(vectors: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch D"]:
     """Each vector divided by its length. A vector of length 0 has no direction and stays 0.
 
@@ -19,6 +20,7 @@ def normalize(vectors: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch D"]:
     return F.normalize(vectors, dim=-1)
 
 
+@checked
 def cosines(left: Float[Tensor, "N D"], right: Float[Tensor, "M D"]) -> Float[Tensor, "N M"]:
     """Cosine of the angle between each vector of ``left`` and each of ``right``, in [-1, 1] up to rounding.
 
@@ -29,10 +31,10 @@ def cosines(left: Float[Tensor, "N D"], right: Float[Tensor, "M D"]) -> Float[Te
         >>> cosines(torch.tensor([[2.0, 0.0]]), torch.tensor([[3.0, 0.0], [0.0, 1.0]]))
         tensor([[1., 0.]])
     """
-    _check_pair("cosines", left, right)
     return normalize(left) @ normalize(right).T
 
 
+@checked
 def squared_distances(left: Float[Tensor, "N D"], right: Float[Tensor, "M D"]) -> Float[Tensor, "N M"]:
     """Squared Euclidean distance between each vector of ``left`` and each of ``right``, >= 0.
 
@@ -42,11 +44,11 @@ def squared_distances(left: Float[Tensor, "N D"], right: Float[Tensor, "M D"]) -
     Raises:
         ValueError: The two are not (N, D) and (M, D).
     """
-    _check_pair("squared_distances", left, right)
     lengths = left.square().sum(-1)[:, None] + right.square().sum(-1)[None, :]  # (N, M)
     return (lengths - 2 * left @ right.T).clamp(min=0)
 
 
+@checked
 def distances(left: Float[Tensor, "N D"], right: Float[Tensor, "M D"]) -> Float[Tensor, "N M"]:
     """Euclidean distance between each vector of ``left`` and each of ``right``.
 
@@ -59,23 +61,23 @@ def distances(left: Float[Tensor, "N D"], right: Float[Tensor, "M D"]) -> Float[
         >>> distances(torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
         tensor([[5., 0.]])
     """
-    _check_pair("distances", left, right)
     return torch.cdist(left, right, compute_mode="donot_use_mm_for_euclid_dist")
 
 
+@checked(num_classes=at_least(1), dimension=at_least(1))
 def one_hot(num_classes: int, dimension: int) -> Float[Tensor, "C D"]:
     """The first ``num_classes`` coordinate axes: unit vectors, all sqrt(2) apart.
 
     Raises:
         ValueError: There are fewer dimensions than classes.
     """
-    check_number("one_hot", low=1, integer=True, num_classes=num_classes, dimension=dimension)
     if dimension < num_classes:
         remedy = 'Raise the dimension, or choose "kmeans", which fits in any.'
-        raise bad_input("one_hot", "dimension", f"be at least num_classes = {num_classes}", dimension, remedy)
+        raise bad_input("dimension", f"be at least num_classes = {num_classes}", dimension, remedy)
     return torch.eye(num_classes, dimension)
 
 
+@checked(num_classes=at_least(2), dimension=at_least(1))
 def simplex(num_classes: int, dimension: int) -> Float[Tensor, "C D"]:
     """The corners of a regular simplex: unit vectors, all sqrt(2 C / (C - 1)) apart, the farthest that C can be.
 
@@ -92,12 +94,10 @@ def simplex(num_classes: int, dimension: int) -> Float[Tensor, "C D"]:
         tensor([[1.],
                 [1.]])
     """
-    check_number("simplex", low=2, integer=True, num_classes=num_classes)
-    check_number("simplex", low=1, integer=True, dimension=dimension)
     if dimension < num_classes - 1:
         rule = f"be at least num_classes - 1 = {num_classes - 1}"
         remedy = 'Raise the dimension, or choose "kmeans", which fits in any.'
-        raise bad_input("simplex", "dimension", rule, dimension, remedy)
+        raise bad_input("dimension", rule, dimension, remedy)
     # Corner c differs from corners before it in axis c alone: the rows of a Cholesky factor of the wanted Gram matrix.
     gram = torch.full((num_classes, num_classes), -1.0 / (num_classes - 1), dtype=torch.float64)
     gram.fill_diagonal_(1.0)
@@ -108,6 +108,7 @@ def simplex(num_classes: int, dimension: int) -> Float[Tensor, "C D"]:
     return normalize(corners).float()
 
 
+@checked(num_classes=at_least(1), dimension=at_least(1), points_per_class=at_least(2))
 def kmeans_on_sphere(
     num_classes: int, dimension: int, *, generator: torch.Generator | None = None, points_per_class: int = 100
 ) -> Float[Tensor, "C D"]:
@@ -124,8 +125,6 @@ def kmeans_on_sphere(
 
     Source: one of the two ways to fix centroids in Do et al., CVPR 2019; how many points they drew is not known to us.
     """
-    check_number("kmeans_on_sphere", low=1, integer=True, num_classes=num_classes, dimension=dimension)
-    check_number("kmeans_on_sphere", low=2, integer=True, points_per_class=points_per_class)
     from sklearn.cluster import KMeans  # a second to import, and only this needs it
 
     count = max(2 * num_classes, min(50_000, points_per_class * num_classes))
@@ -133,11 +132,3 @@ def kmeans_on_sphere(
     state = int(torch.randint(2**31 - 1, (), generator=generator))
     found = KMeans(num_classes, n_init=1, random_state=state).fit(points.numpy())
     return normalize(torch.from_numpy(found.cluster_centers_)).float()
-
-
-def _check_pair(function: str, left: Tensor, right: Tensor) -> None:
-    check_shape(function, expected="N D", left=left)
-    check_shape(function, expected="M D", right=right)
-    if left.shape[1] != right.shape[1]:
-        got = f"dimensions {left.shape[1]} and {right.shape[1]}"
-        raise bad_input(function, "right", "have the dimension of left", got, "Compare points of one space.")

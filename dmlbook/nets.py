@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from dmlbook._checks import bad_input, check_choice, check_number, check_shape
+from dmlbook._checks import above, at_least, bad_input, checked, one_of
 from dmlbook._types import Float, Tensor
 from dmlbook.seeding import SEED, named_seed
 
@@ -54,12 +54,11 @@ class EmbeddingNet(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
 
+    @checked(images="Gray images: images.expand(-1, 3, -1, -1).")
     def features(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B F"]:
         """Pooled features of the backbone, before the head; images in [0, 1]."""
-        remedy = "Gray images: images.expand(-1, 3, -1, -1)."
-        check_shape("EmbeddingNet", expected="B 3 H W", images=images, remedy=remedy)
         if not images.is_floating_point():
-            raise bad_input("EmbeddingNet", "images", "be floating point in [0, 1]", images.dtype, "Use images / 255.")
+            raise bad_input("images", "be floating point in [0, 1]", images.dtype, "Use images / 255.")
         return self.backbone((images - self.mean) / self.std)
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
@@ -67,6 +66,13 @@ class EmbeddingNet(nn.Module):
         return self.head(self.features(images))
 
 
+@checked(
+    name=one_of(*NAMES),
+    embedding_size=at_least(1),
+    width_mult=above(0),
+    preprocessing=one_of(*PREPROCESSING),
+    bn_eps=above(0),
+)
 def build(
     name: str,
     *,
@@ -100,14 +106,10 @@ def build(
             entry except the classifier's is an error.
         OSError: The download failed.
     """
-    check_choice("nets.build", choices=NAMES, name=name)
-    check_number("nets.build", low=1, integer=True, embedding_size=embedding_size)
-    check_number("nets.build", low=0, open_low=True, width_mult=width_mult)
     if preprocessing is None:
         preprocessing = "unit" if name in ("small", "googlenet") else "imagenet"
-    check_choice("nets.build", choices=PREPROCESSING, preprocessing=preprocessing)
     if width_mult != 1 and name not in ("small", "mobilenet_v2"):
-        raise bad_input("nets.build", "width_mult", f"be 1 for {name!r}", width_mult, "Choose mobilenet_v2 or small.")
+        raise bad_input("width_mult", f"be 1 for {name!r}", width_mult, "Choose mobilenet_v2 or small.")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(named_seed(seed, "nets", name))
         backbone, width = _small(width_mult) if name == "small" else _torchvision(name, width_mult)
@@ -117,7 +119,6 @@ def build(
     if same_padding:
         _pad_as_tensorflow(backbone)
     if bn_eps is not None:
-        check_number("nets.build", low=0, open_low=True, bn_eps=bn_eps)
         for norm in _batch_norms(backbone):
             norm.eps = bn_eps
     return EmbeddingNet(backbone, head, preprocessing=preprocessing)
@@ -218,7 +219,7 @@ def _read_weights(name: str, weights: str | PathLike, width_mult: float) -> Mapp
     if weights == "imagenet":
         if name == "small" or width_mult != 1:
             got = f"{weights!r} with width_mult {width_mult:g}" if width_mult != 1 else repr(weights)
-            raise bad_input("nets.build", "weights", f"be None or a file for {name!r}", got, "torchvision has none.")
+            raise bad_input("weights", f"be None or a file for {name!r}", got, "torchvision has none.")
         from torchvision import models
 
         try:
@@ -229,15 +230,13 @@ def _read_weights(name: str, weights: str | PathLike, width_mult: float) -> Mapp
     path = Path(weights)
     if not path.is_file():
         remedy = 'Check the path, or pass weights="imagenet".'
-        raise bad_input("nets.build", "weights", "be None, 'imagenet' or a file that exists", repr(str(path)), remedy)
+        raise bad_input("weights", "be None, 'imagenet' or a file that exists", repr(str(path)), remedy)
     if path.suffix == ".safetensors":
         try:
             from safetensors.torch import load_file
         except ImportError as error:
             remedy = "Install it: pip install safetensors."
-            raise bad_input(
-                "nets.build", "weights", "be .pt while safetensors is missing", path.name, remedy
-            ) from error
+            raise bad_input("weights", "be .pt while safetensors is missing", path.name, remedy) from error
         return load_file(path)
     return torch.load(path, map_location="cpu", weights_only=True)
 
@@ -256,7 +255,7 @@ def _load_weights(backbone: nn.Module, given: Mapping[str, Tensor], *, source: s
     ]
     if found:
         remedy = "Check the network's name and width_mult."
-        raise bad_input("nets.build", "weights", "fit the network", f"{source}: {'; '.join(found)}", remedy)
+        raise bad_input("weights", "fit the network", f"{source}: {'; '.join(found)}", remedy)
     backbone.load_state_dict(given, strict=False)
 
 

@@ -6,12 +6,13 @@ import os
 from pathlib import Path
 from typing import TypeVar
 
-from dmlbook._checks import check_choice
+from dmlbook._checks import check_choice, checked
 
 MODES = ("smoke", "class", "full")
 T = TypeVar("T")
 
 
+@checked
 def mode() -> str:
     """``smoke`` (automatic checks, seconds), ``class`` (the default: a laptop) or ``full`` (a GPU, real benchmarks).
 
@@ -19,7 +20,7 @@ def mode() -> str:
         ValueError: ``DMLBOOK_MODE`` is set to anything else.
     """
     chosen = os.environ.get("DMLBOOK_MODE", "class")
-    check_choice("settings.mode", choices=MODES, DMLBOOK_MODE=chosen)
+    check_choice(choices=MODES, DMLBOOK_MODE=chosen)
     return chosen
 
 

@@ -3,9 +3,10 @@
 import jaxtyping
 import pytest
 
+from dmlbook import _checks  # noqa: F401 before the hook: what stands around every call is not itself enforced
 from tests import shape_types
 
-jaxtyping.install_import_hook("dmlbook", f"{shape_types.__name__}.enforce")  # before any test imports the package
+jaxtyping.install_import_hook("dmlbook", f"{shape_types.__name__}.enforce")  # before any test imports the rest
 
 
 @pytest.fixture

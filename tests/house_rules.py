@@ -48,6 +48,7 @@ LONGEST_CELL = 20
 SHORTEST_ALT = 15  # characters; shorter ones are labels, not descriptions
 LARGEST_NOTEBOOK = 3_000_000  # bytes
 
+ANNOTATED_AXES = re.compile(r"\[Tensor, '([^']*)'\]")
 UNFINISHED = re.compile(r"\b(?:TO[D]O|FIX[M]E|XX[X])\b")
 PICTURE = re.compile(r'"image/(?:png|jpeg)": "[^"]*"')  # its letters mean nothing
 MACHINE_PATH = re.compile(
@@ -190,6 +191,43 @@ def untested_names(names: dict[str, set[str]], suite: Suite) -> list[str]:
     """Public names of which no word occurs in any file of the tests, but in an import."""
     occurring = suite.identifiers() | {f"the command {name}" for name in suite.first_words()}
     return [name for name, words in names.items() if occurring.isdisjoint(words)]
+
+
+def check_violations(path: Path, source: str) -> list[str]:
+    """What a check is told although it is read: the name of the function around it, and a shape that is annotated."""
+    found = []
+    for around, call in _calls(ast.parse(source)):
+        check, given = ast.unparse(call.func).split(".")[-1], {word.arg: word.value for word in call.keywords}
+        if check != "bad_input" and "check" not in check:
+            continue
+        texts = [word.value for word in (*call.args[:1], given.get("function")) if isinstance(word, ast.Constant)]
+        names = {node.name for node in around}
+        found += [f"{path}: {check} is told {text!r}" for text in texts if str(text).split(".")[-1] in names]
+        if isinstance(given.get("expected"), ast.Constant):
+            written = {name: axes for node in around for name, axes in _annotated_axes(node).items()}
+            expected = given["expected"].value.split()
+            values = [ast.unparse(value) for value in given.values()]
+            found += [
+                f"{path}: the shape of {v} stands in its annotation" for v in values if written.get(v) == expected
+            ]
+    return found
+
+
+def _calls(node: ast.AST, around: tuple[ast.AST, ...] = ()) -> Iterator[tuple[tuple[ast.AST, ...], ast.Call]]:
+    """Every call, with the functions and classes that it stands in."""
+    for child in ast.iter_child_nodes(node):
+        inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        if isinstance(child, ast.Call):
+            yield around, child
+        yield from _calls(child, (*around, child) if inside else around)
+
+
+def _annotated_axes(node: ast.AST) -> dict[str, list[str]]:
+    """The axes of each argument of a function whose annotation names some."""
+    arguments = [node.args.args, node.args.kwonlyargs] if isinstance(node, ast.FunctionDef) else []
+    annotated = [argument for some in arguments for argument in some if argument.annotation]
+    axes = {argument.arg: ANNOTATED_AXES.search(ast.unparse(argument.annotation)) for argument in annotated}
+    return {name: match[1].split() for name, match in axes.items() if match}
 
 
 def cell_violations(path: Path, book: dict) -> list[str]:

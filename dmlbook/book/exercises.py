@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from dmlbook._checks import bad_input, check_choice
+from dmlbook._checks import bad_input, check_choice, checked
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def judge(exercise: Exercise, answer: Callable) -> Verdict:
     """
     id = exercise.id
     if not callable(answer):
-        raise bad_input("check", "answer", "be a function", type(answer).__name__, "Pass its name without brackets.")
+        raise bad_input("answer", "be a function", type(answer).__name__, "Pass its name without brackets.")
     cases = exercise.cases()
     results = []
     for number, case in enumerate(cases, 1):
@@ -106,6 +106,7 @@ def judge(exercise: Exercise, answer: Callable) -> Verdict:
     return Verdict(id, "wrong", message)
 
 
+@checked
 def predict(id: str, answer: str, choices: str = "abc") -> None:
     """Note the reader's prediction before an experiment; ``outcome`` compares it with what came out.
 
@@ -117,7 +118,7 @@ def predict(id: str, answer: str, choices: str = "abc") -> None:
     Raises:
         ValueError: The answer is none of them.
     """
-    check_choice("predict", choices=[*choices, "?"], answer=answer)
+    check_choice(choices=[*choices, "?"], answer=answer)
     if answer == "?":
         _PREDICTIONS.pop(id, None)
         listed = ", ".join(f'"{c}"' for c in choices[:-1]) + f' or "{choices[-1]}"'

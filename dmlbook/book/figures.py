@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch.nn import functional as F
 
-from dmlbook._checks import bad_input, check_shape
+from dmlbook._checks import bad_input, checked
 from dmlbook._types import Bool, Int, Tensor, UInt8
 from dmlbook.book.lines import BLACK, MIDDLE, SOFT
 from dmlbook.datasets.image_set import ImageSet
@@ -41,6 +41,7 @@ def use_style() -> None:
     )
 
 
+@checked
 def show(figure: Figure, alt: str) -> None:
     """Display a figure as a PNG that carries its alt text, and close it.
 
@@ -54,7 +55,7 @@ def show(figure: Figure, alt: str) -> None:
     from IPython.display import Image, display
 
     if len(alt.strip()) < 20:
-        raise bad_input("book.show", "alt", "say in a sentence what the figure shows", repr(alt), "Describe it.")
+        raise bad_input("alt", "say in a sentence what the figure shows", repr(alt), "Describe it.")
     display(Image(data=png(figure), format="png", alt=alt, width=int(figure.get_size_inches()[0] * 100)))
 
 
@@ -105,13 +106,13 @@ def picture(image_set: ImageSet, index: int) -> UInt8[Tensor, "H W 3"]:
     return pixels.permute(1, 2, 0)
 
 
+@checked
 def tiles(ax: Axes, images: UInt8[Tensor, "N 3 S S"], *, columns: int, gap: int = 2) -> Axes:
     """Images side by side in rows of ``columns``, on a white ground.
 
     Raises:
         ValueError: ``images`` is not (N, 3, S, S).
     """
-    check_shape("tiles", expected="N 3 S S", images=images)
     rows, side = math.ceil(len(images) / columns), images.shape[-1]
     sheet = torch.full((rows * (side + gap) - gap, columns * (side + gap) - gap, 3), 255, dtype=torch.uint8)
     for place, pixels in enumerate(images):

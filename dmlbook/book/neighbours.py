@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import torch
 
 from dmlbook import book
-from dmlbook._checks import bad_input
+from dmlbook._checks import bad_input, checked
 from dmlbook._types import Tensor
 from dmlbook.datasets.image_set import ImageSet
 
@@ -27,15 +27,16 @@ class NeighbourExplorer:
         ValueError: No embedding is given, or one has not one row an image.
     """
 
+    @checked
     def __init__(
         self, image_set: ImageSet, embeddings: Mapping[str, Tensor], *, shown: int = 8, queries: int = 60
     ) -> None:
         if not embeddings:
-            raise bad_input("NeighbourExplorer", "embeddings", "name at least one method", "none", "Pass a dictionary.")
+            raise bad_input("embeddings", "name at least one method", "none", "Pass a dictionary.")
         for method, vectors in embeddings.items():
             if len(vectors) != len(image_set):
                 got = f"{len(vectors)} rows under {method!r} for {len(image_set)} images"
-                raise bad_input("NeighbourExplorer", "embeddings", "have one row an image", got, "Embed that set.")
+                raise bad_input("embeddings", "have one row an image", got, "Embed that set.")
         self.image_set = image_set
         self.found = {method: book.nearest(vectors, shown) for method, vectors in embeddings.items()}
         spread = torch.linspace(0, len(image_set) - 1, min(queries, len(image_set)))

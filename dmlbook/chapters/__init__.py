@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from dmlbook._checks import check_choice
+from dmlbook._checks import check_choice, checked
 from dmlbook.book import exercises as checker
 from dmlbook.book.exercises import Exercise, Verdict, outcome, predict
 
@@ -48,6 +48,7 @@ def explorers() -> dict[str, type]:
     return {number: module.EXPLORER for number, module in modules.items() if module}
 
 
+@checked
 def check(id: str, answer: Callable) -> None:
     """Try the learner's function on every case of an exercise and print the verdict.
 
@@ -69,5 +70,5 @@ def judge(id: str, answer: Callable) -> Verdict:
     chapter = str(id).partition(".")[0].zfill(2)
     found = exercises(chapter)
     if id not in found:
-        check_choice("check", choices=exercises(), id=id)
+        check_choice(choices=exercises(), id=id)
     return checker.judge(found[id], answer)

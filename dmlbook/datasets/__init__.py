@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
-from dmlbook._checks import check_choice
+from dmlbook._checks import check_choice, checked, one_of
 from dmlbook.datasets.image_set import ImageSet
 from dmlbook.datasets.kinds import kinds_as_classes, merge_classes, split_images
 from dmlbook.datasets.splits import split_classes
@@ -29,6 +29,7 @@ NAMES = ("birds", "digits", "cub", "cars", "sop", "folder")
 """``birds`` is drawn here, ``digits`` comes with scikit-learn, ``folder`` is your own; the others are fetched."""
 
 
+@checked(name=one_of(*NAMES), split=one_of("train", "test", "all"))
 def load(name: str, split: str, root: str | Path | None = None, size: int | None = None, **options: object) -> ImageSet:
     """A set's training or test half, or all of it, decoded.
 
@@ -52,8 +53,6 @@ def load(name: str, split: str, root: str | Path | None = None, size: int | None
         >>> load("digits", "test").class_names
         ('5', '6', '7', '8', '9')
     """
-    check_choice("datasets.load", choices=NAMES, name=name)
-    check_choice("datasets.load", choices=("train", "test", "all"), split=split)
     if name == "birds":
         from dmlbook.datasets import birds
 
@@ -73,10 +72,11 @@ def load(name: str, split: str, root: str | Path | None = None, size: int | None
     if name == "birds" and root is not None:
         given["root"] = Path(root).expanduser() / "birds"  # beside cub/, cars/ and sop/
     for option in given:
-        check_choice("datasets.load", choices=accepted, option=option)
+        check_choice(choices=accepted, option=option)
     return loader(*first, **given)
 
 
+@checked
 def fetch(name: str, root: str | Path | None = None, *, progress: bool = True) -> Path | None:
     """Download a set if it is not there; see :func:`dmlbook.datasets.photos.fetching.fetch`."""
     from dmlbook.datasets.photos import fetching
@@ -84,6 +84,7 @@ def fetch(name: str, root: str | Path | None = None, *, progress: bool = True) -
     return fetching.fetch(name, root, progress=progress)
 
 
+@checked
 def describe(name: str, root: str | Path | None = None) -> dict[str, object]:
     """What is there of a set; see :func:`dmlbook.datasets.photos.fetching.describe`."""
     from dmlbook.datasets.photos import fetching

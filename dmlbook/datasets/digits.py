@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from dmlbook._checks import check_choice, check_number
+from dmlbook._checks import at_least, checked, one_of
 from dmlbook._types import Tensor
 from dmlbook.datasets.image_set import ImageSet
 from dmlbook.datasets.splits import training_classes
 
 
+@checked(split=one_of("train", "test", "all"), size=at_least(8, "The drawings have 8 x 8 pixels."))
 def load(split: str, *, size: int = 32) -> ImageSet:
     """The digits 0 to 4 (train), 5 to 9 (test) or all ten, white on black, enlarged and repeated over the three colors.
 
@@ -26,8 +27,6 @@ def load(split: str, *, size: int = 32) -> ImageSet:
     Source: Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998 (its test part), as bundled with
     scikit-learn. The split by class is ours.
     """
-    check_choice("digits.load", choices=("train", "test", "all"), split=split)
-    check_number("digits.load", low=8, integer=True, size=size, remedy="The drawings have 8 x 8 pixels.")
     from sklearn.datasets import load_digits
 
     drawings = load_digits()

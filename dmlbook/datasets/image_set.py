@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from dmlbook._checks import bad_input, check_shape
+from dmlbook._checks import bad_input, checked
 from dmlbook._types import Float, Int, Tensor, UInt8
 
 
+@checked
 @dataclass(frozen=True)
 class ImageSet:
     """Images of one split, decoded.
@@ -37,19 +38,15 @@ class ImageSet:
     split: str = ""
 
     def __post_init__(self) -> None:
-        check_shape("ImageSet", expected="N 3 S S", images=self.images)
-        check_shape("ImageSet", expected="N", labels=self.labels)
         if self.images.dtype != torch.uint8:
-            raise bad_input("ImageSet", "images", "be uint8", self.images.dtype, "Scale to 0..255, call .byte().")
-        for field in ("labels", "kinds", "aspects", "paths"):
-            value = getattr(self, field)
-            if value is not None and len(value) != len(self.images):
-                got = f"{len(value)} for {len(self.images)} images"
-                raise bad_input("ImageSet", field, "have one entry an image", got, "Give both for the same images.")
+            raise bad_input("images", "be uint8", self.images.dtype, "Scale to 0..255, call .byte().")
+        if self.paths is not None and len(self.paths) != len(self.images):
+            got = f"{len(self.images)} images and {len(self.paths)} paths"
+            raise bad_input("paths", "be as many as the images", got, "Give both for the same images.")
         present = torch.unique(self.labels).tolist()
         if present != list(range(len(self.class_names))):
             got = f"{len(present)} classes from {present[:1]} to {present[-1:]} and {len(self.class_names)} names"
-            raise bad_input("ImageSet", "labels", "be 0 to C - 1, each present", got, "Renumber the classes.")
+            raise bad_input("labels", "be 0 to C - 1, each present", got, "Renumber the classes.")
 
     def __len__(self) -> int:
         return len(self.images)

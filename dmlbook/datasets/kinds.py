@@ -10,10 +10,11 @@ from dataclasses import replace
 
 import torch
 
-from dmlbook._checks import bad_input, check_number
+from dmlbook._checks import above, bad_input, check_number, checked
 from dmlbook.datasets.image_set import ImageSet
 
 
+@checked
 def merge_classes(image_set: ImageSet, per_class: int, *, generator: torch.Generator | None) -> ImageSet:
     """Classes made of ``per_class`` old ones each; the old ones become the kinds, known and hidden.
 
@@ -38,7 +39,7 @@ def merge_classes(image_set: ImageSet, per_class: int, *, generator: torch.Gener
     """
     total = image_set.num_classes
     remedy = f"There are {total} classes, and two must come of them."
-    check_number("merge_classes", low=1, high=total // 2, integer=True, per_class=per_class, remedy=remedy)
+    check_number(low=1, high=total // 2, integer=True, per_class=per_class, remedy=remedy)
     order = torch.arange(total) if generator is None else torch.randperm(total, generator=generator)
     groups = order[: total // per_class * per_class].view(-1, per_class).sort(1).values  # (new classes, per_class)
     new = torch.full((total,), -1)
@@ -51,18 +52,20 @@ def merge_classes(image_set: ImageSet, per_class: int, *, generator: torch.Gener
     )
 
 
+@checked
 def kinds_as_classes(image_set: ImageSet) -> ImageSet:
     """The same images, their kinds being the classes.
 
     Raises:
         ValueError: The set does not know its kinds.
     """
-    check_kinds("kinds_as_classes", image_set)
+    check_kinds(image_set)
     kept, labels = torch.unique(image_set.kinds, return_inverse=True)
     names = tuple(image_set.kind_names[kind] for kind in kept.tolist())
     return replace(image_set, labels=labels, class_names=names, kinds=None, kind_names=None)
 
 
+@checked(share=above(0, up_to=1))
 def split_images(
     image_set: ImageSet, share: float, *, generator: torch.Generator, split: str = "held out"
 ) -> tuple[ImageSet, ImageSet]:
@@ -91,8 +94,6 @@ def split_images(
         >>> len(stay), len(held_out), stay.class_names == held_out.class_names
         (451, 450, True)
     """
-    function = "split_images"
-    check_number(function, low=0, high=1, open_low=True, share=share)
     kinds = image_set.labels if image_set.kinds is None else image_set.kinds
     held_out = torch.zeros(len(image_set), dtype=torch.bool)
     for kind in torch.unique(kinds).tolist():
@@ -100,7 +101,7 @@ def split_images(
         if len(places) < 2:
             names = image_set.class_names if image_set.kinds is None else image_set.kind_names
             remedy = "Leave it out: a part to train on and a part to measure need an image each."
-            raise bad_input(function, "image_set", "hold two images of each kind", f"one of {names[kind]!r}", remedy)
+            raise bad_input("image_set", "hold two images of each kind", f"one of {names[kind]!r}", remedy)
         count = min(max(round(share * len(places)), 1), len(places) - 1)
         held_out[places[torch.randperm(len(places), generator=generator)[:count]]] = True
     return image_set.select((~held_out).nonzero().flatten()), image_set.select(
@@ -108,8 +109,9 @@ def split_images(
     )
 
 
-def check_kinds(function: str, image_set: ImageSet) -> None:
+def check_kinds(*asked: object) -> None:
     """The set must know its kinds."""
+    function, image_set = asked if len(asked) == 2 else (None, *asked)  # the old form names its function first
     if image_set.kinds is None:
         remedy = "Take folders inside the class folders, drawn birds, or merge_classes(...)."
-        raise bad_input(function, "image_set", "know its kinds", f"{image_set.name!r}, which does not", remedy)
+        raise bad_input("image_set", "know its kinds", f"{image_set.name!r}, which does not", remedy, function=function)

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import torch
 
-from dmlbook._checks import bad_input, check_number
+from dmlbook._checks import above, at_least, bad_input, checked
 from dmlbook.datasets.image_set import ImageSet
 
 
+@checked(num_classes=at_least(2, "A split needs two classes."))
 def training_classes(num_classes: int) -> int:
     """How many classes train: the first half, and the middle one where their number is odd.
 
@@ -17,10 +18,10 @@ def training_classes(num_classes: int) -> int:
         >>> training_classes(200), training_classes(5)
         (100, 3)
     """
-    check_number("training_classes", low=2, integer=True, num_classes=num_classes, remedy="A split needs two classes.")
     return (num_classes + 1) // 2
 
 
+@checked(validation=above(0, up_to=1))
 def split_classes(
     image_set: ImageSet, *, validation: float = 0.2, generator: torch.Generator
 ) -> tuple[ImageSet, ImageSet]:
@@ -41,22 +42,21 @@ def split_classes(
         ValueError: The set is a test set, or fewer than two classes would be on one side (with one class, whatever
             is retrieved is right).
     """
-    function = "split_classes"
-    check_number(function, low=0, high=1, open_low=True, validation=validation)
     if image_set.split == "test":
         remedy = "Load split='train': the test classes are for the last measurement only."
-        raise bad_input(function, "image_set", "hold training classes", "split 'test'", remedy)
+        raise bad_input("image_set", "hold training classes", "split 'test'", remedy)
     total = image_set.num_classes
     held_out = round(validation * total)
     if held_out < 2 or total - held_out < 2:
         got = f"{total - held_out} and {held_out} of {total}"
-        raise bad_input(function, "validation", "leave two classes on each side", got, "Change it, or add classes.")
+        raise bad_input("validation", "leave two classes on each side", got, "Change it, or add classes.")
     chosen = torch.zeros(total, dtype=torch.bool)
     chosen[torch.randperm(total, generator=generator)[:held_out]] = True
     train = image_set.of_classes((~chosen).nonzero().flatten())
     return train, image_set.of_classes(chosen.nonzero().flatten(), split="validation")
 
 
+@checked
 def join(first: ImageSet, second: ImageSet, *, split: str = "all") -> ImageSet:
     """The images of both sets, first those of ``first``; classes (and kinds) of one name are one.
 
@@ -65,12 +65,10 @@ def join(first: ImageSet, second: ImageSet, *, split: str = "all") -> ImageSet:
     """
     for field in ("kinds", "aspects", "paths"):
         if (getattr(first, field) is None) != (getattr(second, field) is None):
-            raise bad_input(
-                "join", field, "be known for both sets or for none", "one", "Leave it out: replace(...=None)."
-            )
+            raise bad_input(field, "be known for both sets or for none", "one", "Leave it out: replace(...=None).")
     if first.images.shape[1:] != second.images.shape[1:]:
         got = f"{tuple(first.images.shape[1:])} and {tuple(second.images.shape[1:])}"
-        raise bad_input("join", "images", "have one size", got, "Load both with the same size.")
+        raise bad_input("images", "have one size", got, "Load both with the same size.")
     class_names, labels = _join(first.class_names, first.labels, second.class_names, second.labels)
     joined = replace(
         first, images=torch.cat([first.images, second.images]), labels=labels, class_names=class_names, split=split,

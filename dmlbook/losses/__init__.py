@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import inspect
 
-from dmlbook._checks import bad_input, check_choice
+from dmlbook._checks import bad_input, checked, one_of
 from dmlbook.losses.base import CenterLoss, Loss
 from dmlbook.losses.centers import (
     CenterReport,
@@ -57,6 +57,7 @@ NAMES = tuple(_CLASSES)
 """What ``make`` builds."""
 
 
+@checked(name=one_of(*NAMES))
 def make(name: str, *, num_classes: int, embedding_size: int, **chosen: object) -> Loss:
     """Build a loss by name.
 
@@ -73,16 +74,16 @@ def make(name: str, *, num_classes: int, embedding_size: int, **chosen: object) 
         >>> make("softtriple", num_classes=3, embedding_size=2, centers_per_class=4).centers.shape
         torch.Size([3, 4, 2])
     """
-    check_choice("losses.make", choices=NAMES, name=name)
     known = inspect.signature(_CLASSES[name]).parameters
     for option in chosen:
         if option not in known:
             listed = ", ".join(options(name))
-            raise bad_input("losses.make", "options", f"be among those of {name}: {listed}", option, "Leave it out.")
+            raise bad_input("options", f"be among those of {name}: {listed}", option, "Leave it out.")
     sizes = {"num_classes": num_classes, "embedding_size": embedding_size}
     return _CLASSES[name](**{key: value for key, value in sizes.items() if key in known}, **chosen)
 
 
+@checked(name=one_of(*NAMES))
 def options(name: str) -> dict[str, object]:
     """The options of the loss called ``name``, with their defaults.
 
@@ -90,7 +91,6 @@ def options(name: str) -> dict[str, object]:
         >>> options("semihard")
         {'margin': 0.2, 'normalize': True}
     """
-    check_choice("losses.options", choices=NAMES, name=name)
     parameters = inspect.signature(_CLASSES[name]).parameters.values()
     return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
 

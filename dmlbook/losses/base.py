@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from dmlbook._checks import bad_input, check_batch, check_number
+from dmlbook._checks import at_least, bad_input, check_batch, checked
 from dmlbook._types import Float, Int, Tensor
 
 
@@ -22,6 +22,7 @@ class Loss(nn.Module):
     num_classes: int | None = None
     embedding_size: int | None = None
 
+    @checked
     def forward(
         self, embeddings: Float[Tensor, "B D"], labels: Int[Tensor, " B"], indices_tuple: tuple | None = None
     ) -> Float[Tensor, ""]:
@@ -35,15 +36,14 @@ class Loss(nn.Module):
         Raises:
             ValueError: Shapes, types or class numbers do not fit, or a miner's indices reach a loss without triplets.
         """
-        function = type(self).__name__
-        check_batch(function, embeddings, labels, num_classes=self.num_classes)
+        check_batch(embeddings, labels, num_classes=self.num_classes)
         if self.embedding_size is not None and embeddings.shape[1] != self.embedding_size:
             rule = f"have embedding_size = {self.embedding_size} columns"
             remedy = "Make the loss with the network's embedding size."
-            raise bad_input(function, "embeddings", rule, embeddings.shape[1], remedy)
+            raise bad_input("embeddings", rule, embeddings.shape[1], remedy)
         if indices_tuple is not None and not self.takes_mined_triplets:
             remedy = "This loss samples nothing: leave the miner out."
-            raise bad_input(function, "indices_tuple", "be None", type(indices_tuple).__name__, remedy)
+            raise bad_input("indices_tuple", "be None", type(indices_tuple).__name__, remedy)
         with torch.autocast(embeddings.device.type, enabled=False):
             full = embeddings if embeddings.dtype == torch.float64 else embeddings.float()
             if indices_tuple is not None:
@@ -66,13 +66,15 @@ class CenterLoss(Loss):
     Source: start as in SoftTriple's official code, uniform in +-1 / sqrt(C K), and normalized at each use.
     """
 
+    @checked(
+        num_classes=at_least(2, "A loss tells classes apart."),
+        embedding_size=at_least(1),
+        centers_per_class=at_least(1),
+    )
     def __init__(
         self, num_classes: int, embedding_size: int, centers_per_class: int, generator: torch.Generator | None
     ) -> None:
         super().__init__()
-        name = type(self).__name__
-        check_number(name, low=2, integer=True, num_classes=num_classes, remedy="A loss tells classes apart.")
-        check_number(name, low=1, integer=True, embedding_size=embedding_size, centers_per_class=centers_per_class)
         self.num_classes, self.embedding_size = num_classes, embedding_size
         bound = (num_classes * centers_per_class) ** -0.5
         start = torch.rand(centers_per_class, num_classes, embedding_size, generator=generator)

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import torch
 
-from dmlbook._checks import bad_input, check_number, check_shape
+from dmlbook._checks import above, at_least, bad_input, checked
 from dmlbook._types import Float, Int, Tensor
 
 EPSILON = 1e-5
 """Added under the regularizer's square root, as in the official code: 0.003 of distance between merged centers."""
 
 
+@checked(epsilon=at_least(0))
 def center_distances(centers: Float[Tensor, "*batch K D"], *, epsilon: float = EPSILON) -> Float[Tensor, "*batch P"]:
     """Distance of each pair of centers of one class, as the regularizer takes it: with epsilon under the root.
 
@@ -33,17 +34,16 @@ def center_distances(centers: Float[Tensor, "*batch K D"], *, epsilon: float = E
         >>> center_distances(torch.eye(2), epsilon=0.0)
         tensor([1.4142])
     """
-    function = "center_distances"
-    check_number(function, low=0, epsilon=epsilon)
-    per_class = centers.shape[-2] if isinstance(centers, Tensor) and centers.ndim > 1 else 0
+    per_class = centers.shape[-2]
     if per_class < 2:
-        got = f"shape {tuple(centers.shape)}" if isinstance(centers, Tensor) else type(centers).__name__
-        raise bad_input(function, "centers", "be a tensor (..., K, D) with K >= 2", got, "A pair needs two centers.")
+        got = f"shape {tuple(centers.shape)}"
+        raise bad_input("centers", "be a tensor (..., K, D) with K >= 2", got, "A pair needs two centers.")
     first, second = torch.triu_indices(per_class, per_class, 1, device=centers.device)
     inner = (centers @ centers.mT)[..., first, second]  # no center is compared with those of other classes
     return (2 + epsilon - 2 * inner).sqrt()
 
 
+@checked(epsilon=at_least(1e-6))
 def center_regularizer(centers: Float[Tensor, "C K D"], *, epsilon: float = EPSILON) -> Float[Tensor, ""]:
     """Half the mean distance between two centers of one class: small where spare centers have merged.
 
@@ -68,8 +68,6 @@ def center_regularizer(centers: Float[Tensor, "C K D"], *, epsilon: float = EPSI
         >>> center_regularizer(torch.eye(2)[None])  # two orthogonal centers: sqrt(2) / 2
         tensor(0.7071)
     """
-    check_shape("center_regularizer", expected="C K D", centers=centers)
-    check_number("center_regularizer", low=1e-6, epsilon=epsilon)
     per_class = centers.shape[1]
     if per_class == 1:
         return centers.sum() * 0.0
@@ -101,6 +99,7 @@ class CenterReport:
         )
 
 
+@checked(threshold=above(0, up_to=2))
 def distinct_centers(centers: Float[Tensor, "C K D"], *, threshold: float = 0.1) -> CenterReport:
     """Count each class's distinct centers: two are one if a chain of steps shorter than ``threshold`` joins them.
 
@@ -118,8 +117,6 @@ def distinct_centers(centers: Float[Tensor, "C K D"], *, threshold: float = 0.1)
         >>> print(distinct_centers(torch.tensor([[[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]])))
         distinct centers of 3, at distance 0.1: mean 2.00 over 1 classes (centers in classes: 2 in 1)
     """
-    check_shape("distinct_centers", expected="C K D", centers=centers)
-    check_number("distinct_centers", low=0, high=2, open_low=True, threshold=threshold)
     centers = centers.detach().double()
     per_class = centers.shape[1]
     joined = torch.cdist(centers, centers, compute_mode="donot_use_mm_for_euclid_dist") < threshold  # (C, K, K)
@@ -131,6 +128,7 @@ def distinct_centers(centers: Float[Tensor, "C K D"], *, threshold: float = 0.1)
     return CenterReport(threshold, leaders.sum(-1), groups)
 
 
+@checked
 def assigned_centers(
     embeddings: Float[Tensor, "B D"], labels: Int[Tensor, " B"], centers: Float[Tensor, "C K D"]
 ) -> Int[Tensor, " B"]:
@@ -150,7 +148,4 @@ def assigned_centers(
         >>> assigned_centers(torch.eye(2), torch.tensor([0, 0]), torch.eye(2).flip(0)[None])
         tensor([1, 0])
     """
-    check_shape("assigned_centers", expected="B D", embeddings=embeddings)
-    check_shape("assigned_centers", expected="B", labels=labels)
-    check_shape("assigned_centers", expected="C K D", centers=centers)
     return torch.einsum("bd,bkd->bk", embeddings, centers[labels]).argmax(-1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from dmlbook._checks import bad_input, check_batch, check_choice, check_number, check_shape
+from dmlbook._checks import at_least, bad_input, check_batch, check_shape, checked, one_of
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.geometry import distances, kmeans_on_sphere, normalize, one_hot, simplex
 from dmlbook.losses.base import Loss
@@ -12,6 +12,7 @@ from dmlbook.losses.base import Loss
 CENTROIDS = ("simplex", "one_hot", "kmeans")
 
 
+@checked
 def role_counts(sizes: Int[Tensor, " C"]) -> tuple[Int[Tensor, " C"], Int[Tensor, " C"]]:
     """In how many triplets an image of each class is the anchor (and, as often, the positive), and the negative.
 
@@ -30,11 +31,11 @@ def role_counts(sizes: Int[Tensor, " C"]) -> tuple[Int[Tensor, " C"], Int[Tensor
         >>> role_counts(torch.tensor([4, 4]))
         (tensor([12, 12]), tensor([12, 12]))
     """
-    check_shape("role_counts", expected="C", sizes=sizes)
     ordered_pairs = sizes * (sizes - 1)
     return (sizes - 1).clamp(min=0) * (sizes.sum() - sizes), ordered_pairs.sum() - ordered_pairs
 
 
+@checked
 def centroid_terms(distances: Float[Tensor, "N C"], labels: Int[Tensor, " N"]) -> Float[Tensor, " N"]:
     """For each image 3 d_i - (1 / (C - 1)) sum over the other classes m of d_im.
 
@@ -54,10 +55,11 @@ def centroid_terms(distances: Float[Tensor, "N C"], labels: Int[Tensor, " N"]) -
         >>> centroid_terms(torch.tensor([[0.5, 2.0]]), torch.tensor([0]))  # 3 * 0.5 - 2.0
         tensor([-0.5000])
     """
-    own, others = own_and_others("centroid_terms", distances, labels)
+    own, others = own_and_others(distances, labels)
     return 3 * own - others.sum(1) / (distances.shape[1] - 1)
 
 
+@checked
 def centroid_bound_sum(distances: Float[Tensor, "N C"], labels: Int[Tensor, " N"]) -> Float[Tensor, ""]:
     """An upper bound of the sum of ||x_i - x_j|| - ||x_i - x_k|| over all valid triplets, for classes of any sizes.
 
@@ -74,7 +76,7 @@ def centroid_bound_sum(distances: Float[Tensor, "N C"], labels: Int[Tensor, " N"
 
     Source: Do et al., CVPR 2019, for classes of one size; the general weights are derived in chapter 5.
     """
-    own, others = own_and_others("centroid_bound_sum", distances, labels)
+    own, others = own_and_others(distances, labels)
     sizes = torch.bincount(labels, minlength=distances.shape[1])  # (C,)
     anchor, negative = (counts.to(distances.dtype) for counts in role_counts(sizes))
     sizes = sizes.to(distances.dtype)
@@ -104,6 +106,7 @@ class CentroidBound(Loss):
     centroids: Tensor
     class_weights: Tensor
 
+    @checked(num_classes=at_least(2), embedding_size=at_least(1), centroids=one_of(*CENTROIDS))
     def __init__(
         self,
         *,
@@ -115,9 +118,6 @@ class CentroidBound(Loss):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        check_number("CentroidBound", low=2, integer=True, num_classes=num_classes)
-        check_number("CentroidBound", low=1, integer=True, embedding_size=embedding_size)
-        check_choice("CentroidBound", choices=CENTROIDS, centroids=centroids)
         self.num_classes, self.embedding_size = num_classes, embedding_size
         self.kind, self.normalize = centroids, normalize
         if centroids == "kmeans":
@@ -139,17 +139,19 @@ class CentroidBound(Loss):
 def _class_weights(num_classes: int, counts: Tensor | None) -> Float[Tensor, " C"]:
     if counts is None:
         return torch.ones(num_classes)
-    check_shape("CentroidBound", expected=str(num_classes), class_counts=counts, remedy="One count a class.")
+    check_shape(expected=str(num_classes), class_counts=counts, remedy="One count a class.")
     if int(counts.min()) < 1:
         remedy = "Count the training images: torch.bincount(labels)."
-        raise bad_input("CentroidBound", "class_counts", "be at least 1", int(counts.min()), remedy)
+        raise bad_input("class_counts", "be at least 1", int(counts.min()), remedy)
     return (counts.sum() / (num_classes * counts)).float()
 
 
-def own_and_others(function: str, apart: Tensor, labels: Tensor) -> tuple[Float[Tensor, " N"], Float[Tensor, "N C"]]:
+def own_and_others(
+    apart: Float[Tensor, "N C"], labels: Int[Tensor, " N"]
+) -> tuple[Float[Tensor, " N"], Float[Tensor, "N C"]]:
     """The distance to the own centroid, and the distances to all with the own set to 0."""
-    check_batch(function, apart, labels, num_classes=apart.shape[-1])
+    check_batch(apart, labels, num_classes=apart.shape[1])
     if apart.shape[1] < 2:
-        raise bad_input(function, "distances", "have 2 columns or more", apart.shape[1], "One class has no negatives.")
+        raise bad_input("distances", "have 2 columns or more", apart.shape[1], "One class has no negatives.")
     own = apart.gather(1, labels[:, None])[:, 0]
     return own, apart.scatter(1, labels[:, None], 0.0)

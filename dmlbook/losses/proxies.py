@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
-from dmlbook._checks import check_number, check_shape
+from dmlbook._checks import above, checked, finite
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.losses.base import CenterLoss
 
 
+@checked(scale=above(0), margin=finite)
 def margin_cross_entropy(
     class_similarities: Float[Tensor, "B C"], labels: Int[Tensor, " B"], *, scale: float = 20.0, margin: float = 0.0
 ) -> Float[Tensor, ""]:
@@ -31,10 +32,6 @@ def margin_cross_entropy(
         >>> margin_cross_entropy(torch.tensor([[0.0, 0.0]]), torch.tensor([1]))  # log 2: guessing
         tensor(0.6931)
     """
-    check_shape("margin_cross_entropy", expected="B C", class_similarities=class_similarities)
-    check_shape("margin_cross_entropy", expected="B", labels=labels)
-    check_number("margin_cross_entropy", low=0, open_low=True, scale=scale)
-    check_number("margin_cross_entropy", margin=margin)
     own = F.one_hot(labels, class_similarities.shape[1]).to(class_similarities.dtype)
     return F.cross_entropy(scale * (class_similarities - margin * own), labels)
 
@@ -53,6 +50,7 @@ class NormalizedSoftmax(CenterLoss):
     1 / scale. Chapter 2.
     """
 
+    @checked(scale=above(0), margin=finite)
     def __init__(
         self,
         *,
@@ -63,8 +61,6 @@ class NormalizedSoftmax(CenterLoss):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(num_classes, embedding_size, 1, generator)
-        check_number("NormalizedSoftmax", low=0, open_low=True, scale=scale)
-        check_number("NormalizedSoftmax", margin=margin)
         self.scale, self.margin = scale, margin
 
     def compute(self, embeddings: Float[Tensor, "B D"], labels: Int[Tensor, " B"]) -> Float[Tensor, ""]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import torch
 
-from dmlbook._checks import check_choice, check_number, check_shape
+from dmlbook._checks import above, at_least, checked, finite, one_of
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.losses.base import CenterLoss
 from dmlbook.losses.centers import CenterReport, center_regularizer, distinct_centers
 from dmlbook.losses.proxies import margin_cross_entropy
 
 
+@checked
 def hardtriple_similarity(similarities: Float[Tensor, "B C K"]) -> Float[Tensor, "B C"]:
     """Similarity of each embedding to each class: that of the class's closest center.
 
@@ -26,10 +27,10 @@ def hardtriple_similarity(similarities: Float[Tensor, "B C K"]) -> Float[Tensor,
         >>> hardtriple_similarity(torch.tensor([[[1.0, 0.0]]]))
         tensor([[1.]])
     """
-    check_shape("hardtriple_similarity", expected="B C K", similarities=similarities)
     return similarities.amax(-1)
 
 
+@checked(gamma=above(0))
 def softtriple_similarity(similarities: Float[Tensor, "B C K"], *, gamma: float = 0.1) -> Float[Tensor, "B C"]:
     """Similarity of each embedding to each class: its centers' similarities, averaged by how close they are.
 
@@ -49,14 +50,13 @@ def softtriple_similarity(similarities: Float[Tensor, "B C K"], *, gamma: float 
         >>> softtriple_similarity(torch.tensor([[[1.0, 0.0]]]), gamma=0.1)
         tensor([[1.0000]])
     """
-    check_shape("softtriple_similarity", expected="B C K", similarities=similarities)
-    check_number("softtriple_similarity", low=0, open_low=True, gamma=gamma)
     # A softmax written out: torch's own copies the tensor where K is not its innermost axis, which is slow on a CPU.
     closest = similarities.amax(-1, keepdim=True).detach()
     weights = ((similarities - closest) / gamma).exp()  # (B, C, K), 1 at the closest center
     return (weights * similarities).sum(-1) / weights.sum(-1)
 
 
+@checked(gamma=above(0))
 def logsumexp_similarity(similarities: Float[Tensor, "B C K"], *, gamma: float = 0.1) -> Float[Tensor, "B C"]:
     """The smoothed maximum gamma log sum_k exp(s_k / gamma): SoftTriple's similarity plus gamma times the entropy of q.
 
@@ -74,8 +74,6 @@ def logsumexp_similarity(similarities: Float[Tensor, "B C K"], *, gamma: float =
 
     Source: the value of the problem that defines q in Qian et al., ICCV 2019; not the paper's loss. Chapter 3.
     """
-    check_shape("logsumexp_similarity", expected="B C K", similarities=similarities)
-    check_number("logsumexp_similarity", low=0, open_low=True, gamma=gamma)
     closest = similarities.amax(-1, keepdim=True).detach()
     return closest[..., 0] + gamma * ((similarities - closest) / gamma).exp().sum(-1).log()
 
@@ -83,6 +81,7 @@ def logsumexp_similarity(similarities: Float[Tensor, "B C K"], *, gamma: float =
 class _SeveralCenters(CenterLoss):
     """HardTriple and SoftTriple: a similarity to each class, a margin cross-entropy, and the regularizer."""
 
+    @checked(scale=above(0), tau=at_least(0), margin=finite)
     def __init__(
         self,
         num_classes: int,
@@ -95,10 +94,6 @@ class _SeveralCenters(CenterLoss):
         tau: float,
     ) -> None:
         super().__init__(num_classes, embedding_size, centers_per_class, generator)
-        name = type(self).__name__
-        check_number(name, low=0, open_low=True, scale=scale)
-        check_number(name, low=0, tau=tau)
-        check_number(name, margin=margin)
         self.scale, self.margin, self.tau = scale, margin, tau
 
     def class_similarities(self, embeddings: Float[Tensor, "B D"]) -> Float[Tensor, "B C"]:
@@ -168,6 +163,7 @@ class SoftTriple(_SeveralCenters):
     Chapters 3 and 4.
     """
 
+    @checked(gamma=above(0), similarity=one_of("expected", "logsumexp"))
     def __init__(
         self,
         *,
@@ -182,8 +178,6 @@ class SoftTriple(_SeveralCenters):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(num_classes, embedding_size, centers_per_class, generator, scale=scale, margin=margin, tau=tau)
-        check_number("SoftTriple", low=0, open_low=True, gamma=gamma)
-        check_choice("SoftTriple", choices=("expected", "logsumexp"), similarity=similarity)
         self.gamma, self.similarity = gamma, similarity
 
     def class_similarities(self, embeddings: Float[Tensor, "B D"]) -> Float[Tensor, "B C"]:

@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 import torch
 
-from dmlbook._checks import bad_input, check_batch, check_choice, check_number, check_shape
+from dmlbook._checks import at_least, bad_input, check_batch, checked, finite, one_of
 from dmlbook._types import Bool, Float, Int, Tensor
 from dmlbook.geometry import distances, normalize, squared_distances
 from dmlbook.losses.base import Loss
 
 
+@checked
 def pair_masks(labels: Int[Tensor, " B"]) -> tuple[Bool[Tensor, "B B"], Bool[Tensor, "B B"]]:
     """Which pairs are positive (one class, two images) and which negative (two classes).
 
@@ -21,17 +22,18 @@ def pair_masks(labels: Int[Tensor, " B"]) -> tuple[Bool[Tensor, "B B"], Bool[Ten
                 [1, 0, 0],
                 [0, 0, 0]], dtype=torch.int32)
     """
-    check_shape("pair_masks", expected="B", labels=labels)
     same = labels[:, None] == labels[None, :]
     return same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device), ~same
 
 
+@checked
 def valid_triplets(labels: Int[Tensor, " B"]) -> Bool[Tensor, "B B B"]:
     """True at (anchor, positive, negative) where the triplet is valid. B^3 entries: to look at, not to train with."""
     positives, negatives = pair_masks(labels)
     return positives[:, :, None] & negatives[:, None, :]
 
 
+@checked
 def count_triplets(labels: Int[Tensor, " B"]) -> int:
     """How many valid triplets there are: the sum over classes of n (n - 1) (N - n), without listing one.
 
@@ -39,7 +41,6 @@ def count_triplets(labels: Int[Tensor, " B"]) -> int:
         >>> count_triplets(torch.tensor([0, 0, 1, 1]))
         8
     """
-    check_shape("count_triplets", expected="B", labels=labels)
     sizes = torch.unique(labels, return_counts=True)[1]
     return int((sizes * (sizes - 1) * (len(labels) - sizes)).sum())
 
@@ -52,6 +53,7 @@ class TripletShares(NamedTuple):
     easy: float
 
 
+@checked(margin=at_least(0))
 def triplet_kinds(distances: Float[Tensor, "B B"], labels: Int[Tensor, " B"], *, margin: float = 0.2) -> TripletShares:
     """How many of the valid triplets are hard, semi-hard and easy, by where the negative lies.
 
@@ -71,14 +73,11 @@ def triplet_kinds(distances: Float[Tensor, "B B"], labels: Int[Tensor, " B"], *,
         >>> triplet_kinds(torch.tensor([[0.0, 1.0, 1.1], [1.0, 0.0, 0.9], [1.1, 0.9, 0.0]]), torch.tensor([0, 0, 1]))
         TripletShares(hard=0.5, semihard=0.5, easy=0.0)
     """
-    check_shape("triplet_kinds", expected="B B", distances=distances)
-    check_number("triplet_kinds", low=0, margin=margin)
-    _check_labels("triplet_kinds", distances, labels)
     positives, negatives = pair_masks(labels)
     count = count_triplets(labels)
     if count == 0:
         rule = "hold two classes, and one of them twice"
-        raise bad_input("triplet_kinds", "labels", rule, "no valid triplet", "Draw batches with ClassBatches.")
+        raise bad_input("labels", rule, "no valid triplet", "Draw batches with ClassBatches.")
     row, _ = _sorted_negatives(distances.detach(), negatives)
     hard = torch.searchsorted(row, distances.detach().contiguous(), right=True).where(positives, 0).sum()
     closer = torch.searchsorted(row, (distances.detach() + margin).contiguous()).where(positives, 0).sum()
@@ -86,6 +85,7 @@ def triplet_kinds(distances: Float[Tensor, "B B"], labels: Int[Tensor, " B"], *,
     return TripletShares(int(hard) / count, int(active - hard) / count, int(count - active) / count)
 
 
+@checked(margin=finite)
 def triplet_mean(
     distances: Float[Tensor, "B B"], labels: Int[Tensor, " B"], *, margin: float = 0.0, hinge: bool = True
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
@@ -109,9 +109,6 @@ def triplet_mean(
     Source: the constraint of Qian et al., ICCV 2019, and of Schroff et al., CVPR 2015; without the hinge and with
     margin 0 the triplet loss of Do et al., CVPR 2019. Chapters 1 and 5.
     """
-    check_shape("triplet_mean", expected="B B", distances=distances)
-    check_number("triplet_mean", margin=margin)
-    _check_labels("triplet_mean", distances, labels)
     positives, negatives = pair_masks(labels)
     limits = distances + margin  # (B, B): a negative closer than this violates the pair's margin
     row, closer = _sorted_negatives(distances, negatives)
@@ -127,6 +124,7 @@ def triplet_mean(
     return total, violations.sum().to(distances.dtype) / count
 
 
+@checked
 def triplet_sum(distances: Float[Tensor, "N N"], labels: Int[Tensor, " N"]) -> Float[Tensor, ""]:
     """The sum of d(i, j) - d(i, k) over all valid triplets, in O(N^2): without a hinge it is a weighted sum of pairs.
 
@@ -143,8 +141,7 @@ def triplet_sum(distances: Float[Tensor, "N N"], labels: Int[Tensor, " N"]) -> F
 
     Source: derived in chapter 5.
     """
-    check_shape("triplet_sum", expected="N N", distances=distances)
-    check_batch("triplet_sum", distances, labels)
+    check_batch(distances, labels)
     sizes = torch.unique(labels, return_inverse=True, return_counts=True)
     of_image = sizes[2][sizes[1]]  # (N,) how many images its class has
     same = labels[:, None] == labels
@@ -152,6 +149,7 @@ def triplet_sum(distances: Float[Tensor, "N N"], labels: Int[Tensor, " N"]) -> F
     return (weights.fill_diagonal_(0).to(distances.dtype) * distances).sum()
 
 
+@checked(margin=at_least(0))
 def semihard_mean(
     distances: Float[Tensor, "B B"], labels: Int[Tensor, " B"], *, margin: float = 0.2
 ) -> Float[Tensor, ""]:
@@ -170,9 +168,6 @@ def semihard_mean(
     Source: the rule of TensorFlow's ``triplet_semihard_loss``, after Schroff et al., CVPR 2015 (FaceNet), who ask for a
     negative farther than p but within the margin. Chapter 1.
     """
-    check_shape("semihard_mean", expected="B B", distances=distances)
-    check_number("semihard_mean", low=0, margin=margin)
-    _check_labels("semihard_mean", distances, labels)
     positives, negatives = pair_masks(labels)
     row, _ = _sorted_negatives(distances, negatives)
     others = negatives.sum(1, keepdim=True)  # (B, 1) how many negatives the row has
@@ -200,6 +195,7 @@ class TripletLoss(Loss):
 
     takes_mined_triplets = True
 
+    @checked(margin=at_least(0), distance=one_of("squared", "euclidean"), average=one_of("valid", "active"))
     def __init__(
         self,
         *,
@@ -210,11 +206,8 @@ class TripletLoss(Loss):
         normalize: bool = True,
     ) -> None:
         super().__init__()
-        check_number("TripletLoss", low=0, margin=margin)
-        check_choice("TripletLoss", choices=("squared", "euclidean"), distance=distance)
-        check_choice("TripletLoss", choices=("valid", "active"), average=average)
         if average == "active" and not hinge:
-            raise bad_input("TripletLoss", "average", 'be "valid" without a hinge', average, "Only a hinge is active.")
+            raise bad_input("average", 'be "valid" without a hinge', average, "Only a hinge is active.")
         self.margin, self.distance, self.hinge = margin, distance, hinge
         self.average, self.normalize = average, normalize
 
@@ -250,9 +243,9 @@ class SemiHardLoss(Loss):
     Source: Schroff et al., CVPR 2015. Batches need several images a class: ``sampling.ClassBatches``.
     """
 
+    @checked(margin=at_least(0))
     def __init__(self, *, margin: float = 0.2, normalize: bool = True) -> None:
         super().__init__()
-        check_number("SemiHardLoss", low=0, margin=margin)
         self.margin, self.normalize = margin, normalize
 
     def compute(self, embeddings: Float[Tensor, "B D"], labels: Int[Tensor, " B"]) -> Float[Tensor, ""]:
@@ -272,10 +265,3 @@ def _sorted_negatives(apart: Tensor, negatives: Tensor) -> tuple[Float[Tensor, "
     row = apart.where(negatives, torch.inf).sort(dim=1).values
     sums = row.where(row < torch.inf, 0).cumsum(1)
     return row, torch.cat([torch.zeros_like(sums[:, :1]), sums], 1)
-
-
-def _check_labels(function: str, apart: Tensor, labels: Tensor) -> None:
-    check_shape(function, expected="B", labels=labels)
-    if len(labels) != len(apart):
-        got = f"{len(labels)} labels for {len(apart)} rows"
-        raise bad_input(function, "labels", "be as many as the rows of distances", got, "Give one an image.")

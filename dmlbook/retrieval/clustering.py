@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import torch
 
-from dmlbook._checks import bad_input, check_number, check_shape
+from dmlbook._checks import at_least, bad_input, check_number, checked
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.retrieval.exact import check_set, grid_points
 from dmlbook.seeding import SEED, named_seed
@@ -45,6 +45,7 @@ class Clustering:
     clusters: int
 
 
+@checked
 def agreement(clusters: Int[Tensor, " N"], labels: Int[Tensor, " N"]) -> Clustering:
     """NMI with its floor, and AMI, of given clusters against labels. How either are numbered does not matter.
 
@@ -66,8 +67,7 @@ def agreement(clusters: Int[Tensor, " N"], labels: Int[Tensor, " N"]) -> Cluster
     from sklearn.metrics import mutual_info_score
     from sklearn.metrics.cluster import contingency_matrix, expected_mutual_information
 
-    check_shape("agreement", expected="N", clusters=clusters, labels=labels)
-    _check_classes("agreement", labels)
+    _check_classes(labels)
     _, clusters = torch.unique(clusters.cpu(), return_inverse=True)  # any integers, exactly
     _, labels = torch.unique(labels.cpu(), return_inverse=True)
     table = contingency_matrix(labels.numpy(), clusters.numpy(), sparse=True).astype(np.int64)
@@ -82,6 +82,7 @@ def agreement(clusters: Int[Tensor, " N"], labels: Int[Tensor, " N"]) -> Cluster
     )
 
 
+@checked(n_init=at_least(1))
 def clustering(
     embeddings: Float[Tensor, "N D"],
     labels: Int[Tensor, " N"],
@@ -106,9 +107,10 @@ def clustering(
 
     Source: scikit-learn's KMeans, lloyd, tol 1e-4, at most 300 rounds. Chapter 1.
     """
-    return _clustering("clustering", embeddings, labels, metric, num_clusters, n_init, seed)
+    return _clustering(embeddings, labels, metric, num_clusters, n_init, seed)
 
 
+@checked(n_init=at_least(1))
 def nmi(
     embeddings: Float[Tensor, "N D"],
     labels: Int[Tensor, " N"],
@@ -122,10 +124,11 @@ def nmi(
 
     Args, Raises: as ``clustering``, which gives NMI and AMI from one run of k-means.
     """
-    found = _clustering("nmi", embeddings, labels, metric, num_clusters, n_init, seed)
+    found = _clustering(embeddings, labels, metric, num_clusters, n_init, seed)
     return WithFloor(found.nmi, found.nmi_floor)
 
 
+@checked(n_init=at_least(1))
 def ami(
     embeddings: Float[Tensor, "N D"],
     labels: Int[Tensor, " N"],
@@ -139,7 +142,7 @@ def ami(
 
     Args, Raises: as ``clustering``, which gives NMI and AMI from one run of k-means.
     """
-    return WithFloor(_clustering("ami", embeddings, labels, metric, num_clusters, n_init, seed).ami, 0.0)
+    return WithFloor(_clustering(embeddings, labels, metric, num_clusters, n_init, seed).ami, 0.0)
 
 
 def _entropy(labels: Tensor) -> float:
@@ -148,26 +151,25 @@ def _entropy(labels: Tensor) -> float:
     return float(-(shares * shares.log()).sum())
 
 
-def _check_classes(function: str, labels: Tensor) -> None:
+def _check_classes(labels: Tensor) -> None:
     classes = len(torch.unique(labels))
     if not 1 < classes < len(labels):
         got = f"{classes} classes of {len(labels)} images"
-        raise bad_input(function, "labels", "hold two classes or more, fewer than images", got, "Pass more images.")
+        raise bad_input("labels", "hold two classes or more, fewer than images", got, "Pass more images.")
 
 
 def _clustering(
-    function: str, embeddings: Tensor, labels: Tensor, metric: str, num_clusters: int | None, n_init: int, seed: int
+    embeddings: Tensor, labels: Tensor, metric: str, num_clusters: int | None, n_init: int, seed: int
 ) -> Clustering:
-    """k-means and the comparison, with the public function's name for messages."""
+    """k-means and the comparison."""
     import numpy as np
     from sklearn.cluster import KMeans
 
-    check_set(function, embeddings, labels, metric)
-    _check_classes(function, labels)
+    check_set(embeddings, labels, metric)
+    _check_classes(labels)
     clusters = len(torch.unique(labels)) if num_clusters is None else num_clusters
-    check_number(function, low=2, high=len(labels), integer=True, num_clusters=clusters)
-    check_number(function, low=1, integer=True, n_init=n_init)
-    points = grid_points(function, embeddings, metric).float().cpu().numpy()
+    check_number(low=2, high=len(labels), integer=True, num_clusters=clusters)
+    points = grid_points(embeddings, metric).float().cpu().numpy()
     order = np.lexsort(points.T)  # k-means starts from row numbers: the same rows in the same order
     kmeans = KMeans(clusters, n_init=n_init, random_state=named_seed(seed, "k-means") % 2**32)
     found = torch.from_numpy(kmeans.fit_predict(points[order])).long()

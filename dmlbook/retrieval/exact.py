@@ -25,14 +25,13 @@ def sum_in_fixed_order(terms: Float[Tensor, "N M"]) -> Float[Tensor, " N"]:
     return terms[:, 0]
 
 
-def grid_points(function: str, embeddings: Float[Tensor, "N D"], metric: str) -> Float[Tensor, "N D"]:
+def grid_points(embeddings: Float[Tensor, "N D"], metric: str) -> Float[Tensor, "N D"]:
     """Embeddings as float64 on a grid, no norm above 1, so that their squared distances have no rounding error.
 
     A float64 holds every sum of products of multiples of 2^-25 up to 1: it does not matter in which order a matrix
     product adds them. Nothing real is lost: a float32 embedding of unit norm carries errors above 2^-25 itself.
 
     Args:
-        function: The caller, for messages.
         embeddings: Finite, of any floating type.
         metric: ``"cosine"`` puts them on the unit sphere, where the order by distance is the order by cosine.
             ``"euclidean"`` moves their median to the origin and scales by a power of two: integers stay exact.
@@ -47,7 +46,7 @@ def grid_points(function: str, embeddings: Float[Tensor, "N D"], metric: str) ->
         zero = (largest[:, 0] == 0).nonzero().flatten()
         if len(zero):
             got = f"{len(zero)} zero vectors, the first at index {int(zero[0])}"
-            raise bad_input(function, "embeddings", "have a direction", got, 'Find out why, or use metric="euclidean".')
+            raise bad_input("embeddings", "have a direction", got, 'Find out why, or use metric="euclidean".')
         points = points / largest  # no square overflows or vanishes
         points = points / sum_in_fixed_order(points * points).sqrt()[:, None]
         return (points * GRID).round() / GRID
@@ -61,7 +60,7 @@ def grid_points(function: str, embeddings: Float[Tensor, "N D"], metric: str) ->
     if largest > FARTHEST * typical:
         got = f"index {int(norms.argmax())} at {largest / typical:.3g} times"
         rule = f"lie within {FARTHEST:g} times the median distance from their middle"
-        raise bad_input(function, "embeddings", rule, got, 'Look at that image, or use metric="cosine".')
+        raise bad_input("embeddings", rule, got, 'Look at that image, or use metric="cosine".')
     return (points / (2 * _power_of_two(largest)) * GRID).round() / GRID
 
 
@@ -97,26 +96,26 @@ class Sorted:
         return slice(int((self.sizes == 1).sum()), len(self))
 
 
-def check_set(function: str, embeddings: Tensor, labels: Tensor, metric: str = "cosine", block: int = 1) -> None:
+def check_set(embeddings: Tensor, labels: Tensor, metric: str = "cosine", block: int = 1) -> None:
     """What every measure here asks of its input: a finite batch, a known metric, and a class of two images."""
-    check_batch(function, embeddings, labels)
-    check_choice(function, choices=METRICS, metric=metric)
-    check_number(function, low=1, integer=True, block=block)
+    check_batch(embeddings, labels)
+    check_choice(choices=METRICS, metric=metric)
+    check_number(low=1, integer=True, block=block)
     if embeddings.shape[1] == 0:
-        raise bad_input(function, "embeddings", "have a dimension", "shape (N, 0)", "Pass one vector per image.")
+        raise bad_input("embeddings", "have a dimension", "shape (N, 0)", "Pass one vector per image.")
     broken = (~torch.isfinite(embeddings)).any(1).nonzero().flatten()
     if len(broken):
         got = f"{len(broken)} rows with NaN or infinity, the first at index {int(broken[0])}"
-        raise bad_input(function, "embeddings", "be finite", got, "Training diverged, or those images are broken.")
+        raise bad_input("embeddings", "be finite", got, "Training diverged, or those images are broken.")
     if len(torch.unique(labels)) == len(labels):
         got = f"{len(labels)} images of {len(labels)} classes"
-        raise bad_input(function, "labels", "name some class twice", got, "Nothing can be retrieved: pass more images.")
+        raise bad_input("labels", "name some class twice", got, "Nothing can be retrieved: pass more images.")
 
 
-def sort_by_class(function: str, embeddings: Tensor, labels: Tensor, metric: str, block: int) -> Sorted:
+def sort_by_class(embeddings: Tensor, labels: Tensor, metric: str, block: int) -> Sorted:
     """Check the input and bring it into the form that the measures work on. Labels may be any integers."""
-    check_set(function, embeddings, labels, metric, block)
-    points = grid_points(function, embeddings, metric)
+    check_set(embeddings, labels, metric, block)
+    points = grid_points(embeddings, metric)
     _, classes, sizes = torch.unique(labels.to(points.device), return_inverse=True, return_counts=True)
     by_size = sizes.argsort(stable=True)
     classes = by_size.argsort()[classes]  # numbered anew, small classes first

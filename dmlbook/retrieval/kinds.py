@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from dmlbook._checks import bad_input, check_shape
+from dmlbook._checks import bad_input, checked
 from dmlbook._types import Float, Int, Tensor
 
 
+@checked
 def kind_recovery(assigned: Int[Tensor, " N"], labels: Int[Tensor, " N"], kinds: Int[Tensor, " N"]) -> float:
     """How well the centers to which images are assigned recover the kinds: adjusted Rand index, mean over classes.
 
@@ -32,12 +33,12 @@ def kind_recovery(assigned: Int[Tensor, " N"], labels: Int[Tensor, " N"], kinds:
     """
     from sklearn.metrics import adjusted_rand_score
 
-    check_shape("kind_recovery", expected="N", assigned=assigned, labels=labels, kinds=kinds)
-    owns = _several_kinds("kind_recovery", labels, kinds)
+    owns = _several_kinds(labels, kinds)
     found = [float(adjusted_rand_score(kinds[own].cpu().numpy(), assigned[own].cpu().numpy())) for own in owns]
     return sum(found) / len(found)
 
 
+@checked
 def kind_cosine(embeddings: Float[Tensor, "N D"], labels: Int[Tensor, " N"], kinds: Int[Tensor, " N"]) -> float:
     """How close the kinds of a class lie together: cosine of two kinds' mean directions, mean over pairs and classes.
 
@@ -56,27 +57,22 @@ def kind_cosine(embeddings: Float[Tensor, "N D"], labels: Int[Tensor, " N"], kin
         >>> kind_cosine(torch.eye(2), torch.tensor([0, 0]), torch.tensor([0, 1]))
         0.0
     """
-    check_shape("kind_cosine", expected="N D", embeddings=embeddings)
-    check_shape("kind_cosine", expected="N", labels=labels, kinds=kinds)
     unit, found = torch.nn.functional.normalize(embeddings.double(), dim=1), []
-    for own in _several_kinds("kind_cosine", labels, kinds):
+    for own in _several_kinds(labels, kinds):
         means = torch.stack([unit[own & (kinds == kind)].mean(0) for kind in torch.unique(kinds[own])])  # (M, D)
         lengths = means.norm(dim=1, keepdim=True)
         if float(lengths.min()) < 1e-9:
             remedy = "Check that the embeddings are not all zero."
-            raise bad_input("kind_cosine", "embeddings", "give each kind a mean direction", "a mean of 0", remedy)
+            raise bad_input("embeddings", "give each kind a mean direction", "a mean of 0", remedy)
         first, second = torch.triu_indices(len(means), len(means), 1)
         found.append(float(((means / lengths) @ (means / lengths).T)[first, second].mean()))
     return sum(found) / len(found)
 
 
-def _several_kinds(function: str, labels: Tensor, kinds: Tensor) -> list[Tensor]:
+def _several_kinds(labels: Tensor, kinds: Tensor) -> list[Tensor]:
     """For each class with two kinds or more: which images are its own, (N,)."""
-    if len(labels) != len(kinds):
-        got = f"{len(kinds)} kinds and {len(labels)} labels"
-        raise bad_input(function, "kinds", "be as many as the labels", got, "Give both for the same images.")
     owns = [labels == label for label in torch.unique(labels)]
     several = [own for own in owns if len(torch.unique(kinds[own])) > 1]
     if not several:
-        raise bad_input(function, "kinds", "be two or more in some class", "one in each", "Merge classes first.")
+        raise bad_input("kinds", "be two or more in some class", "one in each", "Merge classes first.")
     return several

@@ -12,13 +12,14 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from dmlbook._checks import bad_input, check_number, check_unique
+from dmlbook._checks import bad_input, check_number, check_unique, checked
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.retrieval.exact import Sorted, sort_by_class, sum_in_fixed_order
 
 BLOCK = 1024
 
 
+@checked
 def recall_at_k(
     embeddings: Float[Tensor, "N D"],
     labels: Int[Tensor, " N"],
@@ -55,11 +56,12 @@ def recall_at_k(
         >>> recall_at_k(points, classes, ks=(1, 2), metric="euclidean")  # 4 finds 5 first
         {1: 0.6666666666666666, 2: 1.0}
     """
-    prepared = sort_by_class("recall_at_k", embeddings, labels, metric, block)
-    check_ks("recall_at_k", ks, len(prepared))
+    prepared = sort_by_class(embeddings, labels, metric, block)
+    check_ks(ks, len(prepared))
     return recall(prepared, ks, block)
 
 
+@checked
 def r_precision(
     embeddings: Float[Tensor, "N D"], labels: Int[Tensor, " N"], *, metric: str = "cosine", block: int = BLOCK
 ) -> float:
@@ -77,9 +79,10 @@ def r_precision(
         >>> r_precision(points, classes, metric="euclidean")  # 1, 1 and 1/2 for the three queries
         0.8333333333333334
     """
-    return precision(sort_by_class("r_precision", embeddings, labels, metric, block), block)[0]
+    return precision(sort_by_class(embeddings, labels, metric, block), block)[0]
 
 
+@checked
 def map_at_r(
     embeddings: Float[Tensor, "N D"], labels: Int[Tensor, " N"], *, metric: str = "cosine", block: int = BLOCK
 ) -> float:
@@ -99,17 +102,17 @@ def map_at_r(
         >>> map_at_r(points, classes, metric="euclidean")  # 1, 1 and (0 + 1/2) / 2
         0.75
     """
-    return precision(sort_by_class("map_at_r", embeddings, labels, metric, block), block)[1]
+    return precision(sort_by_class(embeddings, labels, metric, block), block)[1]
 
 
-def check_ks(function: str, ks: Sequence[int], images: int) -> None:
+def check_ks(ks: Sequence[int], images: int) -> None:
     """The Ks must be different integers in 1..N - 1, one at least."""
     if len(ks) == 0:
-        raise bad_input(function, "ks", "hold a number of neighbours", "none", "Pass ks=(1,) for Recall@1.")
+        raise bad_input("ks", "hold a number of neighbours", "none", "Pass ks=(1,) for Recall@1.")
     for k in ks:
         remedy = f"There are {images} images, so {images - 1} others to retrieve."
-        check_number(function, low=1, high=images - 1, integer=True, remedy=remedy, ks=k)
-    check_unique(function, ks=ks)
+        check_number(low=1, high=images - 1, integer=True, remedy=remedy, ks=k)
+    check_unique(ks=ks)
 
 
 def recall(prepared: Sorted, ks: Sequence[int], block: int) -> dict[int, float]:

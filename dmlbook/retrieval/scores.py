@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from dmlbook._checks import check_shape
+from dmlbook._checks import checked
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.retrieval.clustering import clustering
 from dmlbook.retrieval.exact import check_set, sort_by_class
@@ -15,6 +15,7 @@ from dmlbook.retrieval.ranks import BLOCK, check_ks, expected_recall, precision,
 from dmlbook.seeding import SEED
 
 
+@checked
 def chance(labels: Int[Tensor, " N"], ks: Sequence[int] = (1, 2, 4, 8)) -> dict[str, float]:
     """Expected Recall@K, R-precision and MAP@R when the others are retrieved in random order.
 
@@ -34,9 +35,8 @@ def chance(labels: Int[Tensor, " N"], ks: Sequence[int] = (1, 2, 4, 8)) -> dict[
         >>> chance(torch.tensor([0, 0, 1, 1]), ks=(1, 2))["recall_at_1"]  # one match among three others
         0.33333333333333337
     """
-    check_shape("chance", expected="N", labels=labels)
-    check_set("chance", torch.ones(len(labels), 1, device=labels.device), labels)
-    check_ks("chance", ks, len(labels))
+    check_set(torch.ones(len(labels), 1, device=labels.device), labels)
+    check_ks(ks, len(labels))
     others = len(labels) - 1
     sizes, classes = torch.unique(torch.unique(labels, return_counts=True)[1], return_counts=True)
     kinds = [(size, size * n) for size, n in zip(sizes.tolist(), classes.tolist(), strict=True) if size > 1]
@@ -55,6 +55,7 @@ def chance(labels: Int[Tensor, " N"], ks: Sequence[int] = (1, 2, 4, 8)) -> dict[
     }
 
 
+@checked
 def evaluate(
     embeddings: Float[Tensor, "N D"],
     labels: Int[Tensor, " N"],
@@ -90,8 +91,8 @@ def evaluate(
         >>> scores["recall_at_1"], scores["nmi"], scores["queries"]
         (1.0, 1.0, 4)
     """
-    prepared = sort_by_class("evaluate", embeddings, labels, metric, block)
-    check_ks("evaluate", ks, len(prepared))
+    prepared = sort_by_class(embeddings, labels, metric, block)
+    check_ks(ks, len(prepared))
     scores = {f"recall_at_{k}": value for k, value in recall(prepared, ks, block).items()}
     scores["r_precision"], scores["map_at_r"] = precision(prepared, block)
     floors = chance(labels, ks)

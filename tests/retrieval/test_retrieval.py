@@ -367,7 +367,7 @@ def test_bad_input_is_refused_with_the_value_and_the_remedy(embeddings, labels, 
     options = {"ks": (1,)} | options
     with pytest.raises(ValueError, match=r"^recall_at_k: .*" + message):
         recall_at_k(embeddings, labels, **options)
-    with pytest.raises(ValueError, match=r"^evaluate: .*" + message):
+    with pytest.raises(ValueError, match=r"^retrieval.evaluate: .*" + message):
         evaluate(embeddings, labels, **options)
     if set(options) - {"block"} == {"ks"} and options["ks"] == (1,):
         with pytest.raises(ValueError, match=message):
@@ -377,9 +377,13 @@ def test_bad_input_is_refused_with_the_value_and_the_remedy(embeddings, labels, 
 @pytest.mark.parametrize(
     ("function", "options", "message"),
     [
-        (retrieval.nmi, {"labels": torch.zeros(6, dtype=torch.long)}, "^nmi: labels must hold two classes"),
-        (retrieval.ami, {"n_init": 0}, "^ami: n_init must be an integer >= 1"),
-        (retrieval.clustering, {"num_clusters": 7}, "^clustering: num_clusters must be an integer >= 2 and <= 6"),
+        (retrieval.nmi, {"labels": torch.zeros(6, dtype=torch.long)}, "^retrieval.nmi: labels must hold two classes"),
+        (retrieval.ami, {"n_init": 0}, "^retrieval.ami: n_init must be an integer >= 1"),
+        (
+            retrieval.clustering,
+            {"num_clusters": 7},
+            "^retrieval.clustering: num_clusters must be an integer >= 2 and <= 6",
+        ),
     ],
 )
 def test_clustering_refuses_what_cannot_be_compared(function, options, message):

@@ -10,10 +10,11 @@ import math
 import torch
 from torch.nn import functional as F
 
-from dmlbook._checks import bad_input, check_number, check_shape
+from dmlbook._checks import above, at_least, bad_input, checked
 from dmlbook._types import Float, Int, Tensor
 
 
+@checked
 def violations(similarities: Float[Tensor, "B C"], labels: Int[Tensor, " B"]) -> Float[Tensor, "B C"]:
     """By how much the center of class j beats the center of the own class: x . w_j - x . w_y.
 
@@ -33,10 +34,11 @@ def violations(similarities: Float[Tensor, "B C"], labels: Int[Tensor, " B"]) ->
         >>> violations(torch.tensor([[0.5, 0.75, -0.25]]), torch.tensor([0]))
         tensor([[ 0.0000,  0.2500, -0.7500]])
     """
-    _check("violations", similarities, labels)
+    _check_classes(labels, similarities.shape[1])
     return similarities - similarities.gather(1, labels[:, None])
 
 
+@checked
 def hardest_violation(similarities: Float[Tensor, "B C"], labels: Int[Tensor, " B"]) -> Float[Tensor, " B"]:
     """The largest violation of each image, >= 0 because the own class counts with 0.
 
@@ -52,6 +54,7 @@ def hardest_violation(similarities: Float[Tensor, "B C"], labels: Int[Tensor, " 
     return violations(similarities, labels).amax(1)
 
 
+@checked(scale=above(0))
 def smoothed_hardest(
     similarities: Float[Tensor, "B C"], labels: Int[Tensor, " B"], *, scale: float = 20.0
 ) -> Float[Tensor, " B"]:
@@ -74,10 +77,10 @@ def smoothed_hardest(
         >>> smoothed_hardest(torch.tensor([[0.0, 0.0]]), torch.tensor([1]), scale=1.0)  # log 2: guessing
         tensor([0.6931])
     """
-    check_number("smoothed_hardest", low=0, open_low=True, scale=scale)
     return torch.logsumexp(scale * violations(similarities, labels), 1) / scale
 
 
+@checked(scale=above(0))
 def smoothing_weights(similarities: Float[Tensor, "B C"], *, scale: float = 20.0) -> Float[Tensor, "B C"]:
     """The weights p of the triplets of each image: softmax(scale * similarities), which maximize the objective.
 
@@ -97,11 +100,10 @@ def smoothing_weights(similarities: Float[Tensor, "B C"], *, scale: float = 20.0
         >>> smoothing_weights(torch.tensor([[0.3, 0.3]]), scale=20.0)
         tensor([[0.5000, 0.5000]])
     """
-    check_shape("smoothing_weights", expected="B C", similarities=similarities)
-    check_number("smoothing_weights", low=0, open_low=True, scale=scale)
     return torch.softmax(scale * similarities, dim=1)
 
 
+@checked(scale=above(0))
 def smoothed_objective(
     weights: Float[Tensor, "B C"],
     similarities: Float[Tensor, "B C"],
@@ -129,16 +131,15 @@ def smoothed_objective(
         >>> smoothed_objective(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.0, 0.0]]), torch.tensor([0]))
         tensor([0.6931])
     """
-    check_shape("smoothed_objective", expected="B C", weights=weights, similarities=similarities)
-    check_number("smoothed_objective", low=0, open_low=True, scale=scale)
     sums = weights.detach().sum(1)
     if bool((weights.detach() < 0).any()) or not torch.allclose(sums, torch.ones_like(sums), atol=1e-4):
         got = f"a smallest weight of {weights.min():.4g} and sums from {sums.min():.4g} to {sums.max():.4g}"
-        raise bad_input("smoothed_objective", "weights", "be >= 0 and sum to 1", got, "Apply softmax to them.")
+        raise bad_input("weights", "be >= 0 and sum to 1", got, "Apply softmax to them.")
     mean_violation = (weights * violations(similarities, labels)).sum(1)
     return scale * mean_violation + torch.special.entr(weights).sum(1)  # entr(0) is 0
 
 
+@checked(scale=above(0))
 def softmax_gradient(
     similarities: Float[Tensor, "B C"], labels: Int[Tensor, " B"], *, scale: float = 20.0
 ) -> Float[Tensor, "B C"]:
@@ -161,11 +162,12 @@ def softmax_gradient(
         >>> softmax_gradient(torch.tensor([[0.0, 0.0]]), torch.tensor([0]), scale=2.0)
         tensor([[-1.,  1.]])
     """
-    _check("softmax_gradient", similarities, labels)
+    _check_classes(labels, similarities.shape[1])
     own = F.one_hot(labels, similarities.shape[1]).to(similarities.dtype)
     return scale * (smoothing_weights(similarities, scale=scale) - own)
 
 
+@checked(num_classes=at_least(2), scale=above(0))
 def smallest_softmax_loss(num_classes: int, *, scale: float = 20.0) -> float:
     """The least mean loss of unit vectors in balanced classes: log(1 + (C - 1) exp(-scale * C / (C - 1))).
 
@@ -185,11 +187,10 @@ def smallest_softmax_loss(num_classes: int, *, scale: float = 20.0) -> float:
         >>> round(smallest_softmax_loss(2, scale=1.0), 4)  # log(1 + e^-2)
         0.1269
     """
-    check_number("smallest_softmax_loss", low=2, integer=True, num_classes=num_classes)
-    check_number("smallest_softmax_loss", low=0, open_low=True, scale=scale)
     return math.log1p((num_classes - 1) * math.exp(-scale * num_classes / (num_classes - 1)))
 
 
+@checked(scale=above(0))
 def margin_from_loss(loss: Float[Tensor, "*B"], *, scale: float = 20.0) -> Float[Tensor, "*B"]:
     """What an image's loss says about its margin: its own center wins by at least -log(e^loss - 1) / scale.
 
@@ -210,13 +211,13 @@ def margin_from_loss(loss: Float[Tensor, "*B"], *, scale: float = 20.0) -> Float
         >>> margin_from_loss(torch.tensor([0.126928]), scale=1.0)  # log(1 + e^-2): two opposite centers
         tensor([2.])
     """
-    check_number("margin_from_loss", low=0, open_low=True, scale=scale)
     if bool((loss.detach() < 0).any()):
         remedy = "Cross-entropy is never negative: look at its sign."
-        raise bad_input("margin_from_loss", "loss", "be >= 0", f"{loss.min():.4g}", remedy)
+        raise bad_input("loss", "be >= 0", f"{loss.min():.4g}", remedy)
     return -(loss + torch.log(-torch.expm1(-loss))) / scale  # log(e^l - 1) without e^l, which overflows
 
 
+@checked
 def example_margin(margin: Float[Tensor, "*B"], radius: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
     """What a margin over centers leaves between examples that lie within ``radius`` of theirs: margin - 2 radius.
 
@@ -236,10 +237,11 @@ def example_margin(margin: Float[Tensor, "*B"], radius: Float[Tensor, "*B"]) -> 
         >>> example_margin(torch.tensor([0.5]), torch.tensor([0.125]))
         tensor([0.2500])
     """
-    _check_margin("example_margin", margin, radius)
+    _check_margin(margin, radius)
     return margin - 2 * radius
 
 
+@checked
 def sharp_example_margin(margin: Float[Tensor, "*B"], radius: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
     """The largest lower bound for unit vectors: 2 sin(arcsin(margin / 2) - 2 arcsin(radius / 2)), and at least -2.
 
@@ -259,27 +261,22 @@ def sharp_example_margin(margin: Float[Tensor, "*B"], radius: Float[Tensor, "*B"
         >>> sharp_example_margin(torch.tensor([0.5]), torch.tensor([0.5]))  # here margin - 2 radius is exact
         tensor([-0.5000])
     """
-    _check_margin("sharp_example_margin", margin, radius)
+    _check_margin(margin, radius)
     angle = torch.arcsin(margin / 2) - 2 * torch.arcsin(radius / 2)
     return 2 * torch.sin(angle.clamp(min=-math.pi / 2))
 
 
-def _check(function: str, similarities: Tensor, labels: Tensor) -> None:
-    check_shape(function, expected="B C", similarities=similarities)
-    check_shape(function, expected="B", labels=labels, remedy="One class number per row of similarities.")
-    if len(labels) != len(similarities):
-        got = f"{len(labels)} labels for {len(similarities)} rows"
-        raise bad_input(function, "labels", "be as many as the rows of similarities", got, "Give both for the same.")
-    if len(labels) and (int(labels.min()) < 0 or int(labels.max()) >= similarities.shape[1]):
-        rule, got = f"lie in 0..{similarities.shape[1] - 1}", f"{int(labels.min())}..{int(labels.max())}"
-        raise bad_input(function, "labels", rule, got, "Number the classes as the columns of similarities.")
+def _check_classes(labels: Tensor, num_classes: int) -> None:
+    if len(labels) and (int(labels.min()) < 0 or int(labels.max()) >= num_classes):
+        got, remedy = f"{int(labels.min())}..{int(labels.max())}", "Number the classes as the columns of similarities."
+        raise bad_input("labels", f"lie in 0..{num_classes - 1}", got, remedy)
 
 
-def _check_margin(function: str, margin: Tensor, radius: Tensor) -> None:
+def _check_margin(margin: Tensor, radius: Tensor) -> None:
     for name, low, values, remedy in (
         ("margin", -2, margin.detach(), "It is a difference of two cosines."),
         ("radius", 0, radius.detach(), "It is a distance of two unit vectors."),
     ):
         if not bool(((values >= low) & (values <= 2)).all()):
             got = f"values from {values.min():.4g} to {values.max():.4g}"
-            raise bad_input(function, name, f"lie in [{low}, 2]", got, remedy)
+            raise bad_input(name, f"lie in [{low}, 2]", got, remedy)

@@ -6,10 +6,11 @@ import math
 
 import torch
 
-from dmlbook._checks import check_number, check_shape
+from dmlbook._checks import above, at_least, checked, finite
 from dmlbook._types import Float, Tensor
 
 
+@checked(gamma=above(0))
 def center_weights(similarities: Float[Tensor, "B C K"], *, gamma: float = 0.1) -> Float[Tensor, "B C K"]:
     """The weight q of each center: how much embedding b leans on center k when it is compared with class c.
 
@@ -29,11 +30,10 @@ def center_weights(similarities: Float[Tensor, "B C K"], *, gamma: float = 0.1) 
         >>> center_weights(torch.tensor([[[0.8, 0.6]]]), gamma=0.1)
         tensor([[[0.8808, 0.1192]]])
     """
-    check_shape("center_weights", expected="B C K", similarities=similarities)
-    check_number("center_weights", low=0, open_low=True, gamma=gamma)
     return torch.softmax(similarities / gamma, dim=-1)
 
 
+@checked(gamma=above(0))
 def center_objective(
     weights: Float[Tensor, "B C K"], similarities: Float[Tensor, "B C K"], *, gamma: float = 0.1
 ) -> Float[Tensor, "B C"]:
@@ -57,11 +57,10 @@ def center_objective(
         >>> center_objective(torch.tensor([[[1.0, 0.0]]]), torch.tensor([[[0.8, 0.6]]]))  # no entropy: 0.8 alone
         tensor([[0.8000]])
     """
-    check_shape("center_objective", expected="B C K", similarities=similarities, weights=weights)
-    check_number("center_objective", low=0, open_low=True, gamma=gamma)
     return (weights * similarities + gamma * torch.special.entr(weights)).sum(-1)
 
 
+@checked(gamma=above(0))
 def similarity_gradient(similarities: Float[Tensor, "B C K"], *, gamma: float = 0.1) -> Float[Tensor, "B C K"]:
     """The slope of SoftTriple's similarity S' in the similarity to each center.
 
@@ -88,6 +87,7 @@ def similarity_gradient(similarities: Float[Tensor, "B C K"], *, gamma: float = 
     return weights * (1 + (similarities - expected) / gamma)
 
 
+@checked(num_classes=at_least(2), scale=above(0), margin=finite)
 def opposite_pairs_floor(num_classes: int, *, scale: float = 20.0, margin: float = 0.0) -> float:
     """The least mean loss that one center a class can reach on opposite pairs x and -x of images of one class.
 
@@ -110,8 +110,5 @@ def opposite_pairs_floor(num_classes: int, *, scale: float = 20.0, margin: float
         >>> round(opposite_pairs_floor(2), 4)
         0.6931
     """
-    check_number("opposite_pairs_floor", low=2, integer=True, num_classes=num_classes)
-    check_number("opposite_pairs_floor", low=0, open_low=True, scale=scale)
-    check_number("opposite_pairs_floor", margin=margin)
     push = scale * margin + math.log(num_classes - 1)
     return max(push, 0.0) + math.log1p(math.exp(-abs(push)))  # log(1 + e^push), safe where e^push overflows

@@ -7,7 +7,7 @@ import math
 import torch
 from torch.nn import functional as F
 
-from dmlbook._checks import bad_input, check_number, check_shape
+from dmlbook._checks import above, at_least, bad_input, between, check_shape, checked, finite
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.losses.centers import EPSILON, center_distances
 from dmlbook.losses.proxies import margin_cross_entropy
@@ -18,6 +18,7 @@ THRESHOLD = 0.02
 """Centers of the toy that are closer than this count as one."""
 
 
+@checked(strength=at_least(0))
 def shrink_by_norm(vectors: Float[Tensor, "*batch D"], *, strength: float) -> Float[Tensor, "*batch D"]:
     """The minimizer of ||u - v||^2 / 2 + strength ||u||: v shortened by ``strength``, and exactly 0 if it is no longer.
 
@@ -35,12 +36,12 @@ def shrink_by_norm(vectors: Float[Tensor, "*batch D"], *, strength: float) -> Fl
         tensor([[2.4000, 3.2000],
                 [0.0000, 0.0000]])
     """
-    check_number("shrink_by_norm", low=0, strength=strength)
     lengths = vectors.norm(dim=-1, keepdim=True)
     left = (lengths - strength).clamp(min=0)
     return vectors * (left / lengths.clamp(min=torch.finfo(vectors.dtype).tiny))
 
 
+@checked(strength=at_least(0))
 def shrink_by_square(vectors: Float[Tensor, "*batch D"], *, strength: float) -> Float[Tensor, "*batch D"]:
     """The minimizer of ||u - v||^2 / 2 + strength ||u||^2 / 2: v / (1 + strength), never 0 where v is not.
 
@@ -57,10 +58,10 @@ def shrink_by_square(vectors: Float[Tensor, "*batch D"], *, strength: float) -> 
         >>> shrink_by_square(torch.tensor([3.0, 4.0]), strength=1.0)
         tensor([1.5000, 2.0000])
     """
-    check_number("shrink_by_square", low=0, strength=strength)
     return vectors / (1 + strength)
 
 
+@checked(strength=at_least(0))
 def fused_pair(wishes: Float[Tensor, "2 D"], *, strength: float, squared: bool = False) -> Float[Tensor, "2 D"]:
     """Where two free points settle that want to be at a_1 and a_2 and pay for being apart.
 
@@ -83,14 +84,13 @@ def fused_pair(wishes: Float[Tensor, "2 D"], *, strength: float, squared: bool =
         tensor([[0.2500],
                 [1.7500]])
     """
-    check_shape("fused_pair", expected="2 D", wishes=wishes)
-    check_number("fused_pair", low=0, strength=strength)
     middle, apart = wishes.mean(0), wishes[1] - wishes[0]
     shrink = shrink_by_square if squared else shrink_by_norm
     half = shrink(apart, strength=2 * strength) / 2
     return torch.stack([middle - half, middle + half])
 
 
+@checked(strength=at_least(0))
 def fused_line(wishes: Float[Tensor, " K"], *, strength: float, squared: bool = False) -> Float[Tensor, " K"]:
     """Where K free points of a line settle that want to be at a_k and pay for each pair's distance: exactly.
 
@@ -114,8 +114,6 @@ def fused_line(wishes: Float[Tensor, " K"], *, strength: float, squared: bool = 
     """
     from scipy.optimize import isotonic_regression
 
-    check_shape("fused_line", expected="K", wishes=wishes)
-    check_number("fused_line", low=0, strength=strength)
     count = len(wishes)
     if squared:
         return (wishes + strength * wishes.sum()) / (1 + strength * count)
@@ -126,6 +124,7 @@ def fused_line(wishes: Float[Tensor, " K"], *, strength: float, squared: bool = 
     return settled
 
 
+@checked(half_angle=above(0, up_to=math.pi / 2), strength=at_least(0))
 def fused_on_circle(half_angle: float, *, strength: float) -> float:
     """Half the angle between two unit centers that want to be at +- ``half_angle`` and pay for being apart.
 
@@ -146,11 +145,10 @@ def fused_on_circle(half_angle: float, *, strength: float) -> float:
         >>> round(math.degrees(fused_on_circle(math.radians(30), strength=0.25)), 2)
         16.1
     """
-    check_number("fused_on_circle", low=0, high=math.pi / 2, open_low=True, half_angle=half_angle)
-    check_number("fused_on_circle", low=0, strength=strength)
     return math.atan2(max(math.sin(half_angle) - strength, 0.0), math.cos(half_angle))
 
 
+@checked(share=between(0, 1 - 1e-12), epsilon=above(0))
 def rest_distance(share: float, *, epsilon: float = EPSILON) -> float:
     """How far apart a merged pair rests, because epsilon rounds the corner of the norm.
 
@@ -170,11 +168,10 @@ def rest_distance(share: float, *, epsilon: float = EPSILON) -> float:
         >>> round(rest_distance(0.8, epsilon=1e-5), 4)  # sqrt(1e-5) * 0.8 / 0.6
         0.0042
     """
-    check_number("rest_distance", low=0, high=1 - 1e-12, share=share)
-    check_number("rest_distance", low=0, open_low=True, epsilon=epsilon)
     return math.sqrt(epsilon) * share / math.sqrt(1 - share**2)
 
 
+@checked(gradient=finite, lr=above(0), epsilon=above(0))
 def adams_first_step(gradient: float, *, lr: float, epsilon: float = 1e-8) -> float:
     """How far the first step of Adam moves a parameter.
 
@@ -196,11 +193,10 @@ def adams_first_step(gradient: float, *, lr: float, epsilon: float = 1e-8) -> fl
         >>> adams_first_step(0.25, lr=0.5, epsilon=0.25)
         -0.25
     """
-    check_number("adams_first_step", gradient=gradient)
-    check_number("adams_first_step", low=0, open_low=True, lr=lr, epsilon=epsilon)
     return -lr * gradient / (abs(gradient) + epsilon)
 
 
+@checked(scale=above(0), gamma=above(0), epsilon=above(0), steps=at_least(1), lr=above(0))
 def center_paths(
     embeddings: Float[Tensor, "B D"],
     labels: Int[Tensor, " B"],
@@ -235,17 +231,12 @@ def center_paths(
 
     Source: the objective of Qian et al., ICCV 2019, without margin. Chapter 4.
     """
-    check_shape("center_paths", expected="B D", embeddings=embeddings)
-    check_shape("center_paths", expected="B", labels=labels)
-    check_shape("center_paths", expected="T", taus=taus)
     if start.ndim == 3:
         start = start.expand(len(taus), *start.shape)
-    check_shape("center_paths", expected="T C K D", start=start, remedy="One start for all taus, or one for each.")
+    check_shape(expected="T C K D", start=start, remedy="One start for all taus, or one for each.")
     if len(start) != len(taus):
         got = f"{len(start)} starts for {len(taus)} taus"
-        raise bad_input("center_paths", "start", "be one for all taus, or one for each", got, "Repeat them.")
-    check_number("center_paths", low=0, open_low=True, scale=scale, gamma=gamma, epsilon=epsilon, lr=lr)
-    check_number("center_paths", low=1, integer=True, steps=steps)
+        raise bad_input("start", "be one for all taus, or one for each", got, "Repeat them.")
     many, classes = len(taus), start.shape[1]
     repeated = labels.repeat(many)
     weight = start.detach().clone().contiguous().requires_grad_()

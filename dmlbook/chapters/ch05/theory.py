@@ -6,12 +6,13 @@ import math
 
 import torch
 
-from dmlbook._checks import bad_input, check_batch, check_number, check_shape
+from dmlbook._checks import above, at_least, bad_input, check_batch, checked, finite
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.geometry import distances as euclidean
 from dmlbook.losses.centroid_bound import own_and_others, role_counts
 
 
+@checked(num_images=at_least(1), num_classes=at_least(2, "Negatives need a class."))
 def balanced_counts(num_images: int, num_classes: int) -> tuple[int, int]:
     """G, the weight of an image in the bound, and H, the number of valid triplets, for classes of one size.
 
@@ -32,17 +33,16 @@ def balanced_counts(num_images: int, num_classes: int) -> tuple[int, int]:
         >>> balanced_counts(8, 2)
         (36, 96)
     """
-    check_number("balanced_counts", low=2, integer=True, num_classes=num_classes, remedy="Negatives need a class.")
-    check_number("balanced_counts", low=1, integer=True, num_images=num_images)
     per_class, left = divmod(num_images, num_classes)
     if left:
         rule = f"be a multiple of num_classes = {num_classes}"
         remedy = "Count the whole set, not a batch; for other sizes there is centroid_bound_sum."
-        raise bad_input("balanced_counts", "num_images", rule, num_images, remedy)
+        raise bad_input("num_images", rule, num_images, remedy)
     pairs = per_class * (per_class - 1)
     return 3 * (num_classes - 1) * pairs, num_classes * pairs * (num_images - per_class)
 
 
+@checked
 def triplet_terms(
     anchors: Float[Tensor, "T D"],
     positives: Float[Tensor, "T D"],
@@ -67,8 +67,6 @@ def triplet_terms(
 
     Source: Do et al., CVPR 2019: the triangle inequality, twice. Chapter 5.
     """
-    points = {"anchors": anchors, "positives": positives, "negatives": negatives, "own": own, "other": other}
-    check_shape("triplet_terms", expected="T D", **points)
 
     def apart(left: Tensor, right: Tensor) -> Tensor:
         return torch.linalg.vector_norm(left - right, dim=1)
@@ -77,6 +75,7 @@ def triplet_terms(
     return truth, apart(anchors, own) - apart(anchors, other) + apart(positives, own) + apart(negatives, other)
 
 
+@checked
 def squared_triplet_sum(embeddings: Float[Tensor, "N D"], labels: Int[Tensor, " N"]) -> Float[Tensor, ""]:
     """The sum of ||x_i - x_j||^2 - ||x_i - x_k||^2 over all valid triplets, exactly, in O(N D): squares need no bound.
 
@@ -92,7 +91,7 @@ def squared_triplet_sum(embeddings: Float[Tensor, "N D"], labels: Int[Tensor, " 
 
     Source: derived in chapter 5.
     """
-    check_batch("squared_triplet_sum", embeddings, labels)
+    check_batch(embeddings, labels)
     classes, place, sizes = torch.unique(labels, return_inverse=True, return_counts=True)
     sums = embeddings.new_zeros(len(classes), embeddings.shape[1]).index_add(0, place, embeddings)  # (C, D) s_c
     squares = embeddings.new_zeros(len(classes)).index_add(0, place, embeddings.square().sum(1))  # (C,) q_c
@@ -102,6 +101,7 @@ def squared_triplet_sum(embeddings: Float[Tensor, "N D"], labels: Int[Tensor, " 
     return ((count - sizes) * inside - (sizes - 1) * across).sum()
 
 
+@checked(margin=finite)
 def hinged_bound_sum(distances: Float[Tensor, "N C"], labels: Int[Tensor, " N"], *, margin: float) -> Float[Tensor, ""]:
     """An upper bound, in O(N C), of the sum of [||x_i - x_j|| - ||x_i - x_k|| + margin]_+ over all valid triplets.
 
@@ -122,8 +122,7 @@ def hinged_bound_sum(distances: Float[Tensor, "N C"], labels: Int[Tensor, " N"],
 
     Source: derived in chapter 5; the centroid bound plus a margin for each triplet is no bound of a hinged loss.
     """
-    check_number("hinged_bound_sum", margin=margin)
-    own, _ = own_and_others("hinged_bound_sum", distances, labels)
+    own, _ = own_and_others(distances, labels)
     sizes = torch.bincount(labels, minlength=distances.shape[1])
     positive, negative = role_counts(sizes)
     of_pairs = (sizes - 1).clamp(min=0)[labels, None] * sizes  # (N, C) triplets with this anchor and negatives of r
@@ -132,6 +131,7 @@ def hinged_bound_sum(distances: Float[Tensor, "N C"], labels: Int[Tensor, " N"],
     return ((positive + negative).to(own.dtype)[labels] * own).sum() + (of_pairs * hinge).sum()
 
 
+@checked(slack=above(0))
 def squared_bound_sum(
     squared_distances: Float[Tensor, "N C"], labels: Int[Tensor, " N"], *, slack: float = 1.0
 ) -> Float[Tensor, ""]:
@@ -154,8 +154,7 @@ def squared_bound_sum(
 
     Source: derived in chapter 5. ``squared_triplet_sum`` gives the sum itself, as quickly.
     """
-    check_number("squared_bound_sum", low=0, open_low=True, slack=slack)
-    own, others = own_and_others("squared_bound_sum", squared_distances, labels)
+    own, others = own_and_others(squared_distances, labels)
     sizes = torch.bincount(labels, minlength=squared_distances.shape[1])
     positive, negative = (counts.to(own.dtype) for counts in role_counts(sizes))
     sizes = sizes.to(own.dtype)
@@ -163,6 +162,7 @@ def squared_bound_sum(
     return near - ((sizes[labels] - 1) * (others @ sizes)).sum() / (1 + slack)
 
 
+@checked
 def gap_limit_sum(own_distances: Float[Tensor, " N"], labels: Int[Tensor, " N"]) -> Float[Tensor, ""]:
     """How far the centroid bound can lie above the triplet sum, at most, whatever the centroids.
 
@@ -179,11 +179,12 @@ def gap_limit_sum(own_distances: Float[Tensor, " N"], labels: Int[Tensor, " N"])
 
     Source: derived in chapter 5.
     """
-    check_batch("gap_limit_sum", own_distances[:, None], labels)
+    check_batch(own_distances[:, None], labels)
     anchor, negative = role_counts(torch.bincount(labels))
     return (2 * (anchor + negative).to(own_distances.dtype)[labels] * own_distances).sum()
 
 
+@checked(eps=at_least(0))
 def restated_gap_limit(centroids: Float[Tensor, "C D"], *, eps: float) -> float:
     """The tightness theorem as it is restated: how far bound and triplet loss can differ, per triplet.
 
@@ -203,11 +204,11 @@ def restated_gap_limit(centroids: Float[Tensor, "C D"], *, eps: float) -> float:
         >>> round(restated_gap_limit(torch.tensor([[0.0], [1.0], [3.0]]), eps=0.1), 4)
         2.3
     """
-    check_number("restated_gap_limit", low=0, eps=eps)
-    apart = _centroid_distances("restated_gap_limit", centroids)
+    apart = _centroid_distances(centroids)
     return float(apart.max() - apart.min()) + 3 * eps
 
 
+@checked
 def smallest_bound(centroids: Float[Tensor, "C D"]) -> Float[Tensor, ""]:
     """What the centroid bound per triplet falls to, at best, for classes of one size: minus the mean distance of two.
 
@@ -223,9 +224,10 @@ def smallest_bound(centroids: Float[Tensor, "C D"]) -> Float[Tensor, ""]:
         >>> smallest_bound(torch.eye(3))  # one-hot: minus the square root of 2
         tensor(-1.4142)
     """
-    return -_centroid_distances("smallest_bound", centroids).mean()
+    return -_centroid_distances(centroids).mean()
 
 
+@checked(num_classes=at_least(2))
 def farthest_mean_distance(num_classes: int) -> float:
     """The largest mean distance that C unit vectors can have: sqrt(2 C / (C - 1)), the regular simplex's.
 
@@ -238,12 +240,10 @@ def farthest_mean_distance(num_classes: int) -> float:
         >>> farthest_mean_distance(2)
         2.0
     """
-    check_number("farthest_mean_distance", low=2, integer=True, num_classes=num_classes)
     return math.sqrt(2 * num_classes / (num_classes - 1))
 
 
-def _centroid_distances(function: str, centroids: Tensor) -> Float[Tensor, " P"]:
-    check_shape(function, expected="C D", centroids=centroids)
+def _centroid_distances(centroids: Tensor) -> Float[Tensor, " P"]:
     if len(centroids) < 2:
-        raise bad_input(function, "centroids", "be two or more", len(centroids), "One class has no negatives.")
+        raise bad_input("centroids", "be two or more", len(centroids), "One class has no negatives.")
     return euclidean(centroids, centroids)[~torch.eye(len(centroids), dtype=torch.bool, device=centroids.device)]

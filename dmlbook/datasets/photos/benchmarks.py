@@ -15,7 +15,6 @@ from dmlbook.datasets.photos import layouts
 from dmlbook.datasets.photos.layouts import Entry, Listing
 from dmlbook.datasets.splits import join, training_classes
 
-FUNCTION = "datasets.load"
 SPLITS = ("train", "test", "all")
 
 
@@ -85,9 +84,9 @@ def load(
         ValueError: The set is not found (all places are listed), its counts are not the published ones, an image
             cannot be read, or training and test classes share a name.
     """
-    check_choice(FUNCTION, choices=(*BENCHMARKS, "folder"), name=name)
-    check_choice(FUNCTION, choices=SPLITS, split=split)
-    check_number(FUNCTION, low=1, high=4096, integer=True, size=size, remedy="Pass the side of the squares in pixels.")
+    check_choice(choices=(*BENCHMARKS, "folder"), name=name)
+    check_choice(choices=SPLITS, split=split)
+    check_number(low=1, high=4096, integer=True, size=size, remedy="Pass the side of the squares in pixels.")
     base = settings.data_root() if root is None else Path(root).expanduser()
     if name == "folder":
         halves = _own_halves(_own_folder(root, partial=partial), split)
@@ -120,7 +119,7 @@ def find(name: str, root: str | Path | None = None, *, partial: bool = False) ->
     remedy = (
         f"`python -m dmlbook data {name}` downloads it or says how to get it; DMLBOOK_DATA or root= says where it is."
     )
-    raise bad_input(FUNCTION, "root", f"hold {benchmark.title}", f"none in {looked}", remedy)
+    raise bad_input("root", f"hold {benchmark.title}", f"none in {looked}", remedy)
 
 
 def _is_tree(folder: Path, enough: Callable[[list[bool]], bool]) -> bool:
@@ -158,7 +157,7 @@ def zero_shot(name: str, listing: Listing, *, partial: bool = False) -> dict[str
         remedy = (
             f"Fetch it again (python -m dmlbook data {name}), or pass partial=True: its results compare with nobody's."
         )
-        raise bad_input(FUNCTION, name, rule, got, remedy)
+        raise bad_input(name, rule, got, remedy)
     return {half: Listing(listing.folder, listing.layout, tuple(inside)) for half, inside in halves.items()}
 
 
@@ -190,11 +189,11 @@ def _own_folder(root: str | Path | None, *, partial: bool = False) -> Listing:
     remedy = "Pass root= a folder with one folder of images for each class."
     folder = None if root is None else Path(root).expanduser()
     if folder is None or not folder.is_dir():
-        raise bad_input(FUNCTION, "root", "be the folder of class folders", root, remedy)
+        raise bad_input("root", "be the folder of class folders", root, remedy)
     listing = layouts.class_folders(folder, numbered=False, partial=partial)
     if len({entry.class_name for entry in listing.entries}) < 2:
         got = f"{len(listing.entries)} images of fewer than two classes in {folder}"
-        raise bad_input(FUNCTION, "root", "hold at least two class folders", got, remedy)
+        raise bad_input("root", "hold at least two class folders", got, remedy)
     return listing
 
 
@@ -208,10 +207,10 @@ def _own_halves(listing: Listing, split: str) -> dict[str, Listing]:
         if shared and split != "all":
             got = f"{len(shared)} in both: {_first(shared)}"
             remedy = "Put all class folders into one folder: the first half of them trains, the others test."
-            raise bad_input(FUNCTION, "classes", "be in train or in test, not in both", got, remedy)
+            raise bad_input("classes", "be in train or in test, not in both", got, remedy)
         empty = [half for half, inside in halves.items() if not inside]
         if empty:
-            raise bad_input(FUNCTION, "root", "hold images in train and in test", f"none in {empty[0]}", "Fill it.")
+            raise bad_input("root", "hold images in train and in test", f"none in {empty[0]}", "Fill it.")
     else:
         first = set(names[: training_classes(len(names))])
         halves = {
@@ -225,7 +224,7 @@ def _decoded(name: str, split: str, listing: Listing, *, size: int, **options) -
     from dmlbook.datasets.photos.decoding import decode
 
     if not listing.entries:
-        raise bad_input(FUNCTION, "split", "hold images", f"none of {split!r} in {listing.folder}", "Add its classes.")
+        raise bad_input("split", "hold images", f"none of {split!r} in {listing.folder}", "Add its classes.")
     files = [entry.file for entry in listing.entries]
     decoded = decode(listing.folder, files, size, name=f"{name}-{split}", **options)
     entries: list[Entry] = [listing.entries[i] for i in decoded.kept.tolist()]

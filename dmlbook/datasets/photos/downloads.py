@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from tqdm.auto import tqdm
 
-from dmlbook._checks import bad_input, check_number
+from dmlbook._checks import at_least, bad_input, checked
 
 CHUNK = 1 << 20
 
@@ -30,6 +30,7 @@ class DownloadError(OSError):
     """A download or an archive that is not what it should be; nothing of it was put in place."""
 
 
+@checked(retries=at_least(0))
 def download(
     url: str,
     target: str | Path,
@@ -61,8 +62,7 @@ def download(
         DownloadError: The server refuses, the connection stays broken, the disk is full or the checksum differs.
     """
     if not url.startswith(("http://", "https://")):
-        raise bad_input("download", "url", "begin with http:// or https://", repr(url), "Give the full address.")
-    check_number("download", low=0, integer=True, retries=retries)
+        raise bad_input("url", "begin with http:// or https://", repr(url), "Give the full address.")
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")

@@ -82,7 +82,7 @@ def fetch(name: str, root: str | Path | None = None, *, progress: bool = True) -
         ValueError: ``name`` is no set that can be fetched, or what was found or fetched is not whole.
         DownloadError: It could not be fetched; the message says how to get it by hand.
     """
-    check_choice("datasets.fetch", choices=("birds", "digits", *SOURCES), name=name)
+    check_choice(choices=("birds", "digits", *SOURCES), name=name)
     if name not in SOURCES:
         return None
     root = settings.data_root() if root is None else Path(root).expanduser()
@@ -129,7 +129,7 @@ def describe(name: str, root: str | Path | None = None) -> dict[str, object]:
         >>> describe("digits")["images"]
         1797
     """
-    check_choice("datasets.describe", choices=("birds", "digits", *SOURCES), name=name)
+    check_choice(choices=("birds", "digits", *SOURCES), name=name)
     state = {
         "name": name,
         "complete": True,

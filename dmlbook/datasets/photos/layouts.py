@@ -10,7 +10,6 @@ from pathlib import Path
 from dmlbook._checks import bad_input
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"))
-FUNCTION = "datasets.load"
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def class_folders(folder: Path, *, numbered: bool = True, partial: bool = False)
             if not found and not partial:
                 kinds = " ".join(sorted(SUFFIXES))
                 remedy = f"Delete the folder, or convert its files to one of {kinds}, or pass partial=True."
-                raise bad_input(FUNCTION, "class folders", "hold images", f"none in {inside}", remedy)
+                raise bad_input("class folders", "hold images", f"none in {inside}", remedy)
             if found:
                 images.setdefault(inside.name, []).extend(_entries(folder, inside, found))
     names = sorted(images, key=natural)
@@ -125,7 +124,7 @@ def _prefixes(folder: Path, names: list[str]) -> dict[str, int] | None:
     if len(set(numbers.values())) < len(numbers):
         twice = next(n for n in numbers.values() if list(numbers.values()).count(n) > 1)
         got = f"{[name for name in names if numbers[name] == twice]} in {folder}"
-        raise bad_input(FUNCTION, "class folders", "have one number each", got, "Rename one of them.")
+        raise bad_input("class folders", "have one number each", got, "Rename one of them.")
     return numbers
 
 
@@ -137,7 +136,7 @@ def cub(folder: Path) -> Listing | None:
     files, numbers = (dict(_rows(path, 2)) for path in index)
     if files.keys() != numbers.keys():
         got = f"{len(files)} files in images.txt and {len(numbers)} in image_class_labels.txt"
-        raise bad_input(FUNCTION, str(folder), "list each image in both files", got, "Unpack the archive again.")
+        raise bad_input(str(folder), "list each image in both files", got, "Unpack the archive again.")
     entries = [Entry(f"images/{file}", file.split("/")[0], int(numbers[key])) for key, file in files.items()]
     return listing(folder, "official", entries)
 
@@ -159,7 +158,7 @@ def _rows(path: Path, columns: int, *, header: bool = False) -> list[list[str]]:
     for place, row in enumerate(rows, start=1 + header):
         if len(row) != columns:
             got = f"{len(row)} in line {place}"
-            raise bad_input(FUNCTION, str(path), f"hold {columns} columns", got, "Unpack the archive again.")
+            raise bad_input(str(path), f"hold {columns} columns", got, "Unpack the archive again.")
     return rows
 
 
@@ -184,7 +183,7 @@ def cars(folder: Path) -> Listing | None:
     if missing := [name for name, path in where.items() if path is None]:
         remedy = "cars_test_annos.mat has no labels; the file with labels and the devkit are linked in "
         remedy += "https://github.com/pytorch/vision/issues/7545."
-        raise bad_input(FUNCTION, str(folder), f"hold {', '.join(where)} (or devkit/ does)", f"no {missing}", remedy)
+        raise bad_input(str(folder), f"hold {', '.join(where)} (or devkit/ does)", f"no {missing}", remedy)
     names = [str(name) for name in _mat(where["cars_meta.mat"])["class_names"]]
     entries = [
         Entry(f"{images}/{row['fname']}", names[int(row["class"]) - 1], int(row["class"]))

@@ -239,7 +239,7 @@ def test_the_loss_equals_its_loop_at_the_toy_of_the_chapter():
         (lambda: theory.similarity_gradient(torch.zeros(1, 1, 2), gamma=-1.0), "gamma must be a finite number > 0"),
         (
             lambda: theory.center_objective(torch.zeros(1, 1, 3), torch.zeros(1, 1, 2)),
-            r"weights must be a tensor of shape \(B, C, K\)",
+            r"similarities must be a tensor of shape \(B, C, K\); got .* while K is 3 in weights",
         ),
         (lambda: theory.opposite_pairs_floor(1), "num_classes must be an integer >= 2; got 1"),
         (lambda: theory.opposite_pairs_floor(2, scale=0), "scale must be a finite number > 0"),

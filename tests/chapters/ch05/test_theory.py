@@ -354,7 +354,7 @@ def test_bench_names_the_growth_of_what_ran_at_three_sizes():
             lambda: theory.squared_bound_sum(torch.ones(3, 2), torch.zeros(3).long(), slack=0.0),
             "slack must be a finite",
         ),
-        (lambda: theory.gap_limit_sum(torch.ones(3), torch.arange(2)), "labels must be as many as the embeddings"),
+        (lambda: theory.gap_limit_sum(torch.ones(3), torch.arange(2)), "labels must be as many as the own_distances"),
         (lambda: theory.restated_gap_limit(torch.ones(1, 2), eps=0.1), "centroids must be two or more; got 1"),
         (lambda: theory.smallest_bound(torch.ones(1, 2)), "centroids must be two or more; got 1"),
         (lambda: theory.farthest_mean_distance(1), "num_classes must be an integer >= 2; got 1"),

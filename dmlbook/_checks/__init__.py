@@ -1,0 +1,28 @@
+"""Checks at the door: ``@checked`` reads shapes from the annotations, and every message names the function that spoke.
+
+>>> @checked(gamma=above(0))
+... def similarity(similarities: Float[Tensor, "B C K"], *, gamma: float = 0.1): ...
+>>> similarity(torch.zeros(2, 3), gamma=1.0)
+Traceback (most recent call last):
+ValueError: similarity: similarities must be a tensor of shape (B, C, K); got shape (2, 3). Reshape or index it.
+
+What depends on other arguments is checked in the body, by the functions of ``values`` or by ``raise bad_input(...)``.
+"""
+
+from dmlbook._checks.door import above, at_least, between, checked, finite, one_of
+from dmlbook._checks.old import bad_input, check_batch, check_choice, check_number, check_shape, check_unique
+
+__all__ = [
+    "above",
+    "at_least",
+    "bad_input",
+    "between",
+    "check_batch",
+    "check_choice",
+    "check_number",
+    "check_shape",
+    "check_unique",
+    "checked",
+    "finite",
+    "one_of",
+]
