@@ -1,6 +1,7 @@
 """Figures: pictures at the right places and in their shape, frames that tell right from wrong, alt text that stays."""
 
 import io
+from itertools import pairwise
 
 import matplotlib
 
@@ -165,8 +166,10 @@ def test_gallery_has_a_row_for_each_query_and_method(image_set):
     assert titles == ["query", "1 ✓", "2 ✓"] * 2 + ["query", "1 ✓", "2 ✗", "query", "1 ✗", "2 ✓"]
     assert [ax.get_ylabel() for ax in figure.axes] == ["pixels", "", "", "learned", "", ""] * 2
     figure.canvas.draw()
-    tops = [figure.axes[3 * row].get_position().y1 for row in range(4)]
-    assert tops[1] - tops[2] > 1.05 * (tops[0] - tops[1]) > 0  # a gap between two queries
+    rows = [figure.axes[3 * row].get_position() for row in range(4)]
+    first, between, last = (above.y0 - below.y1 for above, below in pairwise(rows))
+    assert 0 < first == pytest.approx(last)
+    assert between - 2 * first > 0.1 * rows[0].height  # two queries stand apart, beyond an empty row's own space
     lefts = [ax.get_position().x0 for ax in figure.axes[:3]]
     assert lefts == sorted(lefts)
 

@@ -30,7 +30,8 @@ EMBEDDINGS = {
 
 @pytest.fixture
 def explorer():
-    return NeighbourExplorer(ImageSet(IMAGES, LABELS, ("gull", "tern", "skua")), EMBEDDINGS, shown=3)
+    images = ImageSet(IMAGES, LABELS, ("gull", "tern", "skua"))
+    return NeighbourExplorer(images, EMBEDDINGS, shown=3, queries=6)  # so that places and images have other numbers
 
 
 def test_every_position_of_every_control_is_drawn_and_said_truly(explorer):
@@ -53,7 +54,7 @@ def test_the_picture_shows_the_query_and_what_was_found_for_it(explorer, monkeyp
     figures = []
     monkeypatch.setattr(book, "png", lambda figure, **_: figures.append(figure) or b"")
     labels, images = explorer.image_set.labels.tolist(), explorer.image_set.images
-    for method, place in itertools.product(explorer.found, (0, 7, 11)):
+    for method, place in itertools.product(explorer.found, (0, 3, 5)):
         explorer.draw(method, place)
         figure = figures.pop()
         query = explorer.queries[place]
