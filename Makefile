@@ -7,6 +7,8 @@
 #   make lab LAB_ARGS="--port 9999 --ip 0.0.0.0"            anything for JupyterLab
 #   make test PYTEST_ARGS="-x -k softtriple"  WORKERS=1     anything for pytest, and in how many processes
 #   make book CHAPTERS="00 07"                              only some notebooks (also of `make html`)
+#   make mutants SAMPLE=12                                  twelve of them, other ones each day, in two minutes at most
+#   make mutants ONLY="growth"                              those with this word in their file, text or reason
 
 VENV ?= .venv
 ifeq ($(OS),Windows_NT)
@@ -22,13 +24,14 @@ WORKERS ?= logical
 FIRST := notebooks/00_start_here.ipynb
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=120 --nbval-sanitize-with=tests/nbval_sanitize.cfg
 
-.PHONY: help lab test book html bench
+.PHONY: help lab test book html bench mutants
 help:
 	@echo "make lab     open the book in JupyterLab (the first call installs it, a few minutes)"
 	@echo "make test    all tests and all notebooks, in their smallest size"
 	@echo "make book    run the notebooks again from notebooks/src and keep their outputs"
 	@echo "make html    show the notebooks as pages, in build/html"
 	@echo "make bench   measure what the losses and the retrieval cost on this machine"
+	@echo "make mutants plant the faults of tests/mutants.toml, each alone, and name those that no test sees"
 
 # Root must say so to Jupyter. Without a display it prints the address instead of looking for a browser.
 lab: $(VENV)/.ready-book
@@ -51,6 +54,10 @@ html: $(VENV)/.ready-book
 
 bench: $(VENV)/.ready-book
 	$(PY) -m dmlbook bench
+
+# A sample of them is a test, so that `make test` sees all of them in turn.
+mutants: $(VENV)/.ready-test
+	$(PY) -m tests.mutants $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(ONLY),"$(ONLY)")
 
 # The environment. Each file marks a finished step: an installation that was interrupted is taken up again, a finished one is not.
 $(VENV)/.made:
