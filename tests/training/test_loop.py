@@ -183,6 +183,14 @@ def test_dropout_depends_on_the_seed_alone():
     assert_same(train(), one)
 
 
+def test_every_step_has_chances_of_its_own():
+    loss, seeds = toy_loss(), []
+    forward = loss.forward
+    loss.forward = lambda *arguments: seeds.append(torch.initial_seed()) or forward(*arguments)
+    _fit(loss=loss)
+    assert len(set(seeds)) == len(seeds) == 9  # three epochs of three steps
+
+
 def test_the_best_epoch_is_chosen_on_the_validation_set_and_can_be_restored():
     validation = toy_set(1, "val")
     states = []
