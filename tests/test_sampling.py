@@ -203,11 +203,3 @@ def test_resuming_at_a_step_goes_on_as_if_never_stopped():
 def test_bad_input_is_refused_with_the_value_and_the_remedy(make, message):
     with pytest.raises(ValueError, match=message):
         make()
-
-
-def test_docstring_examples_hold():
-    import doctest
-
-    from dmlbook import sampling
-
-    assert doctest.testmod(sampling, extraglobs={"torch": torch}).failed == 0

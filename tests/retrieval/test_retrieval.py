@@ -389,12 +389,3 @@ def test_bad_input_is_refused_with_the_value_and_the_remedy(embeddings, labels, 
 def test_clustering_refuses_what_cannot_be_compared(function, options, message):
     with pytest.raises(ValueError, match=message):
         function(good, **{"labels": classes} | options)
-
-
-def test_docstring_examples_hold():
-    import doctest
-
-    for module in ("ranks", "clustering", "scores", "exact"):
-        found = __import__(f"dmlbook.retrieval.{module}", fromlist=["x"])
-        result = doctest.testmod(found, extraglobs={"torch": torch})
-        assert result.failed == 0, module

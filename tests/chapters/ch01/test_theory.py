@@ -310,13 +310,3 @@ def test_the_chance_tends_to_one_minus_a_power(beta, k):
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
-
-
-def test_the_examples_are_right():
-    import doctest
-
-    assert doctest.testmod(theory).failed == 0
-    from dmlbook.losses import triplets
-
-    example = doctest.DocTestFinder().find(triplets.triplet_kinds, globs=vars(triplets))
-    assert sum(doctest.DocTestRunner().run(test).attempted for test in example) == 1
