@@ -1,10 +1,10 @@
 """Checks at the door: ``@checked`` reads shapes from the annotations, and every message names the function that spoke.
 
 >>> @checked(gamma=above(0))
-... def similarity(similarities: Float[Tensor, "B C K"], *, gamma: float = 0.1): ...
->>> similarity(torch.zeros(2, 3), gamma=1.0)
+... def class_similarity(similarities: Float[Tensor, "B C K"], *, gamma: float = 0.1): ...
+>>> class_similarity(torch.zeros(2, 3), gamma=1.0)
 Traceback (most recent call last):
-ValueError: similarity: similarities must be a tensor of shape (B, C, K); got shape (2, 3). Reshape or index it.
+ValueError: class_similarity: similarities must be a tensor of shape (B, C, K); got shape (2, 3). Reshape or index it.
 
 What depends on other arguments is checked in the body, by the functions of ``values`` or by ``raise bad_input(...)``.
 """
