@@ -59,7 +59,11 @@ def run_tests(tree: Path, tests: Sequence[str], fault: bool) -> None:
     sys.dont_write_bytecode = fault  # what is sound is compiled once, and no compiled fault may be left behind
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1" if fault else ""
     import pytest
+    from hypothesis import Phase, settings
 
+    # One failure is enough: nobody reads a smaller example of it.
+    settings.register_profile("mutants", phases=(Phase.explicit, Phase.generate), database=None)
+    settings.load_profile("mutants")
     status = pytest.main(["-x", "-q", "-p", "no:cacheprovider", f"--basetemp={tree.with_suffix('.tmp')}", *tests])
     sys.stdout.flush()
     os._exit(int(status))

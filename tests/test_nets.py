@@ -70,6 +70,13 @@ def test_a_network_of_ones_own_parts_centers_colors_and_shows_its_features():
     assert {"mean", "std"} <= set(net.state_dict())
 
 
+@pytest.mark.parametrize(("name", "preprocessing"), [("small", "unit"), ("resnet18", "imagenet")])
+def test_colors_are_centered_as_the_networks_weights_expect_them(name, preprocessing):
+    net = nets.build(name, embedding_size=4)
+    found = tuple(tuple(values.flatten().tolist()) for values in (net.mean, net.std))
+    assert found == tuple(map(pytest.approx, nets.PREPROCESSING[preprocessing]))
+
+
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
 def test_weights_are_read_from_a_file_without_its_classifier(tmp_path, suffix):
     source = _trained(seed=1)
@@ -156,6 +163,15 @@ def test_untrained_statistics_are_noticed():
     assert not nets.has_untrained_statistics(nn.Linear(2, 2))
 
 
+@pytest.mark.parametrize("statistic", ["running_mean", "running_var"])
+def test_statistics_that_differ_in_mean_or_variance_are_trained_ones(statistic):
+    net = nets.build("small", embedding_size=4)
+    for part in net.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            getattr(part, statistic).add_(0.5)
+    assert not nets.has_untrained_statistics(net)
+
+
 @pytest.mark.parametrize("side", [7, 8])
 def test_same_padding_is_tensorflows(side):
     net = nets.build("mobilenet_v2", embedding_size=4, same_padding=True)
@@ -178,4 +194,8 @@ def test_parameter_groups_hold_every_weight_once_and_the_losss_own_at_their_rate
     assert [(g["name"], g["lr"], len(g["params"])) for g in groups] == [("network", 1e-4, 14), ("loss", 1e-2, 1)]
     assert len(list(net.parameters())) == 14
     assert nets.parameter_groups(net, loss, lr=1e-4)[1]["lr"] == 1e-4
+    net.backbone.requires_grad_(False)
+    assert [id(p) for p in nets.parameter_groups(net, loss, lr=1e-4)[0]["params"]] == list(
+        map(id, net.head.parameters())
+    )
     assert len(nets.parameter_groups(net, nn.Identity(), lr=1e-4)) == 1

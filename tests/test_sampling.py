@@ -175,6 +175,17 @@ def test_places_of_all_processes_cover_the_batch_and_the_last_one_fills_up():
     assert [places(1, rank, 2).tolist() for rank in range(2)] == [[0], [0]]
 
 
+def test_no_process_gets_the_large_class_alone():
+    labels = torch.tensor([0] * 8 + [1, 1, 2, 2, 3, 3, 4, 4])  # the large class is in every batch, beside one other
+    whole = ClassBatches(labels, 4, 2, seed=0)
+    held = [
+        sum(0 in labels[batch] for epoch in range(10) for batch in whole.shard(rank, 2).batches(epoch))
+        for rank in (0, 1)
+    ]
+    assert sum(held) == 10 * len(whole)
+    assert min(held) > 10
+
+
 def test_resuming_at_a_step_goes_on_as_if_never_stopped():
     for batches, again in zip(both(), both(), strict=True):
         assert lists(batches.batches(7))[2:] == lists(again.batches(7)[2:])

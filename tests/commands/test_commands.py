@@ -14,13 +14,13 @@ import pytest
 import torch
 from PIL import Image
 
-from dmlbook import records, settings
+from dmlbook import datasets, nets, records, settings
 from dmlbook.__main__ import COMMANDS, main
 from dmlbook.commands import bench, check, common, evaluate
 from dmlbook.commands import train as train_command
 from dmlbook.datasets import ImageSet
 from dmlbook.seeding import SEED
-from dmlbook.training import TrainConfig
+from dmlbook.training import TrainConfig, checkpoints, embed
 
 
 @pytest.fixture(autouse=True)
@@ -128,6 +128,29 @@ def test_a_validation_run_never_opens_the_test_classes(photos, monkeypatch, tmp_
     assert records.load("choice", tmp_path / "results").configuration["measured_on"] == "0.34 of the training classes"
 
 
+def test_what_is_measured_was_not_trained_on(photos, monkeypatch, tmp_path):
+    trained, measured = [], []
+    fit, embedded = train_command.fit, train_command.embed
+    monkeypatch.setattr(
+        train_command,
+        "fit",
+        lambda n, o, images, *a, **k: trained.append(images.class_names) or fit(n, o, images, *a, **k),
+    )
+    monkeypatch.setattr(
+        train_command, "embed", lambda n, images, **k: measured.append(images.class_names) or embedded(n, images, **k)
+    )
+    ten = tmp_path / "ten"
+    shutil.copytree(photos, ten, ignore=shutil.ignore_patterns(".*"))
+    for name in ("ash", "beech", "cedar", "elm"):
+        shutil.copytree(photos / name, ten / f"{name}-again")
+    names = sorted(folder.name for folder in ten.iterdir())
+    assert train(ten, "--loss", "softmax") == 0
+    assert [list(trained[0]), list(measured[0])] == [names[:5], names[5:]]
+    assert train(ten, "--loss", "softmax", "--validation", "0.4") == 0
+    assert (len(trained[1]), len(measured[1])) == (3, 2)
+    assert sorted(trained[1] + measured[1]) == names[:5]
+
+
 def test_a_trained_run_is_measured_again_with_the_same_figures(photos, capsys, tmp_path):
     folder = tmp_path / "runs"
     assert (
@@ -138,6 +161,9 @@ def test_a_trained_run_is_measured_again_with_the_same_figures(photos, capsys, t
     (run,) = folder.iterdir()
     assert main(["evaluate", "--data", "folder", "--root", str(photos), "--size", "16", "--run", str(run)]) == 0
     again = capsys.readouterr().out.splitlines()[0]
+    older, newest = (checkpoints.load(path)["net"]["head.linear.weight"] for path in checkpoints.find(run))
+    torch.testing.assert_close(evaluate.read_run(run)[0].head.linear.weight.detach(), newest)
+    assert (newest - older).abs().max() > 0
     assert again in first
 
 
@@ -257,6 +283,17 @@ def test_pca_takes_the_training_classes(photos, monkeypatch, split, opened):
     here = ["evaluate", "--data", "folder", "--root", str(photos), "--size", "16", "--net", "small", "--pca", "4"]
     assert main([*here, "--split", split]) == 0
     assert seen == opened
+
+
+def test_pca_is_handed_the_features_of_the_training_classes(photos, monkeypatch):
+    handed, original = [], evaluate.reduce
+    monkeypatch.setattr(evaluate, "reduce", lambda *given: handed.append(given) or original(*given))
+    here = ["evaluate", "--data", "folder", "--root", str(photos), "--size", "16", "--net", "small", "--pca", "4"]
+    assert main(here) == 0
+    net = nets.build("small", embedding_size=64)
+    for given, split in zip(handed[0], ("train", "test"), strict=False):
+        images = datasets.load("folder", split, root=photos, size=16)
+        torch.testing.assert_close(given, embed(net, images, features=True))
 
 
 def test_pca_sees_features_of_unit_length():

@@ -295,6 +295,33 @@ def test_standardized_features_have_no_scale_and_know_the_training_images_alone(
     assert figures(constant)["final_loss"] > 0
 
 
+def directions(*degrees: float) -> torch.Tensor:
+    radians = torch.deg2rad(torch.tensor(degrees))
+    return torch.stack([radians.cos(), radians.sin()], -1)
+
+
+def with_centers(gamma: float, *classes: tuple[float, ...]) -> losses.SoftTriple:
+    """A loss whose centers stand in these directions."""
+    loss = losses.SoftTriple(num_classes=2, embedding_size=2, centers_per_class=3, gamma=gamma)
+    loss.weight.data = torch.stack([directions(*degrees) for degrees in classes], 1)
+    return loss
+
+
+def test_kinds_are_measured_by_their_own_numbers_and_merged_centers_count_as_one():
+    loss = with_centers(0.1, (0, 2, 90), (180, 180, 270))
+    images = directions(-5, 5, 85, 95, 175, 178, 185, 188)
+    labels, kinds = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1]), torch.tensor([0, 0, 1, 1, 2, 3, 2, 3])
+    found = command.measure(loss, images, labels, kinds)
+    assert (found["recall_by_class"], found["recall_by_kind"], found["accuracy"]) == (1.0, 0.5, 1.0)
+    assert found["recovery"] == 0.5  # class 0 is recovered by two centers of which one was merged, class 1 by nothing
+
+
+def test_the_accuracy_is_that_of_the_losss_own_similarity():
+    loss = with_centers(10.0, (0, 180, 180), (60, 60, 60))  # a large gamma: the mean of the centers decides
+    found = command.measure(loss, directions(0, 5, 60, 65), torch.ones(4).long(), torch.tensor([0, 0, 1, 1]))
+    assert found["accuracy"] == 1.0
+
+
 def test_seeds_and_sizes_that_are_recorded_are_not_run_again(grocery, monkeypatch):
     assert run(grocery, "--centers", "2", "--record", "again") == 0
     monkeypatch.setattr(command, "one_run", lambda *_: pytest.fail("trained again"))

@@ -163,6 +163,7 @@ def test_queries_without_a_match_are_searched_but_not_scored():
     points = torch.tensor([[0.0], [1.0], [1.5], [9.0]])
     labels = torch.tensor([0, 0, 1, 2])  # 1.5 stands between 1 and nothing else; 1 finds it before 0
     assert recall_at_k(points, labels, (1, 2), metric="euclidean") == {1: 0.5, 2: 1.0}
+    assert r_precision(points, labels, metric="euclidean") == map_at_r(points, labels, metric="euclidean") == 0.5
     assert evaluate(points, labels, (1,), metric="euclidean", n_init=1)["queries"] == 2
 
 

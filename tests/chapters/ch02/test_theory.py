@@ -406,6 +406,11 @@ def test_the_same_search_finds_counter_examples_where_the_image_is_longer_than_1
     assert descend(length=2.0).min() < -0.5
 
 
+def test_the_sharp_bound_ends_at_minus_two_where_the_examples_may_turn_to_the_far_side():
+    margin, radius = torch.tensor([-1.5, 0.0, -2.0]), torch.tensor([1.0, 1.9, 0.5])
+    torch.testing.assert_close(theory.sharp_example_margin(margin, radius), torch.full((3,), -2.0))
+
+
 # From the loss to the margin
 
 
@@ -457,6 +462,7 @@ def test_bad_input_is_named():
         (lambda: theory.smoothed_hardest(s, y, scale=0.0), "scale must be a finite number > 0"),
         (lambda: theory.smoothing_weights(s, scale=-1.0), "scale must be a finite number > 0"),
         (lambda: theory.smoothed_objective(s + 1, s, y), "weights must be >= 0 and sum to 1"),
+        (lambda: theory.smoothed_objective(s + torch.tensor([1.5, -0.5, 0.0]), s, y), "got a smallest weight of -0.5"),
         (lambda: theory.smoothed_objective(s[:, :2], s, y), "similarities must be a tensor of shape"),
         (lambda: theory.softmax_gradient(s, y, scale=math.inf), "scale must be a finite number > 0"),
         (lambda: theory.smallest_softmax_loss(1), "num_classes must be an integer >= 2"),

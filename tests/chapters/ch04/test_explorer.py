@@ -1,5 +1,6 @@
 """The explorer of chapter 04: its pictures and words agree with the formulas."""
 
+import itertools
 import math
 import re
 import time
@@ -13,7 +14,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from dmlbook import book, losses
-from dmlbook.chapters.ch04.explorer import TauExplorer
+from dmlbook.chapters.ch04.explorer import TAUS, TauExplorer
 from dmlbook.chapters.ch04.theory import THRESHOLD
 
 
@@ -55,3 +56,14 @@ def test_the_widget_pays_nothing_without_tau_and_follows_at_once(explorer):
         spent.append(time.process_time() - begin)
         assert explorer.paid >= 0
     assert min(spent) < 0.1  # seconds of the processor, whatever else it is busy with
+
+
+@pytest.mark.parametrize("squared", [False, True])
+def test_the_price_is_tau_times_half_the_mean_over_pairs(explorer, squared):
+    tau = len(TAUS) // 2
+    explorer.set(tau=tau, per_class=6, squared=squared)
+    rest = explorer.rests[6, squared][tau].tolist()
+    apart = [math.dist(*pair) for of_class in rest for pair in itertools.combinations(of_class, 2)]
+    price = sum(d**2 if squared else d for d in apart) / len(apart) / 2
+    assert explorer.paid == pytest.approx(float(TAUS[tau]) * price)
+    assert f"adds {explorer.paid:.3f} to the loss" in explorer.text.value

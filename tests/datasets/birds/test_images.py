@@ -44,6 +44,19 @@ def test_training_species_never_occur_in_the_test_set(small):
     torch.testing.assert_close(both.images, torch.cat([train.images, test.images]))
 
 
+def test_the_middle_species_trains(small):
+    assert [small(split, num_species=3).num_classes for split in ("train", "test")] == [2, 1]
+
+
+def test_every_image_has_a_nuisance_of_its_own(small, monkeypatch):
+    def noise(kind, pose, size, difficulty, rng):
+        return np.frombuffer(rng.randbytes(size * size * 3), np.uint8).reshape(size, size, 3)
+
+    monkeypatch.setattr(birds, "picture", noise)
+    drawn = small()
+    assert len(torch.unique(drawn.images.flatten(1), dim=0)) == len(drawn) == 36
+
+
 def test_both_halves_hold_equally_many_species_of_every_genus():
     half = birds.NUM_SPECIES // 2
     of = [birds.genus_of(s) for s in range(birds.NUM_SPECIES)]

@@ -136,9 +136,19 @@ def test_two_versions_of_a_file_are_never_joined(server, tmp_path):
     assert fetch(server, tmp_path / "set.tgz", md5=None).read_bytes() == CONTENT[::-1]
 
 
-def test_without_mark_and_checksum_a_broken_download_begins_anew(server, tmp_path):
-    server |= {"mark": "", "breaks": [400_000]}
+@pytest.mark.parametrize("mark", ["", 'W/"1"'])  # a weak mark does not promise the same bytes
+def test_without_mark_and_checksum_a_broken_download_begins_anew(server, tmp_path, mark):
+    server |= {"mark": mark, "breaks": [400_000]}
     assert fetch(server, tmp_path / "set.tgz", md5=None).read_bytes() == CONTENT
+    assert server["requests"] == [None, None]
+
+
+def test_the_beginning_of_another_address_is_not_gone_on_with(server, tmp_path):
+    server["breaks"] = [400_000]
+    with pytest.raises(DownloadError, match="Call again"):
+        fetch(server, tmp_path / "set.tgz", retries=0)
+    server["url"] += "?another"
+    assert fetch(server, tmp_path / "set.tgz").read_bytes() == CONTENT
     assert server["requests"] == [None, None]
 
 
