@@ -409,6 +409,36 @@ def test_without_a_checked_function_the_caller_speaks():
     assert str(bad_input("x", "be good", "bad", "Mend it.", function="f")) == "f: x must be good; got bad. Mend it."
 
 
+ROOM = """
+def _hidden():
+    raise bad_input("x", "be good", "bad", "Mend it.")
+
+def enter_it():
+    _hidden()
+
+def load():
+    _hidden()
+
+class Plain:
+    def draw(self):
+        return [(lambda: _hidden())() for _ in range(1)]
+
+class Loud(Plain):
+    def __init__(self, loud=False):
+        if loud:
+            _hidden()
+"""
+
+
+def test_without_a_checked_function_the_innermost_public_one_of_the_package_speaks():
+    room = {"__name__": "dmlbook.rooms.doors", "bad_input": bad_input}
+    exec(compile(ROOM, "doors.py", "exec"), room)
+    calls = {"enter_it": room["enter_it"], "doors.load": room["load"], "Loud.draw": room["Loud"]().draw}
+    calls["Loud"] = lambda: room["Loud"](loud=True)
+    for name, call in calls.items():
+        assert said(call) == f"{name}: x must be good; got bad. Mend it."
+
+
 SMALL = torch.eye(2)
 
 
