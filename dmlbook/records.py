@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-from dmlbook._checks import bad_input, check_number
+from dmlbook._checks import above, bad_input, check_number, checked
 from dmlbook._files import write_whole
 from dmlbook.settings import device, mode, project_root, results_root
 
@@ -39,6 +39,7 @@ class Record:
     runs: list[dict] = field(default_factory=list)
     provenance: dict = field(default_factory=dict)
 
+    @checked
     def add(self, seed: int, figures: Mapping[str, float], *, seconds: float) -> None:
         """Add one seed's figures; the same seed again takes the place of its former figures.
 
@@ -46,11 +47,12 @@ class Record:
             ValueError: A figure is not a finite number.
         """
         for key, value in figures.items():
-            check_number("Record.add", **{key: value})
+            check_number(**{key: value})
         self.runs = [run for run in self.runs if run["seed"] != seed]
         self.runs.append({"seed": seed, "seconds": round(seconds, 2), "figures": dict(figures)})
         self.runs.sort(key=lambda run: run["seed"])
 
+    @checked
     def values(self, figure: str) -> list[float]:
         """One figure over the seeds.
 
@@ -60,7 +62,7 @@ class Record:
         known = sorted({key for run in self.runs for key in run["figures"]})
         if figure not in known:
             got = f"{figure!r} in {self.name}"
-            raise bad_input("Record.values", "figure", f"be one of {', '.join(known)}", got, "Choose one of them.")
+            raise bad_input("figure", f"be one of {', '.join(known)}", got, "Choose one of them.")
         return [run["figures"][figure] for run in self.runs]
 
     def save(self, root: Path | None = None) -> Path:
@@ -72,6 +74,7 @@ class Record:
         return path
 
 
+@checked
 def load(name: str, root: Path | None = None) -> Record:
     """Read ``root/name.json``.
 
@@ -82,14 +85,15 @@ def load(name: str, root: Path | None = None) -> Record:
     path = root / f"{name}.json"
     if not path.is_file():
         there = ", ".join(sorted(p.stem for p in root.glob("*.json"))) or "none"
-        raise bad_input("records.load", "name", f"name a record of {root.name}/", repr(name), f"There are: {there}.")
+        raise bad_input("name", f"name a record of {root.name}/", repr(name), f"There are: {there}.")
     try:
         return Record(**json.loads(path.read_text(encoding="utf-8")))
     except (json.JSONDecodeError, TypeError) as error:
         remedy = "Take the file from the repository again."
-        raise bad_input("records.load", "name", "name a record", f"{path.name}: {error}", remedy) from error
+        raise bad_input("name", "name a record", f"{path.name}: {error}", remedy) from error
 
 
+@checked(level=above(0, up_to=1))
 def interval(values: Sequence[float], *, level: float = 0.95) -> tuple[float, float]:
     """Mean, and the half-width of Student's interval for it; the half-width of a single value is NaN.
 
@@ -105,9 +109,8 @@ def interval(values: Sequence[float], *, level: float = 0.95) -> tuple[float, fl
         >>> round(mean, 1), round(half, 1)
         (51.0, 12.7)
     """
-    check_number("interval", low=0, high=1, open_low=True, level=level)
     if not values:
-        raise bad_input("interval", "values", "hold at least one number", "none", "Run a seed first.")
+        raise bad_input("values", "hold at least one number", "none", "Run a seed first.")
     mean = statistics.fmean(values)
     if len(values) == 1:
         return mean, math.nan
@@ -117,6 +120,7 @@ def interval(values: Sequence[float], *, level: float = 0.95) -> tuple[float, fl
     return mean, factor * statistics.stdev(values) / math.sqrt(len(values))
 
 
+@checked
 def exponent(by_size: Mapping[int, float]) -> float:
     """How a cost grows: the slope of its logarithm against that of the size, fitted by least squares.
 
@@ -131,9 +135,9 @@ def exponent(by_size: Mapping[int, float]) -> float:
         2.0
     """
     if len(by_size) < 2:
-        raise bad_input("exponent", "by_size", "hold two sizes or more", len(by_size), "Measure another one.")
+        raise bad_input("by_size", "hold two sizes or more", len(by_size), "Measure another one.")
     for size, cost in by_size.items():
-        check_number("exponent", low=0, open_low=True, size=size, cost=cost)
+        check_number(low=0, open_low=True, size=size, cost=cost)
     u, v = [math.log(size) for size in by_size], [math.log(cost) for cost in by_size.values()]
     return statistics.linear_regression(u, v).slope
 

@@ -6,9 +6,11 @@ import copy
 
 import torch
 
-from dmlbook._checks import bad_input, check_choice, check_number, check_shape
+from dmlbook._checks import at_least, bad_input, check_number, checked, finite, one_of
 from dmlbook._types import Int, Tensor
 from dmlbook.seeding import generator
+
+SMALL_CLASSES = ("error", "repeat", "leave_out")
 
 
 def places(count: int, rank: int, world_size: int) -> Int[Tensor, " b"]:
@@ -36,6 +38,7 @@ class _Batches:
     batch_size: int
     seed: int
 
+    @checked(world_size=at_least(1))
     def shard(self, rank: int, world_size: int) -> _Batches:
         """The same batches, each cut to the part of one of several processes; the parts together are the whole batch.
 
@@ -47,26 +50,23 @@ class _Batches:
         Raises:
             ValueError: A batch cannot be cut into ``world_size`` equal parts.
         """
-        name = type(self).__name__ + ".shard"
-        check_number(name, low=1, integer=True, world_size=world_size)
-        check_number(name, low=0, high=world_size - 1, integer=True, rank=rank)
-        self._check_cut(name, world_size)
+        check_number(low=0, high=world_size - 1, integer=True, rank=rank)
+        self._check_cut(world_size)
         part = copy.copy(self)
         part.rank, part.world_size = rank, world_size
         return part
 
+    @checked(epoch=at_least(0))
     def batches(self, epoch: int) -> list[Int[Tensor, " B"]]:
         """Index tensors of all batches of an epoch, in their order; ``batches(epoch)[step:]`` goes on after ``step``.
 
         Args:
             epoch: Any number from 0; earlier epochs need not have been drawn.
         """
-        name = type(self).__name__
-        check_number(name + ".batches", low=0, integer=True, epoch=epoch)
-        whole = self._draw(generator(self.seed, name, epoch))
+        whole = self._draw(generator(self.seed, type(self).__name__, epoch))
         return [batch[places(len(batch), self.rank, self.world_size)] for batch in whole]
 
-    def _check_cut(self, name: str, world_size: int) -> None:
+    def _check_cut(self, world_size: int) -> None:
         raise NotImplementedError
 
     def _draw(self, random: torch.Generator) -> list[Tensor]:
@@ -91,27 +91,26 @@ class UniformBatches(_Batches):
         (3, [4, 4, 2])
     """
 
+    @checked(batch_size=at_least(1), seed=finite)
     def __init__(self, images: int | Int[Tensor, " N"], batch_size: int, seed: int, drop_last: bool = False) -> None:
         count = len(images) if isinstance(images, Tensor) else images
-        check_number("UniformBatches", low=1, integer=True, images=count)
-        check_number("UniformBatches", low=1, integer=True, batch_size=batch_size)
-        check_number("UniformBatches", integer=True, seed=seed)
+        check_number(low=1, integer=True, images=count)
         if drop_last and count < batch_size:
             got = f"{batch_size} for {count} images"
             remedy = "With drop_last=True no batch would be left: choose a smaller one."
-            raise bad_input("UniformBatches", "batch_size", "be at most the number of images", got, remedy)
+            raise bad_input("batch_size", "be at most the number of images", got, remedy)
         self.count, self.batch_size, self.seed, self.drop_last = count, batch_size, seed, drop_last
 
     def __len__(self) -> int:
         """Steps an epoch."""
         return self.count // self.batch_size if self.drop_last else -(-self.count // self.batch_size)
 
-    def _check_cut(self, name: str, world_size: int) -> None:
+    def _check_cut(self, world_size: int) -> None:
         last = 0 if self.drop_last else self.count % self.batch_size
         if self.batch_size % world_size or last % world_size:
             got = f"{world_size} for batches of {self.batch_size}" + (f", the last of {last}" if last else "")
             remedy = "Choose another batch size" + (", or drop_last=True." if last else ".")
-            raise bad_input(name, "world_size", "divide every batch", got, remedy)
+            raise bad_input("world_size", "divide every batch", got, remedy)
 
     def _draw(self, random: torch.Generator) -> list[Tensor]:
         return list(torch.randperm(self.count, generator=random).split(self.batch_size))[: len(self)]
@@ -145,6 +144,7 @@ class ClassBatches(_Batches):
         (2, [0, 1, 2, 3, 4, 5, 6, 7])
     """
 
+    @checked(batch_size=at_least(1), samples_per_class=at_least(1), seed=finite, small_classes=one_of(*SMALL_CLASSES))
     def __init__(
         self,
         labels: Int[Tensor, " N"],
@@ -154,21 +154,15 @@ class ClassBatches(_Batches):
         *,
         small_classes: str = "error",
     ) -> None:
-        name = "ClassBatches"
-        check_shape(name, expected="N", labels=labels)
-        check_number(name, low=1, integer=True, batch_size=batch_size)
-        check_number(name, low=1, integer=True, samples_per_class=samples_per_class)
-        check_number(name, integer=True, seed=seed)
-        check_choice(name, choices=("error", "repeat", "leave_out"), small_classes=small_classes)
         if batch_size % samples_per_class:
             got = f"{batch_size} with {samples_per_class} a class"
-            raise bad_input(name, "batch_size", "be a multiple of samples_per_class", got, "Change one of them.")
+            raise bad_input("batch_size", "be a multiple of samples_per_class", got, "Change one of them.")
         values, classes, sizes = torch.unique(labels.cpu(), return_inverse=True, return_counts=True)
         small = sizes < samples_per_class
         if small_classes == "error" and small.any():
             got = f"{int(small.sum())} of {len(sizes)} classes with fewer, the first with label {int(values[small][0])}"
             remedy = 'Choose small_classes="repeat" or "leave_out".'
-            raise bad_input(name, "labels", f"have {samples_per_class} images a class", got, remedy)
+            raise bad_input("labels", f"have {samples_per_class} images a class", got, remedy)
         self.classes, self.sizes = classes, sizes
         self.batch_size, self.samples_per_class, self.seed = batch_size, samples_per_class, seed
         self.groups = -(-sizes // samples_per_class)  # of each class, (C,)
@@ -179,7 +173,7 @@ class ClassBatches(_Batches):
         if usable < self.classes_per_batch:
             got = f"{usable}, and batches of {self.classes_per_batch}"
             remedy = "Choose a smaller batch, or more images a class."
-            raise bad_input(name, "labels", "hold as many classes as a batch", got, remedy)
+            raise bad_input("labels", "hold as many classes as a batch", got, remedy)
         self._steps = self._count_steps()
 
     def __len__(self) -> int:
@@ -195,10 +189,10 @@ class ClassBatches(_Batches):
             low, high = (middle, high) if enough else (low, middle - 1)
         return low
 
-    def _check_cut(self, name: str, world_size: int) -> None:
+    def _check_cut(self, world_size: int) -> None:
         if self.classes_per_batch % world_size:
             got = f"{world_size} for {self.classes_per_batch} classes a batch"
-            raise bad_input(name, "world_size", "divide the classes of a batch", got, "Choose another batch size.")
+            raise bad_input("world_size", "divide the classes of a batch", got, "Choose another batch size.")
 
     def _draw(self, random: torch.Generator) -> list[Tensor]:
         m, ends = self.samples_per_class, self.sizes.cumsum(0)

@@ -10,7 +10,8 @@ What depends on other arguments is checked in the body, by the functions of ``va
 """
 
 from dmlbook._checks.door import above, at_least, between, checked, finite, one_of
-from dmlbook._checks.old import bad_input, check_batch, check_choice, check_number, check_shape, check_unique
+from dmlbook._checks.messages import bad_input, speaker
+from dmlbook._checks.values import check_batch, check_choice, check_number, check_shape, check_unique
 
 __all__ = [
     "above",
@@ -25,4 +26,5 @@ __all__ = [
     "checked",
     "finite",
     "one_of",
+    "speaker",
 ]

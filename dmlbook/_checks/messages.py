@@ -45,13 +45,15 @@ def shown(name: str, module: str, first: object = None) -> str:
 
     A name of one word, such as ``load``, says nothing alone: it is shown with the folder or file that it is reached
     through, as in ``birds.load``. A method is shown with the class of its object, ``first``; a constructor, and what
-    happens when an object is called, as the class alone.
+    happens when an object is called, as the class alone. What runs a command is shown as the command.
     """
     *owners, name = name.split(".")
     if owners:
         kind = first if isinstance(first, type) else type(first)
         owner = kind.__name__ if owners[-1] in (base.__name__ for base in kind.__mro__) else owners[-1]
         return owner if name.startswith("__") or name == "forward" else f"{owner}.{name}"
+    if name == "run" and module.startswith(f"{PACKAGE}commands."):
+        return module.rpartition(".")[2]
     return name if "_" in name or not module.startswith(PACKAGE) else f"{_reached_through(module, name)}.{name}"
 
 

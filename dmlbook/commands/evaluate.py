@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from dmlbook import nets, records, retrieval
-from dmlbook._checks import bad_input, check_number
+from dmlbook._checks import bad_input, check_number, checked
 from dmlbook._types import Float, Tensor
 from dmlbook.commands import common
 from dmlbook.datasets import split_classes
@@ -42,10 +42,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     common.add_net_arguments(parser)
 
 
+@checked
 def run(options: Namespace) -> int:
     if (options.run is None) == (options.net is None):
         got = "both" if options.run else "neither"
-        raise bad_input("evaluate", "--run or --net", "be given, one of them", got, "See --help for examples.")
+        raise bad_input("--run or --net", "be given, one of them", got, "See --help for examples.")
     start = time.perf_counter()
     training, images = None, common.load_images(options, options.split if options.validation is None else "train")
     if options.validation is not None:
@@ -96,7 +97,7 @@ def _read_run(folder: Path) -> tuple[nets.EmbeddingNet, TrainConfig, dict]:
     about, found = folder / "run.json", checkpoints.find(folder)
     if not about.is_file() or not found:
         remedy = "Name the folder of one seed, such as runs/birds/seed-20190811, of a run that has ended."
-        raise bad_input("evaluate", "--run", "hold run.json and a checkpoint", str(folder), remedy)
+        raise bad_input("--run", "hold run.json and a checkpoint", str(folder), remedy)
     content = json.loads(about.read_text(encoding="utf-8"))
     # The checkpoint brings all weights, so the pretrained ones need not be there any more.
     net = nets.build(**{**content["net"], "weights": None})
@@ -108,6 +109,6 @@ def reduce(training: Float[Tensor, "M F"], features: Float[Tensor, "N F"], dimen
     """Features of unit length, reduced by the principal components of the training features of unit length."""
     from sklearn.decomposition import PCA
 
-    check_number("evaluate", low=1, high=min(training.shape), integer=True, pca=dimensions)
+    check_number(low=1, high=min(training.shape), integer=True, pca=dimensions)
     pca = PCA(dimensions, svd_solver="full").fit(torch.nn.functional.normalize(training, dim=1).numpy())
     return torch.from_numpy(pca.transform(torch.nn.functional.normalize(features, dim=1).numpy())).float()

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from dmlbook import losses, nets, records, retrieval
-from dmlbook._checks import bad_input, check_number
+from dmlbook._checks import bad_input, check_number, checked
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.commands import common
 from dmlbook.commands.train import DEFAULTS
@@ -92,12 +92,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     common.add_config_arguments(group, CHOOSABLE, TRAINING)
 
 
+@checked
 def run(options: Namespace) -> int:
     for per_class in options.centers:
-        check_number("kinds", low=1, integer=True, centers=per_class)
-    check_number("kinds", low=0, integer=True, hidden_layer=options.hidden_layer)
+        check_number(low=1, integer=True, centers=per_class)
+    check_number(low=0, integer=True, hidden_layer=options.hidden_layer)
     if options.relatives and options.merge is None:
-        raise bad_input("kinds", "--relatives", "come with --merge", "none", "Say how many make a class: --merge 5.")
+        raise bad_input("--relatives", "come with --merge", "none", "Say how many make a class: --merge 5.")
     images = images_of(options)
     view = TrainConfig(image_size=options.image_size, test_crop=options.test_crop)
     network = common.net_settings(options, DEFAULTS[options.data]) | {"embedding_size": options.embedding_size[0]}
@@ -131,7 +132,7 @@ def images_of(options: Namespace) -> ImageSet:
     split = "all" if options.data in ("folder", "digits", "birds") else "train"
     images = common.load_images(options, split)
     if options.merge is None:
-        check_kinds("kinds", images)
+        check_kinds(images)
         return images
     return images if images.kinds is None else kinds_as_classes(images)
 
@@ -162,13 +163,13 @@ def halves(options: Namespace, images: ImageSet, features: Float[Tensor, "N F"],
 def _by_name(numbered: ImageSet, files: tuple[str, ...] | None, pattern: str) -> tuple[ImageSet, ImageSet]:
     """The images whose file names do not match, and those whose do; ``numbered.paths`` are places in ``files``."""
     if files is None:
-        raise bad_input("kinds", "--held-out-files", "be used with files", "drawn images", "Use --held-out.")
+        raise bad_input("--held-out-files", "be used with files", "drawn images", "Use --held-out.")
     fits = torch.tensor([fnmatch.fnmatch(PurePath(files[int(row)]).name, pattern) for row in numbered.paths])
     for chosen, which in ((fits, "match"), (~fits, "do not match")):
         if len(torch.unique(numbered.labels[chosen])) < numbered.num_classes:
             remedy = "Quote the pattern, and compare it with the names of the files."
             got = f"none that {which} {pattern!r} in some class"
-            raise bad_input("kinds", "--held-out-files", "leave images of every class on both sides", got, remedy)
+            raise bad_input("--held-out-files", "leave images of every class on both sides", got, remedy)
     return numbered.select((~fits).nonzero().flatten()), numbered.select(fits.nonzero().flatten(), split="held out")
 
 

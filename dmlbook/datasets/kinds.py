@@ -109,9 +109,8 @@ def split_images(
     )
 
 
-def check_kinds(*asked: object) -> None:
+def check_kinds(image_set: ImageSet) -> None:
     """The set must know its kinds."""
-    function, image_set = asked if len(asked) == 2 else (None, *asked)  # the old form names its function first
     if image_set.kinds is None:
         remedy = "Take folders inside the class folders, drawn birds, or merge_classes(...)."
-        raise bad_input("image_set", "know its kinds", f"{image_set.name!r}, which does not", remedy, function=function)
+        raise bad_input("image_set", "know its kinds", f"{image_set.name!r}, which does not", remedy)

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from dmlbook._checks import bad_input, check_choice
+from dmlbook._checks import bad_input, checked, one_of
 from dmlbook._files import whole
 from dmlbook.datasets.image_set import ImageSet
 from dmlbook.training.config import TrainConfig
@@ -26,6 +26,7 @@ _UNFINISHED = ".unfinished"
 RESUME = ("auto", "never", "must")
 
 
+@checked(resume=one_of(*RESUME))
 @dataclass(frozen=True)
 class Checkpoints:
     """Where ``fit`` keeps checkpoints, and what it makes of those that are there.
@@ -45,9 +46,6 @@ class Checkpoints:
     folder: str | PathLike
     resume: str = "auto"
 
-    def __post_init__(self) -> None:
-        check_choice("Checkpoints", choices=RESUME, resume=self.resume)
-
     def newest(self) -> Path | None:
         """The one to go on from; None: begin anew.
 
@@ -57,10 +55,10 @@ class Checkpoints:
         found = find(Path(self.folder))
         if self.resume == "never" and found:
             remedy = 'Choose another folder, remove them, or pass resume="auto".'
-            raise bad_input("fit", "folder", 'hold no checkpoint for resume="never"', str(found[-1]), remedy)
+            raise bad_input("folder", 'hold no checkpoint for resume="never"', str(found[-1]), remedy)
         if self.resume == "must" and not found:
             remedy = 'Check the path, or pass resume="auto".'
-            raise bad_input("fit", "folder", 'hold a checkpoint for resume="must"', str(self.folder), remedy)
+            raise bad_input("folder", 'hold a checkpoint for resume="must"', str(self.folder), remedy)
         return found[-1] if found else None
 
 
@@ -96,6 +94,7 @@ def find(folder: Path) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
+@checked
 def load(path: Path) -> dict:
     """What ``save`` was given, on the CPU. Checksums are verified and no code in the file is run.
 
@@ -113,10 +112,10 @@ def load(path: Path) -> dict:
         raise
     except Exception as error:  # a damaged file can break the reader at any point, with any kind of error
         got = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        raise bad_input("checkpoints.load", str(path), "be a whole checkpoint", got, remedy) from error
+        raise bad_input(str(path), "be a whole checkpoint", got, remedy) from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         got = state.get("format") if isinstance(state, dict) else type(state).__name__
-        raise bad_input("checkpoints.load", str(path), f"be a checkpoint of format {FORMAT}", repr(got), remedy)
+        raise bad_input(str(path), f"be a checkpoint of format {FORMAT}", repr(got), remedy)
     return state
 
 
@@ -148,7 +147,7 @@ def check_same_run(saved: Mapping[str, object], present: Mapping[str, object], *
         was = ", ".join(f"{name} {saved.get(name)!r}" for name in names)
         now = ", ".join(f"{name} {present.get(name)!r}" for name in names)
         remedy = "Pass the same arguments as before, or another folder for a new run."
-        raise bad_input("fit", "folder", f"hold checkpoints of this run ({was})", now, f"{path}: {remedy}")
+        raise bad_input("folder", f"hold checkpoints of this run ({was})", now, f"{path}: {remedy}")
 
 
 def _facts_of_set(role: str, data: ImageSet | Features | None) -> dict[str, object]:

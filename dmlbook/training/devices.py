@@ -14,11 +14,12 @@ from dataclasses import dataclass
 
 import torch
 
-from dmlbook._checks import bad_input, check_number
+from dmlbook._checks import at_least, bad_input, checked
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.sampling import places
 
 
+@checked(devices=at_least(1))
 @dataclass(frozen=True)
 class Place:
     """Where to train, for ``fit``.
@@ -40,10 +41,9 @@ class Place:
     devices: int = 1
 
     def __post_init__(self) -> None:
-        check_number("Place", low=1, integer=True, devices=self.devices)
         if self.devices > 1 and hasattr(sys, "ps1"):
             remedy = "Run a script, or: python -m dmlbook train --devices."
-            raise bad_input("Place", "devices", "be 1 in a notebook or at a prompt", self.devices, remedy)
+            raise bad_input("devices", "be 1 in a notebook or at a prompt", self.devices, remedy)
 
 
 class Devices:
@@ -69,7 +69,7 @@ class Devices:
 
         if precision == "16-mixed" and device.type == "cpu":
             remedy = "Pass bf16-mixed or 32-true, or train on a GPU."
-            raise bad_input("fit", "config.precision", "not be 16-mixed on a CPU", repr(precision), remedy)
+            raise bad_input("config.precision", "not be 16-mixed on a CPU", repr(precision), remedy)
         one = [device.index] if device.index is not None else 1
         with _quiet():
             self.fabric = Fabric(

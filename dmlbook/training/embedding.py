@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import torch
 
-from dmlbook._checks import bad_input, check_choice, check_number
+from dmlbook._checks import at_least, bad_input, checked, one_of
 from dmlbook._types import Float, Tensor
 from dmlbook.datasets.image_set import ImageSet
 from dmlbook.nets import EmbeddingNet
@@ -18,6 +18,7 @@ from dmlbook.training.views import Views
 VIEWS = ("test", "whole")
 
 
+@checked(view=one_of(*VIEWS), batch_size=at_least(1))
 def embed(
     net: EmbeddingNet,
     image_set: ImageSet,
@@ -49,8 +50,6 @@ def embed(
     Example:
         ``embed(nets.build("small", embedding_size=64), birds)`` has the shape ``(len(birds), 64)``.
     """
-    check_choice("embed", choices=VIEWS, view=view)
-    check_number("embed", low=1, integer=True, batch_size=batch_size)
     views = Views(image_set, config or TrainConfig())
     if view == "whole":
         squares = replace(image_set, aspects=None)
@@ -70,7 +69,7 @@ def embed(
     broken = (~found.isfinite().all(1)).nonzero().flatten()
     if len(broken):
         got = f"{len(broken)} rows that are not, the first of image {int(broken[0])}"
-        raise bad_input("embed", "net", "give finite numbers", got, "Load weights from before the training broke.")
+        raise bad_input("net", "give finite numbers", got, "Load weights from before the training broke.")
     return found.clone()  # outside inference mode, so that a loss may be trained on it
 
 

@@ -6,6 +6,7 @@ import math
 import signal
 import threading
 
+from dmlbook._checks import speaker
 from dmlbook._types import Float, Int, Tensor
 
 
@@ -53,7 +54,7 @@ def _not_finite(epoch: int, step: int, images: list[int], loss: float, norm: flo
     )
     shown = ", ".join(map(str, images[:32])) + (f", ... ({len(images)} in all)" if len(images) > 32 else "")
     return (
-        f"fit: {what} in epoch {epoch}, step {step}, on the images {shown} of train_set. "
+        f"{speaker()}: {what} in epoch {epoch}, step {step}, on the images {shown} of train_set. "
         "The last checkpoint was written before it. Try a smaller lr or loss_lr, a smaller scale of the loss, "
         'precision="32-true", and look at those images.'
     )

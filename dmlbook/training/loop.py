@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from dmlbook import settings
-from dmlbook._checks import bad_input
+from dmlbook._checks import bad_input, checked
 from dmlbook._types import Tensor
 from dmlbook.datasets.image_set import ImageSet
 from dmlbook.nets import freeze_batch_norm, has_untrained_statistics
@@ -31,6 +31,7 @@ from dmlbook.training.stepping import Stepper
 ASK_EVERY = 10  # steps between two questions whether another process was interrupted
 
 
+@checked
 def fit(
     net: nn.Module,
     loss: nn.Module,
@@ -222,24 +223,24 @@ def _check_fit(
     validation: ImageSet | Features | None,
 ) -> None:
     if len(train_set) == 0:
-        raise bad_input("fit", "train_set", "hold at least one image", "none", "Load another split.")
+        raise bad_input("train_set", "hold at least one image", "none", "Load another split.")
     known = getattr(loss, "num_classes", None)
     if isinstance(known, int) and known != train_set.num_classes:
         got = f"num_classes = {known} for {train_set.num_classes} classes"
         remedy = "Make the loss with num_classes=train_set.num_classes."
-        raise bad_input("fit", "loss", "be made for the classes of train_set", got, remedy)
+        raise bad_input("loss", "be made for the classes of train_set", got, remedy)
     if validation is not None and validation.split == "test":
         remedy = (
             "Choosing the epoch there would be learning from it: split some images or classes off the training set."
         )
-        raise bad_input("fit", "validation", "be a split of the training classes", "the test split", remedy)
+        raise bad_input("validation", "be a split of the training classes", "the test split", remedy)
     if validation is not None and isinstance(validation, Features) != isinstance(train_set, Features):
         got, remedy = type(validation).__name__, "Compute the features of both, or hand over the images of both."
-        raise bad_input("fit", "validation", f"be {type(train_set).__name__} as train_set is", got, remedy)
+        raise bad_input("validation", f"be {type(train_set).__name__} as train_set is", got, remedy)
     trained = kind_of_source(train_set, config).trained(net)
     if config.freeze_batch_norm and has_untrained_statistics(trained):
         remedy = "Pass freeze_batch_norm=False, or build the network with weights=..."
-        raise bad_input("fit", "config.freeze_batch_norm", "be False for random weights", True, remedy)
+        raise bad_input("config.freeze_batch_norm", "be False for random weights", True, remedy)
 
 
 def _sampler(labels: Tensor, config: TrainConfig) -> ClassBatches | UniformBatches:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from dmlbook._checks import bad_input
+from dmlbook._checks import bad_input, checked
 
 
 @dataclass
@@ -34,6 +34,7 @@ class FitResult:
     rank: int = 0
     best: dict | None = field(default=None, repr=False)
 
+    @checked
     def restore_best(self) -> FitResult:
         """Puts network and loss back to ``best_epoch``.
 
@@ -42,7 +43,7 @@ class FitResult:
         """
         if self.best is None:
             remedy = "Pass validation=<a split of the training classes>, or keep the last epoch."
-            raise bad_input("restore_best", "validation", "have been given to fit", None, remedy)
+            raise bad_input("validation", "have been given to fit", None, remedy)
         self.net.load_state_dict(self.best["net"])
         self.loss.load_state_dict(self.best["loss"])
         return self

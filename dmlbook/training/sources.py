@@ -12,7 +12,7 @@ from functools import cached_property
 import torch
 from torch import nn
 
-from dmlbook._checks import bad_input, check_number, check_shape
+from dmlbook._checks import check_number, checked
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.datasets.image_set import ImageSet
 from dmlbook.nets import EmbeddingNet
@@ -58,6 +58,7 @@ class Pictures:
         return Views(self.image_set, self.config, images=_near(self.image_set.images, self.device))
 
 
+@checked
 @dataclass(frozen=True)
 class Features:
     """Features that were computed once, with their labels: what ``fit`` trains a head on, in seconds.
@@ -83,14 +84,9 @@ class Features:
     split: str = ""
 
     def __post_init__(self) -> None:
-        check_shape("Features", expected="N F", features=self.features)
-        check_shape("Features", expected="N", labels=self.labels)
-        if len(self.features) != len(self.labels):
-            got = f"{len(self.labels)} for {len(self.features)} rows of features"
-            raise bad_input("Features", "labels", "be one an image", got, "Give both for the same images.")
         if self.num_classes is None:
             object.__setattr__(self, "num_classes", int(self.labels.max()) + 1 if len(self.labels) else 0)
-        check_number("Features", low=0, integer=True, num_classes=self.num_classes)
+        check_number(low=0, integer=True, num_classes=self.num_classes)
 
     def __len__(self) -> int:
         return len(self.features)

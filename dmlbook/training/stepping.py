@@ -66,7 +66,7 @@ class Stepper:
         if value.ndim or not value.requires_grad:
             remedy = "Return a mean over the batch that is computed from the embeddings."
             got = f"shape {tuple(value.shape)}, requires_grad {value.requires_grad}"
-            raise bad_input("fit", "loss", "give one number with a gradient", got, remedy)
+            raise bad_input("loss", "give one number with a gradient", got, remedy)
         self.devices.fabric.backward(value)
         for weight in self.loss.parameters():  # the network's are averaged by Fabric
             if weight.grad is not None:

@@ -11,7 +11,7 @@ import math
 
 import torch
 
-from dmlbook._checks import bad_input
+from dmlbook._checks import bad_input, checked
 from dmlbook._types import Bool, Float, Int, Tensor, UInt8
 from dmlbook.datasets.image_set import ImageSet
 from dmlbook.seeding import generator
@@ -33,12 +33,13 @@ class Views:
         size: Side of a view, in pixels.
     """
 
+    @checked
     def __init__(self, image_set: ImageSet, config: TrainConfig, *, images: UInt8[Tensor, "N 3 S S"] | None = None):
         self.images = image_set.images if images is None else images
         aspects = torch.ones(len(image_set)) if image_set.aspects is None else image_set.aspects.float().cpu()
         if not bool((aspects > 0).all() and aspects.isfinite().all()):
             got = f"{float(aspects.min()):g} to {float(aspects.max()):g}"
-            raise bad_input("Views", "aspects", "be width / height > 0", got, "Leave them out for square pictures.")
+            raise bad_input("aspects", "be width / height > 0", got, "Leave them out for square pictures.")
         self.aspects, self.config = aspects, config
         self.test_crop = config.test_crop or (1.0 if image_set.aspects is None else PHOTO_CROP)
         self.size = config.image_size or max(1, round(self.images.shape[-1] * self.test_crop))

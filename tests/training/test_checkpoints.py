@@ -211,7 +211,7 @@ def test_a_loss_of_other_weights_is_another_run(tmp_path):
 
 
 def test_resume_must_and_never_mean_what_they_say(tmp_path):
-    with pytest.raises(ValueError, match='hold a checkpoint for resume="must"'):
+    with pytest.raises(ValueError, match='^training.fit: folder must hold a checkpoint for resume="must"'):
         _fit(Checkpoints(tmp_path, resume="must"))
     _fit(Checkpoints(tmp_path, resume="never"))
     with pytest.raises(ValueError, match='hold no checkpoint for resume="never"'):

@@ -409,7 +409,7 @@ def test_features_train_where_they_lie(monkeypatch):
 def test_features_that_do_not_fit_are_explained():
     head, loss = nets.Head(4, 2), make("softmax", num_classes=2, embedding_size=2)
     labels = torch.tensor([0, 1, 1])
-    with pytest.raises(ValueError, match="labels must be one an image; got 3 for 5 rows"):
+    with pytest.raises(ValueError, match="labels must be as many as the rows of features; got 3 labels for 5 rows"):
         Features(torch.ones(5, 4), labels)
     with pytest.raises(FloatingPointError, match="the loss is nan in epoch 1, step 1, on the images"):
         _fit(TrainConfig(), net=head, loss=loss, data=Features(torch.full((3, 4), torch.nan), labels))

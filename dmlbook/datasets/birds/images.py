@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dmlbook._checks import bad_input, check_choice, check_number
+from dmlbook._checks import at_least, bad_input, between, checked, finite, one_of, speaker
 from dmlbook._files import whole
 from dmlbook._types import Int, Tensor, UInt8
 from dmlbook.datasets.birds.genera import GENERA, POSES
@@ -33,6 +33,14 @@ SPLITS = ("train", "test", "all")
 NUM_SPECIES, IMAGES_PER_SPECIES = 80, 50
 
 
+@checked(
+    split=one_of(*SPLITS),
+    size=between(16, 512),
+    num_species=at_least(2),
+    images_per_species=at_least(1),
+    difficulty=one_of(*DIFFICULTIES),
+    seed=finite,
+)
 def load(
     split: str,
     *,
@@ -69,12 +77,6 @@ def load(
         >>> len(birds), birds.num_classes, birds.kind_names[:2]
         (6, 2, ('perched', 'facing'))
     """
-    check_choice("birds.load", choices=SPLITS, split=split)
-    check_choice("birds.load", choices=DIFFICULTIES, difficulty=difficulty)
-    check_number("birds.load", low=16, high=512, integer=True, size=size)
-    check_number("birds.load", low=2, integer=True, num_species=num_species)
-    check_number("birds.load", low=1, integer=True, images_per_species=images_per_species)
-    check_number("birds.load", integer=True, seed=seed)
     half = (num_species + 1) // 2
     numbers = {"train": range(half), "test": range(half, num_species), "all": range(num_species)}[split]
     chosen = make_species(num_species, seed)[numbers.start : numbers.stop]
@@ -99,6 +101,9 @@ def load(
     )
 
 
+@checked(
+    species=at_least(0), pose=one_of(*POSES), size=between(16, 2048), difficulty=one_of(*DIFFICULTIES), seed=finite
+)
 def draw(
     species: int,
     pose: str,
@@ -123,16 +128,12 @@ def draw(
         >>> draw(0, "perched", size=128).shape
         torch.Size([3, 128, 128])
     """
-    check_number("birds.draw", low=0, integer=True, species=species)
-    check_number("birds.draw", low=16, high=2048, integer=True, size=size)
-    check_number("birds.draw", integer=True, seed=seed)
-    check_choice("birds.draw", choices=POSES, pose=pose)
-    check_choice("birds.draw", choices=DIFFICULTIES, difficulty=difficulty)
     kind = make_species(100 * (species // 100 + 1), seed)[species]  # one list serves a whole page of drawings
     drawn = clean_picture(kind, POSES.index(pose), size, DIFFICULTIES[difficulty].contrast)
     return torch.from_numpy(np.asarray(drawn).copy()).permute(2, 0, 1).contiguous()
 
 
+@checked
 def true_kinds(image_set: ImageSet) -> Int[Tensor, " C"]:
     """How many local clusters (poses) each class of an image set has, (C,): what the number of centers should find.
 
@@ -145,11 +146,12 @@ def true_kinds(image_set: ImageSet) -> Int[Tensor, " C"]:
     """
     if image_set.kinds is None:
         remedy = "Only drawn birds know them: birds.load."
-        raise bad_input("birds.true_kinds", "image_set", "know its kinds", f"kinds None of {image_set.name!r}", remedy)
+        raise bad_input("image_set", "know its kinds", f"kinds None of {image_set.name!r}", remedy)
     pairs = torch.unique(torch.stack([image_set.labels, image_set.kinds]), dim=1)
     return torch.bincount(pairs[0], minlength=image_set.num_classes)
 
 
+@checked(species=at_least(0))
 def genus_of(species: int) -> str:
     """The genus that a species belongs to, by its number in ``load("all")``.
 
@@ -157,7 +159,6 @@ def genus_of(species: int) -> str:
         >>> genus_of(0), genus_of(10) == genus_of(0)
         ('tit', True)
     """
-    check_number("birds.genus_of", low=0, integer=True, species=species)
     return GENERA[species % len(GENERA)].name
 
 
@@ -198,5 +199,7 @@ def _keep(path: Path, images: np.ndarray) -> None:
             file.write(hashlib.sha256(content.data).digest())
             file.write(content.data)
     except OSError as error:
-        message = f"birds.load: the images could not be kept in {path.parent} ({error}), so each call draws them again."
-        warnings.warn(f"{message} Pass root=, a folder that can be written.", stacklevel=3)
+        message = (
+            f"{speaker()}: the images could not be kept in {path.parent} ({error}), so each call draws them again."
+        )
+        warnings.warn(f"{message} Pass root=, a folder that can be written.", stacklevel=4)

@@ -21,7 +21,7 @@ from PIL import Image, ImageOps
 from PIL import __version__ as pillow_version
 from tqdm.auto import tqdm
 
-from dmlbook._checks import bad_input
+from dmlbook._checks import bad_input, speaker
 from dmlbook._files import whole, write_whole
 from dmlbook._types import Float, Int, Tensor, UInt8
 
@@ -29,7 +29,6 @@ VERSION = f"1, Pillow {pillow_version}"
 """Part of every cache's key: pictures that another decoder made are not taken for ours."""
 
 CHUNK = 1 << 26
-FUNCTION = "datasets.load"
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ def decode(
             _write(path, key, folder, files, size, progress=progress)
             found = _read(path, key)
         if found is None:  # it was whole when it was written
-            raise OSError(f"{FUNCTION}: {path} changed while it was written. Delete it, and load again.")
+            raise OSError(f"{speaker()}: {path} changed while it was written. Delete it, and load again.")
         images, aspects, kept, corrupt = found
     if corrupt:
         _report(folder, corrupt, len(files), skip_corrupt)
@@ -141,9 +140,9 @@ def _report(folder: Path, corrupt: dict[str, str], total: int, skip: bool) -> No
     if not skip or len(corrupt) == total:
         remedy = "Replace or delete them, or pass skip_corrupt=True to leave them out."
         got = f"{len(corrupt):,} of {total:,} in {folder} that cannot be:{listed}{more}"
-        raise bad_input(FUNCTION, "images", "be readable", got, remedy)
+        raise bad_input("images", "be readable", got, remedy)
     text = (
-        f"{FUNCTION}: {len(corrupt):,} of {total:,} images in {folder} cannot be read and are left out:{listed}{more}"
+        f"{speaker()}: {len(corrupt):,} of {total:,} images in {folder} cannot be read and are left out:{listed}{more}"
     )
     warnings.warn(text, stacklevel=2)
 
@@ -206,14 +205,14 @@ def _write(path: Path, key: str, folder: Path, files: Sequence[str], size: int, 
         if free < needed:
             got = f"{free / 1e9:.1f} GB for {needed / 1e9:.1f} GB in {path.parent}"
             remedy = "Free some, or pass a smaller size, or cache= another folder or False."
-            raise bad_input(FUNCTION, "cache", "have room on the disk", got, remedy)
+            raise bad_input("cache", "have room on the disk", got, remedy)
         for old in path.parent.glob("*.part"):  # what a killed process left
             if time.time() - old.stat().st_mtime > 86_400:
                 old.unlink(missing_ok=True)
         part = unfinished.enter_context(whole(path))
     except OSError as error:
         remedy = "Pass cache= a folder of yours, or cache=False to decode into memory at every load."
-        raise bad_input(FUNCTION, "cache", "be a folder that can be written", error, remedy) from error
+        raise bad_input("cache", "be a folder that can be written", error, remedy) from error
     with unfinished:
         images = np.memmap(part, np.uint8, "w+", shape=shape)
         aspects, corrupt = _decode_into(images, folder, files, progress=progress)
