@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dmlbook.sampling import ClassBatches, UniformBatches, places
+from dmlbook.sampling import SMALL_CLASSES, ClassBatches, UniformBatches, places
 
 calm = settings(derandomize=True, deadline=None, max_examples=40)
 LABELS = torch.arange(60) % 7 * 1000 - 3  # seven classes of eight or nine images
@@ -147,6 +147,7 @@ def test_images_left_out_by_an_epoch_change_with_the_epoch():
 
 
 def test_small_classes_are_an_error_repeated_or_left_out_as_asked():
+    assert SMALL_CLASSES == ("error", "repeat", "leave_out")
     labels = torch.tensor([0] * 6 + [1] * 6 + [9] * 2)
     with pytest.raises(ValueError, match="1 of 3 classes with fewer, the first with label 9"):
         ClassBatches(labels, 8, 4, seed=0)
