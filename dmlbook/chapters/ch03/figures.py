@@ -61,7 +61,6 @@ def class_circle(
     if similarity:
         around, pieces = ring(ax)
         pieces.set_facecolor(winner_colors(similarity(torch.einsum("nd,ckd->nck", around, centers))))
-        pieces.set_edgecolor("face")
     for color, of_class in zip(colors, centers, strict=True):
         spokes = [[(0, 0), end] for end in CENTER_RADIUS * of_class.numpy()]
         ax.add_collection(LineCollection(spokes, color=color, linewidth=1, alpha=0.5))
@@ -94,8 +93,15 @@ def center_arrows(ax: Axes, centers: Float[Tensor, "C K 2"], turns: Float[Tensor
 
 
 def loss_map(ax: Axes, degrees: Float[Tensor, " N"], losses: Float[Tensor, "N N"]) -> Axes:
-    """A loss over the directions of two centers: the darker the lower, with its valley and its least value marked."""
-    extent = (0, 360, 0, 360)
+    """A loss over the directions of two centers: the darker the lower, with its valley and its least value marked.
+
+    Args:
+        ax: Where to draw.
+        degrees: Directions of either center, evenly from 0 to 360.
+        losses: First axis: the direction of center 0, drawn across; second: that of center 1, drawn up.
+    """
+    half = 180 / (len(degrees) - 1)  # a pixel's middle, not its corner, is where its loss was taken
+    extent = (-half, 360 + half, -half, 360 + half)
     shown = ax.imshow(losses.T.numpy(), origin="lower", extent=extent, cmap="Greys_r", interpolation="bilinear")
     ax.contour(degrees, degrees, losses.T, levels=[0.75, 1.5, 3, 6, 9], colors="white", linewidths=0.8)
     bar = ax.figure.colorbar(shown, ax=ax, label="loss", shrink=0.85)
@@ -103,7 +109,7 @@ def loss_map(ax: Axes, degrees: Float[Tensor, " N"], losses: Float[Tensor, "N N"
     bar.ax.annotate(f"{least:.2f}", (1.0, least), xytext=(4, 0), textcoords="offset points", va="center")
     bar.set_ticks([tick for tick in bar.get_ticks() if least + 1 < tick <= float(losses.max())])
     ax.plot([0, 360], [0, 360], color="black", linewidth=1, linestyle=":")
-    ax.set(xticks=range(0, 361, 90), yticks=range(0, 361, 90), aspect="equal")
+    ax.set(xlim=(0, 360), ylim=(0, 360), xticks=range(0, 361, 90), yticks=range(0, 361, 90), aspect="equal")
     return ax
 
 

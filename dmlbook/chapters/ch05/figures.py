@@ -104,24 +104,36 @@ def sandwich(
     ax.fill_between(steps, floor, bound, color=SHADE, linewidth=0, zorder=0)
     lines = {
         "bound": (bound, "--", 9, (8, 6)),
-        "triplet\nloss": (truth, "-", 33, (1, 6)),
+        "triplet loss": (truth, "-", 33, (1, -28)),
         "floor": (floor, ":", 9, (8, -16)),
     }
     for name, (values, style, share, offset) in lines.items():
         ax.plot(steps, values, color="black", linestyle=style, linewidth=2)
         place = len(steps) // share
-        ax.annotate(name, (steps[place], values[place]), xytext=offset, textcoords="offset points", linespacing=1.0)
+        ax.annotate(name, (steps[place], values[place]), xytext=offset, textcoords="offset points")
     return ax
 
 
 def landscape(
     ax: Axes, values: Float[Tensor, "H W"], *, reach: float, points: Float[Tensor, "C 2"], levels: int = 14
 ) -> Axes:
-    """Contours of a function over the square [-reach, reach]^2, dark where it is low, and the centroids upon it."""
-    extent = (-reach, reach, -reach, reach)
-    ax.imshow(values, origin="lower", extent=extent, cmap="gray", alpha=0.55, interpolation="bilinear")
-    ax.contour(values, levels=levels, extent=extent, colors=DARK, linewidths=0.7, linestyles="-")
-    return centroids(ax, points, names=False)
+    """Contours of a function over the square [-reach, reach]^2, dark where it is low, and the centroids upon it.
+
+    Args:
+        ax: Where to draw.
+        values: On an even grid that ends at the square's edges; rows from south to north.
+        reach: Half the square's side.
+        points: The centroids.
+        levels: How many contours.
+    """
+    up, across = (reach * size / (size - 1) for size in values.shape)  # a pixel's middle is where its value was taken
+    ax.imshow(
+        values, origin="lower", extent=(-across, across, -up, up), cmap="gray", alpha=0.55, interpolation="bilinear"
+    )
+    square = (-reach, reach, -reach, reach)
+    ax.contour(values, levels=levels, extent=square, colors=DARK, linewidths=0.7, linestyles="-")
+    centroids(ax, points, names=False).axis(square)
+    return ax
 
 
 def angles(ax: Axes, by_kind: Mapping[str, Float[Tensor, " P"]]) -> Axes:

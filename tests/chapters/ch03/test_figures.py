@@ -1,21 +1,52 @@
-"""Figures of chapter 03: what is drawn is what was given."""
+"""Figures of chapter 03: what is drawn is what was given, at angles and in colors worked out by hand."""
 
 import math
 
 import matplotlib
 
 matplotlib.use("agg")
-import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 import torch
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.colors import to_hex, to_rgb
 from torch.testing import assert_close
 
 from dmlbook import losses
+from dmlbook.book import on_circle
 from dmlbook.chapters.ch03 import figures
+from tests import drawn
+from tests.chapters.ch03 import reference
+
+BLUE, ORANGE, RED = drawn.PETROFF10[:3]
+IMAGES, LABELS = (10.0, 100.0, 200.0), torch.tensor([1, 0, 1])
+CENTERS = ((30.0, 141.0), (250.0, 285.0))  # of class 0 and of class 1; no piece of the ring lies between two
+
+
+def at(degrees, length=1.0):
+    return [length * math.cos(math.radians(degrees)), length * math.sin(math.radians(degrees))]
+
+
+def angle(point):
+    return math.degrees(math.atan2(point[1], point[0]))
+
+
+def pale(color, share):
+    """A color mixed with white."""
+    return [1 - share * (1 - channel) for channel in to_rgb(color)]
+
+
+def cosines(degrees):
+    """Of a direction and the centers of each class."""
+    return [[math.cos(math.radians(degrees - center)) for center in of_class] for of_class in CENTERS]
+
+
+def scene():
+    return on_circle(IMAGES), LABELS, torch.stack([on_circle(of_class) for of_class in CENTERS])
 
 
 def test_the_slope_of_the_maximum_jumps_where_two_centers_tie_and_softtriples_does_not():
-    centers = figures.on_circle([-40.0, 40.0]).double()
+    centers = on_circle([-40.0, 40.0]).double()
     angles = torch.tensor([-1e-4, 1e-4], dtype=torch.float64, requires_grad=True)
     s = (torch.stack([angles.cos(), angles.sin()], -1) @ centers.T)[:, None]
     jumps = []
@@ -26,40 +57,215 @@ def test_the_slope_of_the_maximum_jumps_where_two_centers_tie_and_softtriples_do
     assert jumps[1] < 0.01
 
 
-# What is drawn
+# The ring of winners
 
 
-def test_angles_and_points_are_inverse():
-    degrees = torch.tensor([-170.0, -90.0, 0.0, 33.0, 179.0])
-    assert_close(figures.degrees_of(figures.on_circle(degrees)), degrees, rtol=0, atol=1e-4)
+def test_winners_give_the_hue_and_their_lead_over_the_second_best_its_strength():
+    shades = figures.winner_colors(
+        torch.tensor([[0.9, 0.1, 0.0], [0.5, 0.25, 0.1], [0.1, 0.3, -0.2], [0.2, 0.6, 0.5], [-0.9, -0.8, -0.7]])
+    )
+    # 0.12 and, for a lead of 0.5 or more, 0.68 beyond it.
+    expected = [
+        pale(BLUE, 0.8),
+        pale(BLUE, 0.12 + 0.68 * 0.25 / 0.5),
+        pale(ORANGE, 0.12 + 0.68 * 0.2 / 0.5),
+        pale(ORANGE, 0.12 + 0.68 * 0.1 / 0.5),
+        pale(RED, 0.12 + 0.68 * 0.1 / 0.5),
+    ]
+    assert shades == pytest.approx(np.array(expected), abs=1e-6)
 
 
-def test_the_ring_has_the_winning_class_color_and_is_paler_where_it_wins_by_less():
-    shades = figures.winner_colors(torch.tensor([[0.9, 0.1], [0.5, 0.45], [0.1, 0.9], [0.5, 0.5]]))
-    strength = 1 - shades.min(1)
-    assert strength[0] == strength[0].max()
-    assert strength[1] < strength[0]
-    hues = [shade / shade.max() for shade in (1 - shades)]
-    assert abs(hues[0] - hues[1]).max() < 1e-6
-    assert abs(hues[0] - hues[2]).max() > 0.1
+def test_pieces_of_the_ring_stand_around_their_directions_and_close_it(ax):
+    directions, pieces = figures.ring(ax, 8)
+    assert list(ax.collections) == [pieces]
+    assert_close(directions, torch.tensor([at(45.0 * number) for number in range(8)]), rtol=0, atol=1e-6)
+    for number, piece in enumerate(pieces.get_paths()):
+        corners = [
+            at(45 * number + turn, length) for turn, length in ((-22.5, 1.14), (-22.5, 1.3), (22.5, 1.3), (22.5, 1.14))
+        ]
+        assert piece.vertices[:4] == pytest.approx(np.array(corners), abs=1e-9)
+    assert len(figures.ring(ax)[0]) == 120
 
 
-def test_arrows_begin_at_their_centers_and_end_where_the_turn_ends():
-    centers, turns = figures.on_circle([10.0, 100.0, -50.0]), torch.tensor([20.0, -30.0, 0.1])
-    segments = figures.arrow_segments(centers, turns)
-    for segment, start, turn in zip(segments[:2], (10.0, 100.0), turns, strict=False):
-        ends = figures.degrees_of(torch.tensor(segment[[0, 15]], dtype=torch.float32))
-        assert_close(ends, torch.tensor([start, start + turn]), rtol=0, atol=1e-3)
-    assert (segments[2] == 0).all()
+# Images and centers
 
 
-def test_solved_shares_are_drawn_with_intervals_that_hold_them():
-    figure, ax = plt.subplots()
-    figures.solved_shares(ax, {"SoftTriple": {2: (0, 20), 3: (15, 20), 10: (20, 20)}})
-    drawn = ax.lines[0].get_ydata()
-    assert drawn.tolist() == [0.0, 0.75, 1.0]
-    (bars,) = [part for part in ax.collections if hasattr(part, "get_segments")]
-    for share, bar in zip(drawn, bars.get_segments(), strict=True):
-        assert bar[0][1] <= share <= bar[1][1]
-    assert bars.get_segments()[1][:, 1].tolist() == pytest.approx([0.5313, 0.8881], abs=1e-3)  # Wilson, 15 of 20
-    plt.close(figure)
+def test_images_centers_and_spokes_have_the_hue_of_their_own_class(ax):
+    assert figures.class_circle(ax, *scene()) is ax
+    marks = {
+        (color, marker): pytest.approx(np.array(points), abs=1e-6)
+        for color, marker, points in drawn.lines(ax)
+        if marker != "None"
+    }
+    assert marks == {
+        (BLUE, "o"): np.array([at(100)]),
+        (ORANGE, "o"): np.array([at(10), at(200)]),
+        (BLUE, "X"): np.array([at(30, 0.8), at(141, 0.8)]),
+        (ORANGE, "X"): np.array([at(250, 0.8), at(285, 0.8)]),
+    }
+    spokes = {to_hex(lines.get_color()[0]): lines.get_segments() for lines in ax.collections}
+    assert list(spokes) == [BLUE, ORANGE]
+    for lines, of_class in zip(spokes.values(), CENTERS, strict=True):
+        expected = [[[0, 0], at(center, 0.8)] for center in of_class]
+        assert np.array(lines) == pytest.approx(np.array(expected), abs=1e-6)
+    assert ax.get_xlim() == ax.get_ylim() == (-1.12, 1.12)
+
+
+@pytest.mark.parametrize(
+    ("similarity", "of_class"),
+    [
+        (losses.hardtriple_similarity, max),
+        (lambda s: losses.softtriple_similarity(s, gamma=0.3), lambda s: reference.similarity(s, 0.3)),
+    ],
+    ids=["hardest", "softtriple"],
+)
+def test_the_ring_has_at_each_place_the_color_of_the_class_that_wins_there(ax, similarity, of_class):
+    figures.class_circle(ax, *scene(), similarity)
+    (ring,) = [part for part in ax.collections if isinstance(part, PolyCollection)]
+    seen = set()
+    for piece, inside, rim in zip(ring.get_paths(), ring.get_facecolor(), ring.get_edgecolor(), strict=True):
+        first, second = (of_class(row) for row in cosines(angle(piece.vertices[:4].mean(0))))
+        winner = BLUE if first > second else ORANGE
+        assert inside[:3] == pytest.approx(pale(winner, 0.12 + 0.68 * min(abs(first - second), 0.5) / 0.5), abs=2e-5)
+        assert rim.tolist() == inside.tolist()
+        seen.add(winner)
+    assert seen == {BLUE, ORANGE}
+    assert ax.get_xlim() == ax.get_ylim() == (-1.36, 1.36)  # the ring ends at 1.3
+
+
+# Arrows
+
+
+def test_arrows_run_along_the_circle_from_their_centers_as_far_as_they_turn():
+    turns = (20.0, -30.0, 0.1, 4.0)
+    segments = figures.arrow_segments(on_circle([10.0, 100.0, -50.0, 200.0]), torch.tensor(turns))
+    assert (segments.pop(2) == 0).all()  # too short to be seen
+    for segment, start, turn in zip(segments, (10, 100, 200), (20, -30, 4), strict=True):
+        shaft = np.array([at(start + turn * step / 15, 0.92) for step in range(16)])
+        assert segment[:16] == pytest.approx(shaft, abs=1e-6)
+
+
+def test_heads_of_arrows_are_at_their_ends_and_point_ahead():
+    segments = figures.arrow_segments(on_circle([10.0, 100.0, 200.0]), torch.tensor([20.0, -30.0, 4.0]))
+    for segment, end, back in zip(segments, (30, 70, 204), (30 - 7, 70 + 7, 204 - 4), strict=True):
+        head = [at(back, 0.92 + 0.055), at(end, 0.92), at(back, 0.92 - 0.055)]
+        assert segment[16:] == pytest.approx(np.array(head), abs=1e-6)
+
+
+def test_each_center_has_its_own_arrow(ax):
+    turns = torch.tensor([[5.0, -10.0], [15.0, -20.0]])
+    arrows = figures.center_arrows(ax, scene()[2], turns)
+    assert list(ax.collections) == [arrows]
+    assert to_hex(arrows.get_color()[0]) == drawn.BLACK
+    found = [(angle(segment[0]) % 360, angle(segment[15]) % 360) for segment in arrows.get_segments()]
+    expected = [(30, 35), (141, 131), (250, 265), (285, 265)]
+    assert np.array(found) == pytest.approx(np.array(expected), abs=1e-3)
+
+
+# The map of a loss over two directions
+
+DEGREES = torch.arange(0.0, 361.0, 45.0)
+TILTED = 0.31 + DEGREES[:, None] / 360 + DEGREES / 36  # rises to the east by 1, to the north by 10
+
+
+def test_the_map_shows_the_first_centers_direction_across_and_the_second_ones_up(ax):
+    assert figures.loss_map(ax, DEGREES, TILTED) is ax
+    (shown,) = ax.images
+    west, east, south, north = shown.get_extent()
+    assert shown.origin == "lower"
+    rows, columns = shown.get_array().shape
+    for row, values in enumerate(shown.get_array().tolist()):
+        for column, value in enumerate(values):
+            across = west + (column + 0.5) * (east - west) / columns
+            up = south + (row + 0.5) * (north - south) / rows
+            assert value == pytest.approx(0.31 + across / 360 + up / 36, abs=1e-5)
+    assert (ax.get_xlim(), ax.get_ylim(), ax.get_aspect()) == ((0, 360), (0, 360), 1.0)
+    assert ax.get_xticks().tolist() == ax.get_yticks().tolist() == [0, 90, 180, 270, 360]
+    assert drawn.brightness(shown.cmap(0.0)) < drawn.brightness(shown.cmap(1.0))
+
+
+def test_level_lines_of_the_map_run_where_the_loss_has_their_level(ax):
+    figures.loss_map(ax, DEGREES, TILTED)
+    (contours,) = ax.collections
+    assert contours.levels.tolist() == [0.75, 1.5, 3, 6, 9]
+    for level, path in zip(contours.levels, contours.get_paths(), strict=True):
+        assert len(path.vertices) > 2
+        for across, up in path.vertices:
+            assert 0.31 + across / 360 + up / 36 == pytest.approx(level, abs=1e-4)
+
+
+def test_the_scale_of_the_map_names_the_least_loss_at_its_place(ax):
+    figures.loss_map(ax, DEGREES, 1 + TILTED)
+    scale = next(other for other in ax.figure.axes if other is not ax)
+    assert scale.get_ylabel() == "loss"
+    assert drawn.words(scale) == {"1.31": pytest.approx((1.0, 1.31))}
+    assert scale.get_ylim() == pytest.approx((1.31, 12.31))
+    assert scale.get_yticks().tolist() == [4, 6, 8, 10, 12]  # 2 would touch the name
+
+
+def test_the_valley_of_the_map_is_the_diagonal(ax):
+    figures.loss_map(ax, DEGREES, TILTED)
+    (line,) = ax.lines
+    assert line.get_xydata().tolist() == [[0, 0], [360, 360]]
+    assert line.get_linestyle() == ":"
+
+
+# Slopes
+
+
+def test_pulled_centers_have_black_bars_above_the_line_and_pushed_ones_grey_bars_below(ax):
+    similarities, gamma = [0.9, 0.1, -0.5, 0.8, 0.4], 0.3
+    slopes = reference.slopes(similarities, gamma)
+    assert figures.slope_bars(ax, torch.tensor(similarities), torch.tensor(slopes)) is ax
+    bars = {to_hex(lines.get_color()[0]): np.array(lines.get_segments()) for lines in ax.collections}
+    expected = {
+        "#000000": [[[0.9, 0], [0.9, slopes[0]]], [[0.8, 0], [0.8, slopes[3]]]],
+        "#8f8f8f": [[[0.1, 0], [0.1, slopes[1]]], [[-0.5, 0], [-0.5, slopes[2]]], [[0.4, 0], [0.4, slopes[4]]]],
+    }
+    assert bars == {color: pytest.approx(np.array(segments), abs=1e-6) for color, segments in expected.items()}
+    assert min(slopes[0], slopes[3]) > 0.2 > 0 > max(slopes[1], slopes[2], slopes[4])
+    (line,) = ax.lines
+    assert line.get_ydata() == [0, 0]
+
+
+# Shares of solved starts
+
+SOLVED = {
+    "HardTriple": {2: (3, 20), 3: (10, 20), 10: (19, 20)},
+    "SoftTriple": {2: (0, 20), 3: (15, 20), 10: (20, 20)},
+}
+
+
+def wilson(good, runs, z=1.959964):
+    middle = (good / runs + z**2 / (2 * runs)) / (1 + z**2 / runs)
+    half = z / (1 + z**2 / runs) * math.sqrt(good / runs * (1 - good / runs) / runs + z**2 / (4 * runs**2))
+    return middle - half, middle + half
+
+
+def test_solved_shares_have_a_line_for_each_method_and_wilsons_interval_at_each_point(ax):
+    assert figures.solved_shares(ax, SOLVED) is ax
+    lines = [line for line in ax.lines if line.get_label() in SOLVED]
+    bars = [lines for lines in ax.collections if isinstance(lines, LineCollection)]
+    dots = [container.lines[0] for container in ax.containers]
+    assert [line.get_label() for line in lines] == list(SOLVED)
+    assert [line.get_linestyle() for line in lines] == ["-", "--"]
+    for line, dot, bar, aside, counts in zip(lines, dots, bars, (-0.07, 0.07), SOLVED.values(), strict=True):
+        points = np.array([[place + aside, good / runs] for place, (good, runs) in enumerate(counts.values())])
+        assert line.get_xydata() == pytest.approx(points)
+        assert dot.get_xydata() == pytest.approx(points)
+        assert dot.get_marker() == "o"
+        for point, segment, (good, runs) in zip(points, bar.get_segments(), counts.values(), strict=True):
+            assert segment[:, 0] == pytest.approx([point[0]] * 2)
+            assert segment[:, 1] == pytest.approx(wilson(good, runs), abs=1e-6)
+        assert to_hex(line.get_color()) == to_hex(dot.get_color()) == to_hex(bar.get_color()[0])
+    assert to_hex(lines[0].get_color()) != to_hex(lines[1].get_color())
+
+
+def test_solved_shares_stand_over_their_numbers_of_centers_in_percent(ax):
+    figures.solved_shares(ax, SOLVED)
+    ticks = zip(ax.get_xticks().tolist(), [tick.get_text() for tick in ax.get_xticklabels()], strict=True)
+    assert list(ticks) == [(0, "2"), (1, "3"), (2, "10")]
+    assert ax.get_xlabel() == "centers a class, K"
+    assert ax.yaxis.get_major_formatter()(0.75) in ("75%", "75.0%")
+    low, high = ax.get_ylim()
+    assert low < 0 < 1 < high
