@@ -317,13 +317,22 @@ def test_messages_say_what_was_expected_what_came_and_what_to_do(call, message):
     assert said(call).partition(": ")[2].startswith(message)
 
 
-def test_what_a_body_asks_for_is_let_in():
-    check_number(low=0, high=1, x=0, y=1)
-    check_number(low=1, integer=True, x=3)
-    check_unique(x=[3, 1])
-    check_choice(choices=("left", "right"), side="right")
-    check_shape(expected="B D", x=torch.ones(2, 4), y=torch.ones(2, 4))
-    check_batch(ROWS, LABELS, num_classes=4)
+@pytest.mark.parametrize(
+    ("check", "inside", "beyond"),
+    [
+        (lambda x: check_number(low=0, high=1, x=x), 0, -1e-9),
+        (lambda x: check_number(low=0, high=1, x=x), 1, 1 + 1e-9),
+        (lambda x: check_number(low=0, open_low=True, x=x), 1e-9, 0),
+        (lambda x: check_number(low=1, integer=True, x=x), 1, 0),
+        (lambda x: check_unique(x=x), [3, 1], [3, 3]),
+        (lambda x: check_choice(choices=("left", "right"), side=x), "right", "middle"),
+        (lambda x: check_shape(expected="B D", x=torch.ones(2, 4), y=x), torch.ones(2, 4), torch.ones(2, 5)),
+        (lambda x: check_batch(ROWS, LABELS, num_classes=x), 4, 3),
+    ],
+)
+def test_what_a_body_asks_for_is_let_in_and_what_is_just_beyond_is_not(check, inside, beyond):
+    check(inside)
+    assert said(lambda: check(beyond))
 
 
 # Under whose name it is said.

@@ -19,8 +19,6 @@ from dmlbook.book.figures import (
 from dmlbook.book.lines import (
     BLACK,
     DARK,
-    GREYS,
-    LINES,
     MIDDLE,
     PALE,
     SHADE,
@@ -37,8 +35,6 @@ __all__ = [
     "BLACK",
     "CENTER_RADIUS",
     "DARK",
-    "GREYS",
-    "LINES",
     "MIDDLE",
     "PALE",
     "SHADE",

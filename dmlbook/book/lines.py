@@ -13,15 +13,15 @@ from dmlbook.records import interval
 
 BLACK, DARK, MIDDLE, SOFT, PALE, SHADE = "#000000", "#444444", "#6e6e6e", "#8f8f8f", "#c9c9c9", "#e6e6e6"
 """The book's greys. Words are ``MIDDLE`` or darker; ``PALE`` is for lines that carry others, ``SHADE`` for areas."""
-GREYS = (BLACK, DARK, MIDDLE, SOFT)
+_GREYS = (BLACK, DARK, MIDDLE, SOFT)
 WORDS = (BLACK, DARK, MIDDLE, MIDDLE)
-"""Greys of the names of lines that are drawn in ``GREYS``: letters as pale as the palest line would be hard to read."""
-LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
+"""Greys of the names of lines that are drawn in ``_GREYS``: letters as pale as the palest line were hard to read."""
+_LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 
 
 def line_style(place: int) -> dict[str, object]:
     """Color and line style of the method at ``place`` in a figure, 0 for the first."""
-    return {"color": GREYS[place % len(GREYS)], "linestyle": LINES[place % len(LINES)]}
+    return {"color": _GREYS[place % len(_GREYS)], "linestyle": _LINES[place % len(_LINES)]}
 
 
 def name_ends(

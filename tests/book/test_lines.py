@@ -237,10 +237,3 @@ def test_dots_of_values_that_are_no_fractions_are_shown_as_they_are(ax):
     (bar,) = (bars.get_segments()[0] for bars in ax.collections)
     half = math.tan(0.475 * math.pi)  # Student's t with one degree of freedom is Cauchy's: its 97.5 percent point
     assert bar[:, 0].tolist() == pytest.approx([3 - half, 3 + half], abs=1e-3)
-
-
-def test_methods_take_the_greys_and_line_styles_in_turns():
-    styles = [book.line_style(place) for place in range(12)]
-    assert [style["color"] for style in styles] == 3 * ["#000000", "#444444", "#6e6e6e", "#8f8f8f"] == 3 * [*book.GREYS]
-    assert [style["linestyle"] for style in styles] == 2 * [*book.LINES]
-    assert len({repr(line) for line in book.LINES}) == 6

@@ -226,6 +226,12 @@ def test_centers_start_uniform_around_zero_and_smaller_the_more_there_are():
     assert ends.abs().max() <= 0.1
 
 
+def test_centers_are_the_directions_of_the_weights():
+    loss = build("softtriple", centers_per_class=3)
+    directions = [[reference.unit(row) for row in of_class] for of_class in reference.rows(loss.weight.transpose(0, 1))]
+    assert_close(loss.centers, torch.tensor(directions, dtype=torch.float64))
+
+
 def test_no_loss_keeps_a_graph_of_cubic_or_class_squared_size():
     """The largest tensor made or kept for the backward pass: quadratic in the batch, linear in the classes."""
 
