@@ -302,9 +302,3 @@ def test_losses_that_know_their_classes_name_what_does_not_fit(name):
         loss(torch.cat([x, x], 1), y)
     with pytest.raises(ValueError, match="indices_tuple must be None; got tuple. This loss samples nothing"):
         loss(x, y, (y, y, y))
-
-
-def test_centers_are_the_directions_of_the_weights():
-    loss = build("softtriple", centers_per_class=3)
-    directions = [[reference.unit(row) for row in of_class] for of_class in reference.rows(loss.weight.transpose(0, 1))]
-    assert_close(loss.centers, torch.tensor(directions, dtype=torch.float64))
