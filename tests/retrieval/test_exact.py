@@ -51,12 +51,16 @@ def test_the_grid_keeps_directions_for_cosines_and_proportions_for_distances():
 
 
 def test_a_sorted_set_has_small_classes_first_and_minus_squared_distances():
-    x, labels = drawn(6), torch.tensor([7, -1, 7, 3, 7, -1])
+    x, labels = drawn(7), torch.tensor([7, -1, 7, 3, 7, -1, 9])
     prepared = sort_by_class(x, labels, "cosine", 2)
     assert isinstance(prepared, Sorted)
-    assert (len(prepared), prepared.classes.tolist(), prepared.sizes.tolist()) == (6, [0, 1, 1, 2, 2, 2], [1, 2, 3])
-    assert prepared.queries == slice(1, 6)  # the lone image of class 3 is searched and does not ask
-    order = [3, 1, 5, 0, 2, 4]
+    assert (len(prepared), prepared.classes.tolist(), prepared.sizes.tolist()) == (
+        7,
+        [0, 1, 2, 2, 3, 3, 3],
+        [1, 1, 2, 3],
+    )
+    assert prepared.queries == slice(2, 7)  # the lone images of classes 3 and 9 are searched and do not ask
+    order = [3, 6, 1, 5, 0, 2, 4]
     points = grid_points(x, "cosine")[order]
     expected = -(points[:, None] - points).square().sum(-1)
     torch.testing.assert_close(prepared.left @ prepared.right.T, expected, rtol=0, atol=1e-12)
