@@ -162,7 +162,7 @@ def test_a_trained_run_is_measured_again_with_the_same_figures(photos, capsys, t
     assert main(["evaluate", "--data", "folder", "--root", str(photos), "--size", "16", "--run", str(run)]) == 0
     again = capsys.readouterr().out.splitlines()[0]
     older, newest = (checkpoints.load(path)["net"]["head.linear.weight"] for path in checkpoints.find(run))
-    torch.testing.assert_close(evaluate.read_run(run)[0].head.linear.weight.detach(), newest)
+    torch.testing.assert_close(evaluate._read_run(run)[0].head.linear.weight.detach(), newest)
     assert (newest - older).abs().max() > 0
     assert again in first
 

@@ -138,7 +138,7 @@ def test_centroids_are_buffers_that_travel_with_the_loss():
 
 def test_own_and_others_take_apart_what_an_image_is_distant_from():
     apart = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
-    own, others = own_and_others("f", apart, torch.tensor([2, 0]))
+    own, others = own_and_others(apart, torch.tensor([2, 0]))
     assert own.tolist() == [3.0, 4.0]
     assert others.tolist() == [[1.0, 2.0, 0.0], [0.0, 5.0, 6.0]]
     assert apart[0, 2] == 3.0, "the distances stay as they were"

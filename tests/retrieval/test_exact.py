@@ -30,7 +30,7 @@ def test_a_sum_of_four_adds_the_halves_and_then_the_pair():
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_points_on_the_grid_are_multiples_of_its_step_within_the_unit_ball(metric):
-    points = grid_points("f", 7.3 * drawn(), metric)
+    points = grid_points(7.3 * drawn(), metric)
     assert (points * GRID == (points * GRID).round()).all()
     assert points.norm(dim=1).max() <= 1 + 1e-7
     rows = [[Fraction(value) for value in row] for row in points.tolist()]
@@ -43,21 +43,25 @@ def test_points_on_the_grid_are_multiples_of_its_step_within_the_unit_ball(metri
 def test_the_grid_keeps_directions_for_cosines_and_proportions_for_distances():
     x = drawn()
     unit = x / x.norm(dim=1, keepdim=True)
-    torch.testing.assert_close(grid_points("f", 1e30 * x, "cosine"), unit, rtol=0, atol=1 / GRID)
-    points, apart = grid_points("f", 1e30 * x + 1e29, "euclidean"), torch.cdist(x, x)
+    torch.testing.assert_close(grid_points(1e30 * x, "cosine"), unit, rtol=0, atol=1 / GRID)
+    points, apart = grid_points(1e30 * x + 1e29, "euclidean"), torch.cdist(x, x)
     ratio = torch.cdist(points, points) / apart.fill_diagonal_(1.0)
     off = ~torch.eye(len(x), dtype=torch.bool)
     torch.testing.assert_close(ratio[off], ratio[0, 1].expand(off.sum()), rtol=1e-5, atol=0)
 
 
 def test_a_sorted_set_has_small_classes_first_and_minus_squared_distances():
-    x, labels = drawn(6), torch.tensor([7, -1, 7, 3, 7, -1])
-    prepared = sort_by_class("f", x, labels, "cosine", 2)
+    x, labels = drawn(7), torch.tensor([7, -1, 7, 3, 7, -1, 9])
+    prepared = sort_by_class(x, labels, "cosine", 2)
     assert isinstance(prepared, Sorted)
-    assert (len(prepared), prepared.classes.tolist(), prepared.sizes.tolist()) == (6, [0, 1, 1, 2, 2, 2], [1, 2, 3])
-    assert prepared.queries == slice(1, 6)  # the lone image of class 3 is searched and does not ask
-    order = [3, 1, 5, 0, 2, 4]
-    points = grid_points("f", x, "cosine")[order]
+    assert (len(prepared), prepared.classes.tolist(), prepared.sizes.tolist()) == (
+        7,
+        [0, 1, 2, 2, 3, 3, 3],
+        [1, 1, 2, 3],
+    )
+    assert prepared.queries == slice(2, 7)  # the lone images of classes 3 and 9 are searched and do not ask
+    order = [3, 6, 1, 5, 0, 2, 4]
+    points = grid_points(x, "cosine")[order]
     expected = -(points[:, None] - points).square().sum(-1)
     torch.testing.assert_close(prepared.left @ prepared.right.T, expected, rtol=0, atol=1e-12)
 
@@ -79,5 +83,5 @@ def test_a_sorted_set_has_small_classes_first_and_minus_squared_distances():
     ],
 )
 def test_a_set_that_cannot_be_ranked_is_refused(x, labels, options, message):
-    with pytest.raises(ValueError, match=f"^f: {message}"):
-        check_set("f", x, labels, **options)
+    with pytest.raises(ValueError, match=f"^check_set: {message}"):
+        check_set(x, labels, **options)

@@ -50,7 +50,7 @@ def test_the_precisions_of_a_row_are_their_means_over_the_orders_of_its_ties(own
 @pytest.mark.parametrize("block", [1, 2, 100])
 def test_the_precision_of_a_set_is_the_mean_of_its_queries(block):
     x, labels = torch.tensor([[0.0], [1.0], [2.0], [4.0], [4.0], [9.0]]), [0, 0, 1, 0, 1, 0]
-    prepared = sort_by_class("f", x, torch.tensor(labels), "euclidean", block)
+    prepared = sort_by_class(x, torch.tensor(labels), "euclidean", block)
     distances = squared_distances(x.tolist())
     measures = (r_precision_of_ranking, map_at_r_of_ranking)
     expected = [mean_over_queries(distances, labels, measure) for measure in measures]
@@ -75,5 +75,5 @@ def test_every_measure_takes_the_same_block_unless_told():
     ],
 )
 def test_numbers_of_neighbors_that_do_not_fit_are_named(ks, message):
-    with pytest.raises(ValueError, match=f"^f: {message}"):
-        check_ks("f", ks, 5)
+    with pytest.raises(ValueError, match=f"^check_ks: {message}"):
+        check_ks(ks, 5)
