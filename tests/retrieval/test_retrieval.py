@@ -310,6 +310,7 @@ def test_k_means_depends_on_seed_and_settings_but_not_on_the_order_of_images():
     assert retrieval.clustering(embeddings[order], labels[order], n_init=1) == plain
     assert retrieval.clustering(embeddings * 3, labels, n_init=1) == plain  # cosine: unit norm first
     assert retrieval.clustering(embeddings, labels, n_init=1, seed=5) != plain
+    assert retrieval.clustering(embeddings, labels, n_init=10) != plain  # the tightest of ten starts
     assert retrieval.clustering(embeddings, labels, num_clusters=5).clusters == 5
     assert retrieval.nmi(embeddings, labels, n_init=1) == retrieval.WithFloor(value=plain.nmi, floor=plain.nmi_floor)
     assert retrieval.ami(embeddings, labels, n_init=1) == retrieval.WithFloor(value=plain.ami, floor=0.0)

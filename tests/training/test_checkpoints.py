@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import nn
 
+from dmlbook.losses import make
 from dmlbook.training import Checkpoints, checkpoints, fit
-from tests.training.training_toys import assert_same, outcome, toy_config, toy_loss, toy_net, toy_set
+from tests.training.training_toys import CLASSES, assert_same, outcome, toy_config, toy_loss, toy_net, toy_set
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -95,6 +96,7 @@ def test_the_last_two_checkpoints_are_kept_and_nothing_else_is_left(tmp_path):
 
 def test_checkpoints_are_found_in_the_order_of_their_steps(tmp_path):
     names = ["checkpoint-00009-0000002.pt", "checkpoint-00009-0000010.pt", "checkpoint-00010-0000000.pt"]
+    names += ["checkpoint-99999-0000000.pt", "checkpoint-100000-0000000.pt"]  # which are not spelled in their order
     for name in [*reversed(names), "checkpoint-x.pt", "other.pt"]:
         (tmp_path / name).touch()
     assert [path.name for path in checkpoints.find(tmp_path)] == names
@@ -173,6 +175,10 @@ def test_a_finished_run_is_continued_with_more_epochs(tmp_path):
         ({"data": toy_set(3)}, "train_set.content"),
         ({"data": toy_set().select(torch.arange(39))}, r"train_set.shape \[40, 3, 16, 16\]"),
         ({"loss": toy_loss("softmax")}, "loss 'SoftTriple'"),
+        (
+            {"loss": make("softtriple", num_classes=CLASSES, embedding_size=8, centers_per_class=3)},
+            "loss weights '1 tens",
+        ),
         ({"net": toy_net(width_mult=0.3)}, "network"),
         ({"validation": toy_set(1, "val")}, "validation"),
     ],
