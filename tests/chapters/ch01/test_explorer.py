@@ -151,6 +151,8 @@ def test_the_words_of_the_margin_explorer_are_the_shares_and_the_loss_of_its_tri
     explorer.restart()
     distances, labels = table(explorer), explorer.labels.tolist()
     squares = [line for line in explorer.limit.axes.lines if line.get_marker() == "s"]
+    heights = [text.get_position()[1] for text in explorer.said.values()]
+    assert heights == sorted(heights, reverse=True)  # from hard to easy, as the bars stand
     for number, margin in itertools.product((0, 7, 20, 35), (0.0, 0.5, 1.7)):
         words = explorer.move(margin=margin, pair=number)
         counts = dict(zip(GREYS, reference_01.kind_counts(distances, explorer.labels, margin), strict=True))
