@@ -135,6 +135,10 @@ def test_numbers_of_the_widget_stand_at_their_marks_in_the_rows_that_name_them(m
 
 
 def test_a_step_of_the_widget_goes_down_the_bound_within_the_square(moved):
+    moved.set(what=10, east=-1.0, north=0.3)  # at the edge, which a step of the sample beside it would cross
+    moved.set(what=2)
+    moved.samples[3] = torch.tensor([-0.98, 0.29])
+
     def terms(place, label):
         distances = [math.dist(place, centroid) for centroid in moved.centroids.tolist()]
         own = distances.pop(label)
@@ -150,6 +154,7 @@ def test_a_step_of_the_widget_goes_down_the_bound_within_the_square(moved):
             ]
             row.append(max(-1.0, min(1.0, place[axis] - 0.02 * (ends[0] - ends[1]) / 2e-6)))
         expected.append(row)
+    assert expected[3][0] == -1.0
     before = moved.centroids.clone()
     moved.buttons["step down the bound"].click()
     assert moved.samples.tolist() == [pytest.approx(row, abs=1e-6) for row in expected]
