@@ -395,3 +395,17 @@ def test_a_heavy_price_leaves_one_center_and_none_leaves_several():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("half_angle", [0.3, 1.0])
+@pytest.mark.parametrize("t", [0.1, 1.0, 30.0])
+def test_a_pair_on_the_circle_never_meets_under_a_squared_price_and_rests_where_pull_and_price_balance(half_angle, t):
+    angles = torch.linspace(0, half_angle, 20001, dtype=torch.float64)
+    pairs = torch.stack([torch.stack([angles.cos(), side * angles.sin()], -1) for side in (1, -1)], 1)  # (T, K=2, 2)
+    apart = losses.center_distances(pairs, epsilon=0.0)[:, 0]
+    cost = 2 - 2 * (half_angle - angles).cos() + t / 2 * apart.square()
+    found = angles[cost.argmin()].item()
+    assert found > 0
+    assert math.sin(half_angle - found) == pytest.approx(t * math.sin(2 * found), abs=1e-3 * (1 + t))
+    merged = theory.fused_on_circle(half_angle, strength=t) == 0  # under a price on the distance itself
+    assert merged == (t >= math.sin(half_angle))
