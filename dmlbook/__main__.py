@@ -1,4 +1,4 @@
-"""The command line: ``python -m dmlbook train | evaluate | kinds | data | bench | check``."""
+"""The command line: ``python -m dmlbook train | evaluate | kinds | choose | data | bench | check``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ COMMANDS = {
     "train": "train an embedding, measure it on classes it never saw, and record the figures",
     "evaluate": "measure a trained run, or the features of a pretrained network as they are",
     "kinds": "train on classes that hide several kinds of images, and see whether several centers find them",
+    "choose": "search settings for rival methods with one budget, then measure each at its own",
     "data": "say which image sets are there, or download one",
     "bench": "measure speed and memory of losses, retrieval and drawing on this machine",
     "check": "say what this machine has: versions, device, mode, image sets",

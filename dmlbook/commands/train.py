@@ -15,7 +15,7 @@ from dmlbook._files import write_whole
 from dmlbook.commands import common
 from dmlbook.datasets import ImageSet, split_classes
 from dmlbook.seeding import SEED, generator
-from dmlbook.training import Place, TrainConfig, embed, fit
+from dmlbook.training import Features, Place, TrainConfig, embed, fit
 
 ABOUT = """\
 Training classes and test classes never share a class. Settings are chosen with --validation: a share of the *training*
@@ -75,42 +75,104 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> int:
-    data = common.load_images(options, "train")
-    if options.validation is None:
-        train_set, measured = data, None
-    else:
-        numbers = generator(SEED, "validation")
-        train_set, measured = split_classes(data, validation=options.validation, generator=numbers)
-    settings, place = common.net_settings(options, DEFAULTS[options.data]), Place(options.device, options.devices)
-    record = _record(options, settings, train_set)
+    study = Study(options)
+    record = study.record(options, options.record)
     for seed in common.seeds(options.seeds):
-        if any(run["seed"] == seed for run in record.runs):
+        if seed in record.seeds:
             print(f"seed {seed}: is in record {record.name} already; remove that file to run it again")
             continue
-        config = _config(options, seed)
-        folder = None if options.folder is None else Path(options.folder) / f"seed-{seed}"
         start = time.perf_counter()
-        net, loss = _build(options, settings, train_set, seed)
-        result = fit(net, loss, train_set, config, folder=folder, device=place)
-        if result.rank > 0:
+        figures = study.figures(options, seed)
+        if figures is None:
             continue
-        if result.interrupted:
-            return 130
-        if folder is not None:
-            write_whole(folder / "run.json", json.dumps({"net": settings, "config": config.to_dict()}, indent=2))
-        if measured is None:
-            measured = common.load_images(options, "test")
-        figures = retrieval.evaluate(embed(net, measured, config=config), measured.labels)
-        if hasattr(loss, "report"):
-            report = loss.report()
-            figures["distinct_centers"] = float(report.counts.double().mean())
-            print(report)
-        figures["final_loss"] = result.history[-1]["loss"]
         record.add(seed, figures, seconds=time.perf_counter() - start)
         print(f"seed {seed}: {common.percents(figures)}")
         if options.record:
             print(f"recorded in {record.save()}")
     return 0
+
+
+class Study:
+    """What is trained on and what is measured, read once for many runs.
+
+    Args:
+        options: Of ``python -m dmlbook train``. Those named in ``READ_ONCE`` must be the same in each later call.
+    """
+
+    READ_ONCE = ("data", "root", "size", "data_option", "validation")
+    BY = "recall_at_1"
+
+    def __init__(self, options: Namespace):
+        self.train_set, self.measured = common.load_images(options, "train"), None
+        self._pooled: dict[tuple, Features] = {}
+        if options.validation is not None:
+            numbers = generator(SEED, "validation")
+            self.train_set, self.measured = split_classes(
+                self.train_set, validation=options.validation, generator=numbers
+            )
+
+    def figures(self, options: Namespace, seed: int) -> dict[str, float] | None:
+        """Train from one seed and measure; None in a process that is not the first of several.
+
+        Raises:
+            KeyboardInterrupt: Training was stopped; what was done lies in ``--folder``.
+        """
+        settings, config = common.net_settings(options, DEFAULTS[options.data]), _config(options, seed)
+        folder = None if options.folder is None else Path(options.folder) / f"seed-{seed}"
+        net, loss = _build(options, settings, self.train_set, seed)
+        once = config.freeze_backbone and settings["weights"] is not None  # then all seeds see the same features
+        trained = self._features(net, self.train_set, settings, config) if once else self.train_set
+        place = Place(options.device, options.devices)
+        result = fit(net, loss, trained, config, folder=folder, device=place)
+        if result.rank > 0:
+            return None
+        if result.interrupted:
+            raise KeyboardInterrupt
+        if folder is not None:
+            write_whole(folder / "run.json", json.dumps({"net": settings, "config": config.to_dict()}, indent=2))
+        if self.measured is None:
+            self.measured = common.load_images(options, "test")
+        if once:
+            with torch.no_grad():
+                vectors = net.cpu().head(self._features(net, self.measured, settings, config).features)
+        else:
+            vectors = embed(net, self.measured, config=config)
+        figures = retrieval.evaluate(vectors, self.measured.labels)
+        if hasattr(loss, "report"):
+            report = loss.report()
+            figures["distinct_centers"] = float(report.counts.double().mean())
+            print(report)
+        return {**figures, "final_loss": result.history[-1]["loss"]}
+
+    def _features(self, net: nets.EmbeddingNet, images: ImageSet, settings: dict, config: TrainConfig) -> Features:
+        """What a frozen, pretrained backbone makes of these images, computed once for all runs."""
+        backbone = {key: value for key, value in settings.items() if key != "embedding_size"}
+        key = (images.split, repr(backbone), config.image_size, config.test_crop)
+        if key not in self._pooled:
+            pooled = embed(net, images, config=config, features=True)
+            self._pooled[key] = Features(pooled, images.labels, images.num_classes, images.name, images.split)
+        return self._pooled[key]
+
+    def record(self, options: Namespace, name: str | None) -> records.Record:
+        """The record that these options make, continued where it is there."""
+        settings, config = common.net_settings(options, DEFAULTS[options.data]), _config(options, SEED).to_dict()
+        config.pop("seed")
+        configuration = {
+            "data": options.data,
+            "size": self.train_set.images.shape[-1],
+            "data_options": dict(options.data_option),
+            "training_images": len(self.train_set),
+            "training_classes": self.train_set.num_classes,
+            "measured_on": "test classes"
+            if options.validation is None
+            else f"{options.validation:g} of the training classes",
+            "loss": options.loss,
+            "loss_options": dict(options.loss_option),
+            "network": common.described(settings),
+            "training": config,
+        }
+        title = f"{options.loss} on {options.data}, {options.embedding_size} dimensions, {settings['name']}"
+        return common.continued(name, title, configuration)
 
 
 def _build(options: Namespace, settings: dict, train_set: ImageSet, seed: int) -> tuple[nets.EmbeddingNet, losses.Loss]:
@@ -128,24 +190,3 @@ def _config(options: Namespace, seed: int) -> TrainConfig:
     paired = PAIRED if options.loss in NEEDS_PAIRS else {}
     chosen = {**DEFAULTS[options.data]["config"], **paired, **common.given_config(options)}
     return TrainConfig(**{**chosen, "seed": seed})
-
-
-def _record(options: Namespace, settings: dict, train_set: ImageSet) -> records.Record:
-    config = _config(options, SEED).to_dict()
-    config.pop("seed")
-    configuration = {
-        "data": options.data,
-        "size": train_set.images.shape[-1],
-        "data_options": dict(options.data_option),
-        "training_images": len(train_set),
-        "training_classes": train_set.num_classes,
-        "measured_on": "test classes"
-        if options.validation is None
-        else f"{options.validation:g} of the training classes",
-        "loss": options.loss,
-        "loss_options": dict(options.loss_option),
-        "network": common.described(settings),
-        "training": config,
-    }
-    title = f"{options.loss} on {options.data}, {options.embedding_size} dimensions, {settings['name']}"
-    return common.continued(options.record, title, configuration)

@@ -1,0 +1,23 @@
+"""Results as data: records of runs and of searches as JSON with their provenance, and comparisons that are judged."""
+
+from dmlbook.records.comparison import FACETS, Comparison, compare
+from dmlbook.records.numbers import exponent, interval
+from dmlbook.records.provenance import provenance
+from dmlbook.records.record import Record, load
+from dmlbook.records.search import Search, load_search
+from dmlbook.records.tables import percent, table
+
+__all__ = [
+    "FACETS",
+    "Comparison",
+    "Record",
+    "Search",
+    "compare",
+    "exponent",
+    "interval",
+    "load",
+    "load_search",
+    "percent",
+    "provenance",
+    "table",
+]
