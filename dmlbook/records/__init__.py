@@ -2,7 +2,7 @@
 
 from dmlbook.records.comparison import FACETS, Comparison, compare
 from dmlbook.records.numbers import exponent, interval
-from dmlbook.records.provenance import provenance
+from dmlbook.records.origin import provenance
 from dmlbook.records.record import Record, load
 from dmlbook.records.search import Search, load_search
 from dmlbook.records.tables import percent, table

@@ -11,7 +11,7 @@ from typing import TypeVar
 from dmlbook import settings
 from dmlbook._checks import bad_input, check_number, checked
 from dmlbook._files import write_whole
-from dmlbook.records.provenance import provenance
+from dmlbook.records.origin import provenance
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dmlbook._checks import bad_input, checked
 from dmlbook.records.numbers import interval
-from dmlbook.records.provenance import provenance
+from dmlbook.records.origin import provenance
 from dmlbook.records.record import Record, read, write
 from dmlbook.records.tables import table
 

@@ -28,7 +28,7 @@ def _own_folders(tmp_path, monkeypatch):
     """Nothing of the reader's is read or written."""
     monkeypatch.setenv("DMLBOOK_DATA", str(tmp_path / "images"))
     monkeypatch.setenv("DMLBOOK_MODE", "smoke")
-    monkeypatch.setattr(records, "results_root", lambda: tmp_path / "results")
+    monkeypatch.setattr(settings, "results_root", lambda: tmp_path / "results")
 
 
 @pytest.fixture(scope="module")

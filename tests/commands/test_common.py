@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 
 import pytest
 
-from dmlbook import datasets, nets, records
+from dmlbook import datasets, nets, settings
 from dmlbook.commands import common
 
 
@@ -57,7 +57,7 @@ def test_a_setting_shows_the_default_that_holds_for_the_command(capsys):
 
 
 def test_a_record_is_continued_where_its_configuration_is_the_same(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(records, "results_root", lambda: tmp_path)
+    monkeypatch.setattr(settings, "results_root", lambda: tmp_path)
     first = common.continued("mine", "a title", {"sizes": (1, 2)})
     first.add(1, {"map_at_r": 0.5}, seconds=1.0)
     first.save()

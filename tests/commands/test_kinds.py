@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 import torch
 
-from dmlbook import losses, records
+from dmlbook import losses, records, settings
 from dmlbook.__main__ import main
 from dmlbook.commands import common
 from dmlbook.commands import kinds as command
@@ -180,7 +180,7 @@ def grocery(tmp_path_factory):
 def _own_folders(tmp_path, monkeypatch):
     """Nothing of the reader's is read or written."""
     monkeypatch.setenv("DMLBOOK_DATA", str(tmp_path / "images"))
-    monkeypatch.setattr(records, "results_root", lambda: tmp_path / "results")
+    monkeypatch.setattr(settings, "results_root", lambda: tmp_path / "results")
 
 
 def run(root, *more: str) -> int:
@@ -189,14 +189,15 @@ def run(root, *more: str) -> int:
 
 
 FEATURES = torch.randn(32, 5, generator=torch.Generator().manual_seed(1))
-FIGURES = {"recall_by_class", "recall_by_kind", "accuracy", "recovery", "kind_cosine"}
+RETRIEVED = {"recall_by_class", "recall_by_kind", "map_by_class", "map_by_kind"}
+FIGURES = {"accuracy", "recovery", "kind_cosine"}
 
 
 def test_coarse_folders_hide_their_inner_ones(grocery, capsys, tmp_path):
     assert run(grocery, "--centers", "1", "2", "--seeds", "2", "--record", "kinds/g", "--lr", "0.01") == 0
     one, two = (records.load(f"kinds/g-4d-k{k}", tmp_path / "results") for k in (1, 2))
     assert [run["seed"] for run in one.runs] == common.seeds(2)
-    extra = {"distinct_centers", "final_loss", "frozen_recall_by_class", "frozen_recall_by_kind"}
+    extra = RETRIEVED | {f"frozen_{name}" for name in RETRIEVED} | {"distinct_centers", "final_loss"}
     assert set(one.runs[0]["figures"]) == FIGURES | {f"train_{name}" for name in FIGURES} | extra
     assert one.values("recovery") == one.values("train_recovery") == [0.0, 0.0]
     assert one.values("distinct_centers") == [1.0, 1.0]
@@ -234,6 +235,18 @@ def test_merged_kinds_are_the_inner_folders_and_each_seed_draws_its_own(grocery)
     assert len({tuple(half.labels[0][half.kinds[0].argsort()].tolist()) for half in parts}) > 1
     again = command.halves(options, images, FEATURES, 3)
     torch.testing.assert_close(again.rows[1], parts[3].rows[1])
+
+
+def test_the_images_held_out_last_are_the_same_for_every_seed_and_no_search_sees_them(grocery):
+    for merge in ("2", "1"):
+        options, choosing = (
+            _options(grocery, "--held-out", "0.375", "--merge", merge, *more) for more in ((), ("--validation", "0.4"))
+        )
+        images = command.images_of(options)
+        last = [set(command.halves(options, images, FEATURES, seed).rows[1].tolist()) for seed in range(4)]
+        assert last[0] == last[1] == last[2] == last[3]
+        searched = [torch.cat(command.halves(choosing, images, FEATURES, seed).rows).tolist() for seed in range(4)]
+        assert not last[0] & {row for rows in searched for row in rows}
 
 
 def test_relatives_are_neighbors_in_order(grocery):
@@ -312,7 +325,9 @@ def test_kinds_are_measured_by_their_own_numbers_and_merged_centers_count_as_one
     images = directions(-5, 5, 85, 95, 175, 178, 185, 188)
     labels, kinds = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1]), torch.tensor([0, 0, 1, 1, 2, 3, 2, 3])
     found = command.measure(loss, images, labels, kinds)
-    assert (found["recall_by_class"], found["recall_by_kind"], found["accuracy"]) == (1.0, 0.5, 1.0)
+    near = command.retrieved(images, labels, kinds)
+    assert (near["recall_by_class"], near["recall_by_kind"], found["accuracy"]) == (1.0, 0.5, 1.0)
+    assert near["map_by_class"] > near["map_by_kind"] > 0
     assert found["recovery"] == 0.5  # class 0 is recovered by two centers of which one was merged, class 1 by nothing
 
 

@@ -1,0 +1,115 @@
+"""Comparisons: alike, or it is said; and a saying that is no longer true is refused, too."""
+
+import copy
+
+import pytest
+
+from dmlbook import records
+
+TRAINING = {"epochs": 5, "batch_size": 32, "freeze_backbone": False, "lr": 0.1}
+CONFIGURATION = {
+    "data": "cars", "size": 128, "data_options": {}, "training_images": 8054, "measured_on": "test classes",
+    "network": {"embedding_size": 64}, "training": TRAINING,
+}  # fmt: skip
+CHOICE = {"search": "choosing/a", "own": True, "by": "recall_at_1", "trials": 8, "seeds": 1, "epochs": 2}
+COLUMNS = {"recall_at_1": "R@1", "map_at_r": "MAP@R"}
+
+
+def written(root, name, scores=(0.4, 0.6), *, change=None, choice=None) -> str:
+    """A record in ``root``; ``change`` sets entries of its configuration, those of ``training`` by a dot."""
+    configuration = copy.deepcopy(CONFIGURATION)
+    for key, value in (change or {}).items():
+        inner, _, last = key.rpartition(".")
+        (configuration[inner] if inner else configuration)[last] = value
+    record = records.Record(name, name, configuration, choice={**CHOICE, **(choice or {})})
+    for seed, score in enumerate(scores):
+        record.add(seed, {"recall_at_1": score, "map_at_r": score / 2}, seconds=1)
+    record.save(root)
+    return name
+
+
+def floor(root) -> str:
+    """Frozen features: no training, no choice, one run, more dimensions."""
+    configuration = {key: CONFIGURATION[key] for key in ("data", "size", "measured_on", "network")}
+    record = records.Record("frozen", "Frozen", {**configuration, "dimensions": 1280})
+    record.add(0, {"recall_at_1": 0.3, "map_at_r": 0.1}, seconds=1)
+    record.save(root)
+    return "frozen"
+
+
+def test_rows_that_are_alike_make_a_table_and_paired_gains(tmp_path):
+    rows = {"A": written(tmp_path, "a", change={"training.lr": 1.0}), "B": written(tmp_path, "b", (0.5, 0.9))}
+    both = records.compare(rows, root=tmp_path)
+    assert both.table(COLUMNS).splitlines()[2:] == [
+        "| A | 50.0 ± 127.1 (2) | 25.0 ± 63.5 (2) |",
+        "| B | 70.0 ± 254.1 (2) | 35.0 ± 127.1 (2) |",
+    ]
+    assert both.gains("B", "A", "recall_at_1") == pytest.approx([0.1, 0.3])
+    assert both.unequal == {}
+
+
+DIFFERENCES = {
+    "split": {"change": {"measured_on": "0.2 of the training classes"}},
+    "dimensions": {"change": {"network": {"embedding_size": 512}}},
+    "seeds": {"scores": (0.4, 0.5, 0.6)},
+    "budget": {"change": {"training.epochs": 6}},
+    "effort": {"choice": {"trials": 1}},
+    "settings": {"choice": {"own": False}},
+}
+
+
+@pytest.mark.parametrize("facet", records.FACETS)
+@pytest.mark.bad_input
+def test_rows_that_differ_are_refused_until_it_is_said(facet, tmp_path):
+    rows = {"A": written(tmp_path, "a"), "B": written(tmp_path, "b", **DIFFERENCES[facet])}
+    with pytest.raises(ValueError, match=rf"compare: rows must be alike in {facet} \(.*\); got A: .*; B: .*unequal="):
+        records.compare(rows, root=tmp_path)
+    said = records.compare(rows, unequal={facet: "B has another one."}, root=tmp_path)
+    assert said.table(COLUMNS).endswith(f"|\n\n*Not alike, {facet}: B has another one.*")
+    rows["B"] = rows["A"]
+    with pytest.raises(ValueError, match=f"unequal must name in what the rows differ; got '{facet}'"):
+        records.compare(rows, unequal={facet: "B has another one."}, root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("facet", "difference"),
+    [
+        ("split", {"data": "cub"}), ("split", {"size": 64}), ("split", {"data_options": {"difficulty": "hard"}}),
+        ("split", {"classes_made_of": "5 kinds"}), ("split", {"held_out": "test_*"}),
+        ("budget", {"training_images": 100}), ("budget", {"training.batch_size": 64}),
+        ("budget", {"training.freeze_backbone": True}),
+    ],
+)  # fmt: skip
+def test_each_part_of_split_and_budget_counts(facet, difference, tmp_path):
+    rows = {"A": written(tmp_path, "a"), "B": written(tmp_path, "b", change=difference)}
+    with pytest.raises(ValueError, match=f"alike in {facet}"):
+        records.compare(rows, root=tmp_path)
+
+
+@pytest.mark.parametrize("key", ["trials", "seeds", "epochs", "by"])
+def test_each_part_of_the_effort_counts(key, tmp_path):
+    rows = {"A": written(tmp_path, "a"), "B": written(tmp_path, "b", choice={key: 77})}
+    with pytest.raises(ValueError, match="alike in effort"):
+        records.compare(rows, root=tmp_path)
+
+
+def test_what_trains_nothing_is_a_floor_and_no_rival(tmp_path):
+    rows = {"frozen": floor(tmp_path), "A": written(tmp_path, "a")}
+    with pytest.raises(ValueError, match="alike in dimensions"):
+        records.compare(rows, root=tmp_path)
+    both = records.compare(rows, unequal={"dimensions": "The frozen features keep all."}, root=tmp_path)
+    assert both.gains("A", "frozen", "recall_at_1") == pytest.approx([0.1, 0.3])
+
+
+@pytest.mark.bad_input
+def test_other_seeds_are_not_paired_and_unknown_names_are_said(tmp_path):
+    rows = {"A": written(tmp_path, "a"), "B": written(tmp_path, "b", (0.4, 0.5, 0.6))}
+    both = records.compare(rows, unequal={"seeds": "B has one more."}, root=tmp_path)
+    with pytest.raises(ValueError, match=r"gains: over must have the seeds of row; got \[0, 1, 2\] and \[0, 1\]"):
+        both.gains("B", "A", "recall_at_1")
+    with pytest.raises(ValueError, match=r"gains: row must be one of .*; got 'C'"):
+        both.gains("C", "A", "recall_at_1")
+    with pytest.raises(ValueError, match="unequal 'luck' must be one of"):
+        records.compare(rows, unequal={"luck": "B had more."}, root=tmp_path)
+    with pytest.raises(ValueError, match="figures must hold 'map_at_r' beside 'recall_at_1'"):
+        both.table({"recall_at_1": "R@1"})
