@@ -55,6 +55,7 @@ MACHINE_PATH = re.compile(
     r"(?<![\w.])/(?:work|root|farm|home/\w+|Users/\w+|tmp/(?!ipykernel)\w+)/[\w.-]+|\b[A-Z]:\\Users\\"
 )
 SHELL = re.compile(r"^\s*(?:!|%%(?:bash|sh|script|cmd|system|!)|%(?:system|sx|pip|conda)\b|[\w, ]+=\s*!)", re.MULTILINE)
+UNJUDGED = re.compile(r"\brecords\.(?:load|table|Record)\b")  # whoever calls these may set unlike runs side by side
 COLOR = re.compile(r"""(["'])(?:#[0-9a-fA-F]{3,8}|C\d|C\{\w+\})\1""")
 # A function or class that a module puts into one of these is reached by every test that names the other.
 REGISTRIES = {"EXPLORER": "explorers", "EXERCISES": "exercises", "CONTESTS": "CONTESTS"}
@@ -239,6 +240,10 @@ def cell_violations(path: Path, book: dict) -> list[str]:
             found.append(f"{path}: code cell {number} has {lines} lines, at most {LONGEST_CELL}")
         if match := SHELL.search(cell["source"]):
             found.append(f"{path}: code cell {number} calls a shell, whose failure nobody sees: {match[0].strip()}")
+        if match := UNJUDGED.search(cell["source"]):
+            found.append(
+                f"{path}: code cell {number} shows records that were not compared: {match[0]}; records.compare"
+            )
     return found
 
 
