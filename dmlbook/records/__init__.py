@@ -4,7 +4,7 @@ from dmlbook.records.comparison import FACETS, Comparison, compare
 from dmlbook.records.numbers import exponent, interval
 from dmlbook.records.origin import provenance
 from dmlbook.records.record import Record, load
-from dmlbook.records.search import Search, load_search
+from dmlbook.records.search import Search, load_search, tried
 from dmlbook.records.tables import percent, table
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "percent",
     "provenance",
     "table",
+    "tried",
 ]

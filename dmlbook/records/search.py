@@ -10,7 +10,7 @@ from dmlbook._checks import bad_input, checked
 from dmlbook.records.numbers import interval
 from dmlbook.records.origin import provenance
 from dmlbook.records.record import Record, read, write
-from dmlbook.records.tables import table
+from dmlbook.records.tables import check_both_measures
 
 
 @dataclass
@@ -86,11 +86,6 @@ class Search:
         effort = {"trials": len(self.trials), "seeds": len(best.seeds), "epochs": training.get("epochs")}
         return {"search": self.name, "own": own, "by": self.by, **effort, "settings": best.configuration}
 
-    def table(self, figures: Mapping[str, str]) -> str:
-        """A Markdown table of every trial; the chosen one is named. Columns as in :meth:`Comparison.table`."""
-        best = self.best()
-        return table({trial.title + (" (chosen)" if trial is best else ""): trial for trial in self.trials}, figures)
-
     def save(self, root: Path | None = None) -> Path:
         """Write ``root/name.json`` (``data/results`` by default), whole or not at all."""
         self.provenance = provenance()
@@ -115,6 +110,50 @@ def load_search(name: str, root: Path | None = None) -> Search:
         return search
 
     return read(name, make, root)
+
+
+@checked
+def tried(searches: Mapping[str, str], figures: Mapping[str, str], *, root: Path | None = None) -> str:
+    """A Markdown table of everything that rivals tried: one row a setting, one column a method, the chosen one bold.
+
+    Args:
+        searches: What each column is called, and the name of its search.
+        figures: What each cell shows, joined by a slash, and what that is called. With Recall@1 comes MAP@R.
+        root: Where the searches are (``data/results`` by default).
+
+    Raises:
+        ValueError: The rivals did not try the same grid with the same seeds, length and split, or a figure is missing.
+    """
+    check_both_measures(figures)
+    found = {title: load_search(name, root) for title, name in searches.items()}
+    effort = {
+        title: (search.space, search.by, search.best().seeds, _shared_by_rivals(search.configuration))
+        for title, search in found.items()
+    }
+    first = next(iter(effort.values()))
+    if unlike := [title for title, each in effort.items() if each != first]:
+        remedy = "Run one plan for all: python -m dmlbook choose."
+        raise bad_input("searches", "have one grid, figure, seeds, length and split", ", ".join(unlike), remedy)
+    lines = [f"| | {' | '.join(found)} |", "|---|" + "---|" * len(found)]
+    best = {title: search.best() for title, search in found.items()}
+    for number, trial in enumerate(next(iter(found.values())).trials):
+        cells = []
+        for title, search in found.items():
+            own = search.trials[number]
+            text = " / ".join(f"{100 * interval(own.values(figure))[0]:.1f}" for figure in figures)
+            cells.append(f"**{text}**" if own is best[title] else text)
+        lines.append(f"| {trial.title} | {' | '.join(cells)} |")
+    seeds = f"mean of {len(first[2])} seeds" if len(first[2]) > 1 else "one seed"
+    return "\n".join([*lines, "", f"{' / '.join(figures.values())} in percent, {seeds}; bold: chosen, by {first[1]}"])
+
+
+def _shared_by_rivals(configuration: Mapping[str, object]) -> dict:
+    """The split and the length of every trial."""
+    training = configuration.get("training", {})
+    keys = ("data", "size", "data_options", "training_images", "classes_made_of", "held_out", "measured_on")
+    return {key: configuration.get(key) for key in keys} | {
+        key: training.get(key) for key in ("epochs", "batch_size", "freeze_backbone")
+    }
 
 
 def _word(value: object) -> str:

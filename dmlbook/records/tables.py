@@ -36,13 +36,18 @@ def table(records: Mapping[str, Record], figures: Mapping[str, str]) -> str:
     Raises:
         ValueError: A column of Recall@1 comes without that of MAP@R, or a record lacks a figure.
     """
-    for recall, precision in BOTH_MEASURES.items():
-        if recall in figures and precision not in figures:
-            remedy = "A ranking by one measure can be turned over by the other: show both."
-            raise bad_input("figures", f"hold {precision!r} beside {recall!r}", ", ".join(figures), remedy)
+    check_both_measures(figures)
     head = ["| |", *(f" {title} |" for title in figures.values())]
     lines = ["".join(head), "|---|" + "---|" * len(figures)]
     for title, record in records.items():
         cells = (percent(record.values(figure)) for figure in figures)
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def check_both_measures(figures: Mapping[str, str]) -> None:
+    """Where Recall@1 is shown, MAP@R is shown, too."""
+    for recall, precision in BOTH_MEASURES.items():
+        if recall in figures and precision not in figures:
+            remedy = "A ranking by one measure can be turned over by the other: show both."
+            raise bad_input("figures", f"hold {precision!r} beside {recall!r}", ", ".join(figures), remedy)

@@ -54,12 +54,44 @@ def test_a_choice_says_how_much_was_tried_and_for_whom():
     assert search(SCORES).choice(own=False)["own"] is False
 
 
-def test_the_table_shows_every_trial_and_names_the_chosen_one():
-    lines = search(SCORES).table({"recall_at_1": "R@1", "map_at_r": "MAP@R"}).splitlines()
-    assert lines[2] == "| lr 0.001, flip no | 10.0 (1) | 90.0 (1) |"
-    assert lines[5] == "| lr 0.01, flip yes (chosen) | 60.0 (1) | 40.0 (1) |"
-    assert len(lines) == 8
-    assert sum("chosen" in line for line in lines) == 1
+BOTH = {"recall_at_1": "R@1", "map_at_r": "MAP@R"}
+
+
+def saved(root, name, **more) -> str:
+    made = search(more.pop("scores", SCORES), seeds=more.pop("seeds", (1,)))
+    made.name = name
+    for key, value in more.items():
+        setattr(made, key, value)
+    made.save(root)
+    return name
+
+
+def test_all_that_rivals_tried_stands_in_one_table_and_the_chosen_is_bold(tmp_path):
+    names = {"A": saved(tmp_path, "a"), "B": saved(tmp_path, "b", scores=SCORES[::-1])}
+    lines = records.tried(names, BOTH, root=tmp_path).splitlines()
+    assert lines[0] == "| | A | B |"
+    assert lines[2] == "| lr 0.001, flip no | 10.0 / 90.0 | 40.0 / 60.0 |"
+    assert lines[4] == "| lr 0.01, flip no | 30.0 / 70.0 | **60.0 / 40.0** |"
+    assert lines[5] == "| lr 0.01, flip yes | **60.0 / 40.0** | 30.0 / 70.0 |"
+    assert lines[8:] == ["", "R@1 / MAP@R in percent, one seed; bold: chosen, by recall_at_1"]
+    assert "mean of 2 seeds" in records.tried({"A": saved(tmp_path, "a", seeds=(1, 2))}, BOTH, root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "unlike",
+    [
+        {"seeds": (1, 2)}, {"by": "map_at_r"}, {"configuration": {"data": "cub", "training": {"epochs": 2}}},
+        {"configuration": {"data": "birds", "training": {"epochs": 3}}},
+        {"configuration": {"data": "birds", "measured_on": "x", "training": {"epochs": 2}}},
+    ],
+)  # fmt: skip
+@pytest.mark.bad_input
+def test_rivals_that_searched_with_another_effort_are_refused(unlike, tmp_path):
+    names = {"A": saved(tmp_path, "a"), "B": saved(tmp_path, "b", **unlike)}
+    with pytest.raises(ValueError, match="tried: searches must have one grid, figure, seeds, length and split; got B"):
+        records.tried(names, BOTH, root=tmp_path)
+    with pytest.raises(ValueError, match="tried: figures must hold 'map_at_r' beside 'recall_at_1'"):
+        records.tried({"A": "a"}, {"recall_at_1": "R@1"}, root=tmp_path)
 
 
 @pytest.mark.bad_input
