@@ -39,6 +39,20 @@ class Head(nn.Module):
         return F.normalize(embeddings, dim=-1) if self.normalize else embeddings
 
 
+@checked(in_features=at_least(1), hidden_units=at_least(0), embedding_size=at_least(1))
+def make_head(in_features: int, hidden_units: int, embedding_size: int, *, seed: int = SEED) -> nn.Module:
+    """A linear embedding of features; or, for ``hidden_units`` > 0, one with a hidden layer and ReLU before it.
+
+    Raises:
+        ValueError: A size is out of range.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(named_seed(seed, "head"))
+        if hidden_units == 0:
+            return Head(in_features, embedding_size)
+        return nn.Sequential(nn.Linear(in_features, hidden_units), nn.ReLU(), Head(hidden_units, embedding_size))
+
+
 class EmbeddingNet(nn.Module):
     """Images to embeddings: colors centered, backbone, one linear layer, unit length.
 

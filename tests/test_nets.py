@@ -199,3 +199,11 @@ def test_parameter_groups_hold_every_weight_once_and_the_losss_own_at_their_rate
         map(id, net.head.parameters())
     )
     assert len(nets.parameter_groups(net, nn.Identity(), lr=1e-4)) == 1
+
+
+def test_a_hidden_layer_is_one_more_layer_and_the_seed_decides():
+    linear, deeper = (nets.make_head(6, units, 4, seed=1) for units in (0, 10))
+    assert [tuple(p.shape) for p in linear.parameters()] == [(4, 6), (4,)]
+    assert [tuple(p.shape) for p in deeper.parameters()] == [(10, 6), (10,), (4, 10), (4,)]
+    torch.testing.assert_close(linear.linear.weight, nets.make_head(6, 0, 4, seed=1).linear.weight)
+    assert (linear.linear.weight - nets.make_head(6, 0, 4, seed=2).linear.weight).abs().max() > 1e-3

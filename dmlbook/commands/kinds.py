@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 import torch
-from torch import nn
 
 from dmlbook import losses, nets, records, retrieval
 from dmlbook._checks import bad_input, check_number, checked
@@ -253,20 +252,11 @@ def _by_name(numbered: ImageSet, files: tuple[str, ...] | None, pattern: str) ->
     return numbered.select((~fits).nonzero().flatten()), numbered.select(fits.nonzero().flatten(), split="held out")
 
 
-def make_head(features: int, hidden_layer: int, size: int, seed: int) -> nn.Module:
-    """A linear embedding, or one hidden layer before it."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(generator(seed, "head").initial_seed())
-        if hidden_layer == 0:
-            return nets.Head(features, size)
-        return nn.Sequential(nn.Linear(features, hidden_layer), nn.ReLU(), nets.Head(hidden_layer, size))
-
-
 def one_run(
     options: Namespace, features: Float[Tensor, "N F"], parts: _Halves, size: int, per_class: int, seed: int
 ) -> dict[str, float]:
     """Train one embedding and measure it on the images held out."""
-    head = make_head(features.shape[1], options.hidden_layer, size, seed)
+    head = nets.make_head(features.shape[1], options.hidden_layer, size, seed=seed)
     chosen = {**dict(options.loss_option), "centers_per_class": per_class, "generator": generator(seed, "centers")}
     loss = losses.make("softtriple", num_classes=parts.num_classes, embedding_size=size, **chosen)
     train, held_out = (features[rows] for rows in parts.rows)

@@ -278,14 +278,6 @@ def test_validation_leaves_the_held_out_images_alone(grocery, held_out):
     assert (len(stay), len(validation)) == (12, 8)
 
 
-def test_a_hidden_layer_is_one_more_layer_and_the_seed_decides():
-    linear, deeper = (command.make_head(6, units, 4, 1) for units in (0, 10))
-    assert [tuple(p.shape) for p in linear.parameters()] == [(4, 6), (4,)]
-    assert [tuple(p.shape) for p in deeper.parameters()] == [(10, 6), (10,), (4, 10), (4,)]
-    torch.testing.assert_close(linear.linear.weight, command.make_head(6, 0, 4, 1).linear.weight)
-    assert (linear.linear.weight - command.make_head(6, 0, 4, 2).linear.weight).abs().max() > 1e-3
-
-
 def test_standardized_features_have_no_scale_and_know_the_training_images_alone(grocery):
     options = _options(grocery, "--standardize", "--epochs", "2", "--batch-size", "8", "--lr", "0.01")
     images = command.images_of(options)
