@@ -682,17 +682,16 @@ for on in ("bound", "triplet loss"):
 # %%
 def unseen(embeddings):
     """Recall@1 and MAP@R of the digits 5 to 9."""
-    labels = digits["test"].labels
-    return retrieval.recall_at_k(embeddings, labels, ks=(1,))[1], retrieval.map_at_r(embeddings, labels)
+    of = digits["test"].labels
+    return retrieval.recall_at_k(embeddings, of, ks=(1,))[1], retrieval.map_at_r(embeddings, of)
 
 
 with torch.no_grad():
     scores = {"before training": [unseen(forward(network(seed), pixels["test"])) for seed in seeds]}
     for on, of_seeds in runs.items():
         last = [log[-1] for log, _ in of_seeds]
-        fell = ", ".join(f"{now['triplet loss']:.3f}" for now in last)
-        gaps = ", ".join(f"{now['bound'] - now['triplet loss']:.3f}" for now in last)
-        print(f"trained on the {on}: triplet loss {fell}    gap {gaps}")
+        pairs = [f"{now['triplet loss']:.3f} (gap {now['bound'] - now['triplet loss']:.3f})" for now in last]
+        print(f"trained on the {on}: triplet loss {', '.join(pairs)}")
         scores[on] = [unseen(forward(weights, pixels["test"])) for _, weights in of_seeds]
 scores["pixels"] = [unseen(pixels["test"])]
 for name, of_seeds in scores.items():
@@ -1129,8 +1128,8 @@ ax.set(
 ax.set_xlim(right=max(max(sizes) for sizes in SIZES.values()) * 8)
 book.show(
     figure,
-    alt="Processor seconds for one pass over N images against N, both axes logarithmic, six methods. All but listing are flat "
-    "at the left. At their right ends listing and masks rise most steeply, sorting, pairs and the bound with class means "
+    alt="Processor seconds for one pass over N images against N, both axes logarithmic, six methods. All but listing are nearly "
+    "flat at the left. At their right ends listing and masks rise most steeply, sorting, pairs and the bound with class means "
     "taken for each batch less, and the bound with fixed centroids least of all.",
 )
 
