@@ -1043,6 +1043,7 @@ fixed = geometry.simplex(4, 64)
 
 # %%
 times = settings.by_mode(smoke=0.25, class_=1, full=1)
+PATIENCE = settings.by_mode(smoke=0.0, class_=0.4, full=2.0)  # seconds for each size, at least
 WAYS = {  # the exponent that theory gives for large N, the largest N to time, what to time
     "listed": (3, 128, listed),
     "masks": (3, 128, masks),
@@ -1056,9 +1057,6 @@ print("   ".join(f"{name}: {sizes[0]} to {sizes[-1]:,}" for name, sizes in SIZES
 
 # %%
 import time
-
-
-PATIENCE = settings.by_mode(smoke=0.0, class_=0.4, full=2.0)
 
 
 def seconds(call, n):
