@@ -251,7 +251,7 @@ EXERCISES: tuple[Exercise, ...] = (
         {
             "the limit itself": Misconception(
                 lambda eps, classes: 2.0,
-                "2 eps is the limit. Three classes or more do not reach it: measure the gap, look at negatives.",
+                "2 eps is the limit. On a simplex, three classes or more do not reach it: measure the gap.",
             ),
             "inward": Misconception(
                 lambda eps, classes: _gap(eps, classes, (-1, -1)),

@@ -152,10 +152,10 @@ def angles(ax: Axes, by_kind: Mapping[str, Float[Tensor, " P"]]) -> Axes:
 
 
 def growth(ax: Axes, seconds: Mapping[str, Mapping[int, float]], exponents: Mapping[str, float] | None = None) -> Axes:
-    """Seconds against N, both as logarithms: each method a line, named at its end with the slope fitted to it."""
+    """Seconds against N, both as logarithms: each method a line, named at its end with its exponent."""
     for place, by_size in enumerate(seconds.values()):
         ax.plot(list(by_size), list(by_size.values()), **line_style(place), linewidth=2, marker=".", markersize=6)
-    slopes = {name: "" if exponents is None else f"  $N^{{{exponents[name]:.1f}}}$" for name in seconds}
+    slopes = {name: "" if exponents is None else f"\n$N^{{{exponents[name]:.1f}}}$" for name in seconds}
     ends = {f"{name}{slopes[name]}": list(by_size.values())[-1] for name, by_size in seconds.items()}
     name_ends(ax, ends, across=[list(by_size)[-1] for by_size in seconds.values()])
     ax.set(xscale="log", yscale="log")

@@ -172,7 +172,8 @@ def gap_limit_sum(own_distances: Float[Tensor, " N"], labels: Int[Tensor, " N"])
 
     Returns:
         sum_i 2 (p_y + q_y) d_i, with p_c and q_c the times that an image of class c is anchor and negative; for classes
-        of one size (4 / 3) G sum_i d_i.
+        of one size (4 / 3) G sum_i d_i. With two images a class or more it is attained exactly where each class is one
+        point and, if off its centroid, sees all the others' points behind that: no more than two classes can be off.
 
     Raises:
         ValueError: Shapes or labels do not fit.

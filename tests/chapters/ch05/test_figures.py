@@ -275,6 +275,6 @@ def test_seconds_are_lines_over_the_number_of_images_as_logarithms(ax):
 
 def test_each_method_is_named_with_its_own_exponent_where_its_line_ends(ax):
     figures.growth(ax, SECONDS, {"bound": -1.04, "listed": 2.96})
-    assert drawn.words(ax) == {"listed  $N^{3.0}$": (40, 0.64), "bound  $N^{-1.0}$": (1000, 0.05)}
+    assert drawn.words(ax) == {"listed\n$N^{3.0}$": (40, 0.64), "bound\n$N^{-1.0}$": (1000, 0.05)}
     for line, text in zip(ax.lines, ax.texts, strict=True):
         assert to_hex(line.get_color()) == to_hex(text.get_color())

@@ -14,6 +14,7 @@ from torch.testing import assert_close
 from dmlbook import geometry, losses, records
 from dmlbook.book import cost as bench_cost
 from dmlbook.chapters.ch05 import theory
+from dmlbook.seeding import SEED, generator
 from tests import reference
 from tests.chapters.ch05 import reference as reference_05
 from tests.losses.test_centroid_bound import DRAWN, points, problems
@@ -130,6 +131,72 @@ def test_outward_images_attain_two_eps_a_triplet(eps):
     assert limit == pytest.approx(4 / 3 * g * 6 * eps / 2, rel=1e-12)
 
 
+def on_a_line(places):
+    return torch.tensor(places, dtype=torch.float64)[:, None]
+
+
+def gap_and_limit(x, y, c):
+    truth, bound = sums(x, y, c)
+    own = geometry.distances(x, c).gather(1, y[:, None])[:, 0]
+    return bound - truth, float(theory.gap_limit_sum(own, y))
+
+
+@pytest.mark.parametrize(
+    ("row", "places"),
+    [
+        ([0.0, 1.0, 2.0], [-0.2, 1.0, 2.2]),
+        ([0.0, 1.0, 2.0], [-0.7, 1.0, 2.0]),  # one end alone
+        ([0.0, 1.0, 2.5, 3.0], [-0.2, 1.0, 2.5, 3.4]),
+        ([3.0, 1.0, 0.0, 2.0, 7.0], [3.0, 1.0, -0.5, 2.0, 7.1]),
+    ],
+)
+def test_a_row_of_classes_of_which_only_the_ends_are_off_attains_the_limit(row, places):
+    y = torch.arange(2 * len(row)) % len(row)
+    gap, limit = gap_and_limit(on_a_line(places)[y], y, on_a_line(row))
+    assert gap == pytest.approx(limit, rel=1e-12)
+    assert gap > 1
+    if places == [-0.2, 1.0, 2.2]:
+        assert limit == pytest.approx(12.8)
+
+
+def nothing_is_spared(places, y, row):
+    """Each class is one point, and where that is off its centroid, the centroid lies between it and all others."""
+    at = [{place for place, label in zip(places, y, strict=True) if label == m} for m in range(len(row))]
+    if any(len(points) > 1 for points in at):
+        return False
+    at = [min(points) for points in at]
+    for m, (point, centroid) in enumerate(zip(at, row, strict=True)):
+        others = [place for r, place in enumerate(at) if r != m]
+        if point != centroid and not (point < centroid <= min(others) or point > centroid >= max(others)):
+            return False
+    return True
+
+
+def test_the_limit_is_attained_where_each_class_is_a_point_at_or_behind_its_centroid_and_nowhere_else():
+    y, draw, seen = [0, 0, 1, 1, 2, 2], torch.Generator().manual_seed(5), []
+    for n in range(600):
+        row = torch.randint(4, (3,), generator=draw).tolist()
+        if n % 3:  # each class one point, and every other time most points at their centroids
+            points = torch.randint(6, (3,), generator=draw) - 1
+            keep = torch.rand(3, generator=draw) < 0.6 * (n % 2)
+            places = torch.where(keep, torch.tensor(row), points).repeat_interleave(2).tolist()
+        else:
+            places = (torch.randint(6, (6,), generator=draw) - 1).tolist()
+        gap, limit = gap_and_limit(on_a_line(places), torch.tensor(y), on_a_line(row))
+        assert (limit - gap < 1e-9) is nothing_is_spared(places, y, row)
+        seen.append((limit - gap < 1e-9, len({m for m, place in zip(y, places, strict=True) if place != row[m]})))
+    assert {off for attained, off in seen if attained} == {0, 1, 2}  # never three
+    assert {off for attained, off in seen if not attained} == {1, 2, 3}
+
+
+def test_classes_of_one_image_spare_nothing_however_many_are_off():
+    """They are never anchors, so that no two of them have to see each other behind a centroid."""
+    c = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]], dtype=torch.float64)
+    gap, limit = gap_and_limit(1.5 * c[[0, 0, 1, 2, 3]], torch.tensor([0, 0, 1, 2, 3]), c)
+    assert gap == pytest.approx(limit, rel=1e-12)
+    assert gap > 1
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_the_restated_limit_holds_and_is_the_weaker_one(seed):
     y = torch.arange(12) % 4
@@ -192,6 +259,68 @@ def test_every_step_towards_the_centroid_lowers_the_term_by_two_thirds_of_it(see
     assert (before - after >= 2 / 3 * part * (x - c[y]).norm(dim=1) - 1e-12).all()
 
 
+def shares(places, c, sizes):
+    """What an image of class 0 adds to the bound, over the weight of its own distance."""
+    anchor, negative = losses.role_counts(torch.tensor(sizes))
+    own = int(2 * anchor[0] + negative[0])
+    apart = geometry.distances(places, c)
+    push = (sizes[0] - 1) * (apart[:, 1:] @ torch.tensor(sizes[1:], dtype=torch.float64))
+    return apart[:, 0] - push / own, int(anchor[0]) / own
+
+
+KINDS_OF_SIZES = st.sampled_from(["even", "large", "one"])
+HILLS = st.tuples(st.integers(0, 10_000), st.integers(2, 6), st.integers(2, 5), KINDS_OF_SIZES)
+
+
+def hill(problem):
+    """Unit centroids, some crowded together, class sizes, and a unit vector at right angles to the own centroid."""
+    seed, classes, size, kind = problem
+    c = points(classes, size, seed=seed)
+    if seed % 3:
+        c[1:] = (-c[0] if seed % 3 == 1 else c[1]) + 0.2 * c[1:]
+    c = geometry.normalize(c)
+    towards = c[1] if seed % 2 else points(size, seed=seed + 1)
+    side = geometry.normalize((towards - (towards @ c[0]) * c[0])[None])[0]
+    sizes = {"even": [3] * classes, "large": [50] + [2] * (classes - 1), "one": [3] + [1] * (classes - 1)}[kind]
+    return c, side, sizes
+
+
+@settings(**FEW)
+@given(HILLS)
+def test_each_great_circle_through_the_own_centroid_has_one_hill_and_one_valley(problem):
+    """And the slopes are within the bounds of the proof: with w the push, f' >= cos - w and f'' <= w / 2 - sin / 2."""
+    c, side, sizes = hill(problem)
+    turn = torch.linspace(0, 2 * math.pi, 721, dtype=torch.float64)
+    walk = turn.cos()[:, None] * c[0] + turn.sin()[:, None] * side
+    f, w = shares(walk, c, sizes)
+    assert 0 < w <= 1 / 2
+    if sizes[0] == sizes[1]:
+        assert_close(f, losses.centroid_terms(geometry.distances(walk, c), torch.zeros(721).long()) / 3)
+        assert w == pytest.approx(1 / 3)
+    rises = (f.diff() > 0).int()
+    assert [int(rises[0]), int(rises[-1])] == [1, 0]
+    assert rises.diff().abs().sum() == 1
+    own = 2 * (turn / 2).sin()
+    assert (((f - own).diff() / turn.diff()).abs() <= w + 1e-9).all()
+    bend = (f - own).diff().diff() / (turn[1] - turn[0]) ** 2
+    assert (bend <= w / 2 + 1e-6).all()
+
+
+@settings(**FEW)
+@given(HILLS)
+def test_next_to_every_point_of_the_sphere_but_the_own_centroid_lie_lower_ones(problem):
+    """Other centroids and the far end among them, where the slope along the circle may be 0 or have none."""
+    c, side, sizes = hill(problem)
+    there = torch.cat([c[1:], -c[:1], geometry.normalize(points(20, c.shape[1], seed=problem[0]))])
+    there = there[(there - c[0]).norm(dim=1) > 1e-3]
+    sides = there - (there @ c[0])[:, None] * c[0]
+    sides = torch.where((sides.norm(dim=1) < 1e-6)[:, None], side, sides)  # at the far end any will do
+    sides, turn = geometry.normalize(sides), torch.arccos((there @ c[0]).clamp(-1, 1))
+    near = [(turn + step).cos()[:, None] * c[0] + (turn + step).sin()[:, None] * sides for step in (-1e-3, 1e-3)]
+    here, left, right = (shares(places, c, sizes)[0] for places in (there, *near))
+    assert (torch.minimum(left, right) < here).all()
+
+
 def test_the_cone_is_not_steeper_than_two_thirds():
     """Away from all others, on a line, the slope is exactly two thirds."""
     f = losses.centroid_terms(geometry.distances(torch.tensor([[0.0], [-5.0]], dtype=torch.float64), LINE), SIDE[:2])
@@ -211,6 +340,22 @@ def test_simplex_reaches_what_one_hot_misses_by_the_root_of_one_minus_one_over_c
     assert float(theory.smallest_bound(geometry.simplex(classes, 64).double())) == pytest.approx(best, rel=1e-6)
     one_hot = float(theory.smallest_bound(geometry.one_hot(classes, 64).double()))
     assert one_hot == pytest.approx(best * math.sqrt(1 - 1 / classes), rel=1e-9)
+
+
+@pytest.mark.parametrize(("classes", "size"), [(50, 16), (100, 64)])
+def test_where_no_simplex_fits_descent_spreads_centroids_better_than_kmeans_in_mean_and_closest_pair(classes, size):
+    numbers = generator(SEED, "spread", classes)
+    kmeans = geometry.kmeans_on_sphere(classes, size, generator=numbers)
+    found = torch.randn(classes, size, generator=numbers).requires_grad_()
+    adam, off = torch.optim.Adam([found], lr=0.05), ~torch.eye(classes, dtype=torch.bool)
+    for _ in range(300):
+        unit = geometry.normalize(found)
+        adam.zero_grad()
+        (30 * (unit @ unit.T)[off]).logsumexp(0).backward()
+        adam.step()
+    better = geometry.normalize(found.detach())
+    assert theory.smallest_bound(better) < theory.smallest_bound(kmeans) - 5e-4
+    assert (better @ better.T)[off].max() < (kmeans @ kmeans.T)[off].max() - 0.1
 
 
 def test_smallest_bound_is_the_mean_at_collapse_and_the_least_of_a_search():
