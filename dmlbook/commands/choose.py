@@ -217,11 +217,10 @@ def _search(plan: Plan, method: str, study: object, seeds: list[int]) -> records
         former = records.load_search(name)
     except ValueError:
         former = search
-    if former.configuration == shared:
-        for chosen, _ in lines:
-            for trial in former.trials:
-                if trial.configuration == chosen:
-                    search.trial(chosen).runs = [run for run in trial.runs if run["seed"] in seeds]
+    known = former.trials if former.configuration == shared else []
+    for chosen, _ in lines:  # all of them, in the order of the grid
+        runs = [run for trial in known if trial.configuration == chosen for run in trial.runs]
+        search.trial(chosen).runs = [run for run in runs if run["seed"] in seeds]
     for chosen, options in lines:
         trial = search.trial(chosen)
         for seed in seeds:

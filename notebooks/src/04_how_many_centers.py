@@ -867,9 +867,10 @@ book.show(
 # - **Grocery Store, random classes.** The same photographs, the kinds dealt at random into classes of five.
 #
 # A pretrained network, frozen, turns each photograph into 1,280 features. On these an embedding in 64 dimensions is
-# trained with SoftTriple: a **linear** one, or one with **one hidden layer**. Photographs held out measure it: half
-# of each bird species, and the test photographs of Grocery Store. For each of them we look up the nearest other one
-# and ask whether it is of the same class, and whether it is of the same kind, which training never mentioned.
+# trained with SoftTriple: a **linear** one, or one with **one hidden layer**. Photographs held out measure it, the same for
+# every seed: half of each bird species, and the test photographs of Grocery Store. For each of them we look up the nearest
+# other ones and ask whether they are of the same class, and whether they are of the same kind, which training never
+# mentioned.
 #
 # **Predict.** CUB, random classes, linear embedding. What do ten centers a class improve most over one center? (a)
 # Recall@1 by class; (b) Recall@1 by hidden kind; (c) neither by more than its interval.
@@ -877,190 +878,163 @@ book.show(
 # %%
 predict("4.6", "?")
 
-
-# %%
-def photos(name, k, figure):
-    """One figure of the recorded runs, a number a seed."""
-    return records.load(f"kinds/{name}-64d-k{k}").values(figure)
-
-
-def gain(one, many, figure):
-    """What many centers add to one, seed by seed: the same classes, photographs and first weights of the embedding."""
-    return [after - before for before, after in zip(photos(*one, figure), photos(*many, figure), strict=True)]
-
-
 # %%
 COLUMNS = {
-    "frozen_recall_by_class": "frozen features, by class",
-    "frozen_recall_by_kind": "frozen features, by kind",
-    "recall_by_class": "embedding, by class",
-    "recall_by_kind": "embedding, by kind",
+    "frozen_recall_by_class": "frozen features, R@1 by class",
+    "frozen_recall_by_kind": "by kind",
+    "recall_by_class": "embedding, R@1 by class",
+    "map_by_class": "MAP@R",
+    "recall_by_kind": "R@1 by kind",
+    "map_by_kind": "MAP@R by kind",
 }
-cub = {f"K = {k}": records.load(f"kinds/cub-standardized-64d-k{k}") for k in (1, 10)}
-display(Markdown(records.table(cub, COLUMNS)))
-gains = {f: gain(("cub-standardized", 1), ("cub-standardized", 10), f) for f in ("recall_by_class", "recall_by_kind")}
+cub = records.compare({f"K = {k}": f"kinds/cub-random-linear-k{k}" for k in (1, 10)})
+display(Markdown(cub.table(COLUMNS)))
+gains = {figure: cub.gains("K = 10", "K = 1", figure) for figure in ("recall_by_class", "recall_by_kind")}
 by_class, by_kind = (records.interval(values) for values in gains.values())
 clear = max(mean - half for mean, half in (by_class, by_kind)) > 0
 outcome("4.6", "c" if not clear else "a" if by_class[0] > by_kind[0] else "b")
 
 # %% [markdown]
-# **What to see.** Ten centers beat one clearly, and most where nobody asked them to: by kind. But compare with the
-# frozen features, which have 1,280 numbers instead of 64 and were learned from ImageNet, with many of these birds in
-# it. One center a class *unlearned* much of what they knew of the species; ten centers about kept it. What several
-# centers gained here is that less was lost.
+# **What to see.** TO-WRITE-1
 #
 # ### A fair opponent
 #
-# These settings (each feature standardized, learning rate 0.003) were as good as any we tried for ten centers, by
-# Recall@1 by class on a quarter of the *training* photographs. For one center the same search preferred others: the
-# features as they are, and 0.01. A method compared under its rival's settings loses twice. So:
+# Where do the settings come from? Each of the two was given the same search: five learning rates, each feature standardized
+# or not, two seeds, measured on a quarter of the *training* photographs. This is all that was tried:
 
 # %%
-pairs = {
-    "both at the settings best for ten": (("cub-standardized", 1), ("cub-standardized", 10)),
-    "both at the settings best for one": (("cub-linear", 1), ("cub-linear", 10)),
-    "each at its own best": (("cub-linear", 1), ("cub-standardized", 10)),
-}
-print(f"{'ten centers minus one, in points of Recall@1':44}{'by class':>14}{'by kind':>14}")
-for title, (one, many) in pairs.items():
-    halves = [records.interval(gain(one, many, f)) for f in ("recall_by_class", "recall_by_kind")]
-    print(f"{title:44}" + "".join(f"{100 * mean:+8.1f} ± {100 * half:.1f}" for mean, half in halves))
+BY_CLASS = {"recall_by_class": "R@1 by class", "map_by_class": "MAP@R"}
+searches = {f"K = {k}": f"choosing/kinds-cub-random-linear-k{k}" for k in (1, 10)}
+display(Markdown(records.tried(searches, BY_CLASS)))
 
 # %% [markdown]
-# **What to see.** Every one of the six intervals lies above zero, and yet the first gain is several times the
-# second. How much several centers pay is, to a large part, a question of whose settings both were given. The last
-# line, each at its own best, is the one to quote.
+# They do not want the same. A method compared under its rival's settings loses twice, so we look at both: each at its own
+# settings, and both at either's.
+
+
+# %%
+WAYS = {"each at its own": ("k1", "k10"), "both at ten's": ("k1_as_k10", "k10"), "both at one's": ("k1", "k10_as_k1")}
+
+
+def gain(name, way, figure):
+    """What ten centers add to one, seed by seed: the same classes, photographs and first weights of the embedding."""
+    one, many = (f"kinds/{name}-{which}" for which in WAYS[way])
+    said = {} if way == "each at its own" else {"settings": f"{way} settings, so the other had no search of its own."}
+    return records.compare({"one": one, "ten": many}, unequal=said).gains("ten", "one", figure)
+
+
+def points(values):
+    """Mean and interval of differences, in points of percent."""
+    mean, half = records.interval(values)
+    return f"{100 * mean:+.1f} ± {100 * half:.1f}"
+
+
+FIGURES = {"recall_by_class": "R@1, class", "map_by_class": "MAP@R, class", "recall_by_kind": "R@1, kind"}
+FIGURES["map_by_kind"] = "MAP@R, kind"
+print("ten centers minus one, in points" + "".join(f"{title:>15}" for title in FIGURES.values()))
+for way in WAYS:
+    print(f"{way:32}" + "".join(f"{points(gain('cub-random-linear', way, figure)):>15}" for figure in FIGURES))
+
+# %% [markdown]
+# **What to see.** TO-WRITE-2
 
 # %% [markdown]
 # ### As many as kinds, or more?
 #
-# CUB's random classes again, where five kinds make a class, at the settings best for ten centers. ("Right class": the share of
-# held-out photographs whose most similar class is their own.)
+# CUB's random classes again, where five kinds make a class, all at the settings that suited ten centers. ("Right class": the
+# share of held-out photographs whose most similar class is their own.)
 
 # %%
-several = {f"K = {k}": records.load(f"kinds/cub-standardized-64d-k{k}") for k in (1, 2, 5, 10)}
-several["K = 10, no regularizer"] = records.load("kinds/cub-standardized-tau0-64d-k10")
-several["K = 10, logsumexp"] = records.load("kinds/cub-standardized-logsumexp-64d-k10")
-NAMES = {
-    "recall_by_class": "by class",
-    "recall_by_kind": "by kind",
-    "accuracy": "right class",
-    "recovery": "Rand index × 100",
-}
-display(Markdown(records.table(several, NAMES)))
+several = {f"K = {k}": f"kinds/cub-random-linear-k{k}" for k in ("1_as_k10", "2", "5", "10")}
+several["K = 10, no regularizer"] = "kinds/cub-random-linear-k10_tau0"
+several["K = 10, log-sum-exp"] = "kinds/cub-random-linear-k10_logsumexp"
+several = {title.removesuffix("_as_k10"): name for title, name in several.items()}
+said = {"settings": "all have those that suited K = 10, which alone was searched for."}
+numbers = records.compare(several, unequal=said)
+NAMES = BY_CLASS | {"recall_by_kind": "R@1 by kind", "map_by_kind": "MAP@R"}
+display(Markdown(numbers.table(NAMES | {"accuracy": "right class", "recovery": "Rand index × 100"})))
+
+# %%
+for title, over in (("K = 5", "K = 1"), ("K = 10", "K = 5"), ("K = 10", "K = 10, no regularizer")):
+    values = [points(numbers.gains(title, over, figure)) for figure in NAMES]
+    print(f"{title} minus {over:24}" + "".join(f"{value:>15}" for value in values))
 
 # %% [markdown]
-# **What to see.** As many centers as kinds are much better than one, and twice as many have a higher mean still, by
-# class and by kind: spare centers do no harm here, with the regularizer or without it. The regularizer makes no difference
-# that the intervals could tell, and merges nothing (the last table counts). The monotone similarity of chapter 03 comes
-# within about a point.
+# **What to see.** TO-WRITE-3
 #
 # ### Where it pays, and where it does not
 #
-# The same comparison for all four sets, and with a hidden layer. Settings were chosen in the same way; for relatives
-# they were taken over from CUB's random classes, for Grocery Store's random classes from CUB (ten centers) and from
-# Grocery Store (one). Each grey dot is one seed: the same photographs and classes for one center and for several. The
-# black dot is their mean, the bar its 95 percent interval. Several centers are ten; five for the store's own classes.
+# The same for all four sets, with a linear embedding and with a hidden layer: eight rows, each searched by itself with the
+# same effort. Each grey dot is one seed: the same classes, photographs and first weights for one center and for ten. The
+# black dot is their mean, the bar its 95 percent interval.
 
 # %%
 SETS = {
-    "CUB random, linear": (("cub-linear", 1), ("cub-standardized", 10)),
-    "CUB random, hidden layer": (("cub-layer-standardized", 1), ("cub-layer-standardized", 10)),
-    "CUB relatives, linear": (("cub-relatives-own", 1), ("cub-relatives", 10)),
-    "Grocery random, linear": (("grocery-random-own", 1), ("grocery-random", 10)),
-    "Grocery, linear": (("grocery-linear", 1), ("grocery-linear", 5)),
-    "Grocery, hidden layer": (("grocery-layer", 1), ("grocery-layer", 5)),
+    f"{data}, {embedding}": f"{file}-{end}"
+    for embedding, end in (("linear", "linear"), ("hidden layer", "layer"))
+    for data, file in (
+        ("CUB random", "cub-random"),
+        ("CUB relatives", "cub-relatives"),
+        ("Grocery random", "grocery-random"),
+        ("Grocery, its own", "grocery-own"),
+    )
 }
-figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), sharey=True)
+figure, axes = plt.subplots(1, 2, figsize=(11, 5.0), sharey=True)
 for ax, (key, what) in zip(axes, {"recall_by_class": "class", "recall_by_kind": "hidden kind"}.items(), strict=True):
-    book.dots(ax, {name: gain(*pair, key) for name, pair in SETS.items()})
+    book.dots(ax, {title: gain(name, "each at its own", key) for title, name in SETS.items()})
     ax.axvline(0, color=book.SOFT, linestyle=":")
-    ax.set(title=f"Recall@1 by {what}", xlabel="several centers minus one, in points")
-title = "What several centers gain depends on what makes a class, and on the embedding"
+    ax.set(title=f"Recall@1 by {what}", xlabel="ten centers minus one, in points")
+title = "What ten centers gain depends on what makes a class, and on the embedding"
 figure.suptitle(title, x=0.01, ha="left", fontsize=12)
-book.show(
-    figure,
-    alt="Gain of several centers over one in points of Recall@1, by class and by hidden kind, for six experiments: five to "
-    "seven under a linear embedding, except for the store's own classes: none. Under a hidden layer one to two, or a loss of one.",
-)
+book.show(figure, alt="TO-WRITE-ALT")
 
 # %% [markdown]
-# **What to see.** Large gains, small ones, none; and under a hidden layer several centers cost a point by class on the
-# store's own classes.
-#
-# **What makes the difference?** Each run measured more than recall. With one center: the share of *training*
-# photographs that it puts into their class (`fit`), and how close the kinds of one class lie together, on training
-# photographs and on held-out ones. That is the **cosine** of the mean directions of two kinds, averaged over pairs
-# and classes; 1 where they coincide. With several centers: the same cosine on held-out photographs, and by how much it is
-# lower than with one (`drop`); the adjusted Rand index between centers and kinds (section 4.8; 0 is chance); and how many
-# distinct centers a class has kept (threshold 0.1, $\tau = 0.2$, Adam's epsilon $10^{-8}$, 20 epochs).
+# And every row in every way, by class, in both measures:
 
 # %%
-MEASURED = {
-    "fit": (0, "train_accuracy"),
-    "cos, train": (0, "train_kind_cosine"),
-    "cos, K = 1": (0, "kind_cosine"),
-    "cos, several": (1, "kind_cosine"),
-    "Rand": (1, "recovery"),
-    "distinct": (1, "distinct_centers"),
-}
-print(" " * 25 + "".join(f"{title:>13}" for title in [*MEASURED, "drop"]))
-for title, pair in SETS.items():
-    means = {name: statistics.fmean(photos(*pair[which], figure)) for name, (which, figure) in MEASURED.items()}
-    means["drop"] = means["cos, K = 1"] - means["cos, several"]
-    print(f"{title:25}" + "".join(f"{mean:>13.2f}" for mean in means.values()))
+print(" " * 30 + "".join(f"{way:>30}" for way in WAYS))
+print(" " * 30 + f"{'R@1':>15}{'MAP@R':>15}" * len(WAYS))
+for title, name in SETS.items():
+    cells = [points(gain(name, way, figure)) for way in WAYS for figure in BY_CLASS]
+    print(f"{title:30}" + "".join(f"{cell:>15}" for cell in cells))
 
 # %% [markdown]
-# **What to see.** Four explanations come to mind, and the table judges them.
+# **What to see.** TO-WRITE-4
 #
-# - *One center cannot express several clusters.* Not here. In the plane of chapter 03 it could not; with 1,280 features to
-#   combine, one center a class fits nearly every training photograph.
-# - *It pays where the kinds of a class are unlike.* In part. Deal the same groceries into random classes, and the gain is
-#   there, as large as on CUB: so it is what a class is made of, and not the set of photographs, that decides. (The store's
-#   own classes also have fewer kinds, about two, and we have not separated the two.) But five relatives of CUB lie closer
-#   together than five random species, and gain as much.
-# - *One center pulls the kinds together on the photographs that it trains on; on others they fall apart again, and recall
-#   pays for it.* The first half shows in every row: compare the first two cosines. The second does not follow: their
-#   difference is largest under CUB's hidden layer, where little is gained.
-# - *It pays where several centers let the kinds move apart.* This fits all six rows. Where the gain is large, the kinds lie
-#   much less close together with several centers than with one; where it is small or none, the cosine hardly moves.
-#   Where it ends does not decide: CUB under a hidden layer ends near CUB's relatives.
+# ### What makes the difference? Four guesses, and what became of them
 #
-# So several centers paid where they set the kinds of a class further apart on *held-out* photographs: little or not under a
-# hidden layer, and not where a class is made of things alike. Six rows on two sets of photographs are no law, and a cosine that
-# goes with a gain need not cause it. In your own data, train $K = 1$ at its own best settings first, look at the frozen
-# features, too, and if you can name some kinds, at their cosine.
-#
-# And the count? A made class has five kinds, and under the linear embedding nearly all ten centers stay distinct, at the
-# $\tau$ and threshold named above. Here, too, the number of distinct centers is no measure of the number of kinds.
+# Each run measured more than recall. With one center: the share of *training* photographs that it puts into their class
+# (`fit`). How close the kinds of one class lie together on held-out photographs: the **cosine** of the mean directions of two
+# kinds, averaged over pairs and classes; 1 where they coincide. And by how much that cosine is lower with ten centers than
+# with one (`drop`), in each way of choosing settings.
+
+# %%
+drops, recalls = [], []
+print(f"{'':26}{'fit':>6}{'cosine':>9}" + "".join(f"{'drop, ' + way:>24}" for way in WAYS))
+for title, name in SETS.items():
+    one = records.compare({"one": f"kinds/{name}-k1"}).rows["one"]
+    fit, cosine = (statistics.fmean(one.values(figure)) for figure in ("train_accuracy", "kind_cosine"))
+    drops += [-statistics.fmean(gain(name, way, "kind_cosine")) for way in WAYS]
+    recalls += [statistics.fmean(gain(name, way, "recall_by_class")) for way in WAYS]
+    print(f"{title:26}{fit:6.2f}{cosine:9.2f}" + "".join(f"{drop:>24.2f}" for drop in drops[-3:]))
+against = [(drop, gained) for drop, gained in zip(drops, recalls, strict=True) if (drop > 0) != (gained > 0)]
+print(f"{len(against)} of {len(drops)} comparisons gain while the cosine rises, or lose while it falls")
+
+# %% [markdown]
+# **What to see.** TO-WRITE-5
 #
 # <details><summary>The commands that made these records</summary>
 #
 # ```
-# NET="--net mobilenet_v2 --width-mult 0.35 --preprocessing unit --same-padding --bn-eps 1e-3
-#      --weights mobilenet_v2_035_imagenet.safetensors"
-# CUB="--data cub --size 160 --test-crop 1 --merge 5 --seeds 5"
-# GROCERY="--data folder --root grocery --size 128 --test-crop 1 --held-out-files test_* --seeds 5"
-# STD="--standardize --lr 3e-3"
-# python -m dmlbook kinds $NET $CUB --centers 1 10 --record kinds/cub-linear
-# python -m dmlbook kinds $NET $CUB $STD --centers 1 10 --record kinds/cub-standardized
-# python -m dmlbook kinds $NET $CUB $STD --centers 2 5 --record kinds/cub-standardized
-# python -m dmlbook kinds $NET $CUB $STD --centers 10 --loss-option tau=0 --record kinds/cub-standardized-tau0
-# python -m dmlbook kinds $NET $CUB $STD --centers 10 --loss-option similarity=logsumexp \
-#     --record kinds/cub-standardized-logsumexp
-# python -m dmlbook kinds $NET $CUB --hidden-layer 256 --standardize --lr 1e-3 --centers 1 10 \
-#     --record kinds/cub-layer-standardized
-# python -m dmlbook kinds $NET $CUB --relatives --centers 1 --record kinds/cub-relatives-own
-# python -m dmlbook kinds $NET $CUB --relatives $STD --centers 1 10 --record kinds/cub-relatives
-# python -m dmlbook kinds $NET $GROCERY --lr 1e-3 --centers 1 5 --record kinds/grocery-linear
-# python -m dmlbook kinds $NET $GROCERY --merge 5 --lr 1e-3 --centers 1 --record kinds/grocery-random-own
-# python -m dmlbook kinds $NET $GROCERY --merge 5 $STD --centers 1 10 --record kinds/grocery-random
-# python -m dmlbook kinds $NET $GROCERY --hidden-layer 256 --lr 3e-3 --centers 1 5 --record kinds/grocery-layer
+# for NAME in cub-random cub-relatives grocery-random grocery-own; do
+#     python -m dmlbook choose data/plans/kinds-$NAME-linear.toml
+#     python -m dmlbook choose data/plans/kinds-$NAME-layer.toml
+# done
 # ```
 #
-# With `--validation 0.25` the same commands measure a quarter of the training photographs instead: so the settings
-# were chosen, with one to four seeds each, and the records `choosing/kinds-*` say among which. `python -m dmlbook
-# kinds --help` explains the rest; it takes your own folder of folders as well.
+# A plan names the rivals, the grid, the seeds; the command searches first and measures what is held out afterwards, once.
+# Its records say what was chosen and where. `--set weights=FILE` names the network's weights. A plan of your own takes your
+# folder of folders as well: `python -m dmlbook choose --help`.
 # </details>
 
 # %% [markdown]

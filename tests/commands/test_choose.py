@@ -122,6 +122,8 @@ def test_what_is_there_is_not_run_again_and_a_wider_grid_goes_on(tmp_path, capsy
     assert main(["choose", str(plan(tmp_path, wider)), "--trials-only"]) == 0
     assert len(Study.runs) == 24 + 9 + 8
     assert {run[2] for run in Study.runs[33:]} == {1e-4}
+    widened = records.load_search("choosing/few-softmax", tmp_path / "results")
+    assert [trial.configuration["lr"] for trial in widened.trials[:5]] == [1e-4, 1e-3, 1e-2, 1e-1, 1e-4]
     longer = PLAN.replace("epochs = 2", "epochs = 4")
     assert main(["choose", str(plan(tmp_path, longer)), "--trials-only"]) == 0
     assert len(Study.runs) == 41 + 24
