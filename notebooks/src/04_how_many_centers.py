@@ -405,13 +405,13 @@ for ax, name in zip(axes, same, strict=True):
     ax.set(xscale="log", ylim=(0, 102), xlabel="tau")
     shares = {f"{value:g}": (100 * kept[name, value]).tolist() for value in (THRESHOLD, 0.1, 0.3)}
     book.named_lines(ax, grid.tolist(), shares, legend="threshold")
-axes[0].set(title="Distances: from tau = 1 on, the thresholds agree", ylabel="keep exactly 3, percent")
+axes[0].set(title="Distances: for tau from 1 to 3 the thresholds agree", ylabel="keep exactly 3, percent")
 axes[1].set_title("Squared: the threshold makes the count")
 book.show(
     figure,
     alt="Percent of classes that end with exactly three distinct centers, over tau on a logarithmic axis, one line for each of "
     "three thresholds. Both panels: near 100 at threshold 0.3 and near 10 at 0.02 for the smallest tau, falling at the largest. "
-    "Left, distances: the lines meet near tau = 1 and stay together. Right, squared: they stay apart up to tau = 3.",
+    "Left, distances: the lines come together from tau = 1 to 3. Right, squared: there they stay far apart.",
 )
 
 # %%
@@ -899,7 +899,7 @@ for ax, (key, measured) in zip(axes, {"held": "Recall@1", "held MAP": "MAP@R"}.i
 book.show(
     figure,
     alt="Recall@1 (left) and MAP@R (right) on held-out images of known species over the number of centers a class, with "
-    "intervals: without a price both fall from one center to twenty; with the large price they fall much less.",
+    "intervals: without a price both fall from one center to twenty; with the large price they hardly fall.",
 )
 
 # %%
@@ -917,8 +917,8 @@ else:
 #
 # **What to see.** On these birds one center is enough: no other number is clearly better, by either measure. Without the price
 # ten and twenty lose clearly by MAP@R on held-out images; by Recall@1, and on unseen species, some intervals hold 0. At
-# $K = 10$ a $\tau$ of 1 wins little back. The one that validation chose, 8, wins back nearly all: at $K = 20$ the intervals of the
-# last line lie above 0. But look at the distinct centers: it does so by leaving hardly more than one. (Three seeds.) The
+# $K = 10$ a $\tau$ of 1 wins little back. The one that validation chose, 8, wins back nearly all: at $K = 20$ all but one of the
+# intervals of the last line lie above 0. But look at the distinct centers: it does so by leaving hardly more than one. (Three seeds.) The
 # paper's figure for the bird photographs of CUB shows something else, a slow gain up to ten centers, and no loss from more as
 # long as the regularizer is on. We cannot repeat that here. A likely reason: a linear layer can move the poses of a species
 # together, and a class whose clusters lie together has no use for a second center. So let us look where they do *not* lie
