@@ -132,7 +132,7 @@ def test_the_widget_says_at_which_tau_it_stands_what_is_paid_and_how_close_cente
         assert explorer.said.get_text() == f"distinct:\n{counts[0]} and {counts[1]}\nof {per_class}"
 
 
-def test_a_price_on_distances_leaves_fewer_centers_than_one_on_squared_distances(explorer):
+def test_at_the_toys_threshold_a_price_on_distances_leaves_fewer_centers_than_one_on_squared_distances(explorer):
     left = {}
     for label, squared in explorer.controls["squared"].options:
         explorer.set(tau=20, per_class=6, squared=squared)

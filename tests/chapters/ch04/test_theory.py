@@ -206,7 +206,7 @@ def test_centers_equal_in_place_length_and_optimizer_state_stay_together(similar
     assert (loss.centers[:, 0] - loss.centers[:, 1]).norm(dim=-1).min() > 0.05
 
 
-def test_centers_in_one_place_part_if_their_raw_lengths_differ():
+def test_centers_in_one_place_can_part_if_their_raw_lengths_differ():
     images, labels = toy()
     longer = start(6)[:, [0, 1, 2, 0, 1, 2]]
     longer[:, 3:] *= 1.5
@@ -351,15 +351,37 @@ def test_each_tau_descends_by_itself_and_as_softtriple_would():
         assert_close(found, loss.centers.detach(), rtol=0, atol=2e-3)
 
 
-def test_a_price_on_distances_keeps_three_of_six_centers_more_often_than_a_squared_one():
-    images, labels = toy()
-    begin = torch.stack([start(6, SEED + n) for n in range(12)])
-    kept = {}
+def toy_counts(tau, *, squared, steps, starts=12):
+    """Distinct centers of the toy's classes at each of three thresholds, (3, 2 starts)."""
+    begin = torch.stack([start(6, SEED + n) for n in range(starts)])
+    ends = theory.center_paths(*toy(), begin, torch.full((starts,), tau), squared=squared, steps=steps).flatten(0, 1)
+    return torch.stack([losses.distinct_centers(ends, threshold=value).counts for value in (THRESHOLD, 0.1, 0.3)])
+
+
+def share(these):
+    return float(these.double().mean())
+
+
+def test_at_a_large_threshold_nearly_every_class_of_the_toy_keeps_three_with_almost_no_price_of_either_kind():
     for squared in (False, True):
-        ends = theory.center_paths(images, labels, begin, torch.full((12,), 1.8), squared=squared, steps=250)
-        counts = losses.distinct_centers(ends.flatten(0, 1), threshold=THRESHOLD).counts
-        kept[squared] = float((counts == 3).double().mean())
-    assert kept[False] > kept[True] + 0.25
+        counts = toy_counts(0.003, squared=squared, steps=250)
+        assert share(counts[2] == 3) > 0.85
+        assert share(counts[0] == 3) < 0.3
+
+
+def test_a_price_on_distances_keeps_three_of_six_centers_at_every_threshold_and_a_squared_one_at_the_largest():
+    distance, square = (toy_counts(1.8, squared=squared, steps=250) for squared in (False, True))
+    assert min(share(counts == 3) for counts in distance) > 0.75
+    assert share(square[0] == 3) < 0.5
+    assert share(square[2] == 3) > share(square[0] == 3) + 0.25
+    assert share((distance == distance[0]).all(0)) > 0.75 > 0.5 > share((square == square[0]).all(0))
+
+
+def test_four_times_the_steps_bring_the_thresholds_together_under_a_small_squared_price():
+    short, long = (toy_counts(0.32, squared=True, steps=steps) for steps in (250, 1000))
+    assert share((short == short[0]).all(0)) < 0.5
+    assert share((long == long[0]).all(0)) > 0.75
+    assert share(long == 3) > 0.75
 
 
 def test_a_heavy_price_leaves_one_center_and_none_leaves_several():
