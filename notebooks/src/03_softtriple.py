@@ -52,7 +52,7 @@ labels = torch.tensor([0, 0, 1, 1])
 predict("3.1", "?")  # "a", "b" or "c"
 
 # %% [markdown]
-# There are not many choices on a circle. We try every pair of directions, five degrees apart.
+# On a circle we can try every pair of directions, five degrees apart.
 
 
 # %%
@@ -269,7 +269,7 @@ book.show(
 #
 # A maximum can be written as a choice of weights. Put weight $q_k \ge 0$ on center $k$, with $\sum_k q_k = 1$, and
 # take the mean similarity $\sum_k q_k s_k$ (for one image and one class we write $s_k = x_i \cdot w_c^k$). It is
-# largest if all weight lies on the closest center, and is then the maximum. Chapter 02 softened such a choice by
+# largest, the maximum, if all weight lies on the closest center. Chapter 02 softened such a choice by
 # adding **entropy**, $H(q) = -\sum_k q_k \log q_k$, which is largest if all weights are alike. The same here, with
 # $\gamma > 0$ for its weight:
 #
@@ -304,7 +304,7 @@ print("weights of the two centers of class 0:", short(q))
 torch.testing.assert_close(theory.center_weights(s, gamma=gamma)[0, 0], torch.tensor(q), rtol=1e-5, atol=1e-6)
 
 # %% [markdown]
-# We check it against a maximizer that knows nothing of the proof and climbs from equal weights; and against ten
+# We check it against a maximizer that climbs from equal weights; and against ten
 # thousand random weights, none of which may do better.
 
 # %%
@@ -397,13 +397,12 @@ print(f"K = 1: {one(points, classes):.4f}    chapter 02: {chapter_02:.4f}")
 #
 # $$\frac1K \sum_k s_k \;\le\; S' \;\le\; \max_k s_k. \tag{3.10}$$
 #
-# **A large gamma.** At $\beta = 0$ the slope (3.9) is the plain variance. It changes in turn by
-# $\sum_k q_k (s_k - S')^3$, which is at most 2 in size: cosines differ by 2 at most, and their variance is at most 1. So
-# by Taylor's formula, with the plain mean $\bar s$,
+# **A large gamma.** At $\beta = 0$ the slope (3.9) is the plain variance. Its own slope is $\sum_k q_k (s_k - S')^3$, at most 2
+# in size, for cosines differ by at most 2 and their variance is at most 1. So by Taylor's formula, with the plain mean $\bar s$,
 #
 # $$\Bigl|\, S' - \Bigl( \bar s + \frac1\gamma \cdot \frac1K \sum_k (s_k - \bar s)^2 \Bigr) \Bigr| \le \frac{1}{\gamma^2}.$$
 #
-# The mean $\bar s$ is what one center would give, the mean of all. What several centers add to it is divided by gamma.
+# One center, the mean of all, would give $\bar s$. What several add to it is divided by gamma.
 #
 # **On the cross.** With a center on each image, an image sees the cosines $1, -1$ in its own class, with weights in
 # the ratio $e^{1/\gamma} : e^{-1/\gamma}$, so $S'_{y} = \tanh(1/\gamma)$; in the other class it sees $0, 0$. The loss is
@@ -425,9 +424,8 @@ print(f"the floor of one center a class, from (3.1): {theory.opposite_pairs_floo
 
 # %% [markdown]
 # **What to see.** A small gamma solves the cross (the loss is a little above that of 3.2, which had no margin). A large one
-# shrinks the win to $\tanh(1/\gamma)$, about $1/\gamma$, and the loss climbs to the floor of a single center. Yet all four
-# images stay right at every gamma, and a larger scale buys the low loss back: *on the cross, two centers weigh in the loss by
-# scale over gamma.*
+# shrinks the win to about $1/\gamma$, and the loss climbs to the floor of a single center. Yet all images stay right,
+# and a larger scale buys the low loss back: *on the cross, two centers count by scale over gamma.*
 #
 # ## 3.5 A trap: the expectation is not the value
 #
@@ -437,7 +435,7 @@ print(f"the floor of one center a class, from (3.1): {theory.opposite_pairs_floo
 # $$V := \gamma \log \sum_k e^{s_k / \gamma} = S' + \gamma H(q), \tag{3.12}$$
 #
 # exactly. In chapter 02 the value of the softened problem *was* the loss. It is tempting to read $S'$ in the same way
-# and to type `gamma * torch.logsumexp(s / gamma, dim=-1)`. It looks right, it trains, and it is another loss. What differs?
+# and to type `gamma * torch.logsumexp(s / gamma, dim=-1)`. It looks right, it trains, and it is another loss.
 
 # %%
 V, S = losses.logsumexp_similarity(s, gamma=gamma), losses.softtriple_similarity(s, gamma=gamma)
@@ -500,7 +498,7 @@ torch.testing.assert_close(losses.margin_cross_entropy(V, zero, scale=1 / gamma)
 # %% [markdown]
 # ## 3.6 Scale, gamma, margin: one job each
 #
-# All three are numbers beside a similarity, and they are easily mixed up. Let the **win** of an image be its own
+# Let the **win** of an image be its own
 # class's similarity minus the best other one. For two classes the loss is $\log(1 + e^{-\lambda (\text{win} -
 # \delta)})$.
 
@@ -530,8 +528,6 @@ book.show(
 # **What to see.** Left: as the scale grows, the curve tends to a hinge, the gap being at most $\log(2) / \lambda$, as
 # in chapter 02. Middle: gamma changes the *similarity itself*; a large one rounds two peaks to one wave between them.
 # Right: the margin only moves the curve to the right.
-#
-# Now each in an experiment.
 #
 # **Scale decides who is heard.** Forty images lie around the cross and have centers where they should be. Two of them
 # carry the wrong label. The pull of an image on its class similarity is $\lambda (1 - p_{y})$, with $p$ the outer
@@ -616,10 +612,9 @@ else:
 
 # %% [markdown]
 # **What to see.** Up to about 1 the loss goes to nothing. Beyond, it rises: the best start reaches the formula for two
-# opposite centers and no less, so in the best loss four centers gain nothing over two. But a high loss is not a wrong image.
-# At a gamma of 20 four centers get every image right from every start, though most end above the formula and more steps
-# do not free them. Two centers get there from fewer starts than at 0.1; some are only slow. Section 3.4 says what happens: a large
-# gamma keeps the differences between centers but divides what they add to $S'$, as if its scale were $\lambda / \gamma$.
+# opposite centers and no less. But a high loss is not a wrong image. At a gamma of 20 four centers get every image right from
+# every start, though most end above the formula and more steps do not free them. Two centers do so from fewer starts than at 0.1,
+# some only slowly. By 3.4, a large gamma divides what several centers add, as if its scale were $\lambda / \gamma$.
 #
 # **Margin decides how far to go on.** Images now may move too, as a network would move them. We start from random
 # positions and ask how far the own class wins after equally many steps.
@@ -659,11 +654,10 @@ for margin in (0.0, 0.01, 0.2, 0.4, 0.6):
         assert settings.mode() == "smoke" or (gain > 0).sum() > 70
 
 # %% [markdown]
-# **What to see.** (Behind ± stands half the width of a 95 percent interval, here over the runs; the indented lines compare
-# each start with itself without a margin.) The larger the margin, the larger the win. For the paper's default of 0.01
-# the first lines would mislead: their intervals, wide with the luck of the starts, overlap. Start by start, nearly
-# all win more with it, in the mean and in the least win. Even the interval of the mean gain hides that here, for a few
-# starts that end elsewhere outweigh it. But the gain is small: without any margin the scale of 20 alone already asks for a win of many times $1/20$.
+# **What to see.** (Behind ± stands half the width of a 95 percent interval, here over the runs; indented lines compare
+# each start with itself without a margin.) The larger the margin, the larger the win. The paper's default of 0.01 seems to do
+# nothing, by the means of all starts. Start by start, nearly all win a little more with it; a few that end elsewhere widen the interval
+# of the mean gain until it holds 0. Most of the win needs no margin: the scale of 20 alone asks for many times $1/20$.
 #
 # ## 3.7 Which centers does an example move?
 #
@@ -814,7 +808,7 @@ book.show(
 
 # %% [markdown]
 # **What to see.** (Bars are Wilson's 95 percent intervals: the shares of success under which a count like this one is not
-# surprising. Points are moved a little sideways so that the bars can be seen, and the values of K are evenly spaced
+# surprising. Points are moved a little sideways; the values of K are evenly spaced
 # whatever they are; the lines only lead the eye.) With too few centers no start is solved. With exactly as
 # many as clusters, some starts fail; the more spare centers, the fewer, for *every* method. That is a reason
 # to start with a large $K$, as the paper does: **spare centers are insurance** against a bad start. With
@@ -837,8 +831,8 @@ else:
     assert ok["SoftTriple"].sum() > ok["log-sum-exp"].sum() + 0.1 * RUNS
 
 # %% [markdown]
-# So where centers are scarce, pushing seems to *help*: it sends a spare center away from a cluster that is served. It
-# would be a fine story to end on. Before we believe it, we change what should not matter to it: eight images a cluster
+# So where centers are scarce, pushing seems to *help*: it sends a spare center away from a cluster that is served. Before
+# we believe it, we change what should not matter to it: eight images a cluster
 # instead of one, spread by 2 or by 6 degrees; and a smaller scale. A larger gamma, by contrast, *should* matter: a center is
 # pushed only if it lies more than gamma below $S'$. To save time we take half of the starts.
 
@@ -864,7 +858,7 @@ if settings.mode() != "smoke":
 
 # %% [markdown]
 # **What to see.** The advantage that was so clear, with a tiny $p$, shrinks at the larger gamma, as it should. With eight
-# images close together it stays. But with images spread a little more, and with a smaller scale, it is gone, where it should have stayed. The $p$-value was right: in
+# images close together it stays. But with images spread more, or a smaller scale, it is gone, where it should have stayed. The $p$-value was right: in
 # *that* setting the methods differ. It says nothing about the next setting. What did hold in both
 # figures and for all three methods: spare centers help.
 #
@@ -915,13 +909,12 @@ book.show(
 #
 # ## 3.9 The same question on birds
 #
-# A circle is a toy. Now the drawn birds of chapter 00: 40 species to train on, up to four poses each, and 40 others
+# Now the drawn birds of chapter 00: 40 species to train on, up to four poses each, and 40 others
 # to test. In order to train often, the network is only a linear map: from 128 numbers an image (the main directions
-# of its pixels, averaged over small squares, each divided by roughly its standard deviation, so that none drowns the
-# others) to an embedding of 16. We train with one center a class, with four and with ten, by each method, from several
-# seeds, without chapter 04's regularizer. The output reads *mean ± half of a 95
-# percent interval (number of seeds)*, and Recall@1 and MAP@R are chapter 01's. All keep the defaults of scale, margin and gamma;
-# after section 3.8 we also change one of them, gamma, to 0.3. Neither value was chosen by these figures.
+# of its pixels, averaged over small squares, each divided by roughly its standard deviation) to an embedding of 16. We
+# train with one center a class, with four and with ten, by each method, from several seeds, without chapter
+# 04's regularizer. Warned by 3.8, we try two gammas, neither chosen by these figures. The output reads
+# *mean ± half of a 95 percent interval (number of seeds)*; Recall@1 and MAP@R are chapter 01's.
 
 # %%
 train, test = datasets.load("birds", "train"), datasets.load("birds", "test")
@@ -1012,19 +1005,16 @@ book.show(
 
 # %% [markdown]
 # **What to see.** (A dot is a seed, a bar the 95 percent interval of the mean.) On the species it trains on, each method
-# reaches a lower loss with ten centers than with four. (Compare within a method and a gamma only: different similarities make
-# different losses.) On species it has *not* seen it is the other way round at the default gamma: by both measures each
-# method is worse with ten than with four, and one center has the highest means (in Recall@1 log-sum-exp
-# with four cannot be told from it). That looked like a law until we changed gamma: at 0.3 log-sum-exp loses
-# nothing with ten centers, and beats one center in Recall@1, though not in MAP@R. At both gammas and by both measures
-# log-sum-exp is ahead of SoftTriple, seed by seed, by little with four centers and by more with ten. One center makes more of 16
-# numbers than a random map or the first 16 directions do, but no choice comes up to the 128 that the map started from.
+# reaches a lower loss with ten centers than with four. (Compare within a method and a gamma only.) On
+# species it has *not* seen, at the default gamma, it is the other way round by both measures, and one center has the highest means (in Recall@1 log-sum-exp with four cannot be told from it). At a gamma of 0.3 the rule breaks: log-sum-exp loses
+# nothing with ten, and beats one center in Recall@1, though not in MAP@R. At both gammas, by both measures,
+# log-sum-exp is ahead of SoftTriple, seed by seed. One center beats a random
+# map and the first 16 directions, but no choice comes up to the 128 numbers that the map started from.
 #
-# So whether several centers retrieve better hangs on gamma, on the similarity and on the measure; and nothing here supports
-# "pushing helps". It does not refute the
-# paper either: that trains a deep network on photographs, with the regularizer, for fifty epochs; chapters 08 and 11
-# look there. A likely reason for the loss at the default, which we have not tested: with centers to spare a species need not bring its poses
-# together, so the map need not learn to look past the pose, and that is what unseen species would have needed.
+# So whether several centers retrieve better hangs on gamma, similarity and measure; nothing here supports "pushing helps". It
+# does not refute the paper either: that trains a deep network on photographs, with the regularizer, for fifty epochs;
+# chapters 08 and 11 look there. A likely reason for the loss at the default, not tested: with centers to spare a species need not
+# bring its poses together, so the map need not learn to look past the pose, which unseen species would have needed.
 #
 # ## 3.10 Move them yourself
 #
@@ -1047,7 +1037,7 @@ print(explorer.text.value)
 
 # %% [markdown]
 # The **step** buttons follow the gradient. Try this:
-# - Press *20 steps* until nothing moves any more. Then lower gamma to 0.01 and raise it to 3: what becomes of the ring's borders, what of the wins, and what of the loss?
+# - Press *20 steps* until nothing moves any more. Then lower gamma to 0.01 and raise it to 3: what do the ring's borders, the wins and the loss do?
 # - Put both centers of class 0 on the same spot, and step. Can they part again?
 # - Find a start from which the steps get stuck. (Section 3.8 shows one.)
 # - Move the image in the east slowly to the north, and watch whose center gives in.
@@ -1216,7 +1206,7 @@ check("3.5", price_of_one_center)
 # - While embeddings come in exactly opposite pairs, one center a class (without a bias) cannot do better than guessing. That is a theorem, for every scale and dimension.
 # - HardTriple takes the closest center. SoftTriple takes the expected similarity under a softmax over the centers, which is where entropy comes from.
 # - The expected similarity is not the log-sum-exp value. The first stays a cosine and may push centers away; the second pays for numbers and never pushes a center of the image's own class.
-# - Scale says whom to listen to, gamma how softly to choose a center, the margin how far to go on. A large gamma divides by gamma what several centers add; images may be right all the same.
+# - Scale says whom to listen to, gamma how softly to choose a center, the margin how far to go on. A large gamma divides what several centers add.
 # - With exactly as many centers as clusters the start decides. Spare centers are insurance, by each of the three methods.
 # - A clear difference in one setting is a difference in that setting. Change what should not matter before you believe the story.
 #
@@ -1236,9 +1226,8 @@ check("3.5", price_of_one_center)
 # 3. $V = S' + \gamma H(q)$, and the entropy grows with the number of centers that share the weight. $S'$ is a weighted mean: it never
 #    exceeds the closest cosine, however many centers there are, and doubling *all* centers leaves it as it is.
 # 4. In the outer one by $e^{20 \cdot 0.1} = e^{2}$, in the inner one by $e^{0.1 / 0.1} = e^{1}$.
-# 5. Ask what was measured. What several centers add to the similarity of their mean is divided by 20 (section 3.4), so at a scale
-#    of 20 it is heard as at a scale of about 1: the loss stays high even where, as on the cross, every image is right. Count the right
-#    images, and lower gamma (or raise the scale, with the margin below the wins) before you judge.
+# 5. Ask what was measured. What several centers add is divided by 20 (section 3.4) and heard as at a scale of about 1: the loss
+#    stays high even where, as on the cross, every image is right. Count right images, and lower gamma, before you judge.
 # </details>
 #
 # ## References
