@@ -36,7 +36,8 @@ def softtriple_similarity(similarities: Float[Tensor, "B C K"], *, gamma: float 
 
     Args:
         similarities: Cosine of embedding b and center k of class c, in [-1, 1].
-        gamma: Smoothing, in units of cosine, > 0. Towards 0: the closest center alone. Large: the plain mean.
+        gamma: Smoothing, in units of cosine, > 0. Towards 0: the closest center alone. Large: the plain mean, and
+            about the variance over the centers, divided by gamma, above it.
 
     Returns:
         Expected similarity under ``softmax(similarities / gamma)`` over the K centers.

@@ -52,7 +52,7 @@ labels = torch.tensor([0, 0, 1, 1])
 predict("3.1", "?")  # "a", "b" or "c"
 
 # %% [markdown]
-# There are not many choices on a circle. We try every pair of directions, five degrees apart.
+# On a circle we can try every pair of directions, five degrees apart.
 
 
 # %%
@@ -269,7 +269,7 @@ book.show(
 #
 # A maximum can be written as a choice of weights. Put weight $q_k \ge 0$ on center $k$, with $\sum_k q_k = 1$, and
 # take the mean similarity $\sum_k q_k s_k$ (for one image and one class we write $s_k = x_i \cdot w_c^k$). It is
-# largest if all weight lies on the closest center, and is then the maximum. Chapter 02 softened such a choice by
+# largest, the maximum, if all weight lies on the closest center. Chapter 02 softened such a choice by
 # adding **entropy**, $H(q) = -\sum_k q_k \log q_k$, which is largest if all weights are alike. The same here, with
 # $\gamma > 0$ for its weight:
 #
@@ -304,7 +304,7 @@ print("weights of the two centers of class 0:", short(q))
 torch.testing.assert_close(theory.center_weights(s, gamma=gamma)[0, 0], torch.tensor(q), rtol=1e-5, atol=1e-6)
 
 # %% [markdown]
-# We check it against a maximizer that knows nothing of the proof and climbs from equal weights; and against ten
+# We check it against a maximizer that climbs from equal weights; and against ten
 # thousand random weights, none of which may do better.
 
 # %%
@@ -397,23 +397,35 @@ print(f"K = 1: {one(points, classes):.4f}    chapter 02: {chapter_02:.4f}")
 #
 # $$\frac1K \sum_k s_k \;\le\; S' \;\le\; \max_k s_k. \tag{3.10}$$
 #
+# **A large gamma.** At $\beta = 0$ the slope (3.9) is the plain variance. Its own slope is $\sum_k q_k (s_k - S')^3$, at most 2
+# in size, for cosines differ by at most 2 and their variance is at most 1. So by Taylor's formula, with the plain mean $\bar s$,
+#
+# $$\Bigl|\, S' - \Bigl( \bar s + \frac1\gamma \cdot \frac1K \sum_k (s_k - \bar s)^2 \Bigr) \Bigr| \le \frac{1}{\gamma^2}.$$
+#
+# One center, the mean of all, would give $\bar s$. What several add to it is divided by gamma.
+#
 # **On the cross.** With a center on each image, an image sees the cosines $1, -1$ in its own class, with weights in
 # the ratio $e^{1/\gamma} : e^{-1/\gamma}$, so $S'_{y} = \tanh(1/\gamma)$; in the other class it sees $0, 0$. The loss is
 #
 # $$\ell = \log\bigl(1 + e^{-\lambda (\tanh(1/\gamma) - \delta)}\bigr). \tag{3.11}$$
 
 # %%
-for g in (0.1, 1.0, 10.0, 1000.0):
+s_cross = torch.einsum("bd,ckd->bck", x.double(), two.double())
+for g in (0.1, 1.0, 10.0, 20.0, 100.0, 1000.0):
     formula = math.log1p(math.exp(-20 * (math.tanh(1 / g) - 0.01)))
     value = softtriple_loss(x.double(), labels, two.double(), gamma=g)
     assert math.isclose(value, formula, rel_tol=1e-6)
-    print(f"gamma = {g:6}: S' = {math.tanh(1 / g):.4f}   loss {value:.2e}")
+    right = int((losses.softtriple_similarity(s_cross, gamma=g).argmax(1) == labels).sum())
+    print(f"gamma = {g:6}: S' = {math.tanh(1 / g):.4f}   loss {value:.2e}   images right: {right} of 4")
+    assert right == 4
+bought_back = softtriple_loss(x.double(), labels, two.double(), scale=20 * 20.0, gamma=20.0, margin=0.0)
+print(f"gamma = 20 with twenty times the scale, no margin: loss {bought_back:.2e}")
 print(f"the floor of one center a class, from (3.1): {theory.opposite_pairs_floor(2, margin=0.01):.4f}")
 
 # %% [markdown]
-# **What to see.** A small gamma solves the cross (the loss is a little above that of 3.2, which had no margin). A very large one averages east and west to nothing, and the loss
-# climbs back to the floor of a single center: *several centers exist only as far as gamma lets an image choose among
-# them.*
+# **What to see.** A small gamma solves the cross (the loss is a little above that of 3.2, which had no margin). A large one
+# shrinks the win to about $1/\gamma$, and the loss climbs to the floor of a single center. Yet all images stay right,
+# and a larger scale buys the low loss back: *on the cross, two centers count by scale over gamma.*
 #
 # ## 3.5 A trap: the expectation is not the value
 #
@@ -423,7 +435,7 @@ print(f"the floor of one center a class, from (3.1): {theory.opposite_pairs_floo
 # $$V := \gamma \log \sum_k e^{s_k / \gamma} = S' + \gamma H(q), \tag{3.12}$$
 #
 # exactly. In chapter 02 the value of the softened problem *was* the loss. It is tempting to read $S'$ in the same way
-# and to type `gamma * torch.logsumexp(s / gamma, dim=-1)`. It looks right, it trains, and it is another loss. What differs?
+# and to type `gamma * torch.logsumexp(s / gamma, dim=-1)`. It looks right, it trains, and it is another loss.
 
 # %%
 V, S = losses.logsumexp_similarity(s, gamma=gamma), losses.softtriple_similarity(s, gamma=gamma)
@@ -486,7 +498,7 @@ torch.testing.assert_close(losses.margin_cross_entropy(V, zero, scale=1 / gamma)
 # %% [markdown]
 # ## 3.6 Scale, gamma, margin: one job each
 #
-# All three are numbers beside a similarity, and they are easily mixed up. Let the **win** of an image be its own
+# Let the **win** of an image be its own
 # class's similarity minus the best other one. For two classes the loss is $\log(1 + e^{-\lambda (\text{win} -
 # \delta)})$.
 
@@ -516,8 +528,6 @@ book.show(
 # **What to see.** Left: as the scale grows, the curve tends to a hinge, the gap being at most $\log(2) / \lambda$, as
 # in chapter 02. Middle: gamma changes the *similarity itself*; a large one rounds two peaks to one wave between them.
 # Right: the margin only moves the curve to the right.
-#
-# Now each in an experiment.
 #
 # **Scale decides who is heard.** Forty images lie around the cross and have centers where they should be. Two of them
 # carry the wrong label. The pull of an image on its class similarity is $\lambda (1 - p_{y})$, with $p$ the outer
@@ -551,8 +561,9 @@ outcome("3.2", "a" if share[20] < 0.1 else "b" if share[20] < 0.8 else "c")
 # the right side. So a large scale listens only to the images on the wrong side, and to each of them alike, as the two
 # columns show. If these are labeling errors, it listens to the errors.
 #
-# **Gamma decides whether there are several centers.** We train two and four centers a class from many random starts,
-# all at once, for gammas from 0.01 to 10, and compare the loss that is reached with formula (3.11). (Each start is a
+# **Gamma decides how much several centers count.** We train two and four centers a class from many random starts,
+# all at once, for gammas from 0.01 to 100, compare the loss that is reached with formula (3.11), and count the starts
+# after which every image is right. (Each start is a
 # run of its own: no two share a number, and Adam scales its step for each number by itself.)
 
 # %%
@@ -584,21 +595,26 @@ def train_centers(method, x, labels, K, runs, steps, gamma=0.1, scale=20.0):
 
 # %%
 RUNS, STEPS = settings.by_mode(smoke=(10, 30), class_=(200, 300), full=(2000, 1000))
-for g in (0.01, 0.1, 1.0, 3.0, 10.0):
+all_right, longer = {}, "gamma 20, three times as many steps:"
+for g, steps in [(g, STEPS) for g in (0.01, 0.1, 1.0, 10.0, 20.0, 100.0)] + [(20.0, 3 * STEPS)]:
     formula = math.log1p(math.exp(-20 * (math.tanh(1 / g) - 0.01)))
-    print(f"gamma {g:5}: by (3.11) {formula:.4f}", end="")
+    print(f"gamma {g:5}: by (3.11) {formula:.4f}" if steps == STEPS else longer)
     for K in (2, 4):
-        _, _, reached = train_centers("SoftTriple", x, labels, K, RUNS, STEPS, gamma=g)
-        print(f"   K = {K}: best {reached.min():.4f}, median {reached.median():.4f}", end="")
-    print()
-_, _, longer = train_centers("SoftTriple", x, labels, 4, RUNS, 3 * STEPS, gamma=10.0)
-print(f"gamma 10, K = 4, three times as many steps: best {longer.min():.4f}, median {longer.median():.4f}")
+        _, win, reached = train_centers("SoftTriple", x, labels, K, RUNS, steps, gamma=g)
+        all_right[g, K, steps] = int((win > 0).sum())
+        print(f"   K = {K}: loss {reached.min():.4f} at best, {reached.median():.4f} in the median;", end="")
+        print(f"   all images right: {all_right[g, K, steps]} of {RUNS} starts")
+if settings.mode() == "smoke":
+    print("not shown in smoke mode: too few starts and steps")
+else:
+    assert all_right[20.0, 4, STEPS] >= 0.95 * RUNS
+    assert all_right[0.1, 2, STEPS] > all_right[20.0, 2, 3 * STEPS] > all_right[20.0, 2, STEPS]
 
 # %% [markdown]
-# **What to see.** Up to about 1 the loss goes to nothing. At 10 the best start reaches the formula for two opposite
-# centers and no less: four centers gain nothing over two. Most starts with four even end above it, and three times as
-# many steps do not free them. Gamma is in units of cosine, and cosines differ by 2 at most: a gamma far above 2 cannot
-# tell centers apart.
+# **What to see.** Up to about 1 the loss goes to nothing. Beyond, it rises: the best start reaches the formula for two
+# opposite centers and no less. But a high loss is not a wrong image. At a gamma of 20 four centers get every image right from
+# every start, though most end above the formula and more steps do not free them. Two centers do so from fewer starts than at 0.1,
+# some only slowly. By 3.4, a large gamma divides what several centers add, as if its scale were $\lambda / \gamma$.
 #
 # **Margin decides how far to go on.** Images now may move too, as a network would move them. We start from random
 # positions and ask how far the own class wins after equally many steps.
@@ -614,7 +630,7 @@ def wins(points, w, margin):
 
 
 def win_after(margin, runs, steps):
-    """The mean win of each run after so many steps of Adam, in which the images move too."""
+    """The wins (runs, 8) after so many steps of Adam, in which the images move too; the same starts for any margin."""
     free = [torch.randn(runs, n, 2, generator=generator(SEED, n)).requires_grad_() for n in (8, 4)]
     adam = torch.optim.Adam(free, lr=0.02)
     for _ in range(steps):
@@ -622,18 +638,26 @@ def win_after(margin, runs, steps):
         adam.zero_grad()
         value.sum().backward()
         adam.step()
-    return wins(*free, margin)[0].mean(1).tolist()
+    return wins(*free, margin)[0].detach()
 
 
 # %%
+none = win_after(0.0, 100, settings.by_mode(smoke=20, class_=200, full=400))
 for margin in (0.0, 0.01, 0.2, 0.4, 0.6):
-    mean, half = records.interval(win_after(margin, 100, settings.by_mode(smoke=20, class_=200, full=400)))
+    win = win_after(margin, 100, settings.by_mode(smoke=20, class_=200, full=400))
+    mean, half = records.interval(win.mean(1).tolist())
     print(f"margin {margin:4}: mean win {mean:.2f} ± {half:.2f}")
+    gains = {"mean win": win.mean(1) - none.mean(1), "least win": win.amin(1) - none.amin(1)}
+    for name, gain in gains.items() if margin else ():
+        mean, half = records.interval(gain.tolist())
+        print(f"   start by start, {name} {mean:+.4f} ± {half:.4f}, larger in {int((gain > 0).sum())} of 100 starts")
+        assert settings.mode() == "smoke" or (gain > 0).sum() > 70
 
 # %% [markdown]
-# **What to see.** (Behind ± stands half the width of a 95 percent interval, here over the runs.) The larger the margin,
-# the larger the win. The paper's default of 0.01 cannot be told from no margin at all: the scale of 20 alone goes on
-# asking for more until the win is many times $1/20$.
+# **What to see.** (Behind ± stands half the width of a 95 percent interval, here over the runs; indented lines compare
+# each start with itself without a margin.) The larger the margin, the larger the win. The paper's default of 0.01 seems to do
+# nothing, by the means of all starts. Start by start, nearly all win a little more with it; a few that end elsewhere widen the interval
+# of the mean gain until it holds 0. Most of the win needs no margin: the scale of 20 alone asks for many times $1/20$.
 #
 # ## 3.7 Which centers does an example move?
 #
@@ -686,10 +710,10 @@ for D in (2, 8, 64, 512):
     print(f"random unit centers in {D:3} dimensions: {100 * pushed:3.0f} percent are pushed away")
 
 # %% [markdown]
-# **What to see.** Most centers are pushed where cosines are spread widely compared with gamma. At a *random start* in
+# **What to see.** Of ten centers most are pushed where their cosines are spread evenly and widely compared with gamma. At a *random start* in
 # $D$ dimensions the cosines have a spread of $1 / \sqrt D$: in 64 dimensions that is still a little more than gamma,
-# and half of the centers are pushed; only in 512 is it so much less that nearly all are pulled. There, pushing begins
-# when training has spread the cosines.
+# and half of the centers are pushed; only in 512 is it so much less that nearly all are pulled. There,
+# more can be pushed only once training has spread the cosines.
 #
 # The loss hands these slopes on, times how wrong it is: with $p$ the outer softmax (margin included),
 #
@@ -732,8 +756,8 @@ book.show(
 # are the four centers of two classes, and arrows show direction only; right are ten other centers of one class, and
 # the bars show the slope's size.) The image pulls its closest own center in and pushes the farther ones of its *own* class away. It
 # pushes the closest center of the wrong class away and pulls the farther ones of the wrong class *in*. The last
-# sounds absurd, and is one more way to lower a mean: give weight to its worst member. The pushes are weak beside the
-# pulls, for a center that is far away has little weight.
+# sounds absurd, and is one more way to lower a mean: give weight to its worst member. Each push is weak beside the largest
+# pull, for a center that is far away has little weight.
 #
 # ## 3.8 The luck of the start
 #
@@ -784,37 +808,39 @@ book.show(
 
 # %% [markdown]
 # **What to see.** (Bars are Wilson's 95 percent intervals: the shares of success under which a count like this one is not
-# surprising. Points are moved a little sideways so that the bars can be seen, and the values of K are evenly spaced
+# surprising. Points are moved a little sideways; the values of K are evenly spaced
 # whatever they are; the lines only lead the eye.) With too few centers no start is solved. With exactly as
 # many as clusters, some starts fail; the more spare centers, the fewer, for *every* method. That is a reason
-# to start with a large $K$, as the paper does: **spare centers are insurance** against a bad start. On the cross the
-# three methods can hardly be told apart. On the six clusters with $K = 3$ they can. All methods have the same starts, so
+# to start with a large $K$, as the paper does: **spare centers are insurance** against a bad start. With
+# exactly enough, the three methods differ by a few starts in a hundred on the cross, and by many on the six clusters. All methods have the same starts, so
 # we compare them start by start, and count where only one of two succeeds. Were the two equally good, each such start
 # would be a toss of a coin. The **p-value** is the chance of a split at least as uneven as ours (McNemar's test).
 
 # %%
 from scipy.stats import binomtest
 
-ok = {method: by_K[3] for method, by_K in solved["six"].items()}
-for rival in ("HardTriple", "log-sum-exp"):
-    only = [int((ok["SoftTriple"] & ~ok[rival]).sum()), int((ok[rival] & ~ok["SoftTriple"]).sum())]
-    chance = binomtest(only[0], sum(only)).pvalue if sum(only) else 1.0
-    print(f"SoftTriple alone solves {only[0]} starts, {rival} alone {only[1]}: p = {chance:.1e}")
+for task, K in (("cross", 2), ("six", 3)):
+    ok = {method: by_K[K] for method, by_K in solved[task].items()}
+    for rival in ("HardTriple", "log-sum-exp"):
+        only = [int((ok["SoftTriple"] & ~ok[rival]).sum()), int((ok[rival] & ~ok["SoftTriple"]).sum())]
+        chance = binomtest(only[0], sum(only)).pvalue if sum(only) else 1.0
+        print(f"{task:5}: SoftTriple alone solves {only[0]} starts, {rival} alone {only[1]}: p = {chance:.1e}")
 if settings.mode() == "smoke":
     print("not shown in smoke mode: too few starts")
 else:
     assert ok["SoftTriple"].sum() > ok["log-sum-exp"].sum() + 0.1 * RUNS
 
 # %% [markdown]
-# So where centers are scarce, pushing seems to *help*: it sends a spare center away from a cluster that is served. It
-# would be a fine story to end on. Before we believe it, we change what should not matter to it: eight images a cluster
-# instead of one, spread by 6 degrees; and a smaller scale. A larger gamma, by contrast, *should* matter: a center is
+# So where centers are scarce, pushing seems to *help*: it sends a spare center away from a cluster that is served. Before
+# we believe it, we change what should not matter to it: eight images a cluster
+# instead of one, spread by 2 or by 6 degrees; and a smaller scale. A larger gamma, by contrast, *should* matter: a center is
 # pushed only if it lies more than gamma below $S'$. To save time we take half of the starts.
 
 # %%
-spread_out = torch.arange(6).repeat(8) * 60.0 + 6 * torch.randn(48, generator=generator(SEED, "spread"))
+apart, places = torch.randn(48, generator=generator(SEED, "spread")), torch.arange(6).repeat(8) * 60.0
 variations = {
-    "eight images a cluster": (book.on_circle(spread_out), six_labels.repeat(8), {}),
+    "eight images, 2 degrees": (book.on_circle(places + 2 * apart), six_labels.repeat(8), {}),
+    "eight images, 6 degrees": (book.on_circle(places + 6 * apart), six_labels.repeat(8), {}),
     "scale 5": (six, six_labels, {"scale": 5.0}),
     "gamma 0.3": (six, six_labels, {"gamma": 0.3}),
 }
@@ -826,10 +852,13 @@ for name, (points, classes, changed) in variations.items():
     }
 for name, good in tally.items():
     print(f"{name:24}" + "   ".join(f"{method} {count:3}" for method, count in good.items()) + f"   of {half}")
+if settings.mode() != "smoke":
+    lead = {name: good["SoftTriple"] - max(good["HardTriple"], good["log-sum-exp"]) for name, good in tally.items()}
+    assert lead["eight images, 2 degrees"] > 0.1 * half > max(lead["eight images, 6 degrees"], lead["scale 5"])
 
 # %% [markdown]
-# **What to see.** The advantage that was so clear, with a tiny $p$, shrinks at the larger gamma, as it should. But it is
-# also gone with more images and with a smaller scale, where it should have stayed. The $p$-value was right: in
+# **What to see.** The advantage that was so clear, with a tiny $p$, shrinks at the larger gamma, as it should. With eight
+# images close together it stays. But with images spread more, or a smaller scale, it is gone, where it should have stayed. The $p$-value was right: in
 # *that* setting the methods differ. It says nothing about the next setting. What did hold in both
 # figures and for all three methods: spare centers help.
 #
@@ -880,12 +909,12 @@ book.show(
 #
 # ## 3.9 The same question on birds
 #
-# A circle is a toy. Now the drawn birds of chapter 00: 40 species to train on, up to four poses each, and 40 others
+# Now the drawn birds of chapter 00: 40 species to train on, up to four poses each, and 40 others
 # to test. In order to train often, the network is only a linear map: from 128 numbers an image (the main directions
-# of its pixels, averaged over small squares, each divided by roughly its standard deviation, so that none drowns the
-# others) to an embedding of 16. We train with one center a class, with four and with ten, by each method, from several
-# seeds, without chapter 04's regularizer. The output reads *mean ± half of a 95
-# percent interval (number of seeds)*, and Recall@1 is the share of images whose closest other image has their species.
+# of its pixels, averaged over small squares, each divided by roughly its standard deviation) to an embedding of 16. We
+# train with one center a class, with four and with ten, by each method, from several seeds, without chapter
+# 04's regularizer. Warned by 3.8, we try two gammas, neither chosen by these figures. The output reads
+# *mean ± half of a 95 percent interval (number of seeds)*; Recall@1 and MAP@R are chapter 01's.
 
 # %%
 train, test = datasets.load("birds", "train"), datasets.load("birds", "test")
@@ -900,7 +929,7 @@ BIRD_STEPS = settings.by_mode(smoke=3, class_=120, full=300)
 
 
 def linear_run(name, seed, **options):
-    """Train a linear map and centers on all training birds: the last loss, and Recall@1 on unseen species."""
+    """Train a linear map and centers on all training birds: the last loss; Recall@1 and MAP@R on unseen species."""
     loss = losses.make(name, num_classes=40, embedding_size=16, generator=generator(seed, "centers"), **options)
     weight = (torch.randn(128, 16, generator=generator(seed, "map")) / 128**0.5).requires_grad_()
     adam = torch.optim.Adam([{"params": [weight], "lr": 0.01}, {"params": loss.parameters(), "lr": 0.05}])
@@ -909,27 +938,27 @@ def linear_run(name, seed, **options):
         adam.zero_grad()
         value.backward()
         adam.step()
-    scores = retrieval.recall_at_k(unseen @ weight.detach(), test.labels, ks=(1,))
-    return float(value.detach()), scores[1]
+    found = unseen @ weight.detach()
+    scores = {"Recall@1": retrieval.recall_at_k(found, test.labels, ks=(1,))[1]}
+    return float(value.detach()), scores | {"MAP@R": retrieval.map_at_r(found, test.labels)}
 
 
 # %%
 four, ten = {"centers_per_class": 4, "tau": 0.0}, {"centers_per_class": 10, "tau": 0.0}
-CHOICES = {
-    "one center": ("softmax", {}),
-    "HardTriple, K = 4": ("hardtriple", four),
-    "SoftTriple, K = 4": ("softtriple", four),
-    "log-sum-exp, K = 4": ("softtriple", four | {"similarity": "logsumexp"}),
-    "HardTriple, K = 10": ("hardtriple", ten),
-    "SoftTriple, K = 10": ("softtriple", ten),
-    "log-sum-exp, K = 10": ("softtriple", ten | {"similarity": "logsumexp"}),
-}
+CHOICES = {"one center": ("softmax", {})}
+for K, options in ((4, four), (10, ten)):
+    CHOICES[f"HardTriple, K = {K}"] = ("hardtriple", options)
+    CHOICES[f"SoftTriple, K = {K}"] = ("softtriple", options)
+    CHOICES[f"log-sum-exp, K = {K}"] = ("softtriple", options | {"similarity": "logsumexp"})
+for title, (name, options) in list(CHOICES.items()):
+    if name == "softtriple":
+        CHOICES[f"{title}, gamma 0.3"] = (name, options | {"gamma": 0.3})
 SEEDS = [SEED + n for n in range(settings.by_mode(smoke=1, class_=5, full=10))]
 results = {title: [linear_run(name, seed, **o) for seed in SEEDS] for title, (name, o) in CHOICES.items()}
-recall = {title: [score for _, score in of_seeds] for title, of_seeds in results.items()}
-for title, of_seeds in results.items():
-    last = sum(value for value, _ in of_seeds) / len(of_seeds)
-    print(f"{title:20} training loss {last:.3f}   Recall@1 on unseen species {records.percent(recall[title])}")
+scores = {m: {title: [s[m] for _, s in runs] for title, runs in results.items()} for m in ("Recall@1", "MAP@R")}
+for title, runs in results.items():
+    last = sum(value for value, _ in runs) / len(runs)
+    print(f"{title:30} training loss {last:.3f}", *(f"   {m} {records.percent(scores[m][title])}" for m in scores))
 
 # %%
 floor = {
@@ -943,33 +972,49 @@ floor = {
     "all 128 numbers": retrieval.recall_at_k(unseen, test.labels, ks=(1,))[1],
 }
 print("   ".join(f"{name}: {100 * score:.1f}" for name, score in floor.items()))
-for K in (4, 10):
-    pairs = zip(recall[f"SoftTriple, K = {K}"], recall[f"log-sum-exp, K = {K}"], strict=True)
-    print(f"K = {K:2}: SoftTriple minus log-sum-exp, seed by seed: {records.percent([a - b for a, b in pairs])} points")
+
 
 # %%
-figure, ax = plt.subplots(figsize=(8, 3.9))
-book.dots(ax, recall)
-ax.set(title="Here, more centers retrieve unseen species worse", xlabel="Recall@1 in percent")
+def minus(first, second):
+    """The first choice minus the second, seed by seed: its mean in points for each measure, printed with intervals."""
+    apart = {m: [a - b for a, b in zip(of[first], of[second], strict=True)] for m, of in scores.items()}
+    print(f"{first} minus {second}:", *(f"   {m} {records.percent(values)}" for m, values in apart.items()))
+    return {m: sum(values) / len(values) for m, values in apart.items()}
+
+
+for row in ("log-sum-exp, K = 4", "log-sum-exp, K = 10, gamma 0.3"):
+    minus("one center", row)
+for end in ("", ", gamma 0.3"):
+    for method in ("HardTriple", "SoftTriple", "log-sum-exp") if end == "" else ("SoftTriple", "log-sum-exp"):
+        cost = minus(f"{method}, K = 4{end}", f"{method}, K = 10{end}")
+        assert settings.mode() == "smoke" or end or min(cost.values()) > 0
+    for K in (4, 10):
+        short_of = minus(f"log-sum-exp, K = {K}{end}", f"SoftTriple, K = {K}{end}")
+        assert settings.mode() == "smoke" or min(short_of.values()) > 0
+
+# %%
+figure, ax = plt.subplots(figsize=(8, 5))
+book.dots(ax, scores["Recall@1"])
+ax.set(title="What more centers do to unseen species depends on gamma", xlabel="Recall@1 in percent")
 book.show(
     figure,
-    alt="Recall@1 on unseen species for seven choices, a dot a seed and an interval each: one center is highest, four "
-    "centers lower, ten lowest, SoftTriple below log-sum-exp.",
+    alt="Recall@1 on unseen species for eleven choices, a dot a seed and an interval each. At gamma 0.1 one center is highest, "
+    "four centers lower, ten lowest; at gamma 0.3 log-sum-exp with four and with ten lies above one center. "
+    "SoftTriple lies below log-sum-exp each time.",
 )
 
 # %% [markdown]
 # **What to see.** (A dot is a seed, a bar the 95 percent interval of the mean.) On the species it trains on, each method
-# reaches a lower loss with ten centers than with four. (Compare within a method only: the three similarities make three
-# different losses.) On species it has *not* seen it is the other way round: one center has the highest mean
-# (log-sum-exp with four cannot be told from it), and each method is worse with ten than with four. Between SoftTriple
-# and log-sum-exp the difference, seed by seed, is in favor of log-sum-exp, by little with four centers and clearly with
-# ten. One center makes more of 16 numbers than a random map or the first 16 directions do, but no choice comes up to
-# the 128 numbers that the map started from.
+# reaches a lower loss with ten centers than with four. (Compare within a method and a gamma only.) On
+# species it has *not* seen, at the default gamma, it is the other way round by both measures, and one center has the highest means (in Recall@1 log-sum-exp with four cannot be told from it). At a gamma of 0.3 the rule breaks: log-sum-exp loses
+# nothing with ten, and beats one center in Recall@1, though not in MAP@R. At both gammas, by both measures,
+# log-sum-exp is ahead of SoftTriple, seed by seed. One center beats a random
+# map and the first 16 directions, but no choice comes up to the 128 numbers that the map started from.
 #
-# So this experiment supports neither "several centers retrieve better" nor "pushing helps". It does not refute the
-# paper either: that trains a deep network on photographs, with the regularizer, for fifty epochs; chapters 08 and 11
-# look there. A likely reason, which we have not tested: with centers to spare a species need not bring its poses
-# together, so the map need not learn to look past the pose, and that is what unseen species would have needed.
+# So whether several centers retrieve better hangs on gamma, similarity and measure; nothing here supports "pushing helps". It
+# does not refute the paper either: that trains a deep network on photographs, with the regularizer, for fifty epochs;
+# chapters 08 and 11 look there. A likely reason for the loss at the default, not tested: with centers to spare a species need not
+# bring its poses together, so the map need not learn to look past the pose, which unseen species would have needed.
 #
 # ## 3.10 Move them yourself
 #
@@ -992,7 +1037,7 @@ print(explorer.text.value)
 
 # %% [markdown]
 # The **step** buttons follow the gradient. Try this:
-# - Press *20 steps* until nothing moves any more. Then lower gamma to 0.01 and raise it to 3: where do the borders of the ring go?
+# - Press *20 steps* until nothing moves any more. Then lower gamma to 0.01 and raise it to 3: what do the ring's borders, the wins and the loss do?
 # - Put both centers of class 0 on the same spot, and step. Can they part again?
 # - Find a start from which the steps get stuck. (Section 3.8 shows one.)
 # - Move the image in the east slowly to the north, and watch whose center gives in.
@@ -1161,7 +1206,7 @@ check("3.5", price_of_one_center)
 # - While embeddings come in exactly opposite pairs, one center a class (without a bias) cannot do better than guessing. That is a theorem, for every scale and dimension.
 # - HardTriple takes the closest center. SoftTriple takes the expected similarity under a softmax over the centers, which is where entropy comes from.
 # - The expected similarity is not the log-sum-exp value. The first stays a cosine and may push centers away; the second pays for numbers and never pushes a center of the image's own class.
-# - Scale says whom to listen to, gamma how softly to choose a center, the margin how far to go on.
+# - Scale says whom to listen to, gamma how softly to choose a center, the margin how far to go on. A large gamma divides what several centers add.
 # - With exactly as many centers as clusters the start decides. Spare centers are insurance, by each of the three methods.
 # - A clear difference in one setting is a difference in that setting. Change what should not matter before you believe the story.
 #
@@ -1181,8 +1226,8 @@ check("3.5", price_of_one_center)
 # 3. $V = S' + \gamma H(q)$, and the entropy grows with the number of centers that share the weight. $S'$ is a weighted mean: it never
 #    exceeds the closest cosine, however many centers there are, and doubling *all* centers leaves it as it is.
 # 4. In the outer one by $e^{20 \cdot 0.1} = e^{2}$, in the inner one by $e^{0.1 / 0.1} = e^{1}$.
-# 5. Cosines differ by at most 2, so the weights differ by a factor of at most $e^{0.1}$: all centers are averaged, and the class has one center in
-#    effect, their mean.
+# 5. Ask what was measured. What several centers add is divided by 20 (section 3.4) and heard as at a scale of about 1: the loss
+#    stays high even where, as on the cross, every image is right. Count right images, and lower gamma, before you judge.
 # </details>
 #
 # ## References

@@ -139,6 +139,26 @@ def test_the_similarity_climbs_by_the_variance_as_one_over_gamma_grows():
     assert (values.diff(dim=0) > 0).all()
 
 
+@tried
+@given(COSINES, st.floats(0.1, 200))
+def test_a_large_gamma_leaves_the_mean_and_the_variance_over_gamma(values, gamma):
+    s = as_cosines(values)
+    added = losses.softtriple_similarity(s, gamma=gamma).item() - s.mean().item()
+    assert abs(added - s.var(correction=0).item() / gamma) <= 1 / gamma**2 + 1e-12
+
+
+@pytest.mark.parametrize("gamma", [1.0, 20.0, 100.0, 1000.0])
+def test_a_gamma_far_above_two_still_tells_the_centers_of_the_cross_apart(gamma):
+    cosine = torch.einsum("bd,ckd->bck", CROSS, torch.stack([CROSS[:2], CROSS[2:]]))
+    similar = losses.softtriple_similarity(cosine, gamma=gamma)
+    assert torch.equal(similar.argmax(1), LABELS)
+    win = similar[torch.arange(4), LABELS] - similar[torch.arange(4), 1 - LABELS]
+    assert_close(win * gamma, torch.full_like(win, gamma * math.tanh(1 / gamma)), rtol=1e-9, atol=0)
+    value = losses.margin_cross_entropy(similar, LABELS, scale=20 * gamma, margin=0.0)
+    assert value < 1e-6  # the scale that gamma divides the win by
+    assert losses.margin_cross_entropy(similar, LABELS, margin=0.01) < theory.opposite_pairs_floor(2, margin=0.01)
+
+
 # Pull and push
 
 
