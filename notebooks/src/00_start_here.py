@@ -57,7 +57,7 @@ figure, ax = plt.subplots(figsize=(10, 3.45))
 book.tiles(ax, train.images[some], columns=15)
 book.show(
     figure,
-    alt="A contact sheet of 75 small drawings: ducks, owls, kingfishers, swallows and other birds, perched, facing us, "
+    alt="A contact sheet of 75 small drawings: ducks, owls, kingfishers, terns and other birds, perched, facing us, "
     "foraging, swimming and flying, partly behind reeds and twigs.",
 )
 
@@ -77,8 +77,8 @@ for column, species in enumerate(three):
     axes[0, column].set_title(train.class_names[species], loc="center")
 book.show(
     figure,
-    alt="Three bird species of one genus, each perched (top) and flying (bottom). The silhouettes are the same; crown, "
-    "crest, bill, breast and eye ring differ.",
+    alt="Three bird species of one genus, each perched (top) and flying (bottom). But for one crest the silhouettes are "
+    "the same; crown, crest, bill, breast and eye ring differ.",
 )
 
 # %% [markdown]
@@ -225,16 +225,17 @@ outcome("0.1", "b" if 0.1 < score < 0.5 else "c")
 
 # %%
 queries = [60, 680, 1290, 1820]
-figure = book.gallery(test, queries, found, title="Pixels retrieve the pose")
+figure = book.gallery(test, queries, found, title="Pixels retrieve the pose in three rows of four, the species seldom")
 book.show(
     figure,
-    alt="Four queries, each with its seven most similar test images by pixels. Nearly all retrieved birds have the query's "
-    "pose; few are of its species.",
+    alt="Four queries, each with its seven most similar test images by pixels: a swimming duck, a finch that feeds, a "
+    "kingfisher that faces us, a perched falcon. Where the kingfisher is the query, two birds in flight come first and none is "
+    "of its species; in the other rows all have the query's pose, and one or two are of its species.",
 )
 
 # %% [markdown]
-# **What to see.** The retrieved birds sit as the query sits, often on similar ground. The pose we can count, and compare
-# with guessing:
+# **What to see.** In three rows every bird has the query's pose. In the third the query faces us, but the first two birds are
+# in the air; they share the brown behind them. Counted, in these rows and over all queries:
 
 
 # %%
@@ -245,14 +246,35 @@ def share_of_pairs(groups):
 
 
 for name, groups in {"pose": test.kinds, "species": test.labels}.items():
+    shared = (groups[found[queries]] == groups[queries][:, None]).sum(1).tolist()
+    assert shared == {"pose": [7, 7, 3, 7], "species": [1, 2, 0, 1]}[name]
+    print(f"of seven retrieved images with the query's {name:7}, row by row: {shared}")
     hit = (groups[found[:, 0]] == groups).float().mean()
     print(
         f"first image has the query's {name:7} {100 * hit:3.0f} percent    guessing {100 * share_of_pairs(groups):4.1f}"
     )
 
 # %% [markdown]
-# **Why.** The pose decides most of the 12,288 numbers, the marks of a species only a few. A sum over all of them, and the
-# cosine is one, is decided by the many.
+# **Why.** The cosine is a sum over all 12,288 numbers, so what makes most of them vary decides. Is it the pose, the species,
+# or the scenery, say the colors at the top and bottom edge?
+
+# %%
+images = test.images.float()
+edges = torch.cat([images[:, :, :8].mean((2, 3)), images[:, :, -8:].mean((2, 3))], dim=1)  # (N, 6)
+one_hot = torch.nn.functional.one_hot
+for name, known in {
+    "pose": one_hot(test.kinds),
+    "species": one_hot(test.labels),
+    "edges": edges - edges.mean(0),
+}.items():
+    fitted = known.float() @ torch.linalg.lstsq(known.float(), pixels).solution  # least squares
+    print(f"known from the {name:7}: {100 * float((fitted**2).sum() / (pixels**2).sum()):3.0f} percent of the variance")
+rest = book.nearest(pixels - fitted, 1)[:, 0]  # what the edges do not tell
+hits = [100 * float((groups[rest] == groups).float().mean()) for groups in (test.kinds, test.labels)]
+print(f"edges taken out, the first image has the query's pose {hits[0]:.0f}, its species {hits[1]:.0f} percent")
+
+# %% [markdown]
+# Scenery leads. Without it pixels find the species more often, and the pose too.
 
 # %% [markdown]
 # ## 0.5 Your first metric
@@ -303,37 +325,59 @@ figure = book.gallery(
     test,
     queries,
     {"pixels": found, "learned": book.nearest(learned, 7)},
-    title="The learned embedding finds more of the right species",
+    title="The learned embedding finds more of the right species in three rows of four",
 )
 book.show(
     figure,
-    alt="Four queries, each with two rows of seven retrieved images: by pixels, mostly wrong species in the query's pose; "
-    "by the learned embedding, more of the right species, most of them in the query's pose too.",
+    alt="Four queries, each with two rows of seven retrieved images, by pixels and by the learned embedding. For duck, finch and "
+    "falcon the second row holds more of the right species, for the kingfisher none: kingfishers of two other species. All "
+    "birds of the second rows have the query's pose.",
 )
 
+# %%
+genera = sorted({name.split()[-1] for name in test.class_names})
+genus = torch.tensor([genera.index(name.split()[-1]) for name in test.class_names])[test.labels]
+counts = {}
+for name, lists in {"pixels": found, "learned": book.nearest(learned, 7)}.items():
+    groups = {"species": test.labels, "genus": genus, "pose": test.kinds}
+    counts[name] = {key: (of[lists[queries]] == of[queries][:, None]).sum(1).tolist() for key, of in groups.items()}
+    wrong = test.labels[lists[:, 0]] != test.labels
+    near = (genus[lists[:, 0]] == genus)[wrong].float().mean()
+    print(f"{name:7} of seven, row by row:", "  ".join(f"{key} {number}" for key, number in counts[name].items()))
+    print(
+        f"        of the first images of a wrong species, over all queries, {100 * near:.0f} percent are of the genus"
+    )
+if settings.mode() != "smoke":
+    assert sum(counts["learned"]["species"]) > sum(counts["pixels"]["species"])
+    assert near > 0.6  # most of the network's errors stay in the genus
+    assert counts["learned"]["genus"][2] > counts["pixels"]["genus"][2]
+
 # %% [markdown]
-# **What to see.** The second row of each pair holds more black frames, on other grounds than the query's. But most of these
-# birds still sit as the query sits. Does the network look past the pose at all? We can ask directly: take every image in
-# the query's own pose out of its list.
+# **What to see.** For three queries the second row holds more black frames. For the kingfisher neither row has one: pixels
+# bring six genera, the network kingfishers only, of two sister species. It knows the genus and mistakes the marks, as
+# in most of its errors. (Two other starts of it that we tried do find the species: four rows are no measure.) All these
+# birds have the query's pose. Does the network look past it? Take every image in that pose out of the list.
 
 
 # %%
 def recall_in_other_poses(x):
-    """Recall@1 where no image in the query's pose is in its list, over queries whose species has another pose."""
-    cosines = geometry.cosines(x, x).masked_fill(test.kinds[:, None] == test.kinds, -torch.inf)
-    right = test.labels[cosines.argmax(1)] == test.labels
-    same_species, other_pose = test.labels[:, None] == test.labels, test.kinds[:, None] != test.kinds
-    return right[(same_species & other_pose).any(1)].float().mean().item()
+    """Recall@1 where no image in the query's pose is in its list, over queries whose species has another; and guessing."""
+    other_pose = test.kinds[:, None] != test.kinds
+    right = test.labels[geometry.cosines(x, x).masked_fill(~other_pose, -torch.inf).argmax(1)] == test.labels
+    share = ((test.labels[:, None] == test.labels) & other_pose).sum(1) / other_pose.sum(1)
+    return right[share > 0].float().mean().item(), share[share > 0].mean().item()
 
 
-print(
-    f"pixels {100 * recall_in_other_poses(pixels):.0f} percent, learned {100 * recall_in_other_poses(learned):.0f} percent"
-)
+across = {name: recall_in_other_poses(x) for name, x in {"pixels": pixels, "learned": learned}.items()}
+for name, (value, by_chance) in across.items():
+    print(f"in other poses: {name:8}{100 * value:3.0f} percent, guessing {100 * by_chance:.0f} percent")
+if settings.mode() != "smoke":
+    assert across["pixels"][0] + 0.1 < across["learned"][0] < after - 0.2
 
 # %% [markdown]
-# Better, and far from solved: for this network, too, one species is still several clusters. To learn a measure of similarity
-# that holds for classes never seen is called **metric learning**; what to do about classes that are several clusters is
-# the subject of chapters 03 and 04.
+# Better, and far from solved: what is learned in one pose carries over to another only in part. To learn a measure of
+# similarity that holds for classes never seen is called **metric learning**; classes of several clusters are the subject
+# of chapters 03 and 04.
 #
 # Choose a query yourself. The line below the pictures says what they show.
 
@@ -445,7 +489,7 @@ check("0.3", chance)
 #     return (per_class - 1) / (num_classes * per_class - 1)
 # ```
 #
-# People answer 1 / C. For many images a class that is close; for two images a class it is twice too much.
+# People answer 1 / C. For many images a class that is close; for two images a class it is nearly twice too much.
 # </details>
 
 # %% [markdown]
@@ -454,9 +498,9 @@ check("0.3", chance)
 # - An embedding makes a point of an image; retrieval lists the other points by their similarity to a query.
 # - Recall@1 is the share of queries whose first image has the right class. The query must be left out, and the score
 #   read beside what guessing gets.
-# - Pixels retrieve the pose. A learned embedding finds the species far more often, also for species it has never seen; across
-#   poses it does better than pixels, and still badly.
-# - A class with several looks is several local clusters.
+# - Pixels mostly retrieve the pose. A learned embedding finds species that it has never seen far more often; across poses it
+#   does better than pixels, and still badly.
+# - Of a class with several looks we expect several local clusters.
 #
 # ## Five questions
 #

@@ -171,6 +171,9 @@ def softmax_gradient(
 def smallest_softmax_loss(num_classes: int, *, scale: float = 20.0) -> float:
     """The least mean loss of unit vectors in balanced classes: log(1 + (C - 1) exp(-scale * C / (C - 1))).
 
+    Where classes differ in size, it is the least mean over the classes of their mean losses; the mean over the images
+    can be lower.
+
     Args:
         num_classes: C, >= 2.
         scale: lambda, > 0.

@@ -284,6 +284,23 @@ def test_descent_does_not_get_below_the_smallest_loss_and_reaches_it_where_a_sim
         assert loss.item() > 1.02 * floor
 
 
+def test_in_unbalanced_classes_the_floor_is_that_of_the_mean_over_classes():
+    y, floor = torch.tensor([0] * 8 + [1, 2]), theory.smallest_softmax_loss(3, scale=2.0)
+    lowest = {}
+    for name, weights in {"images": torch.ones(3), "classes": 1 / y.bincount()}.items():
+        free = torch.randn(13, 4, generator=generator(SEED, "unbalanced"), dtype=torch.float64).requires_grad_()
+        adam = torch.optim.Adam([free], lr=0.05)
+        for _ in range(300):
+            points = geometry.normalize(free)
+            loss = F.cross_entropy(2.0 * points[:10] @ points[10:].T, y, weight=weights.double())
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+        lowest[name] = loss.item()
+    assert lowest["classes"] == pytest.approx(floor, rel=1e-4)
+    assert lowest["images"] < 0.95 * floor  # so this mean must not be compared with it
+
+
 # Lengths
 
 
