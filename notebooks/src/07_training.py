@@ -440,7 +440,9 @@ print(f"Cars196, 98 unseen models. NMI of random labels: {100 * cars.rows['SoftT
 # %%
 cub = recorded("cub")
 display(Markdown(cub.table(COLUMNS)))
-print(f"CUB-200-2011, 100 unseen species. NMI of random labels: {100 * cub.rows['SoftTriple'].values('chance_nmi')[0]:.1f}")
+print(
+    f"CUB-200-2011, 100 unseen species. NMI of random labels: {100 * cub.rows['SoftTriple'].values('chance_nmi')[0]:.1f}"
+)
 
 # %% [markdown]
 # How far above the frozen features does each land?
@@ -495,7 +497,10 @@ display(Markdown(heads.table(BOTH)))
 pca = list(FLOORS)[1]
 for title in LOSSES:
     gained = [records.interval(heads.gains(title, pca, figure)) for figure in BOTH]
-    text = "".join(f"{100 * mean:+8.1f} ± {100 * half:.1f} {name}" for (mean, half), name in zip(gained, BOTH.values(), strict=True))
+    text = "".join(
+        f"{100 * mean:+8.1f} ± {100 * half:.1f} {name}"
+        for (mean, half), name in zip(gained, BOTH.values(), strict=True)
+    )
     print(f"{title:20} minus PCA:{text}")
 
 # %% [markdown]
