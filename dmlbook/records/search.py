@@ -136,10 +136,10 @@ def tried(searches: Mapping[str, str], figures: Mapping[str, str], *, root: Path
         raise bad_input("searches", "have one grid, figure, seeds, length and split", ", ".join(unlike), remedy)
     lines = [f"| | {' | '.join(found)} |", "|---|" + "---|" * len(found)]
     best = {title: search.best() for title, search in found.items()}
-    for number, trial in enumerate(next(iter(found.values())).trials):
+    for trial in next(iter(found.values())).trials:
         cells = []
         for title, search in found.items():
-            own = search.trials[number]
+            own = search.trial(trial.configuration)  # whatever order it tried them in
             text = " / ".join(f"{100 * interval(own.values(figure))[0]:.1f}" for figure in figures)
             cells.append(f"**{text}**" if own is best[title] else text)
         lines.append(f"| {trial.title} | {' | '.join(cells)} |")

@@ -7,7 +7,7 @@
 # - split data so that a score means what it says,
 # - write the training loop of a metric, with two learning rates, and know that the package's does the same,
 # - compare four losses over several seeds, with intervals, on species that none of them has seen,
-# - recognize two traps that cost people weeks: centers that do not learn, and a head that learns too well.
+# - recognize two traps that cost people weeks: centers that do not learn, and a head that learns too long.
 #
 # **Before it** you need chapter [00](00_start_here.ipynb). The losses are explained in chapters 01 to 05; here it is enough
 # that each takes embeddings and labels and returns a number.
@@ -84,7 +84,7 @@ book.show(figure, alt="Eight views of one drawn bird, moved by a few pixels each
 # a pretrained network should change gently, while the centers start from nothing. Here is all of it.
 
 # %%
-from dmlbook.sampling import UniformBatches
+from dmlbook.sampling import ClassBatches, UniformBatches
 
 
 def train_by_hand(net, loss, images, config):
@@ -135,15 +135,16 @@ print("one epoch by hand and by fit: every weight agrees")
 # We compare
 #
 # - **semi-hard triplets**: an anchor, a positive, and the closest negative beyond the positive. Batches need several
-#   images of a class, so they are drawn as 4 images of each of 16 species;
-# - the **centroid bound**: pull each image to its class's fixed centroid;
+#   images of a class, so they are drawn by class;
+# - the **centroid bound**: pull each image to its class's fixed centroid, here a corner of a simplex (chapter 05);
 # - **normalized SoftMax**: one learned center a class;
 # - **SoftTriple**: several learned centers a class, here 4.
 #
 # A *center* is a point on the sphere that stands for a class, or for a part of it; a *centroid* is one that is fixed.
-# Same network, same data, same number of epochs: few in this mode (`settings.by_mode` chooses by `DMLBOOK_MODE`), more in
-# `full`. The learning rates were chosen beforehand on held-out training species; now all training species train. One run says little: another seed gives other weights, other batches and
-# another score. So each loss is trained from several seeds, and we print an interval.
+# Same network, same data. Every batch holds 40 images (for the triplets 5 of each of 8 species), so all four take the same
+# number of steps and see the same number of images: few in this mode (`settings.by_mode` chooses by `DMLBOOK_MODE`), more in
+# `full`. One thing they do not share is the learning rate: what suits one loss starves or breaks another, and whoever gives all
+# four the same has compared rates. So each is given its own, by the same search.
 #
 # **Predict.** Before any training, the network's weights are random. Its Recall@1 on the test species is (a) as bad as
 # guessing, 2.5 percent; (b) above guessing, below pixels; (c) about as good as pixels.
@@ -168,49 +169,105 @@ outcome("7.1", "a" if middle < low + 0.03 else "b" if middle < high - 0.03 else 
 # Random weights still mix neighboring pixels, so similar pictures stay similar. This is the line to beat: a score is only
 # as good as its distance from it.
 #
-# The next cell trains all four. It takes most of this chapter's time.
+# ### Choose on held-out training species
+#
+# Four rates for each loss. It trains on `fit_set` and is measured on `validation`, the eight species held out in 7.1. The test
+# species have no part in it.
 
 # %%
+PAIRED = {"sampler": "class", "samples_per_class": 5}
 METHODS = {
     "SoftTriple": ("softtriple", {"centers_per_class": 4}, {}),
     "normalized SoftMax": ("softmax", {}, {}),
-    "centroid bound": ("centroid_bound", {}, {}),
-    "semi-hard triplets": ("semihard", {}, {"sampler": "class", "batch_size": 64, "small_classes": "repeat"}),
+    "centroid bound": ("centroid_bound", {"centroids": "simplex"}, {}),
+    "semi-hard triplets": ("semihard", {}, PAIRED),
 }
-EPOCHS = settings.by_mode(smoke=1, class_=4, full=30)
-SEEDS = [SEED + n for n in range(settings.by_mode(smoke=1, class_=3, full=5))]
+BATCH = 40
+
+# %%
+EPOCHS = settings.by_mode(smoke=1, class_=3, full=30)
+SEEDS = [SEED + n for n in range(settings.by_mode(smoke=1, class_=5, full=5))]
 
 
-def run(method, seed, **changes):
-    """Train one method from one seed; its history, and the embeddings of the test species."""
+def run(method, seed, images, rate, epochs=EPOCHS, **changes):
+    """Train one method from one seed; its history, its network and its loss."""
     name, options, batches = METHODS[method]
-    chosen = {"epochs": EPOCHS, "lr": 4e-3, "loss_lr": 3e-2, **for_drawings, **batches, **changes}
-    net, loss = start(name, seed, **options)
-    result = fit(net, loss, train, TrainConfig(seed=seed, **chosen), progress=False)
-    return result.history, embed(net, test), loss
+    chosen = {"epochs": epochs, "lr": rate, "loss_lr": 3e-2, "batch_size": BATCH, **for_drawings, **batches, **changes}
+    net, loss = start(name, seed, images.num_classes, **options)
+    result = fit(net, loss, images, TrainConfig(seed=seed, **chosen), progress=False)
+    return result.history, net, loss
+
+
+def scores(vectors, labels):
+    """Recall@1 and MAP@R."""
+    return {"R@1": retrieval.recall_at_k(vectors, labels, ks=(1,))[1], "MAP@R": retrieval.map_at_r(vectors, labels)}
 
 
 # %%
-runs = {method: [run(method, seed) for seed in SEEDS] for method in METHODS}
-recall = {
-    method: [retrieval.recall_at_k(vectors, test.labels, ks=(1,))[1] for _, vectors, _ in of_seeds]
-    for method, of_seeds in runs.items()
-}
-for method, values in recall.items():
-    print(f"{method:20} Recall@1 on unseen species: {records.percent(values)}")
+RATES = (5e-4, 1e-3, 2e-3, 4e-3)
+TRIAL = settings.by_mode(smoke=1, class_=2, full=15)  # epochs of a trial
+tried = {}
+for method in METHODS:
+    for rate in RATES:
+        _, net, _ = run(method, SEED, fit_set, rate, epochs=TRIAL)
+        tried[method, rate] = scores(embed(net, validation), validation.labels)
+chosen = {method: max(RATES, key=lambda rate, m=method: tried[m, rate]["R@1"]) for method in METHODS}
+print(f"{'R@1 / MAP@R on validation':26}" + "".join(f"{f'rate {rate:g}':>17}" for rate in RATES))
+for method in METHODS:
+    cells = []
+    for rate in RATES:
+        cell = " / ".join(f"{100 * value:.1f}" for value in tried[method, rate].values())
+        cells.append(cell + (" *" if rate == chosen[method] else "  "))
+    print(f"{method:26}" + "".join(f"{cell:>17}" for cell in cells))
+assert len(tried) == len(METHODS) * len(RATES)  # as many trials for each
+if settings.mode() != "smoke":
+    assert all(min(RATES) < rate < max(RATES) for rate in chosen.values()), "at the edge: widen the grid for all"
+
+# %% [markdown]
+# A star marks the rate chosen, by Recall@1. With one seed and eight species, neighbors in a row cannot be told apart; had a star
+# stood at the edge, the grid would have been widened, for all four. If all stars stand in one column, then the four could have
+# shared a rate, but which one nobody knew before the search.
+#
+# ### Then train, and measure once
+#
+# Now all training species train, each loss at its own rate, from several seeds: another seed gives other weights, other
+# batches and another score. It takes most of this chapter's time.
+
+# %%
+runs, measured, fallen = {}, {}, {}
+for method in METHODS:
+    trained = [run(method, seed, train, chosen[method]) for seed in SEEDS]
+    runs[method] = [(history, embed(net, test), loss) for history, net, loss in trained]
+    measured[method] = [scores(vectors, test.labels) for _, vectors, _ in runs[method]]
+    fallen[method] = [[record["loss"] / history[0]["loss"] for record in history] for history, _, _ in trained]
+steps = {len(UniformBatches(len(train), BATCH, SEED)), len(ClassBatches(train.labels, BATCH, 5, SEED))}
+assert len(steps) == 1  # of BATCH images each: equal steps and equal images
+recall = {method: [score["R@1"] for score in found] for method, found in measured.items()}
+for method, found in measured.items():
+    both = "".join(f"   {key} {records.percent([score[key] for score in found])}" for key in ("R@1", "MAP@R"))
+    print(f"{method:20} unseen species:{both}")
+
+# %%
+lead, ahead = "centroid bound", {}
+for method in METHODS:
+    for key in ("R@1", "MAP@R"):
+        pairs = zip(measured[lead], measured[method], strict=True)
+        ahead[method, key] = [a[key] - b[key] for a, b in pairs]
+    if method != lead:
+        both = "".join(f"   {key} {records.percent(ahead[method, key])}" for key in ("R@1", "MAP@R"))
+        print(f"{lead} minus {method:20}{both}")
+if settings.mode() == "class":
+    assert all(
+        mean > half for (method, _), v in ahead.items() if method != lead for mean, half in [records.interval(v)]
+    )
 
 # %% [markdown]
 # The number after ± is the half-width of a 95 percent interval for the mean, by Student's t over the seeds; in brackets
-# stands how many seeds there were. With three seeds it is wide, and honestly so.
+# stands how many seeds there were. Runs of one seed share the network's first weights, so they are compared pair by pair.
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(11, 3.6), width_ratios=(1, 1.25))
-fallen = {
-    method: [[record["loss"] / history[0]["loss"] for record in history] for history, _, _ in of_seeds]
-    for method, of_seeds in runs.items()
-    if method != "centroid bound"  # it falls below 0, so its ratio says nothing
-}
-book.curves(axes[0], fallen)
+book.curves(axes[0], {method: shares for method, shares in fallen.items() if method != lead})  # the bound falls below 0
 axes[0].set(title="The training loss falls", xlabel="epoch", ylabel="share of the first epoch's")
 book.dots(axes[1], recall)
 axes[1].axvline(100 * floor["pixels"], color=book.SOFT, linestyle=":")
@@ -223,11 +280,11 @@ book.show(
 )
 
 # %% [markdown]
-# **What to see.** The dotted line is what raw pixels score. In this run the centroid bound has the highest mean, and its
-# interval lies above the others'; SoftTriple and normalized SoftMax cannot be told apart; semi-hard triplets have
-# the lowest mean and by far the widest interval. That is after a few epochs of a small network on easy data: more epochs or
-# other data may reorder them. And we look at the test species again and again here, in order to teach; nothing is chosen
-# from it.
+# **What to see.** The dotted line is what raw pixels score; every loss lies above it. In this run the centroid bound is ahead of
+# each of the others, pair by pair and by both measures, by more than the interval. SoftTriple and normalized SoftMax cannot be
+# told apart; semi-hard triplets have the lowest mean and the widest interval. That is after a few epochs of a small network on
+# easy data, forty classes that fit a simplex: more epochs or other data may reorder them, and 7.8 does. And we look at the test
+# species again and again below, in order to teach; nothing is chosen from it.
 
 # %% [markdown]
 # ## 7.5 What was retrieved
@@ -306,7 +363,8 @@ def with_centers(learning, size, seed):
     before = loss.centers.detach().clone()
     loss.requires_grad_(learning)
     net = nets.build("small", embedding_size=size, seed=seed)
-    config = TrainConfig(epochs=EPOCHS, lr=4e-3, loss_lr=3e-2, **for_drawings, seed=seed)
+    rate = chosen["SoftTriple"]
+    config = TrainConfig(epochs=EPOCHS, lr=rate, loss_lr=3e-2, batch_size=BATCH, **for_drawings, seed=seed)
     fell = [record["loss"] for record in fit(net, loss, train, config, progress=False).history]
     turned = torch.rad2deg(torch.arccos((before * loss.centers.detach()).sum(-1).clamp(-1, 1))).mean()
     return fell, float(turned), retrieval.recall_at_k(embed(net, test), test.labels, ks=(1,))[1]
@@ -383,66 +441,82 @@ print("stopped after one epoch and resumed: the same bits as two epochs in one g
 # What follows was computed beforehand, because it takes longer than a lesson: a MobileNetV2 of 0.35 width with ImageNet
 # weights (a small network with a third of the usual channels), images of 128 pixels, 64 dimensions. The cells read the records; nothing here is typed by hand.
 #
-# First, how the settings were chosen: on a fifth of the *training* classes, held out, after two epochs. Each loss has tried
-# the same grid, four learning rates with batch norm frozen and with batch norm in training, in batches of 32 (semi-hard: 4
-# images of each of 8 classes), so with the same number of images and steps. All else is as the papers have it. First what has
-# to be beaten, the features of the pretrained network, not trained at all; then everything that was tried.
+# First, how the settings were chosen, for each loss by itself, though not with the same number of trials (SoftTriple
+# had one on each set, SoftMax six and three): on a fifth of the *training* classes, held out, after two
+# epochs. The first row is what has to be beaten: the features of the pretrained network, not trained at all.
 
 
 # %%
 from IPython.display import Markdown
 
-LOSSES = {
+
+def trials(data, names):
+    """Trials on held-out training classes, by what was tried."""
+    found = {"frozen features": records.load(f"choosing/{data}-frozen")}
+    for name in names.split():
+        record = records.load(f"choosing/{data}-{name}")
+        training = record.configuration["training"]
+        norm = "frozen" if training["freeze_batch_norm"] else "trains"
+        found[f"{record.configuration['loss']}, batch norm {norm}, lr {training['lr']:g}"] = record
+    return Markdown(records.table(found, {"recall_at_1": "R@1 on held-out training classes", "map_at_r": "MAP@R"}))
+
+
+softmax = "softmax-lr3e-5 softmax-lr1e-4 softmax-lr4e-4 softmax-bn-lr4e-4 softmax-bn-lr1e-3 softmax-bn-lr2e-3"
+bound = "bound-lr3e-5 bound-lr1e-4 bound-bn-lr3e-4 bound-bn-lr1e-3"
+semihard = "semihard-lr3e-5 semihard-lr1e-4 semihard-lr2e-4 semihard-bn-lr1e-4 semihard-bn-lr3e-4"
+print("Cars196")
+display(trials("cars", f"{softmax} softtriple-bn-lr1e-3 {bound} {semihard}"))
+
+# %%
+print("CUB-200-2011")
+softmax, bound = "softmax-lr1e-4 softmax-lr3e-4 softmax-bn-lr1e-3", "bound-lr1e-4 bound-bn-lr3e-4"
+display(trials("cub", f"{softmax} softtriple-lr1e-4 {bound} semihard-lr3e-5 semihard-lr1e-4"))
+
+# %% [markdown]
+# **What to see.** There is no setting that suits all. On the cars, with frozen statistics, this small network bears only a
+# small learning rate (at 0.0004 SoftMax breaks down); with batch norm in training it bears a larger one and gets much
+# further, with SoftMax and with the bound. Semi-hard triplets are the other way round, and do not quite reach the frozen
+# features. On the birds, which the pretrained network knows well, a small rate with frozen statistics had the higher Recall@1 wherever
+# both were tried, and the lower MAP@R. Whoever chooses with one loss and compares with four compares settings. (MAP@R, chapter 01, rewards
+# right images at all of the first places; the frozen features have all their dimensions here.)
+#
+# For each loss its best row was trained, five epochs on the cars and three on the birds, on all training classes, and
+# measured on the test classes.
+
+# %%
+METHODS_RECORDED = {
+    "frozen features, 1,280 dimensions": "frozen",
+    "the same, 64 dimensions by PCA": "frozen-pca64",
     "semi-hard triplets": "semihard",
     "centroid bound": "centroid_bound",
     "normalized SoftMax": "softmax",
     "SoftTriple": "softtriple",
 }
-BOTH = {"recall_at_1": "R@1", "map_at_r": "MAP@R"}
-
-
-def chosen(plan):
-    """All that the four losses tried on held-out training classes, below the frozen features' own score there."""
-    floor = records.compare({"frozen features": f"choosing/{plan.split('-')[0]}-frozen"})
-    trials = records.tried({title: f"choosing/{plan}-{name}" for title, name in LOSSES.items()}, BOTH)
-    return Markdown(f"{floor.table(BOTH)}\n\n{trials}")
-
-
-print("Cars196")
-display(chosen("cars"))
 
 # %%
-print("CUB-200-2011")
-display(chosen("cub"))
-
-# %% [markdown]
-# **What to see.** TO-WRITE-81
-#
-# For each loss its best row was trained from three seeds, five epochs on the cars and three on the birds, on all training
-# classes, and measured on the test classes.
-
-# %%
-FLOORS = {"frozen features, 1,280 dimensions": "frozen", "the same, 64 dimensions by PCA": "frozen-pca64"}
-COLUMNS = BOTH | {"recall_at_2": "R@2", "recall_at_4": "R@4", "recall_at_8": "R@8", "nmi": "NMI"}
-SAID = {"dimensions": "the first row has 1,280, all others 64."}
+COLUMNS = {
+    "recall_at_1": "R@1",
+    "map_at_r": "MAP@R",
+    "recall_at_2": "R@2",
+    "recall_at_4": "R@4",
+    "recall_at_8": "R@8",
+    "nmi": "NMI",
+}
 
 
-def recorded(plan, *, floors=FLOORS):
-    """The floors of a data set and what the four losses of a plan scored on its test classes."""
-    rows = {title: f"{plan.split('-')[0]}-{name}" for title, name in floors.items()}
-    return records.compare(rows | {title: f"{plan}-{name}" for title, name in LOSSES.items()}, unequal=SAID)
+def recorded(data, methods):
+    """The records of a data set, by what they are called in the table."""
+    return {title: records.load(f"{data}-{name}") for title, name in methods.items()}
 
 
-cars = recorded("cars")
-display(Markdown(cars.table(COLUMNS)))
-print(f"Cars196, 98 unseen models. NMI of random labels: {100 * cars.rows['SoftTriple'].values('chance_nmi')[0]:.1f}")
+cars = recorded("cars", METHODS_RECORDED)
+display(Markdown(records.table(cars, COLUMNS)))
+print(f"Cars196, 98 unseen models. NMI of random labels: {100 * cars['SoftTriple'].values('chance_nmi')[0]:.1f}")
 
 # %%
-cub = recorded("cub")
-display(Markdown(cub.table(COLUMNS)))
-print(
-    f"CUB-200-2011, 100 unseen species. NMI of random labels: {100 * cub.rows['SoftTriple'].values('chance_nmi')[0]:.1f}"
-)
+cub = recorded("cub", METHODS_RECORDED)
+display(Markdown(records.table(cub, COLUMNS)))
+print(f"CUB-200-2011, 100 unseen species. NMI of random labels: {100 * cub['SoftTriple'].values('chance_nmi')[0]:.1f}")
 
 # %% [markdown]
 # How far above the frozen features does each land?
@@ -450,16 +524,29 @@ print(
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(11, 3.4))
 for ax, (name, table) in zip(axes, {"Cars196": cars, "CUB-200-2011": cub}.items(), strict=True):
-    book.dots(ax, {title: table.gains(title, next(iter(FLOORS)), "recall_at_1") for title in LOSSES})
+    frozen = records.interval(table["frozen features, 1,280 dimensions"].values("recall_at_1"))[0]
+    trained = {title: record for title, record in table.items() if title in METHODS}
+    gains = {title: [v - frozen for v in record.values("recall_at_1")] for title, record in trained.items()}
+    book.dots(ax, gains)
     ax.axvline(0, color=book.SOFT, linestyle=":")
     ax.set(title=f"{name}: gain over frozen features", xlabel="points of Recall@1")
 book.show(
     figure,
-    alt="TO-WRITE-ALT",
+    alt="Two panels, Cars196 and CUB-200-2011. For each of four losses, how many points of Recall@1 the fine-tuned network "
+    "gains over frozen features: SoftTriple and SoftMax gain much on the cars, the other two lose a little; on the birds "
+    "all four gain a little.",
 )
 
 # %% [markdown]
-# **What to see.** TO-WRITE-82
+# **What to see.** On the cars SoftTriple and normalized SoftMax land far above the frozen features; with one seed each, the
+# small difference between the two means nothing. Semi-hard triplets and the centroid bound end a little *below* them, each
+# with the best settings that were found for it. On held-out training cars the bound had been above: twenty classes promised
+# what ninety-eight did not keep. NMI tells another story: by it all four are far above the frozen features, so classes
+# gathered in clumps even where the nearest neighbor got no better. And on the drawn birds of 7.4 the bound led. So far no loss of this book is best everywhere,
+# and a table of one data set, one network and one seed does not say which will be best for you.
+#
+# On the birds all four end above the frozen features, by a little, and so close together that one seed cannot rank them.
+# Their frozen features are flattered: ImageNet, on which the network was trained, already holds many of these species.
 #
 # These Cars photographs are cropped to the car and squeezed to 128 by 128 pixels, and the network is small: do not compare
 # the figures with the papers', whose protocol differs. Chapter 08 will.
@@ -469,30 +556,68 @@ book.show(
 # It is tempting to keep the pretrained network as it is, store its features once, and train only the last layer, the *head*.
 # That is fast, so one lets it run until the training classes are told apart.
 #
-# **Predict.** A head is trained with normalized SoftMax for 1, 3, 10 or 30 epochs, each at its best learning rate. On classes
-# held out, which does best? (a) one of the shorter two; (b) one of the longer two; (c) all are within a point.
+# **Predict.** A head is trained with normalized SoftMax for 1, 3, 10 or 30 epochs, each at its best of four learning rates. On
+# held-out classes the longest is, against the best of the others, (a) better; (b) within two points; (c) worse by more.
 
 # %%
 predict("7.3", "?")
 
 # %%
+LOSSES = {
+    "semi-hard triplets": "semihard",
+    "centroid bound": "centroid_bound",
+    "normalized SoftMax": "softmax",
+    "SoftTriple": "softtriple",
+}
+BOTH = {"recall_at_1": "R@1", "map_at_r": "MAP@R"}
+
+
+def searched(plan):
+    """All that the four losses tried on held-out training classes, below the frozen features' own score there."""
+    floor = records.compare({"frozen features": f"choosing/{plan.split('-')[0]}-frozen"})
+    trials = records.tried({title: f"choosing/{plan}-{name}" for title, name in LOSSES.items()}, BOTH)
+    return Markdown(f"{floor.table(BOTH)}\n\n{trials}")
+
+
+# %%
+FLOORS = {"frozen features, 1,280 dimensions": "frozen", "the same, 64 dimensions by PCA": "frozen-pca64"}
+SAID = {
+    "dimensions": "the first row has 1,280, all others 64.",
+    "budget": "each loss trained for as many epochs as suited it, of 1, 3, 10 and 30.",
+}
+
+
+def beside_floors(plan):
+    """The floors of a data set and what the four losses of a plan scored on its test classes."""
+    rows = {title: f"{plan.split('-')[0]}-{name}" for title, name in FLOORS.items()}
+    return records.compare(rows | {title: f"{plan}-{name}" for title, name in LOSSES.items()}, unequal=SAID)
+
+
+# %%
 print("Cars196, the head alone")
-display(chosen("cars-head"))
-by_length = {1: [], 3: [], 10: [], 30: []}
+display(searched("cars-head"))
+best, loss_left = {}, {}
 for trial in records.load_search("choosing/cars-head-softmax").trials:
-    by_length[trial.configuration["epochs"]] += trial.values("recall_at_1")
-best = {epochs: max(values) for epochs, values in by_length.items()}
-short, long = max(best[1], best[3]), max(best[10], best[30])
-outcome("7.3", "c" if max(best.values()) - min(best.values()) < 0.01 else "a" if short > long else "b")
-assert best[30] < max(best.values()) - 0.02
+    epochs, (score,) = trial.configuration["epochs"], trial.values("recall_at_1")
+    if score > best.get(epochs, 0):
+        best[epochs], (loss_left[epochs],) = score, trial.values("final_loss")
+for epochs, score in best.items():
+    print(f"SoftMax, {epochs:2} epochs: training loss {loss_left[epochs]:.2f}   R@1 on held-out cars {100 * score:.1f}")
+behind = max(best.values()) - best[30]
+outcome("7.3", "c" if behind > 0.02 else "b" if behind > -0.02 else "a")
+assert list(loss_left.values()) == sorted(loss_left.values(), reverse=True)
 
 # %% [markdown]
-# **What to see.** TO-WRITE-91 The trap is in the training classes: there, more epochs always help.
+# **What to see.** The training loss falls all the way, and Recall@1 on classes that were not trained on turns back: after thirty
+# epochs of SoftMax three points are gone, at the larger rates more. Read the table by columns: the bound turns back, too,
+# SoftTriple less, semi-hard triplets not (their best lies in the corner of the grid, where a lower rate might do better still).
+# By MAP@R the turn comes later. So a head is stopped where held-out classes say so; whoever looks at training classes alone
+# goes on too long.
 #
 # How far does a head get that stopped in time? Each loss with the length and rate that suited it, on the test classes:
 
 # %%
-heads = recorded("cars-head")
+heads = beside_floors("cars-head")
 display(Markdown(heads.table(BOTH)))
 pca = list(FLOORS)[1]
 for title in LOSSES:
@@ -504,7 +629,10 @@ for title in LOSSES:
     print(f"{title:20} minus PCA:{text}")
 
 # %% [markdown]
-# **What to see.** TO-WRITE-92
+# **What to see.** (Each loss had the same grid; the lengths it chose differ, and the line below the table says so.) Stopped in
+# time, the heads of SoftMax and SoftTriple are ahead of PCA, which has seen no label, in both measures, and with 64 numbers they
+# do about what the 1,280 frozen ones do by Recall@1, and more by MAP@R. The other two lie below PCA by Recall@1 and above it by
+# MAP@R: what they pull together is right, and what is nearest is so less often. One column alone would have told half of it.
 
 # %% [markdown]
 # ## 7.10 On your own photographs
@@ -677,7 +805,9 @@ check("7.4", half_width)
 # - The loss has weights of its own: hand them to the optimizer, with a larger rate.
 # - One run is an anecdote. Give the number of seeds and an interval, and do not name a winner inside it.
 # - A score needs its floor beside it: guessing, pixels, frozen features.
-# - A head trained alone on frozen features can lose the unseen classes.
+# - A head trained alone on frozen features soon has all it can give; longer training loses unseen classes. Stop where held-out
+#   classes say so.
+# - Each loss has its own settings, by a search of the same size, or the table compares settings.
 #
 # ## Five questions
 #

@@ -74,6 +74,10 @@ def test_all_that_rivals_tried_stands_in_one_table_and_the_chosen_is_bold(tmp_pa
     assert lines[4] == "| lr 0.01, flip no | 30.0 / 70.0 | **60.0 / 40.0** |"
     assert lines[5] == "| lr 0.01, flip yes | **60.0 / 40.0** | 30.0 / 70.0 |"
     assert lines[8:] == ["", "R@1 / MAP@R in percent, one seed; bold: chosen, by recall_at_1"]
+    backwards = records.load_search("b", tmp_path)
+    backwards.trials.reverse()
+    backwards.save(tmp_path)
+    assert records.tried(names, BOTH, root=tmp_path).splitlines() == lines
     assert "mean of 2 seeds" in records.tried({"A": saved(tmp_path, "a", seeds=(1, 2))}, BOTH, root=tmp_path)
 
 
