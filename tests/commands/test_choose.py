@@ -139,6 +139,7 @@ def test_options_are_typed_as_on_the_command_line():
 
 def test_an_option_of_all_runs_can_be_set_beside_the_plan(tmp_path):
     read = choose.read_plan(plan(tmp_path), {"data": "digits", "width_mult": 0.5})
+    assert isinstance(read, choose.Plan)
     options = read.parsed("softmax", read.trial, read.grid()[0])
     assert (options.data, options.width_mult, options.epochs, options.validation) == ("digits", 0.5, 2, 0.2)
     assert [read.searcher(method) for method in read.methods] == ["softmax", "softtriple", "softtriple"]

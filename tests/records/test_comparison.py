@@ -45,6 +45,7 @@ def test_rows_that_are_alike_make_a_table_and_paired_gains(tmp_path):
         "| B | 70.0 ± 254.1 (2) | 35.0 ± 127.1 (2) |",
     ]
     assert both.gains("B", "A", "recall_at_1") == pytest.approx([0.1, 0.3])
+    assert isinstance(both, records.Comparison)
     assert both.unequal == {}
 
 

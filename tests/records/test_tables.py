@@ -3,6 +3,7 @@
 import pytest
 
 from dmlbook import records
+from dmlbook.records.tables import check_both_measures
 from tests.records.examples import filled
 
 
@@ -27,4 +28,5 @@ def test_recall_is_not_shown_without_the_other_measure(recall, precision):
         ValueError, match=f"^records.table: figures must hold '{precision}' beside '{recall}'; got {recall}"
     ):
         records.table({"row": record}, {recall: "R"})
+    assert check_both_measures({precision: "P"}) is None
     assert "| row | 50.0 (1) | 25.0 (1) |" in records.table({"row": record}, {recall: "R", precision: "P"})
