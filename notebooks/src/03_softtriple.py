@@ -913,8 +913,8 @@ book.show(
 # to test. In order to train often, the network is only a linear map: from 128 numbers an image (the main directions
 # of its pixels, averaged over small squares, each divided by roughly its standard deviation) to an embedding of 16. We
 # train with one center a class, with four and with ten, by each method, from several seeds, without chapter
-# 04's regularizer. Warned by 3.8, we try a second gamma, which was picked because it shows that the first does not speak for all. The output reads
-# *mean ± half of a 95 percent interval (number of seeds)*; Recall@1 and MAP@R are chapter 01's.
+# 04's regularizer. Warned by 3.8, we try a second gamma, picked because it shows that the
+# first does not speak for all. The output reads *mean ± half of a 95 percent interval (number of seeds)*; Recall@1 and MAP@R are chapter 01's.
 
 # %%
 train, test = datasets.load("birds", "train"), datasets.load("birds", "test")
