@@ -52,6 +52,8 @@ from dmlbook.chapters.ch04.theory import THRESHOLD, start, toy
 images, labels = toy()  # (12, 2) and (12,)
 taus = torch.tensor([0.0, 2.0])  # the price of a distance, explained below: nothing, and something
 without, priced = theory.center_paths(images, labels, start(6), taus)
+
+# %%
 figure, axes = plt.subplots(1, 3, figsize=(10.5, 4.0))
 titles = ["Six centers a class, at random", "After training: some only come close", "With a price: three a class"]
 counts = {}
