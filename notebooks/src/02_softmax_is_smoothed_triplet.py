@@ -721,8 +721,8 @@ book.show(
 # soon as its slope is positive. Does the second effect show in the lengths? We ask in 16 dimensions, over several seeds,
 # how long the tenth of the images with the smallest margin in angle is, compared with the others; and what all this does to retrieval among the digits 5 to 9, which were
 # never trained on. (After ± stands half the width of a 95 percent interval for the mean over the seeds, and in brackets
-# how many seeds there were. MAP@R looks at the whole list and not at its first image alone. Chapter 07 has both formulas.
-# Two runs of one seed start from one net, so we look at their difference.)
+# how many seeds there were; chapter 07 has the formula. MAP@R, of chapter 01, looks beyond the first image of a list. Two
+# runs of one seed start from one net, so we look at their difference.)
 
 # %%
 SEEDS = [SEED + n for n in range(settings.by_mode(smoke=2, class_=5, full=10))]
