@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import tomllib
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -223,12 +223,7 @@ def _search(plan: Plan, method: str, study: object, seeds: list[int]) -> records
         search.trial(chosen).runs = [run for run in runs if run["seed"] in seeds]
     for chosen, options in lines:
         trial = search.trial(chosen)
-        for seed in seeds:
-            if seed not in trial.seeds:
-                start = time.perf_counter()
-                figures = study.figures(options, seed)
-                trial.add(seed, figures, seconds=time.perf_counter() - start)
-                search.save()
+        _run_missing(trial, study, options, seeds, search.save)
         print(f"{method}, {trial.title}: {plan.by} {records.percent(trial.values(plan.by))}", flush=True)
     return search
 
@@ -239,13 +234,20 @@ def _measure(plan: Plan, method: str, study: object, search: records.Search, see
     options = plan.parsed(method, plan.final, choice["settings"])
     record = study.record(options, f"{plan.name}-{method}")
     record.choice = choice
+    _run_missing(record, study, options, seeds, record.save)
+    print(f"{record.name}: {plan.by} {records.percent(record.values(plan.by))}", flush=True)
+
+
+def _run_missing(
+    record: records.Record, study: object, options: Namespace, seeds: list[int], save: Callable[[], Path]
+) -> None:
+    """Add the seeds that are not there yet, and save after each."""
     for seed in seeds:
         if seed not in record.seeds:
             start = time.perf_counter()
             figures = study.figures(options, seed)
             record.add(seed, figures, seconds=time.perf_counter() - start)
-            record.save()
-    print(f"{record.name}: {plan.by} {records.percent(record.values(plan.by))}", flush=True)
+            save()
 
 
 def _shared(configurations: list[dict]) -> dict:
