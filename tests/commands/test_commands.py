@@ -14,12 +14,12 @@ import pytest
 import torch
 from PIL import Image
 
-from dmlbook import datasets, nets, records, settings
+from dmlbook import datasets, losses, nets, records, retrieval, settings
 from dmlbook.__main__ import COMMANDS, main
 from dmlbook.commands import bench, check, common, evaluate
 from dmlbook.commands import train as train_command
 from dmlbook.datasets import ImageSet
-from dmlbook.seeding import SEED
+from dmlbook.seeding import SEED, generator
 from dmlbook.training import TrainConfig, checkpoints, embed
 
 
@@ -412,3 +412,28 @@ def test_a_race_takes_the_median_after_a_round_that_does_not_count(monkeypatch):
 
     monkeypatch.setattr(bench.time, "perf_counter", lambda: now[0])
     assert bench.race({"a": call}, 3) == {"a": 2.0}
+
+
+def test_features_of_a_frozen_network_are_computed_once_and_change_no_figure(photos, tmp_path, monkeypatch):
+    weights = tmp_path / "small.pt"
+    torch.save(nets.build("small", embedding_size=8, seed=5).backbone.state_dict(), weights)
+    calls, embedded = [], train_command.embed
+    monkeypatch.setattr(train_command, "embed", lambda *a, **k: calls.append(k.get("features")) or embedded(*a, **k))
+    frozen = ("--loss", "softmax", "--freeze-backbone", "--weights", str(weights), "--seeds", "2")
+    assert train(photos, *frozen, "--record", "once") == 0
+    assert calls == [True, True]  # of training and of test images, for both seeds together
+    run = records.load("once", tmp_path / "results").runs[1]
+    net = nets.build("small", embedding_size=8, weights=weights, seed=run["seed"])
+    seen, unseen = (datasets.load("folder", part, root=photos, size=16, progress=False) for part in ("train", "test"))
+    kept = records.load("once", tmp_path / "results").configuration["training"]
+    config = TrainConfig.from_dict({**kept, "seed": run["seed"]})
+    train_command.fit(
+        net,
+        losses.make("softmax", num_classes=3, embedding_size=8, generator=generator(run["seed"], "centers")),
+        seen,
+        config,
+        device="cpu",
+        progress=False,
+    )
+    again = retrieval.evaluate(embed(net, unseen, config=config), unseen.labels)
+    assert {key: run["figures"][key] for key in again} == pytest.approx(again)

@@ -15,14 +15,14 @@ CHOICE = {"search": "choosing/a", "own": True, "by": "recall_at_1", "trials": 8,
 COLUMNS = {"recall_at_1": "R@1", "map_at_r": "MAP@R"}
 
 
-def written(root, name, scores=(0.4, 0.6), *, change=None, choice=None) -> str:
+def written(root, name, scores=(0.4, 0.6), *, first=0, change=None, choice=None) -> str:
     """A record in ``root``; ``change`` sets entries of its configuration, those of ``training`` by a dot."""
     configuration = copy.deepcopy(CONFIGURATION)
     for key, value in (change or {}).items():
         inner, _, last = key.rpartition(".")
         (configuration[inner] if inner else configuration)[last] = value
     record = records.Record(name, name, configuration, choice={**CHOICE, **(choice or {})})
-    for seed, score in enumerate(scores):
+    for seed, score in enumerate(scores, start=first):
         record.add(seed, {"recall_at_1": score, "map_at_r": score / 2}, seconds=1)
     record.save(root)
     return name
@@ -108,6 +108,10 @@ def test_other_seeds_are_not_paired_and_unknown_names_are_said(tmp_path):
     both = records.compare(rows, unequal={"seeds": "B has one more."}, root=tmp_path)
     with pytest.raises(ValueError, match=r"gains: over must have the seeds of row; got \[0, 1, 2\] and \[0, 1\]"):
         both.gains("B", "A", "recall_at_1")
+    rows["B"] = written(tmp_path, "b", (0.4, 0.5), first=1)  # as many, but others
+    others = records.compare(rows, unequal={"seeds": "B has later ones."}, root=tmp_path)
+    with pytest.raises(ValueError, match=r"gains: over must have the seeds of row; got \[1, 2\] and \[0, 1\]"):
+        others.gains("B", "A", "recall_at_1")
     with pytest.raises(ValueError, match=r"gains: row must be one of .*; got 'C'"):
         both.gains("C", "A", "recall_at_1")
     with pytest.raises(ValueError, match="unequal 'luck' must be one of"):
