@@ -465,8 +465,6 @@ def test_a_notebook_keeps_the_rules(notebook):
     book = nbformat.read(notebook, as_version=4)
     nbformat.validate(book)
     found = rules.cell_violations(notebook.name, book)
-    if notebook.stem == "07_training":  # its 7.8 still shows runs from before plans, and says so
-        found = [line for line in found if "nobody compared" not in line]
     assert found == []
     assert rules.output_violations(notebook.name, book) == []
     assert notebook.stat().st_size < rules.LARGEST_NOTEBOOK

@@ -233,7 +233,10 @@ def _measure(plan: Plan, method: str, study: object, search: records.Search, see
     choice = search.choice(own=plan.searcher(method) == method)
     options = plan.parsed(method, plan.final, choice["settings"])
     record = study.record(options, f"{plan.name}-{method}")
-    record.choice = choice
+    if record.choice != choice:
+        record.choice = choice
+        if record.runs:  # the search was widened and chose the same: nothing is run again
+            record.save()
     _run_missing(record, study, options, seeds, record.save)
     print(f"{record.name}: {plan.by} {records.percent(record.values(plan.by))}", flush=True)
 

@@ -57,7 +57,8 @@ def center_regularizer(centers: Float[Tensor, "C K D"], *, epsilon: float = EPSI
         1 / (C K (K - 1)) times the sum over classes and pairs of sqrt(2 + epsilon - 2 w_s . w_t); 0 for K = 1.
 
     Raises:
-        ValueError: ``centers`` is not (C, K, D), or ``epsilon`` is below 1e-6, where float32 rounds it away.
+        ValueError: ``centers`` is not (C, K, D), or ``epsilon`` is below 1e-6, where float32 rounds it away (the
+            default, 1e-5, is safe in 2,048 dimensions; 1e-6 is not: chapter 4).
 
     Source: Qian et al., ICCV 2019 (the L2,1 norm of center differences, normalized as in the objective), epsilon as
     in the official code. pytorch-metric-learning 2.9 adds the smallest positive number instead, which is lost beside

@@ -86,10 +86,10 @@ book.show(
 # some do: crown, crest, bill, breast, eye ring. A good measure of similarity must ignore the first kind of change and
 # notice the second.
 #
-# There is one more thing you know here and almost never in real life: the pose of every image. In the code a pose is
-# called a `mode`, as peaks of a distribution are; it has nothing to do with `DMLBOOK_MODE`. A group of images of one class
-# that lie close together is called a **local cluster**, and we expect one for each pose. SoftTriple, the method of
-# chapters 03 and 04, claims to find such clusters, and with these birds the claim can be checked. Of the training species
+# There is one more thing you know here and almost never in real life: the pose of every image. In the code a pose is called a
+# `kind`. A group of images of one class that lie close together is called a **local cluster**, and we expect one for each
+# pose. SoftTriple, the method of chapters 03 and 04, claims to find such clusters, and with these birds the claim can be
+# checked. Of the training species
 
 # %%
 counts = birds.true_kinds(train)
@@ -99,7 +99,8 @@ for number in (1, 2, 3, 4):
 # %% [markdown]
 # ## 0.3 Words and letters
 #
-# Each is declared once and means the same in every chapter, in the text, in the code and in the figures.
+# These keep their meaning in every chapter, in the text, in the code and in the figures. Other letters, and indices such as
+# $k$, are declared where they are used. A margin is one over classes or one over triplets; the text says which.
 #
 # | word | letter | meaning |
 # |---|---|---|
@@ -274,7 +275,8 @@ hits = [100 * float((groups[rest] == groups).float().mean()) for groups in (test
 print(f"edges taken out, the first image has the query's pose {hits[0]:.0f}, its species {hits[1]:.0f} percent")
 
 # %% [markdown]
-# Scenery leads. Without it pixels find the species more often, and the pose too.
+# Scenery makes most of the variance, and it is in the way of both: without it pixels find the species more often, and the
+# pose too. Of the other two the pose has the larger share. (The three were fitted one by one, so their shares may overlap.)
 
 # %% [markdown]
 # ## 0.5 Your first metric
@@ -353,10 +355,10 @@ if settings.mode() != "smoke":
     assert counts["learned"]["genus"][2] > counts["pixels"]["genus"][2]
 
 # %% [markdown]
-# **What to see.** For three queries the second row holds more black frames. For the kingfisher neither row has one: pixels
-# bring six genera, the network kingfishers only, of two sister species. It knows the genus and mistakes the marks, as
-# in most of its errors. (Two other starts of it that we tried do find the species: four rows are no measure.) All these
-# birds have the query's pose. Does the network look past it? Take every image in that pose out of the list.
+# **What to see.** For three queries the second row holds more black frames. For the kingfisher neither row has one: of seven
+# images pixels bring one kingfisher, the network kingfishers only, all of other species. It knows the genus and mistakes the
+# marks, as in most of its errors. (Four rows are no measure, and this is one start of one network.) All birds of the second
+# rows have the query's pose. Does the network look past it? Take every image in that pose out of the list.
 
 
 # %%
@@ -375,9 +377,9 @@ if settings.mode() != "smoke":
     assert across["pixels"][0] + 0.1 < across["learned"][0] < after - 0.2
 
 # %% [markdown]
-# Better, and far from solved: what is learned in one pose carries over to another only in part. To learn a measure of
-# similarity that holds for classes never seen is called **metric learning**; classes of several clusters are the subject
-# of chapters 03 and 04.
+# Better than pixels, and far from solved: where no image in the query's pose may be found, most first images are wrong. To
+# learn a measure of similarity that holds for classes never seen is called **metric learning**; classes of several clusters
+# are the subject of chapters 03 and 04.
 #
 # Choose a query yourself. The line below the pictures says what they show.
 
@@ -528,4 +530,4 @@ check("0.3", chance)
 #
 # Both papers are what this book teaches, the second from chapter 05 on.
 #
-# **Next**: until chapters 01 to 06 are here, [07 · Training](07_training.ipynb), which needs only this one.
+# **Next**: [01 · Triplets](01_triplets.ipynb). If you are in a hurry, [07 · Training](07_training.ipynb) needs only this one.

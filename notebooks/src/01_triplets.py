@@ -750,9 +750,10 @@ else:
     assert min(*ahead[0], *ahead[1]) > 0
 
 # %% [markdown]
-# **What to see.** Same networks, same number of images and species, pixels that find both about equally hard, and yet the seen
-# species score higher for every seed, by both measures. (By how much hangs on which images are taken.) A network that is asked
-# for *known* classes may answer by what it remembers of each; this tells nothing about the species it will meet in use. Scores on new images of seen classes measure classification, not a metric.
+# **What to see.** Same networks, same number of images and species, pixels that find both about equally hard, and yet the
+# seen species score higher for every seed, by both measures. (By how much hangs on which images are taken.) A network that is
+# asked for *known* classes may answer by what it remembers of each; this tells nothing about the species it will meet in use.
+# Scores on new images of seen classes measure in part what is remembered of these classes.
 #
 # **Remedy.** Split by class. If a set comes split by image, as many classification sets do, split it anew. And since a score
 # depends on how many images there are to confuse (compare with 1.11, where each species had fifty), compare only scores

@@ -562,11 +562,11 @@ book.show(
 
 # %% [markdown]
 # **What to see.** One-hot comes last of the three, though all its angles are right angles: its vectors all lie on one side of
-# the sphere, and the first step of the proof charges for the length of their sum. The k-means centroids largely cancel, and so their
-# *mean* distance is almost the simplex's. But the mean (the tick; the bar runs from the smallest angle to the largest) hides
-# the closest pair, and that pair's two classes will be kept close. With a simplex there is no such pair. So, of the
-# three, the simplex if $D \ge C - 1$, else k-means. (There, descent that pushes close pairs apart finds centroids that are better
-# in both respects.)
+# the sphere, and the first step of the proof charges for the length of their sum. The k-means centroids largely cancel, and
+# so their *mean* distance is almost the simplex's. But the mean (the tick; the bar runs from the smallest angle to the
+# largest) hides the closest pair, and that pair's two classes will be kept close. With a simplex there is no such pair. So,
+# of the three, the simplex if $D \ge C - 1$, else k-means. (There one could also push close pairs apart by descent; we do not
+# try it here.)
 #
 # **The same minimum.** With simplex centroids and embeddings of length 1, the bound even has the *same minimum value* as the
 # triplet loss itself, at the same place. For $L_t \ge -\sum \lVert x_i - x_k \rVert$, and with classes of one size the mean distance
@@ -652,7 +652,8 @@ ax.set(title="Loose early, tight late", xlabel="training step", ylabel="per trip
 book.show(
     figure,
     alt="Bound, triplet loss and floor over the steps of training. The bound starts far above the triplet loss, the floor "
-    "far below; all three fall together and close in on the lowest value that is possible, a thin line.",
+    "far below. Bound and triplet loss fall, the floor rises, and all three close in on the lowest value that is possible, a "
+    "thin line.",
 )
 
 # %% [markdown]
@@ -802,9 +803,9 @@ for margin in (0.2, 3.0):
 # %% [markdown]
 # ## 5.10 A trap: squares
 #
-# Squared distances are popular: they are cheaper, and smooth at 0. It is tempting to square the distances in (5.5) and to keep
-# the weights 3 and $\frac{1}{C-1}$; public re-implementations that we found do so. But the triangle inequality is about distances. Four points of a
-# line, centroids at 0 and 1:
+# Squared distances are popular: they are cheaper, and smooth at 0. It is tempting to square the distances in (5.5) and to
+# keep the weights 3 and $\frac{1}{C-1}$. But the triangle inequality is about distances. Four points of a line, centroids at
+# 0 and 1:
 
 # %%
 quarter = torch.tensor([[1 / 6], [1 / 6], [5 / 6], [5 / 6]], dtype=torch.float64)
@@ -1126,18 +1127,18 @@ ax.set(
 ax.set_xlim(right=max(max(sizes) for sizes in SIZES.values()) * 8)
 book.show(
     figure,
-    alt="Processor seconds for one pass over N images against N, both axes logarithmic, six methods. All but listing are nearly "
-    "flat at the left. At their right ends listing and masks rise most steeply, sorting, pairs and the bound with class means "
+    alt="Processor seconds for one pass over N images against N, both axes logarithmic, six methods. At the left masks rise a "
+    "little, and the other four but listing are nearly flat. At their right ends listing and masks rise most steeply, sorting, pairs and the bound with class means "
     "taken for each batch less, and the bound with fixed centroids least of all.",
 )
 
 # %% [markdown]
-# **What to see.** Read the slopes, not the heights: Python loops are slow for reasons of their own. And read them at the large end.
-# At the small end all but the loops are nearly flat: each call of a tensor library has a **fixed
-# cost** (checks, memory, the way to the kernel), and while the work is less, more images take hardly longer. So a fit
-# over all sizes comes out below the theory; the two largest come near it, and can overshoot where a table
-# leaves the processor's cache. Means for each batch have lost what fixed
-# centroids gained, with $N^2 / 32$ rows to average; that shows once it outgrows the fixed cost of $N / 32$ batches.
+# **What to see.** Read the slopes, not the heights: Python loops are slow for reasons of their own. And read them at the
+# large end. At the small end all but the loops rise far less than theory says: each call of a tensor library has a **fixed
+# cost** (checks, memory, the way to the kernel), and while the work is less, more images take hardly longer. So a fit over
+# all sizes comes out below the theory for all but listing. The two largest sizes come nearer, and some go beyond it: a table
+# that no longer fits into the processor's cache may be one reason; we did not measure it. Means for each batch have lost what
+# fixed centroids gained, with $N^2 / 32$ rows to average; that shows once it outgrows the fixed cost of $N / 32$ batches.
 #
 # So the honest case for the bound is that it is linear in $N$ (for a fixed number of classes),
 # needs no second image of a class in the batch, and gives an image a gradient that does not depend on the company it came with.
@@ -1329,11 +1330,13 @@ check("5.6", scaled_shortfall)
 #
 # - Two triangle inequalities bound every triplet by distances of single images to fixed centroids; counting three roles
 #   makes one pass of it.
-# - The bound is loose for scattered classes and exact at collapse; what it wastes is at most $d_i + d_j + 2 d_k$ for a triplet:
-#   all of it at the two ends of a row, never once three classes are off their centroids.
+# - The bound is loose for scattered classes and exact at collapse; what it wastes is at most $d_i + d_j + 2 d_k$ for a
+#   triplet. Summed over all triplets, that limit can be reached while at most two classes are off their centroids, and never
+#   once three are.
 # - For classes of different sizes the plain mean is no bound: weigh the images.
 # - Its only low is collapse onto the centroids, in space and on the sphere, and has the shape of a cone: decay the learning rate.
-# - Of all centroids of length 1 a simplex gives the bound its lowest value, if $D \ge C - 1$. One-hot vectors fall short a little; k-means vectors do well on average and, where classes are many, hide close pairs.
+# - Of all centroids of length 1 a simplex gives the bound its lowest value, if $D \ge C - 1$. One-hot vectors fall short a
+#   little; k-means vectors do well on average, and with fifty classes in 64 dimensions some pairs are close.
 # - It bounds plain distances without a hinge. Hinge, squares and the batch size in $G$ each break it, and each has a remedy.
 # - "Cubic" is the cost of listing triplets. Sorting sums all of them, hinged and exactly, in $O(N^2 \log N)$; the bound costs $O(N C)$.
 #

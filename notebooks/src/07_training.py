@@ -7,7 +7,7 @@
 # - split data so that a score means what it says,
 # - write the training loop of a metric, with two learning rates, and know that the package's does the same,
 # - compare four losses over several seeds, with intervals, on species that none of them has seen,
-# - recognize two traps that cost people weeks: centers that do not learn, and a head that learns too long.
+# - recognize two traps that cost people weeks: centers that do not learn, and a head that learns too much.
 #
 # **Before it** you need chapter [00](00_start_here.ipynb). The losses are explained in chapters 01 to 05; here it is enough
 # that each takes embeddings and labels and returns a number.
@@ -84,7 +84,7 @@ book.show(figure, alt="Eight views of one drawn bird, moved by a few pixels each
 # a pretrained network should change gently, while the centers start from nothing. Here is all of it.
 
 # %%
-from dmlbook.sampling import ClassBatches, UniformBatches
+from dmlbook.sampling import UniformBatches
 
 
 def train_by_hand(net, loss, images, config):
@@ -113,12 +113,12 @@ def train_by_hand(net, loss, images, config):
 few = train.of_classes(torch.arange(6))
 
 
-def start(name, seed=SEED, classes=train.num_classes, **options):
+def start(name, seed=SEED, classes=train.num_classes, size=64, **options):
     """A network and a loss, both from one seed."""
     if "generator" in losses.options(name):
         options["generator"] = generator(seed, "centers")
-    loss = losses.make(name, num_classes=classes, embedding_size=64, **options)
-    return nets.build("small", embedding_size=64, seed=seed), loss
+    loss = losses.make(name, num_classes=classes, embedding_size=size, **options)
+    return nets.build("small", embedding_size=size, seed=seed), loss
 
 
 by_hand, by_fit = start("softtriple", classes=6), start("softtriple", classes=6)
@@ -189,13 +189,16 @@ EPOCHS = settings.by_mode(smoke=1, class_=3, full=30)
 SEEDS = [SEED + n for n in range(settings.by_mode(smoke=1, class_=5, full=5))]
 
 
-def run(method, seed, images, rate, epochs=EPOCHS, **changes):
-    """Train one method from one seed; its history, its network and its loss."""
+def run(method, seed, images, rate, epochs=EPOCHS):
+    """Train one method from one seed; its history, its network, and how many images each step showed it."""
     name, options, batches = METHODS[method]
-    chosen = {"epochs": epochs, "lr": rate, "loss_lr": 3e-2, "batch_size": BATCH, **for_drawings, **batches, **changes}
+    config = {"epochs": epochs, "lr": rate, "loss_lr": 3e-2, "batch_size": BATCH, **for_drawings, **batches}
     net, loss = start(name, seed, images.num_classes, **options)
-    result = fit(net, loss, images, TrainConfig(seed=seed, **chosen), progress=False)
-    return result.history, net, loss
+    shown = []
+    counter = net.register_forward_hook(lambda net, images, points: shown.append(len(points)))
+    result = fit(net, loss, images, TrainConfig(seed=seed, **config), progress=False)
+    counter.remove()
+    return result.history, net, shown
 
 
 def scores(vectors, labels):
@@ -206,12 +209,16 @@ def scores(vectors, labels):
 # %%
 RATES = (2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3)
 TRIAL = settings.by_mode(smoke=1, class_=2, full=15)  # epochs of a trial
-tried = {}
+tried, budgets = {}, set()
 for method in METHODS:
     for rate in RATES:
-        _, net, _ = run(method, SEED, fit_set, rate, epochs=TRIAL)
-        tried[method, rate] = scores(embed(net, validation), validation.labels)
+        trials = [run(method, seed, fit_set, rate, epochs=TRIAL) for seed in SEEDS[:2]]
+        budgets |= {(len(shown), sum(shown)) for _, _, shown in trials}
+        both = [scores(embed(net, validation), validation.labels) for _, net, _ in trials]
+        tried[method, rate] = {key: sum(score[key] for score in both) / len(both) for key in both[0]}
 chosen = {method: max(RATES, key=lambda rate, m=method: tried[m, rate]["R@1"]) for method in METHODS}
+
+# %%
 print(f"{'R@1 / MAP@R, validation':26}" + "".join(f"{f'rate {rate:g}':>17}" for rate in RATES))
 for method in METHODS:
     cells = []
@@ -219,14 +226,15 @@ for method in METHODS:
         cell = " / ".join(f"{100 * value:.1f}" for value in tried[method, rate].values())
         cells.append(cell + (" *" if rate == chosen[method] else "  "))
     print(f"{method:26}" + "".join(f"{cell:>17}" for cell in cells))
-assert len(tried) == len(METHODS) * len(RATES)  # as many trials for each
+(budget,) = budgets  # one for all: counted, not assumed
+print("each trial: {} steps, {:,} images".format(*budget))
 if settings.mode() != "smoke":
     assert all(min(RATES) < rate < max(RATES) for rate in chosen.values()), "at the edge: widen the grid for all"
 
 # %% [markdown]
-# A star marks the rate chosen, by Recall@1. With one seed and eight species, neighbors in a row cannot be told apart; had a star
-# stood at the edge, the grid would have been widened, for all four. If all stars stand in one column, then the four could have
-# shared a rate, but which one nobody knew before the search.
+# A star marks the rate chosen, by Recall@1. (Each number is the mean of two seeds.) With two seeds and eight species,
+# neighbors in a row cannot be told apart; had a star stood at the edge, the grid would have been widened, for all four. If
+# all stars stand in one column, then the four could have shared a rate, but which one nobody knew before the search.
 #
 # ### Then train, and measure once
 #
@@ -234,57 +242,68 @@ if settings.mode() != "smoke":
 # batches and another score. It takes most of this chapter's time.
 
 # %%
-runs, measured, fallen = {}, {}, {}
+runs, measured, fallen, budgets = {}, {}, {}, set()
 for method in METHODS:
     trained = [run(method, seed, train, chosen[method]) for seed in SEEDS]
-    runs[method] = [(history, embed(net, test), loss) for history, net, loss in trained]
-    measured[method] = [scores(vectors, test.labels) for _, vectors, _ in runs[method]]
+    budgets |= {(len(shown), sum(shown)) for _, _, shown in trained}
+    runs[method] = [embed(net, test) for _, net, _ in trained]
+    measured[method] = [scores(vectors, test.labels) for vectors in runs[method]]
     fallen[method] = [[record["loss"] / history[0]["loss"] for record in history] for history, _, _ in trained]
-steps = {len(UniformBatches(len(train), BATCH, SEED)), len(ClassBatches(train.labels, BATCH, 5, SEED))}
-assert len(steps) == 1  # of BATCH images each: equal steps and equal images
-recall = {method: [score["R@1"] for score in found] for method, found in measured.items()}
-for method, found in measured.items():
-    both = "".join(f"   {key} {records.percent([score[key] for score in found])}" for key in ("R@1", "MAP@R"))
-    print(f"{method:20} unseen species:{both}")
+(budget,) = budgets
+print("each run: {} steps, {:,} images; on unseen species".format(*budget))
+by_measure = {key: {name: [score[key] for score in measured[name]] for name in METHODS} for key in ("R@1", "MAP@R")}
+for method in METHODS:
+    both = "".join(f"   {key} {records.percent(by_measure[key][method])}" for key in by_measure)
+    print(f"{method:20}{both}")
 
 # %%
-lead, ahead = "centroid bound", {}
-for method in METHODS:
-    for key in ("R@1", "MAP@R"):
-        pairs = zip(measured[lead], measured[method], strict=True)
-        ahead[method, key] = [a[key] - b[key] for a, b in pairs]
-    if method != lead:
-        both = "".join(f"   {key} {records.percent(ahead[method, key])}" for key in ("R@1", "MAP@R"))
-        print(f"{lead} minus {method:20}{both}")
-if settings.mode() == "class":
-    assert all(
-        mean > half for (method, _), v in ahead.items() if method != lead for mean, half in [records.interval(v)]
-    )
+from itertools import combinations
+
+lead, clear = "centroid bound", set()
+for one, other in combinations(sorted(METHODS, key=lambda name: name != lead), 2):
+    both = ""
+    for key, found in by_measure.items():
+        ahead = [a - b for a, b in zip(found[one], found[other], strict=True)]
+        both += f"   {key} {records.percent(ahead)}"
+        mean, half = records.interval(ahead)
+        clear |= {(one, other, key)} if abs(mean) > half else set()
+    print(f"{one:18} minus {other:18}{both}")
+if settings.mode() == "class":  # what the text below says
+    assert all((lead, other, key) in clear for other in METHODS if other != lead for key in by_measure)
+    assert ("SoftTriple", "normalized SoftMax", "R@1") not in clear
 
 # %% [markdown]
 # The number after ± is the half-width of a 95 percent interval for the mean, by Student's t over the seeds; in brackets
 # stands how many seeds there were. Runs of one seed share the network's first weights, so they are compared pair by pair.
 
 # %%
-figure, axes = plt.subplots(1, 2, figsize=(11, 3.6), width_ratios=(1, 1.25))
-book.curves(axes[0], {method: shares for method, shares in fallen.items() if method != lead})  # the bound falls below 0
-axes[0].set(title="The training loss falls", xlabel="epoch", ylabel="share of the first epoch's")
-book.dots(axes[1], recall)
-axes[1].axvline(100 * floor["pixels"], color=book.SOFT, linestyle=":")
-axes[1].annotate("pixels", (100 * floor["pixels"], 3.35), xytext=(4, 0), textcoords="offset points", color=book.MIDDLE)
-axes[1].set(title="Unseen species: every loss beats pixels", xlabel="Recall@1 in percent")
+figure, axes = plt.subplots(1, 2, figsize=(11, 3.6), sharey=True)
+of_pixels = scores(pixels - pixels.mean(0), test.labels)
+for ax, (key, title) in zip(axes, {"R@1": "Recall@1", "MAP@R": "MAP@R"}.items(), strict=True):
+    book.dots(ax, by_measure[key])
+    ax.axvline(100 * of_pixels[key], color=book.SOFT, linestyle=":")
+    ax.annotate("pixels", (100 * of_pixels[key], 3.4), xytext=(4, 0), textcoords="offset points", color=book.MIDDLE)
+    ax.set(title=f"{title} on unseen species", xlabel=f"{title} in percent")
+assert all(min(found[name]) > of_pixels[key] for key, found in by_measure.items() for name in METHODS)
 book.show(
     figure,
-    alt="Left: training loss over epochs of three losses, as a share of the first epoch's; all fall. Right: Recall@1 on "
-    "unseen species, a dot for each seed and an interval for each loss, all to the right of the line for pixels.",
+    alt="Two panels, Recall@1 and MAP@R on unseen species. A dot for each seed and an interval for each of four losses, all "
+    "to the right of the line for pixels; the centroid bound stands farthest to the right in both.",
 )
 
+# %%
+figure, ax = plt.subplots(figsize=(6, 3))
+book.curves(ax, {method: shares for method, shares in fallen.items() if method != lead})  # the bound falls below 0
+ax.set(title="The training loss falls", xlabel="epoch", ylabel="share of the first epoch's")
+book.show(figure, alt="Training loss over epochs of three losses, as a share of the first epoch's; all fall.")
+
 # %% [markdown]
-# **What to see.** The dotted line is what raw pixels score; every loss lies above it. In this run the centroid bound is ahead of
-# each of the others, pair by pair and by both measures, by more than the interval. SoftTriple and normalized SoftMax cannot be
-# told apart; semi-hard triplets have the lowest mean and the widest interval. That is after a few epochs of a small network on
-# easy data, forty classes that fit a simplex: more epochs or other data may reorder them, and 7.8 does. And we look at the test
-# species again and again below, in order to teach; nothing is chosen from it.
+# **What to see.** The dotted line is what raw pixels score; every run of every loss lies above it. In this run the centroid bound
+# is ahead of each of the others, seed by seed and by both measures, by more than the interval. SoftTriple and normalized SoftMax
+# cannot be told apart by Recall@1 (by MAP@R that hangs on the run: twelve intervals were looked at, and one of twenty misses by
+# chance). Semi-hard triplets have the lowest means. That is after a few epochs of a small network on easy data, forty classes
+# that fit a simplex: more epochs or other data may reorder them, and 7.8 does. And we look at the test species again and again
+# below, in order to teach; nothing is chosen from it.
 
 # %% [markdown]
 # ## 7.5 What was retrieved
@@ -292,7 +311,7 @@ book.show(
 # A score hides what it is made of. Here are three queries of unseen species, by pixels and by the first SoftTriple run.
 
 # %%
-learned = runs["SoftTriple"][0][1]
+learned = runs["SoftTriple"][0]
 by_pixels, by_learned = book.nearest(pixels - pixels.mean(0), 7), book.nearest(learned, 7)
 gained = (book.right_first(by_learned, test.labels) & ~book.right_first(by_pixels, test.labels)).nonzero()
 lost = (~book.right_first(by_learned, test.labels)).nonzero()
@@ -311,34 +330,41 @@ book.show(
 
 # %% [markdown]
 # **What to see.** Two queries whose first image became right, and one that is still wrong. The wrong ones are worth your
-# time. Species come in genera of similar build (owls, ducks, tits); how often is the wrong image of the right genus?
+# time. Species come in genera of similar build (owls, ducks, tits); how often is the wrong image of the right genus, and how
+# often was it among the mistakes of pixels?
 
 # %%
 from dmlbook.datasets import birds
 
 species = torch.arange(train.num_classes, train.num_classes + test.num_classes)  # their numbers among all species
 genus = [birds.genus_of(int(number)) for number in species]
-wrong = lost[:, 0].tolist()
-pairs = [(int(test.labels[i]), int(test.labels[by_learned[i, 0]])) for i in wrong]
-same_genus = sum(genus[a] == genus[b] for a, b in pairs) / len(pairs)
+same_genus = {}
+for way, found in {"SoftTriple": by_learned, "pixels": by_pixels}.items():
+    wrong = (~book.right_first(found, test.labels)).nonzero()[:, 0]
+    pairs = zip(test.labels[wrong].tolist(), test.labels[found[wrong, 0]].tolist(), strict=True)
+    same_genus[way] = sum(genus[a] == genus[b] for a, b in pairs) / len(wrong)
+    print(f"{way:10} {len(wrong):4} wrong first images, {100 * same_genus[way]:.0f} percent of them of the right genus")
 by_chance = (sum(a == b for a in genus for b in genus) - len(genus)) / (len(genus) * (len(genus) - 1))
-print(f"of the wrong first images {100 * same_genus:.0f} percent show the right genus; by chance {100 * by_chance:.0f}")
+print(f"another species drawn blindly is of the right genus in {100 * by_chance:.0f} percent")
+assert settings.mode() == "smoke" or same_genus["SoftTriple"] > 1.5 * same_genus["pixels"] > 3 * by_chance
 
 # %% [markdown]
-# Choose your own query and method.
+# **What to see.** Fewer mistakes, and other ones: most of those that are left are within the genus, as an ornithologist's would be.
+# Pixels, which know nothing of genera, find the right one in a third or more of their mistakes, because similar builds make similar
+# pictures. Now choose your own query and method.
 
 # %%
 from dmlbook.book.neighbours import NeighbourExplorer
 
-NeighbourExplorer(test, {method: of_seeds[0][1] for method, of_seeds in runs.items()} | {"pixels": pixels}).widget()
+NeighbourExplorer(test, {method: of_seeds[0] for method, of_seeds in runs.items()} | {"pixels": pixels}).widget()
 
 # %% [markdown]
 # ## 7.6 A trap: centers that do not learn
 #
 # The centers belong to the *loss*, and `net.parameters()` does not hold them. Whoever writes
 # `Adam(net.parameters())` trains the network against centers that stay where they were drawn. Nothing fails, and the loss
-# still falls: the network moves its points to the centers instead of the other way round. It happened in the published code of another
-# method, whose users found it.
+# still falls: the network moves its points to the centers instead of the other way round. It happened in published code: users
+# of Proxy-Anchor, a later method, [found it](https://github.com/tjddus9597/Proxy-Anchor-CVPR2020/issues/25) in its training script.
 #
 # We train SoftTriple with the centers' own learning rate, and with centers that the optimizer was never given; once in
 # 64 dimensions, once in 8.
@@ -353,49 +379,47 @@ predict("7.2", "?")
 # %%
 def with_centers(learning, size, seed):
     """SoftTriple whose centers learn at their own rate, or never reach the optimizer; the centers before and after."""
-    loss = losses.make(
-        "softtriple",
-        num_classes=train.num_classes,
-        embedding_size=size,
-        centers_per_class=4,
-        generator=generator(seed, "centers"),
-    )
+    net, loss = start("softtriple", seed, size=size, centers_per_class=4)
     before = loss.centers.detach().clone()
     loss.requires_grad_(learning)
-    net = nets.build("small", embedding_size=size, seed=seed)
     rate = chosen["SoftTriple"]
     config = TrainConfig(epochs=EPOCHS, lr=rate, loss_lr=3e-2, batch_size=BATCH, **for_drawings, seed=seed)
     fell = [record["loss"] for record in fit(net, loss, train, config, progress=False).history]
     turned = torch.rad2deg(torch.arccos((before * loss.centers.detach()).sum(-1).clamp(-1, 1))).mean()
-    return fell, float(turned), retrieval.recall_at_k(embed(net, test), test.labels, ks=(1,))[1]
+    return fell, float(turned), scores(embed(net, test), test.labels)
 
 
 # %%
 costs = {}
 for size in (64, 8):
     for learning in (True, False):
-        results = [with_centers(learning, size, seed) for seed in SEEDS[:2]]
-        fell, turned, scores = zip(*results, strict=True)
-        costs[size, learning] = sum(scores) / len(scores)
-        name = f"D = {size:2}, centers {'learn' if learning else 'were forgotten'}"
-        both = " and ".join(f"{100 * score:.1f}" for score in scores)
-        print(
-            f"{name:31} turned by {turned[0]:4.1f} degrees   loss {fell[0][0]:.2f} to {fell[0][-1]:.2f}   Recall@1 {both}"
-        )
-lost_by_forgetting = {size: costs[size, True] - costs[size, False] for size in (64, 8)}
+        (fell, turned, _), *_ = results = [with_centers(learning, size, seed) for seed in SEEDS[:3]]
+        costs[size, learning] = [score for *_, score in results]
+        print(f"D = {size}, centers {'learn' if learning else 'were forgotten'}, first seed:")
+        print(f"    they turned by {turned:.0f} degrees, the loss fell from {fell[0]:.2f} to {fell[-1]:.2f}")
+
+# %%
+cost = {}
+for size in (64, 8):
+    for key in ("R@1", "MAP@R"):
+        cost[size, key] = [a[key] - b[key] for a, b in zip(costs[size, True], costs[size, False], strict=True)]
+        print(f"D = {size:2}: forgetting the centers costs {records.percent(cost[size, key])} points of {key}")
+if settings.mode() == "class":
+    assert all(records.interval(cost[8, key])[0] > records.interval(cost[8, key])[1] for key in ("R@1", "MAP@R"))
+much = {size: sum(cost[size, "R@1"]) / len(cost[size, "R@1"]) > 0.05 for size in (64, 8)}  # "much": five points
 if settings.mode() == "smoke":
     print("not shown in smoke mode: one epoch is too short to say")
 else:
-    outcome("7.2", "b" if lost_by_forgetting[8] > lost_by_forgetting[64] + 0.05 else "c")
+    outcome("7.2", {(False, False): "a", (False, True): "b"}.get((much[64], much[8]), "c"))
 
 # %% [markdown]
-# **What to see.** (Angles and losses are those of the first seed; two seeds are too few for an interval, so both scores
-# stand there.) The forgotten centers did not move at all, and the loss fell nevertheless. In 64 dimensions
-# the score hardly suffers: $40 \times 4$ random directions are nearly at right angles to each other there, so the network
-# is given targets that are far apart, and it is free to move its points to them. (The *centroid bound* makes a method of
-# this: its centroids are fixed on purpose, and well spread.) In 8 dimensions 160 random directions crowd each other, so
-# centers of different species lie side by side, and only learning can part them. That is what makes this mistake
-# dangerous: whether it shows depends on sizes that have nothing to do with it.
+# **What to see.** The forgotten centers did not move at all, and the loss fell nevertheless. In 64 dimensions the cost is
+# small: with three seeds it can hardly be told from nothing, by either measure. $40 \times 4$ random directions are nearly at
+# right angles to each other there, so the network is given targets that are far apart, and it is free to move its points to
+# them. (The *centroid bound* makes a method of this: its centroids are fixed on purpose, and well spread.) In 8 dimensions
+# the cost is large by both measures: 160 random directions crowd each other, so centers of different species lie side by
+# side, and only learning can part them. That is what makes this mistake dangerous: whether it shows depends on sizes that
+# have nothing to do with it.
 #
 # `fit` cannot fall into it: it takes the loss's parameters itself. In a loop of your own, write
 # `[*net.parameters(), *loss.parameters()]`, or better two groups with two rates (exercise 7.2).
@@ -439,130 +463,16 @@ print("stopped after one epoch and resumed: the same bits as two epochs in one g
 #   descent.
 #
 # What follows was computed beforehand, because it takes longer than a lesson: a MobileNetV2 of 0.35 width with ImageNet
-# weights (a small network with a third of the usual channels), images of 128 pixels, 64 dimensions. The cells read the records; nothing here is typed by hand.
+# weights (a small network with a third of the usual channels), images of 128 pixels, 64 dimensions. The cells read the records;
+# nothing here is typed by hand, and one command repeats all of it: `python -m dmlbook choose data/plans/cars.toml`.
 #
-# First, how the settings were chosen, for each loss by itself, though not with the same number of trials (SoftTriple
-# had one on each set, SoftMax six and three): on a fifth of the *training* classes, held out, after two
-# epochs. The first row is what has to be beaten: the features of the pretrained network, not trained at all.
-
+# First the settings. Each loss tried the same ten: five rates, batch norm frozen or not; two epochs each, on a fifth of the
+# *training* classes, held out. (At first the grid had four rates; semi-hard triplets chose the smallest on both sets, so it was
+# widened, for all.) What has to be beaten stands first: the features of the pretrained network, not trained at all.
 
 # %%
 from IPython.display import Markdown
 
-
-def trials(data, names):
-    """Trials on held-out training classes, by what was tried."""
-    found = {"frozen features": records.load(f"choosing/{data}-frozen")}
-    for name in names.split():
-        record = records.load(f"choosing/{data}-{name}")
-        training = record.configuration["training"]
-        norm = "frozen" if training["freeze_batch_norm"] else "trains"
-        found[f"{record.configuration['loss']}, batch norm {norm}, lr {training['lr']:g}"] = record
-    return Markdown(records.table(found, {"recall_at_1": "R@1 on held-out training classes", "map_at_r": "MAP@R"}))
-
-
-softmax = "softmax-lr3e-5 softmax-lr1e-4 softmax-lr4e-4 softmax-bn-lr4e-4 softmax-bn-lr1e-3 softmax-bn-lr2e-3"
-bound = "bound-lr3e-5 bound-lr1e-4 bound-bn-lr3e-4 bound-bn-lr1e-3"
-semihard = "semihard-lr3e-5 semihard-lr1e-4 semihard-lr2e-4 semihard-bn-lr1e-4 semihard-bn-lr3e-4"
-print("Cars196")
-display(trials("cars", f"{softmax} softtriple-bn-lr1e-3 {bound} {semihard}"))
-
-# %%
-print("CUB-200-2011")
-softmax, bound = "softmax-lr1e-4 softmax-lr3e-4 softmax-bn-lr1e-3", "bound-lr1e-4 bound-bn-lr3e-4"
-display(trials("cub", f"{softmax} softtriple-lr1e-4 {bound} semihard-lr3e-5 semihard-lr1e-4"))
-
-# %% [markdown]
-# **What to see.** There is no setting that suits all. On the cars, with frozen statistics, this small network bears only a
-# small learning rate (at 0.0004 SoftMax breaks down); with batch norm in training it bears a larger one and gets much
-# further, with SoftMax and with the bound. Semi-hard triplets are the other way round, and do not quite reach the frozen
-# features. On the birds, which the pretrained network knows well, a small rate with frozen statistics had the higher Recall@1 wherever
-# both were tried, and the lower MAP@R. Whoever chooses with one loss and compares with four compares settings. (MAP@R, chapter 01, rewards
-# right images at all of the first places; the frozen features have all their dimensions here.)
-#
-# For each loss its best row was trained, five epochs on the cars and three on the birds, on all training classes, and
-# measured on the test classes.
-
-# %%
-METHODS_RECORDED = {
-    "frozen features, 1,280 dimensions": "frozen",
-    "the same, 64 dimensions by PCA": "frozen-pca64",
-    "semi-hard triplets": "semihard",
-    "centroid bound": "centroid_bound",
-    "normalized SoftMax": "softmax",
-    "SoftTriple": "softtriple",
-}
-
-# %%
-COLUMNS = {
-    "recall_at_1": "R@1",
-    "map_at_r": "MAP@R",
-    "recall_at_2": "R@2",
-    "recall_at_4": "R@4",
-    "recall_at_8": "R@8",
-    "nmi": "NMI",
-}
-
-
-def recorded(data, methods):
-    """The records of a data set, by what they are called in the table."""
-    return {title: records.load(f"{data}-{name}") for title, name in methods.items()}
-
-
-cars = recorded("cars", METHODS_RECORDED)
-display(Markdown(records.table(cars, COLUMNS)))
-print(f"Cars196, 98 unseen models. NMI of random labels: {100 * cars['SoftTriple'].values('chance_nmi')[0]:.1f}")
-
-# %%
-cub = recorded("cub", METHODS_RECORDED)
-display(Markdown(records.table(cub, COLUMNS)))
-print(f"CUB-200-2011, 100 unseen species. NMI of random labels: {100 * cub['SoftTriple'].values('chance_nmi')[0]:.1f}")
-
-# %% [markdown]
-# How far above the frozen features does each land?
-
-# %%
-figure, axes = plt.subplots(1, 2, figsize=(11, 3.4))
-for ax, (name, table) in zip(axes, {"Cars196": cars, "CUB-200-2011": cub}.items(), strict=True):
-    frozen = records.interval(table["frozen features, 1,280 dimensions"].values("recall_at_1"))[0]
-    trained = {title: record for title, record in table.items() if title in METHODS}
-    gains = {title: [v - frozen for v in record.values("recall_at_1")] for title, record in trained.items()}
-    book.dots(ax, gains)
-    ax.axvline(0, color=book.SOFT, linestyle=":")
-    ax.set(title=f"{name}: gain over frozen features", xlabel="points of Recall@1")
-book.show(
-    figure,
-    alt="Two panels, Cars196 and CUB-200-2011. For each of four losses, how many points of Recall@1 the fine-tuned network "
-    "gains over frozen features: SoftTriple and SoftMax gain much on the cars, the other two lose a little; on the birds "
-    "all four gain a little.",
-)
-
-# %% [markdown]
-# **What to see.** On the cars SoftTriple and normalized SoftMax land far above the frozen features; with one seed each, the
-# small difference between the two means nothing. Semi-hard triplets and the centroid bound end a little *below* them, each
-# with the best settings that were found for it. On held-out training cars the bound had been above: twenty classes promised
-# what ninety-eight did not keep. NMI tells another story: by it all four are far above the frozen features, so classes
-# gathered in clumps even where the nearest neighbor got no better. And on the drawn birds of 7.4 the bound led. So far no loss of this book is best everywhere,
-# and a table of one data set, one network and one seed does not say which will be best for you.
-#
-# On the birds all four end above the frozen features, by a little, and so close together that one seed cannot rank them.
-# Their frozen features are flattered: ImageNet, on which the network was trained, already holds many of these species.
-#
-# These Cars photographs are cropped to the car and squeezed to 128 by 128 pixels, and the network is small: do not compare
-# the figures with the papers', whose protocol differs. Chapter 08 will.
-#
-# ## 7.9 A trap: the head that learns too long
-#
-# It is tempting to keep the pretrained network as it is, store its features once, and train only the last layer, the *head*.
-# That is fast, so one lets it run until the training classes are told apart.
-#
-# **Predict.** A head is trained with normalized SoftMax for 1, 3, 10 or 30 epochs, each at its best of four learning rates. On
-# held-out classes the longest is, against the best of the others, (a) better; (b) within two points; (c) worse by more.
-
-# %%
-predict("7.3", "?")
-
-# %%
 LOSSES = {
     "semi-hard triplets": "semihard",
     "centroid bound": "centroid_bound",
@@ -579,62 +489,207 @@ def searched(plan):
     return Markdown(f"{floor.table(BOTH)}\n\n{trials}")
 
 
+print("Cars196")
+display(searched("cars"))
+
+# %%
+print("CUB-200-2011")
+display(searched("cub"))
+norm_frozen = {
+    plan: [
+        records.load_search(f"choosing/{plan}-{name}").best().configuration["freeze_batch_norm"]
+        for name in LOSSES.values()
+    ]
+    for plan in ("cars", "cub")
+}
+assert norm_frozen == {"cars": [True, False, False, False], "cub": [True] * 4}
+
+# %% [markdown]
+# **What to see.** No setting suits all. On the cars three losses got furthest with batch norm in training and a rate of 0.001; with
+# its statistics frozen, this small network bears only small rates (at 0.001 those three are down to guessing, 5 percent). Semi-hard
+# triplets are the other way round, and stay below the frozen features by Recall@1, though not by MAP@R (chapter 01; the frozen
+# features have all their dimensions here). On the birds, which the pretrained network knows well, all four chose frozen statistics
+# and a small rate; had MAP@R chosen, semi-hard triplets and SoftTriple would have taken other rows. Whoever chooses with one loss
+# and compares with four compares settings. (One seed and twenty classes: neighbors in a column cannot be told apart.)
+#
+# Each loss was then trained with its own settings on all training classes, five epochs on the cars and three on the birds, from
+# three seeds, and measured on the test classes, once.
+
 # %%
 FLOORS = {"frozen features, 1,280 dimensions": "frozen", "the same, 64 dimensions by PCA": "frozen-pca64"}
-SAID = {
-    "dimensions": "the first row has 1,280, all others 64.",
-    "budget": "each loss trained for as many epochs as suited it, of 1, 3, 10 and 30.",
-}
+DIMENSIONS = {"dimensions": "the first row has 1,280, all others 64."}
 
 
-def beside_floors(plan):
+def beside_floors(plan, **more):
     """The floors of a data set and what the four losses of a plan scored on its test classes."""
     rows = {title: f"{plan.split('-')[0]}-{name}" for title, name in FLOORS.items()}
-    return records.compare(rows | {title: f"{plan}-{name}" for title, name in LOSSES.items()}, unequal=SAID)
+    return records.compare(
+        rows | {title: f"{plan}-{name}" for title, name in LOSSES.items()}, unequal=DIMENSIONS | more
+    )
 
 
 # %%
-print("Cars196, the head alone")
-display(searched("cars-head"))
-best, loss_left = {}, {}
-for trial in records.load_search("choosing/cars-head-softmax").trials:
-    epochs, (score,) = trial.configuration["epochs"], trial.values("recall_at_1")
-    if score > best.get(epochs, 0):
-        best[epochs], (loss_left[epochs],) = score, trial.values("final_loss")
-for epochs, score in best.items():
-    print(f"SoftMax, {epochs:2} epochs: training loss {loss_left[epochs]:.2f}   R@1 on held-out cars {100 * score:.1f}")
-behind = max(best.values()) - best[30]
-outcome("7.3", "c" if behind > 0.02 else "b" if behind > -0.02 else "a")
-assert list(loss_left.values()) == sorted(loss_left.values(), reverse=True)
+COLUMNS = BOTH | {"recall_at_2": "R@2", "recall_at_4": "R@4", "recall_at_8": "R@8", "nmi": "NMI"}
+whole = {"Cars196": beside_floors("cars"), "CUB-200-2011": beside_floors("cub")}
+for data, table in whole.items():
+    random_labels = 100 * table.rows["SoftTriple"].values("chance_nmi")[0]
+    title = f"**{data}, unseen classes** (NMI of random labels: {random_labels:.1f})"
+    display(Markdown(f"{title}\n\n{table.table(COLUMNS)}"))
 
 # %% [markdown]
-# **What to see.** The training loss falls all the way, and Recall@1 on classes that were not trained on turns back: after thirty
-# epochs of SoftMax three points are gone, at the larger rates more. Read the table by columns: the bound turns back, too,
-# SoftTriple less, semi-hard triplets not (their best lies in the corner of the grid, where a lower rate might do better still).
-# By MAP@R the turn comes later. So a head is stopped where held-out classes say so; whoever looks at training classes alone
-# goes on too long.
+# How far above the frozen features does each land, and which losses differ, seed by seed?
+
+# %%
+frozen, *_ = FLOORS
+figure, axes = plt.subplots(2, 2, figsize=(11, 5.6), sharey=True)
+for row, (data, table) in zip(axes, whole.items(), strict=True):
+    for ax, (key, name) in zip(row, BOTH.items(), strict=True):
+        book.dots(ax, {title: table.gains(title, frozen, key) for title in LOSSES})
+        ax.axvline(0, color=book.SOFT, linestyle=":")
+        ax.set(title=f"{data}: gain over frozen features", xlabel=f"points of {name}")
+book.show(
+    figure,
+    alt="Four panels, Cars196 above and CUB-200-2011 below, Recall@1 left and MAP@R right. For each of four losses, how many "
+    "points the fine-tuned network gains over frozen features. Cars: SoftTriple and SoftMax gain about fifteen points of "
+    "Recall@1, the other two lose one to three; all gain MAP@R. Birds: all gain a little, close together.",
+)
+
+# %%
+for data, table in whole.items():
+    for one, other in combinations(LOSSES, 2):
+        both = "".join(f"   {name} {records.percent(table.gains(other, one, key))}" for key, name in BOTH.items())
+        print(f"{data:12} {other:18} minus {one:18}{both}")
+    above = {}
+    for key in BOTH:
+        gains = {title: records.interval(table.gains(title, frozen, key)) for title in LOSSES}
+        above[key] = [title for title, (mean, half) in gains.items() if mean > half]
+    assert above == {"recall_at_1": ["normalized SoftMax", "SoftTriple"], "map_at_r": list(LOSSES)}
+
+# %% [markdown]
+# **What to see.** On both sets the same two losses are ahead of the frozen features by Recall@1, SoftTriple and normalized
+# SoftMax, on the cars by some fifteen points; and the two cannot be told apart, by either measure. Semi-hard triplets and the
+# centroid bound are not ahead by Recall@1, each with the best settings that were found for it: on the cars the bound ends even a
+# little below. By MAP@R and NMI all four are ahead: more of a class is near, in clumps, and what is nearest is not right more
+# often. On held-out training cars the bound had been above the frozen features: twenty classes and two epochs promised what
+# ninety-eight and five did not keep. And on the drawn birds of 7.4 it led. So far no loss of this book is best everywhere, and a
+# table of one network does not say which will be best for you.
 #
-# How far does a head get that stopped in time? Each loss with the length and rate that suited it, on the test classes:
+# On the photographs of birds hardly anything else can be told from three seeds: of the twelve intervals between the four losses
+# two do not hold 0, and one of twenty misses by chance. Their frozen features are flattered: ImageNet, on which the network was
+# trained, already holds many of these species.
+#
+# These Cars photographs are cropped to the car and squeezed to 128 by 128 pixels, and the network is small: do not compare
+# the figures with the papers', whose protocol differs. Chapter 08 will.
+#
+# ## 7.9 A trap: the head that learns too much
+#
+# It is tempting to keep the pretrained network as it is, store its features once, and train only the last layer, the *head*.
+# That is fast, so one lets it run until the training classes are told apart.
+#
+# **Predict.** A head is trained with normalized SoftMax at a rate of 0.001, which is the best one for three epochs. On held-out
+# classes thirty epochs at that rate are, against three, (a) better; (b) within two points; (c) worse by more.
 
 # %%
-for data, plan in {"Cars196": "cars-head", "CUB-200-2011": "cub-head"}.items():
-    heads = beside_floors(plan)
-    print(f"{data}, unseen classes, heads alone")
-    display(Markdown(heads.table(BOTH)))
-    for title in LOSSES:
-        gained = {name: records.interval(heads.gains(title, list(FLOORS)[1], key)) for key, name in BOTH.items()}
-        text = "".join(f"{100 * mean:+8.1f} ± {100 * half:.1f} {name}" for name, (mean, half) in gained.items())
-        print(f"{title:20} minus PCA:{text}")
-        clear = plan == "cars-head" and title in ("SoftTriple", "normalized SoftMax")
-        assert (gained["R@1"][0] > gained["R@1"][1]) == clear
+predict("7.3", "?")
+
+# %%
+searches = {title: records.load_search(f"choosing/cars-head-{name}") for title, name in LOSSES.items()}
+LENGTHS = {1: book.SOFT, 3: book.MIDDLE, 10: book.DARK, 30: book.BLACK}  # epochs
+
+
+def tried_at(title, epochs):
+    """The trials of one loss and length, by learning rate."""
+    return [trial for trial in searches[title].trials if trial.configuration["epochs"] == epochs]
+
+
+print("Cars196, the head alone, by SoftMax at a rate of 0.001")
+found = {}
+for epochs in LENGTHS:
+    (trial,) = [trial for trial in tried_at("normalized SoftMax", epochs) if trial.configuration["lr"] == 1e-3]
+    found[epochs] = trial.values("recall_at_1")[0]
+    cells = [f"{name} {100 * trial.values(key)[0]:.1f}" for key, name in BOTH.items()]
+    print(f"{epochs:2} epochs: training loss {trial.values('final_loss')[0]:.2f}   on held-out cars", *cells)
+lost = found[3] - found[30]
+outcome("7.3", "c" if lost > 0.02 else "b" if lost > -0.02 else "a")
+assert lost > 0.05
 
 # %% [markdown]
-# **What to see.** (Each loss had the same grid; the lengths it chose differ, and the line below the table says so.) On the cars
-# the heads of SoftMax and SoftTriple, stopped in time, are ahead of PCA, which has seen no label, in both measures, and with 64
-# numbers they do about what the 1,280 frozen ones do by Recall@1, and more by MAP@R. The other two are not ahead of PCA by
-# Recall@1, and ahead by MAP@R: more of a class is near, and what is nearest is not right more often. On the birds no loss is ahead
-# of PCA by Recall@1, and by MAP@R the leads are small. Whether a head on frozen features is worth its labels depends on the data;
-# one set, or one column, would have told half of it.
+# The loss falls all the way, and classes that were not trained on are lost again. Is it the length, then? Here is all that was
+# tried: four lengths, ten rates, four losses. (Four rates at first; where a loss chose the last one, all got more.)
+
+# %%
+figure, axes = plt.subplots(2, 4, figsize=(11, 5.2), sharex=True, sharey="row")
+for column, title in zip(axes.T, LOSSES, strict=True):
+    for ax, key in zip(column, BOTH, strict=True):
+        for epochs, color in LENGTHS.items():
+            rates, values = zip(
+                *[(x.configuration["lr"], x.values(key)[0]) for x in tried_at(title, epochs)], strict=True
+            )
+            ax.plot(
+                rates, [100 * value for value in values], ".-", color=color, label=f"{epochs} epoch{'s' * (epochs > 1)}"
+            )
+        ax.set_xscale("log")
+    column[0].set(title=title)
+    column[1].set(xlabel="learning rate")
+for row, name in zip(axes, BOTH.values(), strict=True):
+    row[0].set(ylabel=f"{name}, percent")
+axes[0, 0].legend(fontsize=9, loc="lower left")
+book.show(
+    figure,
+    alt="Recall@1 above and MAP@R below, on held-out cars, over the learning rate: a panel for each of four losses, a line for "
+    "each of four lengths. The short runs have one peak; thirty epochs of SoftMax and of the bound have two, and a valley "
+    "between them at middle rates.",
+)
+
+# %%
+for title in ("normalized SoftMax", "centroid bound"):
+    score = {trial.configuration["lr"]: trial.values("recall_at_1")[0] for trial in tried_at(title, 30)}
+    assert min(score[1e-4], score[3e-2]) > score[1e-3] + 0.04  # the valley
+print("Cars196, held-out classes, each length at its best rate")
+for title in LOSSES:
+    best = {n: max(tried_at(title, n), key=lambda trial: trial.values("recall_at_1")[0]) for n in LENGTHS}
+    cells = [f"{n} epochs {100 * trial.values('recall_at_1')[0]:.1f}" for n, trial in best.items()]
+    print(
+        f"{title:20}",
+        "   ".join(f"{c} (rate {t.configuration['lr']:g})" for c, t in zip(cells, best.values(), strict=True)),
+    )
+
+# %% [markdown]
+# **What to see.** At 0.001 the training loss goes to nothing, and after three epochs Recall@1 on held-out cars falls, by
+# eight points in the end; by MAP@R ten epochs are still a little better, and thirty worse. But it is not the length alone.
+# Thirty epochs of SoftMax have a *valley* at middle rates, and at a hundred times the rate they come back to within two
+# points of the best of all. The bound has the valley, too, SoftTriple a shallow one, semi-hard triplets hardly any (they
+# chose the longest run that was tried). Why it is there we have not found out. (One seed: neighbors on a line cannot be told
+# apart.) So "too long" means nothing without the rate, and neither can be read off a training loss that falls either way:
+# length and rate are searched together, on held-out classes.
+#
+# How far does a head get? Each loss with the length and the rate that suited it, on the test classes:
+
+# %%
+LENGTHS_DIFFER = "each loss trained for as many epochs as suited it, of 1, 3, 10 and 30."
+heads = {
+    data: beside_floors(plan, budget=LENGTHS_DIFFER) for data, plan in (("Cars196", "cars-head"), ("CUB", "cub-head"))
+}
+for data, table in heads.items():
+    display(Markdown(f"**{data}, unseen classes, heads alone**\n\n{table.table(BOTH)}"))
+
+# %%
+for data, table in heads.items():
+    above = []
+    for title in LOSSES:
+        gained = {name: table.gains(title, list(FLOORS)[1], key) for key, name in BOTH.items()}
+        print(f"{data:8} {title:18} minus PCA:", *(f"  {name} {records.percent(v)}" for name, v in gained.items()))
+        mean, half = records.interval(gained["R@1"])
+        above += [title] if mean > half else []
+    assert above == (["normalized SoftMax", "SoftTriple"] if data == "Cars196" else [])
+
+# %% [markdown]
+# **What to see.** (Each loss had the same grid; the lengths it chose differ, and the line below the table says so.) On the
+# cars the heads of SoftMax and SoftTriple are ahead of PCA, which has seen no label, in both measures. By Recall@1 SoftMax's
+# 64 numbers do about what the 1,280 frozen ones do, and SoftTriple's do better; by MAP@R both do better. The other two are
+# not ahead of PCA by Recall@1, and ahead by MAP@R: more of a class is near, and what is nearest is not right more often. On
+# the birds no loss is ahead of PCA by Recall@1, and by MAP@R the leads are half a point, SoftTriple's hardly one. Whether a
+# head on frozen features is worth its labels depends on the data; one set, or one column, would have told half of it.
 
 # %% [markdown]
 # ## 7.10 On your own photographs
@@ -649,7 +704,8 @@ def photographs(name="cub", classes=10, epochs=2):
     every = datasets.load(name, "train", size=112, progress=False)
     seen, unseen = every.of_classes(torch.arange(classes)), every.of_classes(torch.arange(classes, 2 * classes))
     net = nets.build("mobilenet_v2", embedding_size=64, weights="imagenet")
-    loss = losses.make("softtriple", num_classes=classes, embedding_size=64, centers_per_class=4)
+    sizes, numbers = {"num_classes": classes, "embedding_size": 64, "centers_per_class": 4}, generator(SEED, "centers")
+    loss = losses.make("softtriple", **sizes, generator=numbers)
     vectors = {"frozen": embed(net, unseen, features=True), "before": embed(net, unseen)}
     config = TrainConfig(epochs=epochs, crop_scale=(0.5, 1.0), adam_eps=1e-8, milestones=())
     fit(net, loss, seen, config, progress=False)
@@ -807,8 +863,8 @@ check("7.4", half_width)
 # - The loss has weights of its own: hand them to the optimizer, with a larger rate.
 # - One run is an anecdote. Give the number of seeds and an interval, and do not name a winner inside it.
 # - A score needs its floor beside it: guessing, pixels, frozen features.
-# - A head trained alone on frozen features soon has all it can give; longer training loses unseen classes. Stop where held-out
-#   classes say so.
+# - A head on frozen features can lose unseen classes while its training loss still falls. Search its length and its rate
+#   together, on held-out classes.
 # - Each loss has its own settings, by a search of the same size, or the table compares settings.
 #
 # ## Five questions
@@ -817,7 +873,8 @@ check("7.4", half_width)
 # 2. Semi-hard triplets need batches with several images a class. What would happen with plain shuffled batches of 64 from
 #    11,000 classes?
 # 3. Why does the loss still fall when the centers are frozen?
-# 4. Two methods score 78.1 ± 1.9 (3) and 79.0 ± 2.2 (3). What do you report?
+# 4. Two methods score 78.1 ± 1.9 (3) and 79.0 ± 2.2 (3), from the same three seeds. What do you report, and what would you
+#    compute before you say that they cannot be told apart?
 # 5. Why is "the same bits" a better test of resuming than "about the same loss"?
 #
 # ## References

@@ -124,6 +124,10 @@ def test_what_is_there_is_not_run_again_and_a_wider_grid_goes_on(tmp_path, capsy
     assert {run[2] for run in Study.runs[33:]} == {1e-4}
     widened = records.load_search("choosing/few-softmax", tmp_path / "results")
     assert [trial.configuration["lr"] for trial in widened.trials[:5]] == [1e-4, 1e-3, 1e-2, 1e-1, 1e-4]
+    assert records.load("few-softmax", tmp_path / "results").choice["trials"] == 6
+    assert main(["choose", str(plan(tmp_path, wider))]) == 0
+    assert len(Study.runs) == 41  # the wider search chose the same settings
+    assert records.load("few-softmax", tmp_path / "results").choice["trials"] == 8  # and the record says which it was
     longer = PLAN.replace("epochs = 2", "epochs = 4")
     assert main(["choose", str(plan(tmp_path, longer)), "--trials-only"]) == 0
     assert len(Study.runs) == 41 + 24
