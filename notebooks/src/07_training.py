@@ -645,12 +645,10 @@ figure, axes = plt.subplots(2, 4, figsize=(11, 5.2), sharex=True, sharey="row")
 for column, title in zip(axes.T, LOSSES, strict=True):
     for ax, key in zip(column, BOTH, strict=True):
         for epochs, color in LENGTHS.items():
-            rates, values = zip(
-                *[(x.configuration["lr"], x.values(key)[0]) for x in tried_at(title, epochs)], strict=True
-            )
-            ax.semilogx(
-                rates, [100 * v for v in values], ".-", color=color, label=f"{epochs} epoch{'s' * (epochs > 1)}"
-            )
+            trials = tried_at(title, epochs)
+            rates = [trial.configuration["lr"] for trial in trials]
+            values = [100 * trial.values(key)[0] for trial in trials]
+            ax.semilogx(rates, values, ".-", color=color, label=f"{epochs} epoch{'s' * (epochs > 1)}")
     column[0].set(title=title)
     column[1].set(xlabel="learning rate")
 axes[0, 0].set(ylabel="R@1, percent")
