@@ -679,7 +679,7 @@ for title in LOSSES:
 # points of the best of all. The bound has the valley, too, by both measures; the dips of SoftTriple and semi-hard triplets
 # are no deeper than one seed can make. Semi-hard triplets chose the longest run by Recall@1, so that a longer one might suit
 # them better; by MAP@R ten epochs do. The frozen features have 53.4 / 7.3 here (7.8): by MAP@R every loss gets far above
-# that, by Recall@1 the bound at its best hardly does. Why it is there we have not found out. (One seed: neighbors on a line
+# that, by Recall@1 the bound at its best hardly does. Why the valley is there we have not found out. (One seed: neighbors on a line
 # cannot be told apart.) So "too long" means nothing without the rate, and neither can be read off a training loss that falls
 # either way: length and rate are searched together, on held-out classes.
 #
