@@ -1,11 +1,11 @@
 """Results as data: records of runs and of searches as JSON with their provenance, and comparisons that are judged."""
 
 from dmlbook.records.comparison import FACETS, Comparison, compare
-from dmlbook.records.numbers import exponent, interval
+from dmlbook.records.numbers import exponent, interval, percent
 from dmlbook.records.origin import provenance
 from dmlbook.records.record import Record, load
 from dmlbook.records.search import Search, load_search, tried
-from dmlbook.records.tables import percent, table
+from dmlbook.records.tables import table
 
 __all__ = [
     "FACETS",

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from dmlbook._checks import bad_input, checked
-from dmlbook.records.numbers import interval
+from dmlbook.records.numbers import percent
 from dmlbook.records.record import Record
 
 BOTH_MEASURES = {"recall_at_1": "map_at_r", "recall_by_class": "map_by_class", "recall_by_kind": "map_by_kind"}
 """Recall@1 looks at one neighbor, MAP@R at all of a class's: a ranking by the one may be turned over by the other."""
-
-
-def percent(values: Sequence[float], *, digits: int = 1) -> str:
-    """Fractions as percent, ``"48.3 ± 0.2 (3)"``: mean, half-width of the 95 percent interval, number of seeds.
-
-    Example:
-        >>> percent([0.5, 0.52])
-        '51.0 ± 12.7 (2)'
-    """
-    mean, half = interval(values)
-    spread = "" if math.isnan(half) else f" ± {100 * half:.{digits}f}"
-    return f"{100 * mean:.{digits}f}{spread} ({len(values)})"
 
 
 @checked

@@ -12,7 +12,7 @@
 #
 # **Before it** you need chapter [00](00_start_here.ipynb): embedding, class, query, Recall@1.
 #
-# **Time** about 75 minutes to read and try, and about as long for the exercises; the cells run in about two minutes on a laptop
+# **Time** about 100 minutes to read and try, and about as long for the exercises; the cells run in about two minutes on a laptop
 # with two cores.
 
 # %%

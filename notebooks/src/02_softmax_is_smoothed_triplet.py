@@ -13,7 +13,7 @@
 # **Before it** you need cross-entropy, gradients, retrieval by direction and its Recall@1 (chapter 00), and the triplet
 # constraint of chapter 01, which is repeated in 2.2.
 #
-# **Time** about 75 minutes to read and try, and about an hour for the exercises; the cells run in under two minutes
+# **Time** about two hours to read and try, and about an hour for the exercises; the cells run in under two minutes
 # on a laptop.
 
 # %%

@@ -13,7 +13,7 @@
 # **Before it** you need chapter [02](02_softmax_is_smoothed_triplet.ipynb): normalized SoftMax and its scale
 # $\lambda$.
 #
-# **Time** about 90 minutes to read and try, and another 70 for the exercises; the cells run in under 3 minutes on a laptop with two cores.
+# **Time** about 100 minutes to read and try, and another 70 for the exercises; the cells run in under 3 minutes on a laptop with two cores.
 
 # %%
 import math

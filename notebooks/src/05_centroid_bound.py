@@ -12,7 +12,7 @@
 #
 # **Before it** you need chapter [00](00_start_here.ipynb). Cross-entropy is not used here; a distance is.
 #
-# **Time** about 60 minutes to read and try, and 75 for the exercises; the cells run in about a minute on a laptop with two cores.
+# **Time** about 110 minutes to read and try, and 75 for the exercises; the cells run in about a minute on a laptop with two cores.
 
 # %%
 import matplotlib.pyplot as plt

@@ -12,7 +12,7 @@
 # **Before it** you need chapter [00](00_start_here.ipynb). The losses are explained in chapters 01 to 05; here it is enough
 # that each takes embeddings and labels and returns a number.
 #
-# **Time** about 45 minutes to read and try; the cells run in under 3 minutes on a laptop with two cores.
+# **Time** about 70 minutes to read and try; the cells run in under 3 minutes on a laptop with two cores.
 
 # %%
 import matplotlib.pyplot as plt
@@ -678,8 +678,8 @@ for title in LOSSES:
 # Thirty epochs of SoftMax have a *valley* at middle rates, and at a hundred times the rate they come back to within two
 # points of the best of all. The bound has the valley, too, by both measures; the dips of SoftTriple and semi-hard triplets
 # are no deeper than one seed can make. Semi-hard triplets chose the longest run by Recall@1, so that a longer one might suit
-# them better; by MAP@R ten epochs do. The frozen features have 53.4 / 7.3 here (7.8): by MAP@R every loss gets far above
-# that, by Recall@1 the bound at its best hardly does. Why the valley is there we have not found out. (One seed: neighbors on a line
+# them better; by MAP@R ten epochs do. The floor is the frozen features' row of 7.8: by MAP@R every loss gets far above it, by
+# Recall@1 the bound at its best hardly does. Why the valley is there we have not found out. (One seed: neighbors on a line
 # cannot be told apart.) So "too long" means nothing without the rate, and neither can be read off a training loss that falls
 # either way: length and rate are searched together, on held-out classes.
 #
