@@ -3,7 +3,8 @@
 from torch import Tensor
 
 try:
-    from jaxtyping import Bool, Float, Int, UInt8
+    from jaxtyping import Bool, Float, UInt8
+    from jaxtyping import Integer as Int  # of any width, signed or not
 except ImportError:  # training needs no jaxtyping, and annotations are never evaluated there
 
     class _Unchecked:

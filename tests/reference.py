@@ -167,3 +167,142 @@ def distinct_centers(centers, *, threshold):
                 reached.extend(near)
         counts.append(groups)
     return counts
+
+
+def lifted_loss(distances, labels, *, margin):
+    """1 / (2 |P|) sum over unordered positive pairs of [d_ij + log(sum_k e^{a - d_ik} + sum_l e^{a - d_jl})]_+^2."""
+    d, y = rows(distances), labels.tolist()
+    squares = []
+    for i in range(len(y)):
+        for j in range(i + 1, len(y)):
+            exponents = [margin - d[end][k] for end in (i, j) for k in range(len(y)) if y[k] != y[i]]
+            if y[i] == y[j]:
+                squares.append(max(d[i][j] + log_sum_exp(exponents), 0.0) ** 2)
+    return mean(squares) / 2
+
+
+def log_sum_exp(values):
+    if not values:
+        return -math.inf
+    top = max(values)
+    return top + math.log(math.fsum(math.exp(v - top) for v in values))
+
+
+def npairs_loss(embeddings, labels, *, length_weight, scale=1.0):
+    """Each class's first two images are its pair; log(1 + sum_{j != i} e^{a_i . p_j - a_i . p_i}), and the lengths."""
+    x, y = rows(embeddings), labels.tolist()
+    of_class = {label: [i for i in range(len(y)) if y[i] == label][:2] for label in y}
+    pairs = [pair for pair in of_class.values() if len(pair) == 2]
+    losses = []
+    for i, (anchor, positive) in enumerate(pairs):
+        right = scale * dot(x[anchor], x[positive])
+        wrong = [scale * dot(x[anchor], x[other]) - right for j, (_, other) in enumerate(pairs) if j != i]
+        losses.append(log_sum_exp([0.0, *wrong]))
+    return mean(losses) + length_weight * mean(dot(x[i], x[i]) for pair in pairs for i in pair)
+
+
+def proxy_nca_loss(embeddings, labels, proxies, *, scale, denominator):
+    """-log( e^{-d_y} / sum_z e^{-d_z} ), d squared distances on the sphere; z over the others, or over all."""
+    losses = []
+    for x, y in zip(rows(embeddings), labels.tolist(), strict=True):
+        apart = [scale * distance(unit(x), unit(p)) ** 2 for p in rows(proxies)]
+        below = [-d for c, d in enumerate(apart) if c != y or denominator == "all"]
+        losses.append(apart[y] + log_sum_exp(below))
+    return mean(losses)
+
+
+def triplet_center_loss(embeddings, labels, centroids, *, margin, negatives, known=None):
+    """[d_y / 2 + m - d_n / 2]_+, d squared; n the closest other centroid, or the mean over them."""
+    c, losses = rows(centroids), []
+    known = [True] * len(c) if known is None else known.tolist()
+    for x, y in zip(rows(embeddings), labels.tolist(), strict=True):
+        others = [distance(x, c[m]) ** 2 for m in range(len(c)) if m != y and known[m]]
+        if not others or not known[y]:
+            losses.append(0.0)
+            continue
+        other = min(others) if negatives == "closest" else mean(others)
+        losses.append(max(distance(x, c[y]) ** 2 / 2 + margin - other / 2, 0.0))
+    return mean(losses)
+
+
+def proxy_anchor_loss(embeddings, labels, proxies, *, scale, margin):
+    """Over proxies: log(1 + sum of own images e^{-a(s - m)}) and log(1 + sum of foreign images e^{a(s + m)})."""
+    x, y = [unit(row) for row in rows(embeddings)], labels.tolist()
+    pulls, pushes = [], []
+    for c, proxy in enumerate(rows(proxies)):
+        similarities = [dot(row, unit(proxy)) for row in x]
+        own = [-scale * (s - margin) for s, label in zip(similarities, y, strict=True) if label == c]
+        foreign = [scale * (s + margin) for s, label in zip(similarities, y, strict=True) if label != c]
+        if own:
+            pulls.append(log_sum_exp([0.0, *own]))
+        pushes.append(log_sum_exp([0.0, *foreign]))
+    return mean(pulls) + mean(pushes)
+
+
+def subcenter_arcface_loss(embeddings, labels, centers, *, scale, margin):
+    """Cross-entropy of the closest centers' cosines, the own one's angle made larger by the margin."""
+    losses = []
+    for x, y in zip(rows(embeddings), labels.tolist(), strict=True):
+        cosines = [max(dot(unit(x), unit(w)) for w in of_class) for of_class in rows(centers)]
+        angle = math.acos(min(max(cosines[y], -1.0), 1.0))
+        wide = angle > math.pi - margin
+        cosines[y] = math.cos(angle) - margin * math.sin(margin) if wide else math.cos(angle + margin)
+        losses.append(log_sum_exp([scale * s for s in cosines]) - scale * cosines[y])
+    return mean(losses)
+
+
+def nmi(clusters, classes):
+    """Mutual information over the geometric mean of the entropies; 1 where both have one cluster."""
+    total = len(classes)
+
+    def entropy(values):
+        return -math.fsum(n / total * math.log(n / total) for n in (values.count(v) for v in set(values)))
+
+    of_both = entropy(list(zip(clusters, classes, strict=True)))
+    one, other = entropy(clusters), entropy(classes)
+    if one <= 0 and other <= 0:
+        return 1.0
+    return (one + other - of_both) / math.sqrt(one * other) if one > 0 and other > 0 else 0.0
+
+
+def clusters_of(distances, medoids):
+    """The place among the medoids of each image's closest one, the first of equals."""
+    return [min(range(len(medoids)), key=lambda place: row[medoids[place]]) for row in distances]
+
+
+def facility_score(distances, medoids):
+    return -math.fsum(min(row[j] for j in medoids) for row in distances)
+
+
+def augmented_score(distances, labels, medoids, *, weight):
+    return facility_score(distances, medoids) + weight * (1 - nmi(clusters_of(distances, medoids), labels))
+
+
+def loss_augmented_medoids(distances, labels, *, weight, rounds):
+    """Greedy, then local search: each cluster in turn tries its members as its medoid."""
+    d, y, medoids = rows(distances), labels.tolist(), []
+    for _ in set(y):
+        left = [j for j in range(len(y)) if j not in medoids]
+        medoids.append(max(left, key=lambda j: augmented_score(d, y, [*medoids, j], weight=weight)))
+    for _ in range(rounds):
+        for place in range(len(medoids)):
+            members = [i for i, cluster in enumerate(clusters_of(d, medoids)) if cluster == place]
+
+            def score(j, place=place, members=members):
+                trial = [*medoids[:place], j, *medoids[place + 1 :]]
+                return -math.fsum(d[i][j] for i in members) + weight * (1 - nmi(clusters_of(d, trial), y))
+
+            if members:
+                medoids[place] = max(members, key=score)
+    return medoids
+
+
+def clustering_loss(distances, labels, *, weight, rounds):
+    """[ F(S) + weight (1 - NMI) - sum over classes of its best medoid's F ]_+."""
+    d, y = rows(distances), labels.tolist()
+    medoids = loss_augmented_medoids(distances, labels, weight=weight, rounds=rounds)
+    own = 0.0
+    for label in set(y):
+        members = [i for i in range(len(y)) if y[i] == label]
+        own += max(-math.fsum(d[i][j] for i in members) for j in members)
+    return max(augmented_score(d, y, medoids, weight=weight) - own, 0.0)

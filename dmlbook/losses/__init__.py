@@ -4,10 +4,17 @@
 |---|---|---|---|
 | ``triplet`` | ``TripletLoss`` | 1 | all valid triplets, hinge and margin |
 | ``semihard`` | ``SemiHardLoss`` | 1, 6 | Schroff et al., CVPR 2015 |
+| ``lifted`` | ``LiftedStructure`` | 6 | Oh Song et al., CVPR 2016 |
+| ``clustering`` | ``FacilityLocation`` | 6 | Oh Song et al., CVPR 2017 |
+| ``npairs`` | ``NPairs`` | 6 | Sohn, NIPS 2016 |
+| ``proxy_nca`` | ``ProxyNCA`` | 6 | Movshovitz-Attias et al., ICCV 2017; ProxyNCA++, ECCV 2020 |
+| ``triplet_center`` | ``TripletCenter`` | 6 | He et al., CVPR 2018 |
 | ``softmax`` | ``NormalizedSoftmax`` | 2 | one center a class |
 | ``hardtriple`` | ``HardTriple`` | 3 | Qian et al., ICCV 2019 |
 | ``softtriple`` | ``SoftTriple`` | 3, 4 | Qian et al., ICCV 2019 |
 | ``centroid_bound`` | ``CentroidBound`` | 5 | Do et al., CVPR 2019 |
+| ``proxy_anchor`` | ``ProxyAnchor`` | 6 | Kim et al., CVPR 2020 |
+| ``subcenter_arcface`` | ``SubcenterArcFace`` | 6 | Deng et al., ECCV 2020 |
 """
 
 from __future__ import annotations
@@ -24,7 +31,11 @@ from dmlbook.losses.centers import (
     distinct_centers,
 )
 from dmlbook.losses.centroid_bound import CentroidBound, centroid_bound_sum, centroid_terms, role_counts
+from dmlbook.losses.facility_location import FacilityLocation, clustering_gap
+from dmlbook.losses.pairs import LiftedStructure, NPairs, lifted_mean, npairs_mean
 from dmlbook.losses.proxies import NormalizedSoftmax, margin_cross_entropy
+from dmlbook.losses.proxy_anchor import ProxyAnchor, proxy_anchor_loss
+from dmlbook.losses.proxy_nca import ProxyNCA, proxy_nca_mean
 from dmlbook.losses.softtriple import (
     HardTriple,
     SoftTriple,
@@ -32,6 +43,8 @@ from dmlbook.losses.softtriple import (
     logsumexp_similarity,
     softtriple_similarity,
 )
+from dmlbook.losses.subcenter_arcface import SubcenterArcFace, angular_margin
+from dmlbook.losses.triplet_center import TripletCenter, triplet_center_mean
 from dmlbook.losses.triplets import (
     SemiHardLoss,
     TripletLoss,
@@ -48,10 +61,17 @@ from dmlbook.losses.triplets import (
 _CLASSES: dict[str, type[Loss]] = {
     "triplet": TripletLoss,
     "semihard": SemiHardLoss,
+    "lifted": LiftedStructure,
+    "clustering": FacilityLocation,
+    "npairs": NPairs,
+    "proxy_nca": ProxyNCA,
+    "triplet_center": TripletCenter,
     "softmax": NormalizedSoftmax,
     "hardtriple": HardTriple,
     "softtriple": SoftTriple,
     "centroid_bound": CentroidBound,
+    "proxy_anchor": ProxyAnchor,
+    "subcenter_arcface": SubcenterArcFace,
 }
 NAMES = tuple(_CLASSES)
 """What ``make`` builds."""
@@ -63,7 +83,7 @@ def make(name: str, *, num_classes: int, embedding_size: int, **chosen: object) 
 
     Args:
         name: One of ``NAMES``.
-        num_classes: C; losses on triplets need none and pass it over.
+        num_classes: C; losses on pairs and triplets need none and pass it over.
         embedding_size: D; likewise.
         **chosen: Options of the loss's class, such as ``scale=20.0``; ``losses.options(name)`` lists them.
 
@@ -100,29 +120,43 @@ __all__ = [
     "CenterLoss",
     "CenterReport",
     "CentroidBound",
+    "FacilityLocation",
     "HardTriple",
+    "LiftedStructure",
     "Loss",
+    "NPairs",
     "NormalizedSoftmax",
+    "ProxyAnchor",
+    "ProxyNCA",
     "SemiHardLoss",
     "SoftTriple",
+    "SubcenterArcFace",
+    "TripletCenter",
     "TripletLoss",
     "TripletShares",
+    "angular_margin",
     "assigned_centers",
     "center_distances",
     "center_regularizer",
     "centroid_bound_sum",
     "centroid_terms",
+    "clustering_gap",
     "count_triplets",
     "distinct_centers",
     "hardtriple_similarity",
+    "lifted_mean",
     "logsumexp_similarity",
     "make",
     "margin_cross_entropy",
+    "npairs_mean",
     "options",
     "pair_masks",
+    "proxy_anchor_loss",
+    "proxy_nca_mean",
     "role_counts",
     "semihard_mean",
     "softtriple_similarity",
+    "triplet_center_mean",
     "triplet_kinds",
     "triplet_mean",
     "triplet_sum",

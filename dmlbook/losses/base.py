@@ -19,6 +19,8 @@ class Loss(nn.Module):
     """
 
     takes_mined_triplets = False
+    images_per_class: int | None = None
+    """How many images of a class a batch should hold; None: any batch will do."""
     num_classes: int | None = None
     embedding_size: int | None = None
 
@@ -44,6 +46,7 @@ class Loss(nn.Module):
         if indices_tuple is not None and not self.takes_mined_triplets:
             remedy = "This loss samples nothing: leave the miner out."
             raise bad_input("indices_tuple", "be None", type(indices_tuple).__name__, remedy)
+        labels = labels.long()  # from here on they index
         with torch.autocast(embeddings.device.type, enabled=False):
             full = embeddings if embeddings.dtype == torch.float64 else embeddings.float()
             if indices_tuple is not None:

@@ -149,4 +149,4 @@ def assigned_centers(
         >>> assigned_centers(torch.eye(2), torch.tensor([0, 0]), torch.eye(2).flip(0)[None])
         tensor([1, 0])
     """
-    return torch.einsum("bd,bkd->bk", embeddings, centers[labels]).argmax(-1)
+    return torch.einsum("bd,bkd->bk", embeddings, centers[labels.long()]).argmax(-1)

@@ -77,6 +77,7 @@ def centroid_bound_sum(distances: Float[Tensor, "N C"], labels: Int[Tensor, " N"
     Source: Do et al., CVPR 2019, for classes of one size; the general weights are derived in chapter 5.
     """
     own, others = own_and_others(distances, labels)
+    labels = labels.long()
     sizes = torch.bincount(labels, minlength=distances.shape[1])  # (C,)
     anchor, negative = (counts.to(distances.dtype) for counts in role_counts(sizes))
     sizes = sizes.to(distances.dtype)
@@ -151,6 +152,7 @@ def own_and_others(
 ) -> tuple[Float[Tensor, " N"], Float[Tensor, "N C"]]:
     """The distance to the own centroid, and the distances to all with the own set to 0."""
     check_batch(apart, labels, num_classes=apart.shape[1])
+    labels = labels.long()
     if apart.shape[1] < 2:
         raise bad_input("distances", "have 2 columns or more", apart.shape[1], "One class has no negatives.")
     own = apart.gather(1, labels[:, None])[:, 0]

@@ -32,6 +32,7 @@ def margin_cross_entropy(
         >>> margin_cross_entropy(torch.tensor([[0.0, 0.0]]), torch.tensor([1]))  # log 2: guessing
         tensor(0.6931)
     """
+    labels = labels.long()
     own = F.one_hot(labels, class_similarities.shape[1]).to(class_similarities.dtype)
     return F.cross_entropy(scale * (class_similarities - margin * own), labels)
 

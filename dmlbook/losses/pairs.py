@@ -1,0 +1,146 @@
+"""Losses on the pairs of a batch that weigh all negatives smoothly: lifted structure and N-pairs."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional as F
+
+from dmlbook._checks import above, at_least, checked, finite
+from dmlbook._types import Float, Int, Tensor
+from dmlbook.geometry import distances, normalize
+from dmlbook.losses.base import Loss
+from dmlbook.losses.triplets import pair_masks
+
+
+@checked(margin=finite)
+def lifted_mean(
+    distances: Float[Tensor, "B B"], labels: Int[Tensor, " B"], *, margin: float = 1.0
+) -> Float[Tensor, ""]:
+    """Half the mean over positive pairs (i, j) of [J_ij]_+^2, where J weighs all negatives of both ends smoothly.
+
+    J_ij = d_ij + log( sum_k exp(margin - d_ik) + sum_l exp(margin - d_jl) ), k and l over all images of other classes.
+    Costs B^2: the sums over negatives are one number a row.
+
+    Args:
+        distances: Of each image to each; Euclidean, not squared, in the paper.
+        labels: Class numbers.
+        margin: alpha, in units of the distances.
+
+    Returns:
+        0 where no pair is positive, or no image has another class.
+
+    Raises:
+        ValueError: Shapes do not fit, or the margin is not a finite number.
+
+    Source: Oh Song et al., CVPR 2016, the smooth form, as in its official code. Chapter 6.
+
+    Example:
+        >>> square = torch.tensor([[0.0, 1.0, 2.0], [1.0, 0.0, 2.0], [2.0, 2.0, 0.0]])
+        >>> lifted_mean(square, torch.tensor([0, 0, 1]))  # J = 1 + log(2 exp(-1)) = log 2
+        tensor(0.2402)
+    """
+    positives, negatives = pair_masks(labels)
+    if not negatives.any():  # one class: the logarithm of nothing
+        return distances.sum() * 0.0
+    push = torch.logsumexp((margin - distances).masked_fill(~negatives, -torch.inf), dim=1)  # (B,) every row has some
+    violations = distances + torch.logaddexp(push[:, None], push[None, :])  # (B, B)
+    squares = violations.clamp(min=0).square().where(positives, 0)
+    return squares.sum() / (2 * positives.sum().clamp(min=1))  # both orders of a pair are in both sums
+
+
+@checked
+def npairs_mean(similarities: Float[Tensor, "P P"]) -> Float[Tensor, ""]:
+    """Mean over pairs i of log(1 + sum_j exp(s_ij - s_ii)): each anchor picks its positive among all pairs' positives.
+
+    Args:
+        similarities: Inner product of anchor i and the positive of pair j; every pair is of another class.
+
+    Raises:
+        ValueError: ``similarities`` is not square.
+
+    Source: Sohn, NIPS 2016, the multi-class N-pair loss. It is a cross-entropy whose class weights are images.
+    Chapter 6.
+
+    Example:
+        >>> npairs_mean(torch.zeros(2, 2))  # log 2: guessing
+        tensor(0.6931)
+    """
+    return F.cross_entropy(similarities, torch.arange(len(similarities), device=similarities.device))
+
+
+class LiftedStructure(Loss):
+    """Pulls each positive pair together against a smooth maximum over all negatives of both of its ends.
+
+    Args:
+        margin: alpha, in units of distance; 1 in the paper.
+        normalize: Whether embeddings are scaled to unit length first. The paper does not, and its hinge cannot close on
+            the sphere: that takes a negative farther than the positive by margin + log(2 n), n negatives, and two unit
+            vectors are at most 2 apart.
+
+    Source: Oh Song et al., CVPR 2016; Euclidean distances, not squared, as in the official code. Its batches also pair
+    each image with a second view of itself; ours do not. Equal to pytorch-metric-learning's LiftedStructureLoss, which
+    scales embeddings to unit length unless its distance is told not to. Chapter 6.
+    """
+
+    images_per_class = 4
+
+    @checked(margin=finite)
+    def __init__(self, *, margin: float = 1.0, normalize: bool = False) -> None:
+        super().__init__()
+        self.margin, self.normalize = margin, normalize
+
+    def compute(self, embeddings: Float[Tensor, "B D"], labels: Int[Tensor, " B"]) -> Float[Tensor, ""]:
+        points = normalize(embeddings) if self.normalize else embeddings
+        return lifted_mean(distances(points, points), labels, margin=self.margin)
+
+    def extra_repr(self) -> str:
+        return f"margin={self.margin}, normalize={self.normalize}"
+
+
+class NPairs(Loss):
+    """One pair a class; each anchor is to be closer to its positive than to the positives of all other classes.
+
+    The first image of a class in the batch is its anchor, the second its positive; further ones are passed over, and so
+    are classes with one image.
+
+    Args:
+        length_weight: Weight of the mean squared length of the pairs' embeddings, >= 0, which keeps them from growing.
+        normalize: Whether embeddings are scaled to unit length first. The paper does not: its embeddings' lengths set
+            how sharp the softmax is. With unit length it needs ``scale``.
+        scale: Multiplies the inner products, > 0; 1 in the paper.
+
+    Source: Sohn, NIPS 2016, without its mining of hard classes; ``length_weight`` 0.001 is what TensorFlow's
+    ``npairs_loss`` amounts to. Equal to pytorch-metric-learning's NPairsLoss with an inner product that does not
+    normalize, on batches of pairs. Chapter 6.
+    """
+
+    images_per_class = 2
+
+    @checked(length_weight=at_least(0), scale=above(0))
+    def __init__(self, *, length_weight: float = 0.001, normalize: bool = False, scale: float = 1.0) -> None:
+        super().__init__()
+        self.length_weight, self.normalize, self.scale = length_weight, normalize, scale
+
+    def compute(self, embeddings: Float[Tensor, "B D"], labels: Int[Tensor, " B"]) -> Float[Tensor, ""]:
+        points = normalize(embeddings) if self.normalize else embeddings
+        anchor, positive = _first_pairs(labels)
+        if len(anchor) == 0:
+            return points.sum() * 0.0
+        anchors, others = points[anchor], points[positive]  # (P, D)
+        lengths = (anchors.square().sum(1) + others.square().sum(1)).mean() / 2
+        return npairs_mean(self.scale * anchors @ others.T) + self.length_weight * lengths
+
+    def extra_repr(self) -> str:
+        return f"length_weight={self.length_weight}, normalize={self.normalize}, scale={self.scale}"
+
+
+def _first_pairs(labels: Int[Tensor, " B"]) -> tuple[Int[Tensor, " P"], Int[Tensor, " P"]]:
+    """Where the first and the second image of each class with two stand, in the order of the class numbers."""
+    sorted_labels, order = labels.sort(stable=True)
+    starts = torch.ones_like(sorted_labels, dtype=torch.bool)
+    starts[1:] = sorted_labels[1:] != sorted_labels[:-1]
+    first = starts.nonzero()[:, 0]
+    has_second = torch.zeros_like(first, dtype=torch.bool)
+    inside = first + 1 < len(labels)
+    has_second[inside] = ~starts[first[inside] + 1]
+    return order[first[has_second]], order[first[has_second] + 1]
