@@ -51,8 +51,6 @@ DEFAULTS: dict[str, dict] = {
     "folder": {"net": "googlenet", "weights": "imagenet", "config": {}},
 }
 """What suits each image set, where the command line does not say otherwise."""
-PAIRED = {"sampler": "class", "small_classes": "repeat"}
-NEEDS_PAIRS = ("triplet", "semihard")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -117,7 +115,7 @@ class Study:
         Raises:
             KeyboardInterrupt: Training was stopped; what was done lies in ``--folder``.
         """
-        settings, config = common.net_settings(options, DEFAULTS[options.data]), _config(options, seed)
+        settings, config = _net(options), _config(options, seed)
         folder = None if options.folder is None else Path(options.folder) / f"seed-{seed}"
         net, loss = _build(options, settings, self.train_set, seed)
         once = config.freeze_backbone and settings["weights"] is not None  # then all seeds see the same features
@@ -138,6 +136,9 @@ class Study:
         else:
             vectors = embed(net, self.measured, config=config)
         figures = retrieval.evaluate(vectors, self.measured.labels)
+        if not settings.get("normalize", True):  # the loss knew lengths; the measure above does not
+            lengths = retrieval.evaluate(vectors, self.measured.labels, metric="euclidean")
+            figures |= {f"euclidean_{key}": lengths[key] for key in ("recall_at_1", "map_at_r")}
         if hasattr(loss, "report"):
             report = loss.report()
             figures["distinct_centers"] = float(report.counts.double().mean())
@@ -155,7 +156,7 @@ class Study:
 
     def record(self, options: Namespace, name: str | None) -> records.Record:
         """The record that these options make, continued where it is there."""
-        settings, config = common.net_settings(options, DEFAULTS[options.data]), _config(options, SEED).to_dict()
+        settings, config = _net(options), _config(options, SEED).to_dict()
         config.pop("seed")
         configuration = {
             "data": options.data,
@@ -175,6 +176,13 @@ class Study:
         return common.continued(name, title, configuration)
 
 
+def _net(options: Namespace) -> dict[str, object]:
+    """The arguments of ``nets.build``; a loss that is told not to normalize gets embeddings of any length."""
+    settings = common.net_settings(options, DEFAULTS[options.data])
+    unit = dict(options.loss_option).get("normalize", losses.options(options.loss).get("normalize", True))
+    return settings if unit else {**settings, "normalize": False}
+
+
 def _build(options: Namespace, settings: dict, train_set: ImageSet, seed: int) -> tuple[nets.EmbeddingNet, losses.Loss]:
     net = nets.build(**settings, seed=seed)
     chosen = dict(options.loss_option)
@@ -187,6 +195,7 @@ def _build(options: Namespace, settings: dict, train_set: ImageSet, seed: int) -
 
 
 def _config(options: Namespace, seed: int) -> TrainConfig:
-    paired = PAIRED if options.loss in NEEDS_PAIRS else {}
+    wanted = losses.images_per_class(options.loss)
+    paired = {"sampler": "class", "samples_per_class": wanted, "small_classes": "repeat"} if wanted else {}
     chosen = {**DEFAULTS[options.data]["config"], **paired, **common.given_config(options)}
     return TrainConfig(**{**chosen, "seed": seed})

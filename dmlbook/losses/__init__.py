@@ -48,7 +48,6 @@ from dmlbook.losses.triplet_center import TripletCenter, triplet_center_mean
 from dmlbook.losses.triplets import (
     SemiHardLoss,
     TripletLoss,
-    TripletShares,
     count_triplets,
     pair_masks,
     semihard_mean,
@@ -115,6 +114,17 @@ def options(name: str) -> dict[str, object]:
     return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
 
 
+@checked(name=one_of(*NAMES))
+def images_per_class(name: str) -> int | None:
+    """How many images of a class a batch of the loss called ``name`` should hold; None: any batch will do.
+
+    Example:
+        >>> images_per_class("npairs"), images_per_class("softtriple")
+        (2, None)
+    """
+    return _CLASSES[name].images_per_class
+
+
 __all__ = [
     "NAMES",
     "CenterLoss",
@@ -133,7 +143,6 @@ __all__ = [
     "SubcenterArcFace",
     "TripletCenter",
     "TripletLoss",
-    "TripletShares",
     "angular_margin",
     "assigned_centers",
     "center_distances",
@@ -144,6 +153,7 @@ __all__ = [
     "count_triplets",
     "distinct_centers",
     "hardtriple_similarity",
+    "images_per_class",
     "lifted_mean",
     "logsumexp_similarity",
     "make",

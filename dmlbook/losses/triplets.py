@@ -194,6 +194,7 @@ class TripletLoss(Loss):
     """
 
     takes_mined_triplets = True
+    images_per_class = 4
 
     @checked(margin=at_least(0), distance=one_of("squared", "euclidean"), average=one_of("valid", "active"))
     def __init__(
@@ -242,6 +243,8 @@ class SemiHardLoss(Loss):
 
     Source: Schroff et al., CVPR 2015. Batches need several images a class: ``sampling.ClassBatches``.
     """
+
+    images_per_class = 4
 
     @checked(margin=at_least(0))
     def __init__(self, *, margin: float = 0.2, normalize: bool = True) -> None:

@@ -225,7 +225,7 @@ def _check_fit(
     if len(train_set) == 0:
         raise bad_input("train_set", "hold at least one image", "none", "Load another split.")
     known = getattr(loss, "num_classes", None)
-    if isinstance(known, int) and known != train_set.num_classes:
+    if isinstance(known, int) and known > 0 and known != train_set.num_classes:  # some losses of others say 0
         got = f"num_classes = {known} for {train_set.num_classes} classes"
         remedy = "Make the loss with num_classes=train_set.num_classes."
         raise bad_input("loss", "be made for the classes of train_set", got, remedy)

@@ -233,6 +233,27 @@ def test_a_seed_decides_centers_and_weights_and_the_bound_gets_the_class_counts(
     torch.testing.assert_close(made.class_weights, torch.tensor([5 / 8, 5 / 2]))
 
 
+@pytest.mark.parametrize(
+    ("loss", "options", "unit"),
+    [
+        ("lifted", (), False),
+        ("lifted", ("--loss-option", "normalize=True"), True),
+        ("npairs", ("--samples-per-class", "2"), False),
+        ("softtriple", (), True),
+    ],
+)
+def test_a_loss_that_needs_lengths_gets_them_and_is_measured_by_both(loss, options, unit, photos, tmp_path):
+    small = ("--batch-size", "4", "--record", "lengths", "--folder", str(tmp_path / "runs"))
+    pairs = () if "--samples-per-class" in options or loss == "softtriple" else ("--samples-per-class", "2")
+    assert train(photos, "--loss", loss, *small, *pairs, *options) == 0
+    record = records.load("lengths", tmp_path / "results")
+    assert record.configuration["network"].get("normalize", True) is unit
+    assert ("euclidean_map_at_r" in record.runs[0]["figures"]) is not unit
+    (run,) = (tmp_path / "runs").iterdir()
+    vectors = embed(evaluate._read_run(run)[0], datasets.load("folder", "test", root=photos, size=16))
+    assert torch.allclose(vectors.norm(dim=1), torch.ones(len(vectors))) is unit
+
+
 def test_seeds_are_counted_from_the_books():
     assert common.seeds(3) == [SEED, SEED + 1, SEED + 2]
 
@@ -240,15 +261,17 @@ def test_seeds_are_counted_from_the_books():
 @pytest.mark.parametrize(
     ("loss", "given", "sampler"),
     [
-        ("semihard", {}, ("class", "repeat")),
-        ("triplet", {}, ("class", "repeat")),
-        ("softtriple", {}, ("uniform", "error")),
-        ("semihard", {"sampler": "uniform", "small_classes": "leave_out"}, ("uniform", "leave_out")),
+        ("semihard", {}, ("class", "repeat", 4)),
+        ("triplet", {}, ("class", "repeat", 4)),
+        ("npairs", {}, ("class", "repeat", 2)),
+        ("lifted", {"samples_per_class": 8}, ("class", "repeat", 8)),
+        ("softtriple", {}, ("uniform", "error", 4)),
+        ("semihard", {"sampler": "uniform", "small_classes": "leave_out"}, ("uniform", "leave_out", 4)),
     ],
 )
 def test_losses_on_pairs_draw_by_class_unless_the_command_line_says_otherwise(loss, given, sampler):
     config = train_command._config(Namespace(loss=loss, data="birds", **given), 3)
-    assert (config.sampler, config.small_classes) == sampler
+    assert (config.sampler, config.small_classes, config.samples_per_class) == sampler
     assert (config.seed, config.lr) == (3, train_command.DRAWN["lr"])
 
 

@@ -9,6 +9,7 @@ from pytorch_metric_learning import reducers as pml_reducers
 from torch.testing import assert_close
 
 from dmlbook import geometry, losses
+from dmlbook.losses import triplets
 from dmlbook.seeding import generator
 from tests import reference
 from tests.losses.loss_toys import batch, build, pml_value_and_gradients
@@ -43,7 +44,7 @@ def test_the_shares_of_hard_semihard_and_easy_triplets_are_those_of_the_list(mar
     rows, counts = apart.tolist(), [0, 0, 0]
     for a, p, n in reference.triplets(y):
         counts[0 if rows[a][n] <= rows[a][p] else 1 if rows[a][n] < rows[a][p] + margin else 2] += 1
-    shares = losses.TripletShares(*(count / sum(counts) for count in counts))
+    shares = triplets.TripletShares(*(count / sum(counts) for count in counts))
     assert losses.triplet_kinds(apart, y, margin=margin) == pytest.approx(shares, abs=1e-12)
     assert min(shares.hard, shares.easy) > 0.1
     assert (shares.semihard > 0.02) == (margin > 0)
