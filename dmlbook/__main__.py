@@ -1,4 +1,4 @@
-"""The command line: ``python -m dmlbook train | evaluate | kinds | choose | data | bench | check``."""
+"""The command line: ``python -m dmlbook train | evaluate | kinds | choose | compare | data | bench | check``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ COMMANDS = {
     "evaluate": "measure a trained run, or the features of a pretrained network as they are",
     "kinds": "train on classes that hide several kinds of images, and see whether several centers find them",
     "choose": "search settings for rival methods with one budget, then measure each at its own",
+    "compare": "find out which losses suit your images: settings searched for each, and differences with their tests",
     "data": "say which image sets are there, or download one",
     "bench": "measure speed and memory of losses, retrieval and drawing on this machine",
     "check": "say what this machine has: versions, device, mode, image sets",

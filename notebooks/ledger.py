@@ -47,12 +47,13 @@ def plain(latex: str) -> str:
 
 
 def page(found: list[dict], chapters: dict[str, str]) -> str:
-    """The ledger as Markdown; ``chapters`` gives the file of each chapter by its number."""
+    """The ledger as Markdown; ``chapters`` gives the files of chapters and companions by their numbers."""
     parts, chapter = [HEAD], None
     for row in found:
         if (of_row := f"{int(row['id'].split('.')[0]):02}") != chapter:
             chapter = of_row
-            parts.append(f"## Chapter [{chapter}]({chapters[chapter]})\n")
+            files = [f"[{number}]({name})" for number, name in chapters.items() if number[:2] == chapter]
+            parts.append(f"## Chapter {', '.join(files)}\n")
         parts.append(f"**({row['id']}) {row['name']}**\n\n$$\n{plain(row['latex'])}\n$$\n")
         tests = ", ".join(f"`{test.split('::')[1]}` in `{test.split('::')[0]}`" for test in row["tests"])
         parts.append(f"- Source: {row['source']}\n- Function: `{row['function']}`\n- Tests: {tests}\n")

@@ -146,6 +146,7 @@ def test_base_needs_neither_jupyter_nor_plots():
     assert {Requirement(r).name for r in PROJECT["dependencies"]} == {
         "torch",
         "torchvision",
+        "scipy",
         "scikit-learn",
         "lightning",
         "tqdm",

@@ -12,7 +12,7 @@ from dmlbook import chapters
 from tests import perturb
 
 ROOT = Path(__file__).resolve().parents[1]
-CHAPTERS = {path.name[:2]: path for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
+CHAPTERS = {path.name.partition("_")[0]: path for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
 ROWS = ledger.rows()
 NUMBER = r"\d+\.\d+"  # of a chapter and of a formula in it
 DERIVED = [number for number in chapters.numbers() if chapters.part(number, "theory")]  # each has numbered formulas
@@ -31,7 +31,7 @@ def missing(found: dict[str, dict[str, str]], rows: list[dict]) -> list[str]:
     for chapter, formulas in found.items():
         for number, latex in formulas.items():
             shown[number] = latex
-            if number.split(".")[0] != str(int(chapter)):
+            if number.split(".")[0] != str(int(chapter[:2])):
                 complaints.append(f"({number}) stands in chapter {chapter}")
             if number not in listed:
                 complaints.append(f"({number}) of chapter {chapter} has no row")
@@ -54,6 +54,8 @@ def test_a_disagreement_is_seen():
     assert missing({"03": {"3.1": "a = b", "3.2": "c"}}, [row]) == ["(3.2) of chapter 03 has no row"]
     assert missing({"03": {}}, [row]) == ["(3.1) stands in no chapter"]
     assert missing({"04": {"3.1": "a = b"}}, [row]) == ["(3.1) stands in chapter 04"]
+    assert missing({"03": {}, "03b": {"3.1": "a = b"}}, [row]) == []
+    assert missing({"04b": {"3.1": "a = b"}}, [row]) == ["(3.1) stands in chapter 04b"]
     assert missing({"03": {"3.1": "a = b"}}, [row, row]) == ["(3.1) has two rows"] * 2
 
 
@@ -121,6 +123,12 @@ def test_the_page_shows_a_row():
     assert "## Chapter [02](02_x.ipynb)" in text
     assert "**(2.1) Name**\n\n$$\na = b\n$$" in text
     assert "- Source: Us\n- Function: `f`\n- Tests: `test_x` in `t.py`" in text
+
+
+def test_a_companion_stands_beside_its_lesson():
+    row = {"id": "6.9", "name": "Name", "latex": "a", "source": "Us", "function": "f", "tests": ["t.py::test_x"]}
+    text = ledger.page([row], {"05": "05_x.ipynb", "06": "06_x.ipynb", "06b": "06b_x.ipynb"})
+    assert "## Chapter [06](06_x.ipynb), [06b](06b_x.ipynb)\n" in text
 
 
 def test_chapters_10_and_11_have_their_place():

@@ -28,16 +28,16 @@ def source(folder: Path, name: str, text: str) -> Path:
 
 def test_the_table_is_made_from_the_chapters():
     assert contents.updated(README, SOURCES) == README, "run `make book`"
-    assert [contents.header(path)[0] for path in SOURCES] == [path.name[:2] for path in SOURCES]
+    assert [contents.header(path)[0] for path in SOURCES] == [path.name.partition("_")[0] for path in SOURCES]
 
 
 def test_a_new_chapter_takes_the_place_of_the_one_to_come(tmp_path):
-    new = source(tmp_path, "06_field.py", "# %% [markdown]\n# # 06 · The field\n#\n# **Question.** What else?\n")
+    new = source(tmp_path, "08_benches.py", "# %% [markdown]\n# # 08 · Benches\n#\n# **Question.** What else?\n")
     text = contents.updated(README, [*SOURCES, new])
-    assert "| 06 | [The field](notebooks/06_field.ipynb) | What else? |\n" in text
-    assert "| 06 | to come" in README
-    assert "| 06 | to come" not in text
-    rows = re.findall(r"^\| (\d\d) \|", text, re.MULTILINE)
+    assert "| 08 | [Benches](notebooks/08_benches.ipynb) | What else? |\n" in text
+    assert "| 08 | to come" in README
+    assert "| 08 | to come" not in text
+    rows = re.findall(r"^\| (\d\d[a-z]?) \|", text, re.MULTILINE)
     assert rows == sorted(set(rows))
     assert text.split(contents.END)[1] == README.split(contents.END)[1]
 

@@ -49,6 +49,8 @@ class Exercise:
     misconceptions: dict[str, Misconception] = field(default_factory=dict)
     read: Callable = lambda answer: answer
     """Brings an answer to the form of ``expected``, where several forms are right."""
+    call: Callable = lambda function, arguments: function(*arguments)
+    """Tries a function on a case's arguments; an exercise may look at more than what is returned, such as its slope."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def judge(exercise: Exercise, answer: Callable) -> Verdict:
     results = []
     for number, case in enumerate(cases, 1):
         try:
-            result = exercise.read(answer(*case.arguments))
+            result = exercise.read(exercise.call(answer, case.arguments))
         except Exception as error:  # whatever a learner's code raises is part of the lesson
             where = f"case {number} of {len(cases)}, {case.text}"
             return Verdict(id, "error", f"{where}, raised {type(error).__name__}: {_short(error)}")
@@ -99,7 +101,7 @@ def judge(exercise: Exercise, answer: Callable) -> Verdict:
     message = f"not yet. {numbers}got {show(results[first])}{_hint(results[first], cases[first].expected)}"
     for name, misconception in exercise.misconceptions.items():
         if all(
-            same(result, exercise.read(misconception.wrong(*case.arguments)))
+            same(result, exercise.read(exercise.call(misconception.wrong, case.arguments)))
             for case, result in zip(cases, results, strict=True)
         ):
             return Verdict(id, "wrong", f"{message}\n  {misconception.message}", name)
@@ -174,6 +176,25 @@ def show(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
     return _short(value)
+
+
+def value_and_slopes(function: Callable, arguments: tuple) -> object:
+    """For ``Exercise.call``: what a function returns and its slope in each entry of its first argument, in one tensor.
+
+    Where any of them is not finite, all are nan: there are many ways to overflow, and none says more than another.
+
+    Raises:
+        TypeError: The function returned something that has no gradient.
+    """
+    leaf = arguments[0].clone().requires_grad_()
+    value = function(leaf, *arguments[1:])
+    if value is None or value is Ellipsis:
+        return value
+    if not isinstance(value, torch.Tensor) or value.ndim > 0 or not value.requires_grad:
+        raise TypeError("return a tensor that holds one number and was computed from the first argument")
+    (slopes,) = torch.autograd.grad(value, leaf)
+    found = torch.cat([value.detach()[None], slopes.flatten()])
+    return found if found.isfinite().all() else torch.full_like(found, torch.nan)
 
 
 def _hint(found: object, expected: object) -> str:

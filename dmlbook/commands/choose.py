@@ -1,19 +1,17 @@
-"""Searches settings for rival methods, the same grid for each, on held-out training data; then measures the chosen."""
+"""Searches settings for rival methods with one budget, on held-out training data; then measures the chosen."""
 
 from __future__ import annotations
 
-import time
-import tomllib
+import math
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from importlib import import_module
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 
 from dmlbook import records
-from dmlbook._checks import bad_input, check_choice, check_number, checked
+from dmlbook._checks import bad_input, check_choice, checked
 from dmlbook.commands import common
+from dmlbook.commands.plans import Plan, read_plan
+from dmlbook.commands.trials import Runner, Trials
 
 ABOUT = """\
 A plan says what is compared, as data/plans/cars.toml does:
@@ -39,6 +37,22 @@ A plan says what is compared, as data/plans/cars.toml does:
   loss_option = {centers_per_class = 1}
   like = "softtriple"
 
+A grid is the same for all. Where rivals have settings of their own, a plan with [search] draws as many points for each:
+
+  [search]
+  trials = 8                   # points of the method's own space, spread evenly and known beforehand
+  rungs = [1, 2, 4]            # all are trained for 1 epoch, the better half for 2, the better half of these for 4
+  [vary]
+  lr = {low = 1e-4, high = 1e-2}       # all numbers between, by factors; log = false and integer = true are possible
+  batch_size = [32, 64, 128]           # choices
+  [methods.softtriple.vary]            # of this method alone
+  loss_option.gamma = {low = 0.02, high = 0.5}
+
+Epochs are then a setting, too, within the same limit: they are said nowhere else, and rates must be constant over them
+(milestones = [99]). `methods_of = "field"` takes rivals and ranges from the package (dmlbook/commands/field.toml); what
+the plan says of one, or fixes in [options], wins, and `leave_out = ["npairs"]` drops some. `partial = true` says that
+the records are still being made.
+
 First every trial of every method is run and written to data/results/choosing/; only then the chosen settings are
 trained with all seeds and measured on what was held out, once, and written to data/results/. Each method has the same
 number of trials of the same length, which is said before the work begins. Stopped and called again, it goes on.
@@ -47,62 +61,8 @@ examples
   python -m dmlbook choose data/plans/birds.toml
   python -m dmlbook choose data/plans/cars.toml --set weights=imagenet --set width_mult=1.0
   python -m dmlbook choose my_photos.toml --trials-only
+  python -m dmlbook choose my_photos.toml --only softmax softtriple      (another process does the others)
 """
-
-COMMANDS = ("train", "kinds")
-TABLES = ("options", "vary", "trial", "final", "methods")
-WORDS = ("command", "record", "by")
-
-
-class _Parser(ArgumentParser):
-    def error(self, message: str) -> None:
-        raise bad_input("plan", "hold options of its command", message, "See the command's --help.")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is compared, and how it is searched.
-
-    Attributes:
-        name: Records are called ``name-method``, searches ``choosing/name-method``.
-        module: The command that makes one run.
-        by: The figure that decides in the search.
-        options: Of all runs.
-        vary: The grid.
-        trial: Further options while searching.
-        final: Further options of the last measurement.
-        methods: The rivals' own options; ``like`` names another one, whose settings a method takes.
-    """
-
-    name: str
-    module: ModuleType
-    by: str
-    options: dict
-    vary: dict[str, list]
-    trial: dict
-    final: dict
-    methods: dict[str, dict]
-
-    def parsed(self, method: str, stage: Mapping[str, object], chosen: Mapping[str, object]) -> Namespace:
-        """The options of one run; the later ones count.
-
-        Raises:
-            ValueError: The command has no such option, or the value is none for it.
-        """
-        own = {key: value for key, value in self.methods[method].items() if key != "like"}
-        parser = _Parser()
-        self.module.add_arguments(parser)
-        return parser.parse_args(command_line({**self.options, **stage, **own, **chosen}))
-
-    def searcher(self, method: str) -> str:
-        """The method whose settings this one takes: itself, where it says nothing else."""
-        return self.methods[method].get("like", method)
-
-    def grid(self) -> list[dict]:
-        """Every combination of the values to be tried."""
-        from sklearn.model_selection import ParameterGrid
-
-        return list(ParameterGrid(self.vary))
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -110,93 +70,135 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--set", type=common.pair, action="append", default=[], metavar="KEY=VALUE", help="another option of all runs"
     )
+    parser.add_argument("--only", nargs="+", metavar="METHOD", help="only these of the plan: processes may share it")
     parser.add_argument("--trials-only", action="store_true", help="search, and leave the last measurement for later")
+    parser.add_argument(
+        "--folder", default="runs/choose", help="where trials that may go on keep checkpoints (default: runs/choose)"
+    )
 
 
 @checked
 def run(options: Namespace) -> int:
-    plan = read_plan(Path(options.plan), dict(options.set))
-    grid, own = plan.grid(), [method for method in plan.methods if plan.searcher(method) == method]
-    stages = {"trial": plan.trial, "final": plan.final}
-    lines = [plan.parsed(method, plan.trial, chosen) for method in plan.methods for chosen in grid]
-    last = [plan.parsed(method, plan.final, grid[0]) for method in plan.methods]
-    for of_stage in (lines, last):  # all of it is read before any work is done
-        _same(of_stage, plan.module.Study.READ_ONCE)
-    seeds = {stage: common.seeds(given.get("seeds", 1)) for stage, given in stages.items()}
-    print(
-        f"{len(own)} methods x {len(grid)} trials x {len(seeds['trial'])} seeds on held-out training data, then "
-        f"{len(plan.methods)} x {len(seeds['final'])} seeds",
-        flush=True,
-    )
-    study, found = plan.module.Study(lines[0]), {}
-    for method in own:
-        found[method] = _search(plan, method, study, seeds["trial"])
-        best = found[method].best()
-        print(f"{method}: {best.title} of {len(grid)}, {plan.by} {records.percent(best.values(plan.by))}", flush=True)
-        for name in found[method].edges():
-            print(f"{method}: {name} lies at the edge of what was tried; widen the grid, for every method alike")
-    if options.trials_only:
-        return 0
-    if any(getattr(lines[0], key) != getattr(last[0], key) for key in study.READ_ONCE):
-        study = plan.module.Study(last[0])
-    for method in plan.methods:
-        _measure(plan, method, study, found[plan.searcher(method)], seeds["final"])
+    work = Work(read_plan(Path(options.plan), dict(options.set)), Path(options.folder), only=options.only)
+    print(work.effort(), flush=True)
+    found = work.search()
+    if not options.trials_only:
+        work.measure(found)
     return 0
 
 
-def read_plan(path: Path, more: Mapping[str, object] = {}) -> Plan:
-    """The plan that a TOML file holds, with ``more`` options of all runs.
+class Work:
+    """What a plan asks for, done as far as it is not there yet; all of it is read before any of it begins.
+
+    Args:
+        plan: What is compared, and how.
+        folder: Where trials that may go on keep their checkpoints.
+        root: Where records are read and written; None: ``data/results``.
+        only: These methods alone; None: all.
 
     Raises:
-        ValueError: The file is no TOML, or something in it is missing, unknown or contradicts the rest.
-        OSError: It cannot be read.
+        ValueError: Something in the plan will not do, or ``only`` names no method of it.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise bad_input("plan", "be TOML", f"{path.name}: {error}", "See `choose --help`.") from error
-    check_choice(choices=[*TABLES, *WORDS], **{f"{path.name}, {key!r}": key for key in content})
-    for key in ("command", "options", "vary", "methods"):
-        if not content.get(key):
-            raise bad_input("plan", f"hold {key!r}", path.name, "See `choose --help` for one that is whole.")
-    check_choice(choices=COMMANDS, command=content["command"])
-    trial, final, methods = content.get("trial", {}), content.get("final", {}), content["methods"]
-    if trial.get("validation") is None or "validation" in {**content["options"], **final}:
-        remedy = "[trial] validation = 0.2: a search looks at training data that the last measurement does not."
-        raise bad_input("plan", "hold a share for validation in [trial] alone", path.name, remedy)
-    for name, values in content["vary"].items():
-        if not isinstance(values, list) or not values:
-            raise bad_input(f"vary.{name}", "be a list of values to try", repr(values), "Write [1e-4, 1e-3].")
-        if clash := [where for where in methods if name in methods[where]]:
-            remedy = "A setting is either searched or a method's own."
-            raise bad_input(f"vary.{name}", "be nobody's own option", ", ".join(clash), remedy)
-    for method, own in methods.items():
-        rivals = [other for other in methods if "like" not in methods[other]]
-        check_choice(choices=rivals, **{f"methods.{method}.like": own.get("like", rivals[0])})
-    for stage in (trial, final):
-        check_number(low=1, integer=True, seeds=stage.get("seeds", 1))
-    module = import_module(f"dmlbook.commands.{content['command']}")
-    options, by = {**content["options"], **more}, content.get("by", module.Study.BY)
-    return Plan(content.get("record", path.stem), module, by, options, content["vary"], trial, final, methods)
+
+    def __init__(self, plan: Plan, folder: Path, root: Path | None = None, only: Sequence[str] | None = None) -> None:
+        check_choice(choices=list(plan.methods), **{f"--only {name!r}": name for name in only or ()})
+        self.plan, self.root, self.folder = plan, root, folder / plan.name.replace("/", "-")
+        self.methods = [method for method in plan.methods if only is None or method in only]
+        self.searchers = list(dict.fromkeys(plan.searcher(method) for method in self.methods))
+        self.stages = {"trial": plan.trial, "final": plan.final}
+        self.seeds = {name: common.seeds(stage.get("seeds", 1)) for name, stage in self.stages.items()}
+        self.lines = {
+            name: [plan.parsed(method, stage, point) for method in plan.methods for point in plan.points(method)]
+            for name, stage in self.stages.items()
+        }
+        for lines in self.lines.values():
+            _same(lines, plan.module.Study.READ_ONCE)
+        self.limit = self._epochs()
+        self.runner = Runner(self.limit)
+
+    def effort(self) -> str:
+        """How much work it is, in one line, whatever of it was done before."""
+        plan, (trial, final) = self.plan, map(len, self.seeds.values())
+        last = f"then {len(self.methods)} x {final} seeds"
+        if not plan.rungs:
+            size = f"{len(self.searchers)} methods x {len(plan.points(self.searchers[0]))} trials x {trial} seeds"
+            return f"{size} on held-out training data, {last}"
+        left, parts = plan.trials, []
+        for epochs in plan.rungs:
+            parts.append(f"{left} for {epochs} epoch{'s' * (epochs > 1)}")
+            left = math.ceil(left / 2)
+        size = f"{len(self.searchers)} methods x {trial} seeds x trials ({', the better '.join(parts)})"
+        total = f"{self.limit:g} epochs in all, at most"
+        return f"{size} on held-out training data, {last} for {plan.rungs[-1]} epochs or fewer: {total}"
+
+    def search(self) -> dict[str, records.Search]:
+        """Every trial that is not there yet, method by method; nothing that is measured last is looked at."""
+        plan, found = self.plan, {}
+        self.study = plan.module.Study(self.lines["trial"][0])
+        begun = {m: Trials(plan, m, self.study, self.seeds["trial"], self.folder, self.root) for m in self.searchers}
+        for method, trials in begun.items():
+            found[method] = trials.run(self.runner)
+            best = found[method].best()
+            shown = records.percent(best.values(plan.by))
+            print(f"{method}: {best.title} of {len(trials.points)}, {plan.by} {shown}", flush=True)
+            for name in found[method].edges():
+                remedy = "widen its range" if plan.rungs else "widen the grid, for every method alike"
+                print(f"{method}: {name} lies at the edge of what was tried; {remedy}")
+        return found
+
+    def measure(self, found: Mapping[str, records.Search]) -> dict[str, records.Record]:
+        """Train with the settings chosen, and measure what was held out: seed by seed, each with all methods."""
+        plan, study, (trial, *_), (final, *_) = self.plan, self.study, *self.lines.values()
+        if any(getattr(trial, key) != getattr(final, key) for key in study.READ_ONCE):
+            study = plan.module.Study(final)
+        last = {method: self._last(method, study, found[plan.searcher(method)]) for method in self.methods}
+        for seed in self.seeds["final"]:
+            for record, options in last.values():
+                _run_last(self, record, study, options, seed)
+        for record, _ in last.values():
+            print(f"{record.name}: {plan.by} {records.percent(record.values(plan.by))}", flush=True)
+        return {method: record for method, (record, _) in last.items()}
+
+    def _last(self, method: str, study: object, search: records.Search) -> tuple[records.Record, Namespace]:
+        plan = self.plan
+        choice = search.choice(own=plan.searcher(method) == method)
+        options = plan.parsed(method, plan.final, choice["settings"])
+        made = study.record(options, None)
+        record = common.continued(f"{plan.name}-{method}", made.title, made.configuration, self.root)
+        if record.choice != choice:
+            record.choice = choice
+            if record.runs:  # the search was widened and chose the same: nothing is run again
+                record.save(self.root)
+        return record, options
+
+    def _epochs(self) -> float:
+        """How many epochs all of it trains, if every method chooses the longest; a run of unknown length counts one."""
+        plan, (trial, final) = self.plan, map(len, self.seeds.values())
+        if not plan.rungs:
+            lines = [plan.parsed(m, plan.trial, point) for m in self.searchers for point in plan.points(m)]
+            last = [plan.parsed(m, plan.final, plan.points(m)[0]) for m in self.methods]
+            return trial * sum(options.epochs or 1 for options in lines) + final * sum(o.epochs or 1 for o in last)
+        total = 0
+        for method in self.searchers:
+            left, before = len(plan.points(method)), 0
+            for epochs in plan.rungs:
+                total, before, left = total + left * (epochs - before), epochs, math.ceil(left / 2)
+        return trial * total + final * len(self.methods) * plan.rungs[-1]
 
 
-def command_line(options: Mapping[str, object]) -> list[str]:
-    """Options as they are typed: ``{"lr": 1e-3, "flip": False}`` is ``--lr 0.001 --no-flip``."""
-    typed = []
-    for key, value in options.items():
-        flag = f"--{key.replace('_', '-')}"
-        if isinstance(value, bool):
-            if key in ("standardize", "relatives", "same_padding"):  # these are there or not
-                typed += [flag] if value else []
-            else:
-                typed.append(flag if value else f"--no-{flag[2:]}")
-        elif isinstance(value, Mapping):
-            typed += [word for name, each in value.items() for word in (flag, f"{name}={each}")]
-        elif isinstance(value, list):
-            typed += [flag, *map(str, value)]
-        else:
-            typed += [flag, str(value)]
-    return typed
+def _run_last(work: Work, record: records.Record, study: object, options: Namespace, seed: int) -> None:
+    length = options.epochs or 1
+    longest = work.plan.rungs[-1] if work.plan.rungs else length
+    work.runner.run(
+        record,
+        study,
+        options,
+        [seed],
+        lambda: record.save(work.root),
+        title=record.name,
+        epochs=length,
+        at_most=longest,
+    )
 
 
 def _same(lines: list[Namespace], names: tuple[str, ...]) -> None:
@@ -204,62 +206,3 @@ def _same(lines: list[Namespace], names: tuple[str, ...]) -> None:
         if len({repr(getattr(options, name)) for options in lines}) > 1:
             got = sorted({repr(getattr(options, name)) for options in lines})
             raise bad_input(name, "be the same in all runs of a stage", ", ".join(got), "Write a plan for each.")
-
-
-def _search(plan: Plan, method: str, study: object, seeds: list[int]) -> records.Search:
-    """Run the trials that are not there yet."""
-    lines = [(chosen, plan.parsed(method, plan.trial, chosen)) for chosen in plan.grid()]
-    made = [study.record(options, None) for _, options in lines]
-    shared = _shared([record.configuration for record in made])
-    name = f"choosing/{plan.name.replace('/', '-')}-{method}"
-    search = records.Search(name, f"Settings for {method}: {made[0].title}", shared, plan.vary, plan.by)
-    try:
-        former = records.load_search(name)
-    except ValueError:
-        former = search
-    known = former.trials if former.configuration == shared else []
-    for chosen, _ in lines:  # all of them, in the order of the grid
-        runs = [run for trial in known if trial.configuration == chosen for run in trial.runs]
-        search.trial(chosen).runs = [run for run in runs if run["seed"] in seeds]
-    for chosen, options in lines:
-        trial = search.trial(chosen)
-        _run_missing(trial, study, options, seeds, search.save)
-        print(f"{method}, {trial.title}: {plan.by} {records.percent(trial.values(plan.by))}", flush=True)
-    return search
-
-
-def _measure(plan: Plan, method: str, study: object, search: records.Search, seeds: list[int]) -> None:
-    """Train with the settings chosen, and measure what was held out."""
-    choice = search.choice(own=plan.searcher(method) == method)
-    options = plan.parsed(method, plan.final, choice["settings"])
-    record = study.record(options, f"{plan.name}-{method}")
-    if record.choice != choice:
-        record.choice = choice
-        if record.runs:  # the search was widened and chose the same: nothing is run again
-            record.save()
-    _run_missing(record, study, options, seeds, record.save)
-    print(f"{record.name}: {plan.by} {records.percent(record.values(plan.by))}", flush=True)
-
-
-def _run_missing(
-    record: records.Record, study: object, options: Namespace, seeds: list[int], save: Callable[[], Path]
-) -> None:
-    """Add the seeds that are not there yet, and save after each."""
-    for seed in seeds:
-        if seed not in record.seeds:
-            start = time.perf_counter()
-            figures = study.figures(options, seed)
-            record.add(seed, figures, seconds=time.perf_counter() - start)
-            save()
-
-
-def _shared(configurations: list[dict]) -> dict:
-    """What all of them say alike."""
-    first, rest = configurations[0], configurations[1:]
-    found = {}
-    for key, value in first.items():
-        if isinstance(value, dict) and all(isinstance(other.get(key), dict) for other in rest):
-            found[key] = _shared([value, *(other[key] for other in rest)])
-        elif all(other.get(key) == value for other in rest):
-            found[key] = value
-    return found

@@ -8,6 +8,7 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace, _ArgumentGroup
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from pathlib import Path
 
 from dmlbook import datasets, nets, records
 from dmlbook.datasets import ImageSet
@@ -108,12 +109,15 @@ def described(settings: Mapping[str, object]) -> dict[str, object]:
     return {**settings, "weights": shown}
 
 
-def continued(name: str | None, title: str, configuration: dict) -> records.Record:
-    """The record of that name, if it is there and of this configuration, else a new one; without a name, a new one."""
+def continued(name: str | None, title: str, configuration: dict, root: Path | None = None) -> records.Record:
+    """The record of that name, if it is there and of this configuration, else a new one; without a name, a new one.
+
+    ``root`` is where it is looked for: ``data/results`` by default.
+    """
     record = records.Record(name or "unnamed", title, configuration)
     if name:
         try:
-            former = records.load(name)
+            former = records.load(name, root)
         except ValueError:
             return record
         if former.configuration == json.loads(json.dumps(configuration)):

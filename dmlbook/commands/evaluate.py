@@ -44,6 +44,19 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 @checked
 def run(options: Namespace) -> int:
+    record = measured(options)
+    print(common.percents(record.runs[0]["figures"]))
+    if options.record:
+        print(f"recorded in {record.save()}")
+    return 0
+
+
+def measured(options: Namespace) -> records.Record:
+    """What was asked for, measured; the record is not written yet.
+
+    Raises:
+        ValueError: Neither or both of a run and a network are given, or something does not fit them.
+    """
     if (options.run is None) == (options.net is None):
         got = "both" if options.run else "neither"
         raise bad_input("--run or --net", "be given, one of them", got, "See --help for examples.")
@@ -64,28 +77,25 @@ def run(options: Namespace) -> int:
                 training = images if options.split == "train" else common.load_images(options, "train")
             features = vectors if training is images else embed(net, training, config=config, features=True)
             vectors = reduce(features, vectors, options.pca)
-    figures = retrieval.evaluate(vectors, images.labels)
-    print(common.percents(figures))
-    if options.record:
-        configuration = {
-            "data": options.data,
-            "size": images.images.shape[-1],
-            "measured_on": f"{options.split} classes"
-            if options.validation is None
-            else f"{options.validation:g} of the training classes",
-            "what": "trained run" if options.run else "frozen features",
-            "pca": options.pca,
-            "dimensions": vectors.shape[1],
-            "image_size": config.image_size,
-            "test_crop": config.test_crop,
-            "network": common.described(settings),
-        }
-        reduced = "" if options.pca is None else f" reduced to {options.pca} dimensions by PCA"
-        title = f"{configuration['what']} of {settings['name']} on {options.data}{reduced}"
-        record = records.Record(options.record, title, configuration)
-        record.add(SEED, figures, seconds=time.perf_counter() - start)
-        print(f"recorded in {record.save()}")
-    return 0
+    configuration = {
+        "data": options.data,
+        "size": images.images.shape[-1],
+        "data_options": dict(options.data_option),
+        "measured_on": f"{options.split} classes"
+        if options.validation is None
+        else f"{options.validation:g} of the training classes",
+        "what": "trained run" if options.run else "frozen features",
+        "pca": options.pca,
+        "dimensions": vectors.shape[1],
+        "image_size": config.image_size,
+        "test_crop": config.test_crop,
+        "network": common.described(settings),
+    }
+    reduced = "" if options.pca is None else f" reduced to {options.pca} dimensions by PCA"
+    title = f"{configuration['what']} of {settings['name']} on {options.data}{reduced}"
+    record = records.Record(options.record or "unnamed", title, configuration)
+    record.add(SEED, retrieval.evaluate(vectors, images.labels), seconds=time.perf_counter() - start)
+    return record
 
 
 def _read_run(folder: Path) -> tuple[nets.EmbeddingNet, TrainConfig, dict]:

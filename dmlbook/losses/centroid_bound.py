@@ -88,6 +88,8 @@ def centroid_bound_sum(distances: Float[Tensor, "N C"], labels: Int[Tensor, " N"
 class CentroidBound(Loss):
     """The mean over the batch of 3 d_i - (1 / (C - 1)) sum_m d_im: pulls images to their class's fixed centroid.
 
+    Costs B C D.
+
     Args:
         num_classes: C, >= 2, of the whole training set.
         embedding_size: D.

@@ -121,8 +121,8 @@ class FacilityLocation(Loss):
         rounds: Passes of local search over the medoids, >= 0; 5 in TensorFlow's code.
         normalize: Whether embeddings are scaled to unit length first, as in the paper.
 
-    The mean over the batch of what the paper sums. Finding medoids costs B^2 M^2 operations for M classes, without a
-    gradient; the gradient then passes through 2 B distances.
+    The mean over the batch of what the paper sums. Costs B^2 D, and B^2 M^2 for each of up to 1 + ``rounds`` passes that
+    find M medoids, one a class of the batch, without a gradient; that then passes through 2 B distances.
 
     Source: Oh Song et al., CVPR 2017. Chapter 6.
     """

@@ -78,7 +78,7 @@ class LiftedStructure(Loss):
             vectors are at most 2 apart.
 
     Source: Oh Song et al., CVPR 2016; Euclidean distances, not squared, as in the official code. Its batches also pair
-    each image with a second view of itself; ours do not. Equal to pytorch-metric-learning's LiftedStructureLoss, which
+    each image with a second view of itself; ours do not. Costs B^2 D. Equal to pytorch-metric-learning's LiftedStructureLoss, which
     scales embeddings to unit length unless its distance is told not to. Chapter 6.
     """
 
@@ -101,7 +101,7 @@ class NPairs(Loss):
     """One pair a class; each anchor is to be closer to its positive than to the positives of all other classes.
 
     The first image of a class in the batch is its anchor, the second its positive; further ones are passed over, and so
-    are classes with one image.
+    are classes with one image. Costs P^2 D for P pairs.
 
     Args:
         length_weight: Weight of the mean squared length of the pairs' embeddings, >= 0, which keeps them from growing.

@@ -40,6 +40,8 @@ def margin_cross_entropy(
 class NormalizedSoftmax(CenterLoss):
     """Cross-entropy on cosines: each class has one center, and an image belongs to the class whose center it is near.
 
+    Costs B C D.
+
     Args:
         num_classes: C, >= 2.
         embedding_size: D, >= 1.

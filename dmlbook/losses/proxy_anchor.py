@@ -47,6 +47,8 @@ def proxy_anchor_loss(
 class ProxyAnchor(CenterLoss):
     """Proxies as anchors: each weighs its images in the batch against one another, so it needs a large batch.
 
+    Costs B C D.
+
     Args:
         num_classes: C, >= 2.
         embedding_size: D, >= 1.

@@ -47,6 +47,8 @@ def proxy_nca_mean(
 class ProxyNCA(CenterLoss):
     """Neighbourhood components analysis against proxies: one learned point a class, softmax over squared distances.
 
+    Costs B C D.
+
     Args:
         num_classes: C, >= 2.
         embedding_size: D, >= 1.

@@ -116,6 +116,8 @@ class _SeveralCenters(CenterLoss):
 class HardTriple(_SeveralCenters):
     """Several centers a class, of which an image counts only the closest one.
 
+    Costs B C K D.
+
     Args:
         num_classes: C, >= 2.
         embedding_size: D, >= 1.
@@ -147,6 +149,8 @@ class HardTriple(_SeveralCenters):
 
 class SoftTriple(_SeveralCenters):
     """Several centers a class, averaged by how close they are to the image; spare centers are merged.
+
+    Costs B C K D, and C K^2 D for the regularizer.
 
     Args:
         num_classes: C, >= 2.

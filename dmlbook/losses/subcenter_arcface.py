@@ -54,6 +54,8 @@ def angular_margin(
 class SubcenterArcFace(CenterLoss):
     """Several centers a class, the closest one counts, and the own class must win by an angle.
 
+    Costs B C K D.
+
     Args:
         num_classes: C, >= 2.
         embedding_size: D, >= 1.

@@ -64,7 +64,7 @@ class TripletCenter(Loss):
 
     With ``update="running"`` each batch moves its classes' centroids towards its images, which is cheap and always a
     little late. ``recompute`` sets them to the exact means of a whole set, which is right until the next step and costs
-    a pass over the set. With ``update="fixed"`` nothing but ``recompute`` moves them.
+    a pass over the set. With ``update="fixed"`` nothing but ``recompute`` moves them. Costs B C D.
 
     Args:
         num_classes: C, >= 2.

@@ -183,6 +183,8 @@ def semihard_mean(
 class TripletLoss(Loss):
     """The triplet loss over all valid triplets of the batch.
 
+    Costs B^2 (D + log B).
+
     Args:
         margin: In units of the distance, >= 0. On the unit sphere squared distances reach 4 and distances 2.
         distance: ``"squared"`` Euclidean (FaceNet) or ``"euclidean"`` (Do et al.).
@@ -236,6 +238,8 @@ class TripletLoss(Loss):
 
 class SemiHardLoss(Loss):
     """The triplet loss on semi-hard triplets: for each positive pair the closest negative beyond the positive.
+
+    Costs B^2 (D + log B).
 
     Args:
         margin: In units of squared distance, >= 0.

@@ -1,24 +1,34 @@
 """Results as data: records of runs and of searches as JSON with their provenance, and comparisons that are judged."""
 
 from dmlbook.records.comparison import FACETS, Comparison, compare
-from dmlbook.records.numbers import exponent, interval, percent
+from dmlbook.records.differences import ALPHA, Difference, adjusted_differences
+from dmlbook.records.numbers import exponent, holm, interval, percent
 from dmlbook.records.origin import provenance
+from dmlbook.records.ranges import Range, Values, read_space
 from dmlbook.records.record import Record, load
-from dmlbook.records.search import Search, load_search, tried
+from dmlbook.records.search import Search, load_search
 from dmlbook.records.tables import table
+from dmlbook.records.tried import tried
 
 __all__ = [
+    "ALPHA",
     "FACETS",
     "Comparison",
+    "Difference",
+    "Range",
     "Record",
     "Search",
+    "Values",
+    "adjusted_differences",
     "compare",
     "exponent",
+    "holm",
     "interval",
     "load",
     "load_search",
     "percent",
     "provenance",
+    "read_space",
     "table",
     "tried",
 ]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from dmlbook._checks import bad_input, check_choice, checked
+from dmlbook.records.differences import Difference, adjusted_differences
 from dmlbook.records.record import Record, load
-from dmlbook.records.tables import table
+from dmlbook.records.tables import check_both_measures, table, word
 
 
 def _pick(record: Record, *keys: str) -> dict:
@@ -27,13 +29,17 @@ def _dimensions(record: Record) -> object:
 
 
 def _budget(record: Record) -> object:
-    training = record.configuration["training"]
-    return {"images": record.configuration.get("training_images")} | {
-        key: training.get(key) for key in ("epochs", "batch_size", "freeze_backbone")
-    }
+    training, images = record.configuration["training"], record.configuration.get("training_images")
+    found = {"images": images} | {key: training.get(key) for key in ("epochs", "batch_size", "freeze_backbone")}
+    if rungs := record.choice.get("rungs"):  # how long, and often in what batches, is chosen within the same limit
+        found["epochs"] = f"at most {rungs[-1]}"
+        found["batch_size"] = "chosen" if "batch_size" in record.choice["settings"] else found["batch_size"]
+    return found
 
 
 def _effort(record: Record) -> object:
+    if "rungs" in record.choice:  # its epochs were chosen
+        return {key: record.choice.get(key) for key in ("trials", "rungs", "seeds", "by")}
     return {key: record.choice.get(key) for key in ("trials", "seeds", "epochs", "by")}
 
 
@@ -41,8 +47,8 @@ FACETS: dict[str, tuple[Callable[[Record], object], str]] = {
     "split": (_split, "what was trained on and what was measured"),
     "dimensions": (_dimensions, "of an embedding"),
     "seeds": (lambda record: record.seeds, "so rows can be compared seed by seed"),
-    "budget": (_budget, "images, epochs and batch size of training"),
-    "effort": (_effort, "trials, their seeds and epochs, in the search for settings"),
+    "budget": (_budget, "images, epochs and batch size of training, or the limit within which these were chosen"),
+    "effort": (_effort, "trials, their seeds and epochs or rungs, in the search for settings"),
     "settings": (lambda record: record.choice.get("own"), "whether they were chosen for this row or for its rival"),
 }
 """In what the rows of a comparison must be alike; the first two also where a row trains nothing."""
@@ -63,6 +69,8 @@ class Comparison:
     def table(self, figures: Mapping[str, str]) -> str:
         """A Markdown table, ``mean ± interval (n)`` in percent, and below it in what the rows are not alike.
 
+        Below rows whose settings come from halving searches it is said what each chose for itself.
+
         Args:
             figures: The figures' keys, and what each column is called. Where Recall@1 is shown, MAP@R is, too.
 
@@ -70,6 +78,8 @@ class Comparison:
             ValueError: A column of Recall@1 comes without that of MAP@R, or a record lacks a figure.
         """
         said = [f"*Not alike, {facet}: {text}*" for facet, text in self.unequal.items()]
+        rungs = {tuple(record.choice["rungs"]) for record in self.rows.values() if "rungs" in record.choice}
+        said = [*(f"*{_halved(each, self.rows)}*" for each in sorted(rungs)), *said]
         return "\n\n".join([table(self.rows, figures), *said])
 
     @checked
@@ -88,6 +98,73 @@ class Comparison:
             got = f"{these.seeds} and {theirs.seeds}"
             raise bad_input("over", "have the seeds of row", got, "Run the ones that are missing.")
         return [a - b for a, b in zip(*values, strict=True)]
+
+    @checked
+    def tested(self, over: str, figures: Iterable[str]) -> dict[str, dict[str, Difference]]:
+        """By how much every other row differs from one, paired by seed; p-values adjusted over all of them.
+
+        Args:
+            over: The row that all others are compared with.
+            figures: The figures' keys.
+
+        Raises:
+            ValueError: There is no such row, or it shares no seeds with another one.
+        """
+        check_choice(choices=list(self.rows), over=over)
+        found: dict[str, dict[str, list[float]]] = {row: {} for row in self.rows if row != over}
+        for row in found:
+            for figure in figures:  # a row that trains nothing is the one over which the other gains
+                if _trains(self.rows[over]) and not _trains(self.rows[row]):
+                    found[row][figure] = [-gain for gain in self.gains(over, row, figure)]
+                else:
+                    found[row][figure] = self.gains(row, over, figure)
+        return adjusted_differences(found)
+
+    @checked
+    def differences(self, over: str, figures: Mapping[str, str]) -> str:
+        """A Markdown table of how every rival differs from one row, in percent points: rival minus ``over``.
+
+        Each cell is the mean of the differences seed by seed ± its 95 percent interval, and the p-value of the paired
+        t-test, adjusted by Holm over all comparisons of the table; bold: below 0.05.
+
+        Args:
+            over: The row that all others are compared with.
+            figures: The figures' keys, and what each column is called. Where Recall@1 is shown, MAP@R is, too.
+
+        Raises:
+            ValueError: There is no such row, two rows share no seeds, or Recall@1 comes without MAP@R.
+        """
+        check_both_measures(figures)
+        found = self.tested(over, figures)
+        lines = [f"| minus {over} | {' | '.join(figures.values())} |", "|---|" + "---|" * len(figures)]
+        lines += [f"| {row} | {' | '.join(each[key].cell() for key in figures)} |" for row, each in found.items()]
+        cells = [each[key] for each in found.values() for key in figures]
+        seeds = max(len(record.runs) for title, record in self.rows.items())
+        said = [
+            f"Percent points, mean over {seeds} seeds ± 95 percent interval, paired by seed; p of the paired t-test, "
+            f"adjusted by Holm over the {len(cells)} comparisons of this table; bold: p < 0.05."
+        ]
+        if seeds == 1:
+            said = ["Percent points of one seed, which has neither interval nor test."]
+        elif any(math.isnan(cell.p) for cell in cells):
+            said.append("Where all differences are the same there is no test, and no p.")
+        if floors := [title for title, record in self.rows.items() if not _trains(record)]:
+            said.append(f"Nothing is trained for {' and '.join(floors)}: one number stands for every seed.")
+        return "\n".join([*lines, "", f"*{' '.join(said)}*"])
+
+    def settings(self) -> str:
+        """A Markdown table of the settings that each row's search chose, and for how many epochs it was trained.
+
+        A row that trains nothing has none and is left out.
+        """
+        chosen = {title: _chosen(record) for title, record in self.rows.items() if _trains(record)}
+        names = list(dict.fromkeys(name for settings in chosen.values() for name in settings if name != "epochs"))
+        heads = [name.removeprefix("loss_option.") for name in names]
+        lines = [f"| | {' | '.join([*heads, 'epochs'])} |", "|---|" + "---|" * (len(names) + 1)]
+        for title, settings in chosen.items():
+            cells = [word(settings[name]) if name in settings else "" for name in [*names, "epochs"]]
+            lines.append(f"| {title} | {' | '.join(cells)} |")
+        return "\n".join(lines)
 
 
 @checked
@@ -125,3 +202,20 @@ def compare(
 
 def _trains(record: Record) -> bool:
     return "training" in record.configuration
+
+
+def _chosen(record: Record) -> dict:
+    return {"epochs": record.configuration["training"].get("epochs"), **record.choice.get("settings", {})}
+
+
+def _halved(rungs: tuple[int, ...], rows: Mapping[str, Record]) -> str:
+    """What a reader must know of the rows whose settings come from a halving search over these rungs."""
+    found = {title: record for title, record in rows.items() if record.choice.get("rungs") == list(rungs)}
+    choice = next(iter(found.values())).choice
+    batches = " and the size of a batch" if any("batch_size" in r.choice["settings"] for r in found.values()) else ""
+    whose = "Every row that trains" if len(found) == sum(map(_trains, rows.values())) else ", ".join(found)
+    return (
+        f"{whose}: its number of epochs ({rungs[-1]} or fewer){batches} are settings like the others, chosen by "
+        f"{choice['by']} on held-out training data. Trials: {choice['trials']}, measured after "
+        f"{', '.join(map(str, rungs))} epochs, where the better half goes on; seeds of each: {choice['seeds']}."
+    )

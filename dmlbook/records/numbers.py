@@ -58,6 +58,37 @@ def exponent(by_size: Mapping[int, float]) -> float:
     return statistics.linear_regression(u, v).slope
 
 
+@checked
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values of several tests, adjusted so that among all of them one false alarm or more is as rare as said.
+
+    The smallest is multiplied by their number m, the next by m - 1, and so on; none becomes smaller than one before it,
+    or larger than 1. Asks nothing of how the tests depend on one another.
+
+    Args:
+        p_values: One a test, in [0, 1].
+
+    Returns:
+        The adjusted ones, in the order given.
+
+    Raises:
+        ValueError: A value is not in [0, 1].
+
+    Source: Holm, Scandinavian Journal of Statistics 1979: a simple sequentially rejective multiple test procedure.
+
+    Example:
+        >>> [round(p, 3) for p in holm([0.04, 0.01, 0.03])]
+        [0.06, 0.03, 0.06]
+    """
+    for place, value in enumerate(p_values):
+        check_number(low=0, high=1, **{f"p_values[{place}]": value})
+    adjusted, least, m = [0.0] * len(p_values), 0.0, len(p_values)
+    for rank, place in enumerate(sorted(range(m), key=lambda place: p_values[place])):
+        least = max(least, min(1.0, (m - rank) * p_values[place]))
+        adjusted[place] = least
+    return adjusted
+
+
 def percent(values: Sequence[float], *, digits: int = 1) -> str:
     """Fractions as percent, ``"48.3 ± 0.2 (3)"``: mean, half-width of the 95 percent interval, number of seeds.
 

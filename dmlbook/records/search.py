@@ -2,78 +2,124 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dmlbook._checks import bad_input, checked
+from dmlbook._checks import bad_input, check_choice, checked
 from dmlbook.records.numbers import interval
 from dmlbook.records.origin import provenance
+from dmlbook.records.ranges import Range, Values, read_space
 from dmlbook.records.record import Record, read, write
-from dmlbook.records.tables import check_both_measures
+from dmlbook.records.tables import word
 
 
 @dataclass
 class Search:
-    """What every setting of a grid scored on held-out training data, for one method.
+    """What every setting that was tried scored on held-out training data, for one method.
+
+    Of a grid all is tried. A halving search tries as many points of the space for every method, trains all of them for
+    a few epochs, and the better half of them for more: how long is then one of the settings, ``epochs``.
 
     Attributes:
         name: The file's name without ``.json``.
         title: What was tried, in one line.
         configuration: What all trials share, so also the split and the budget of each.
-        space: The values tried for each setting; a trial is one of each, and all are tried.
+        space: For each setting the values tried, or the :class:`Range` that they were drawn from.
         by: The figure that decides; the highest mean over the seeds wins, the first of equals.
-        trials: A record for each, its ``configuration`` being the values of ``space`` that it had.
+        trials: A record for each, its ``configuration`` being the settings that it had.
         provenance: As of a :class:`Record`.
+        rungs: The epochs after which a halving search measures, increasing; empty for a grid.
+        before: Spaces and trials of former searches of the same name, which are on record but not chosen from.
     """
 
     name: str
     title: str
     configuration: dict
-    space: dict[str, list]
+    space: dict[str, Values]
     by: str
     trials: list[Record] = field(default_factory=list)
     provenance: dict = field(default_factory=dict)
+    rungs: list[int] = field(default_factory=list)
+    before: list[dict] = field(default_factory=list)
 
     @checked
     def trial(self, settings: Mapping[str, object]) -> Record:
         """The trial of these settings; an empty one is added where they were not tried yet.
 
         Raises:
-            ValueError: The settings are none of the grid.
+            ValueError: The settings are none of the space.
         """
-        settings = dict(settings)
-        if settings.keys() != self.space.keys() or any(value not in self.space[key] for key, value in settings.items()):
-            raise bad_input("settings", f"be of the grid {self.space}", settings, "Give one value for each.")
+        settings, space = dict(settings), {**self.space, **({"epochs": self.rungs} if self.rungs else {})}
+        if settings.keys() != space.keys() or not all(_holds(space[key], value) for key, value in settings.items()):
+            kind = "space" if self.rungs else "grid"
+            raise bad_input("settings", f"be of the {kind} {space}", settings, "Give one value for each.")
         for trial in self.trials:
             if trial.configuration == settings:
                 return trial
-        words = ", ".join(f"{key} {_word(value)}" for key, value in settings.items()) or "nothing to choose"
+        words = ", ".join(f"{key} {word(value)}" for key, value in settings.items()) or "nothing to choose"
         self.trials.append(Record(words, words, settings))
         return self.trials[-1]
 
+    def points(self) -> list[dict]:
+        """The settings that were tried, in order, each once; of a halving search without their ``epochs``."""
+        found = [trial for trial in self.trials if not self.rungs or trial.configuration["epochs"] == self.rungs[0]]
+        return [_point(trial) if self.rungs else trial.configuration for trial in found]
+
     @checked
-    def best(self) -> Record:
-        """The trial with the highest mean of ``by``.
+    def promoted(self, epochs: int) -> list[dict]:
+        """The points that go on from a rung of a halving search: the better half of it, rounded up, in order.
+
+        Args:
+            epochs: One of ``rungs``.
 
         Raises:
-            ValueError: Not all of the grid was tried with the same seeds: the best of some is not the best.
+            ValueError: There is no such rung, or not all of it was measured with the same seeds.
         """
-        size = 1
-        for values in self.space.values():
-            size *= len(values)
-        if len(self.trials) < size or any(trial.seeds != self.trials[0].seeds for trial in self.trials):
-            got = f"{len(self.trials)} trials of {size}, seeds {[len(trial.seeds) for trial in self.trials]}"
-            raise bad_input("search", "have tried all of its grid with the same seeds", got, "Let it go on.")
-        return max(self.trials, key=lambda trial: interval(trial.values(self.by))[0])
+        check_choice(choices=self.rungs, epochs=epochs)
+        there = self._rung(epochs)
+        self._check_whole(there, len(there))
+        better = sorted(there, key=self._score, reverse=True)[
+            : math.ceil(len(there) / 2)
+        ]  # sorting keeps equals in order
+        return [_point(trial) for trial in there if any(trial is other for other in better)]
+
+    @checked
+    def best(self) -> Record:
+        """The trial with the highest mean of ``by``; of equals the first point, and then the fewer epochs.
+
+        Raises:
+            ValueError: Not all that belongs to the search was tried with the same seeds: the best of some is not the
+                best.
+        """
+        if not self.rungs:
+            self._check_whole(self.trials, math.prod(len(values) for values in self.space.values()))
+            return max(self.trials, key=self._score)
+        going = points = self.points()
+        for epochs in self.rungs:
+            there = self._rung(epochs)
+            self._check_whole([trial for trial in there if _point(trial) in going], max(1, len(going)))
+            if len(there) > len(going):
+                got = f"{len(there)} of {len(going)} after {epochs} epochs"
+                raise bad_input("search", "go on with the better half alone", got, "Let it run from the plan.")
+            going = self.promoted(epochs)
+        order = sorted(self.trials, key=lambda trial: (points.index(_point(trial)), trial.configuration["epochs"]))
+        return max(order, key=self._score)
 
     def edges(self) -> list[str]:
-        """Settings whose chosen number is the smallest or the largest tried: a better one may lie beyond."""
+        """Settings whose chosen number is among the smallest or the largest: a better one may lie beyond.
+
+        Of a list it is one of the two ends; of a range it lies in the outermost part of as many as there are points.
+        """
         best, found = self.best().configuration, []
         for name, values in self.space.items():
-            numbers = len(values) > 1 and all(type(value) in (int, float) for value in values)
-            if numbers and best[name] in (min(values), max(values)):
-                found.append(name)
+            if isinstance(values, Range):
+                beyond = min(values.place(best[name]), 1 - values.place(best[name])) < 1 / len(self.points())
+            else:
+                numbers = len(values) > 1 and all(type(value) in (int, float) for value in values)
+                beyond = numbers and best[name] in (min(values), max(values))
+            found += [name] * beyond
         return found
 
     def choice(self, *, own: bool) -> dict:
@@ -83,15 +129,40 @@ class Search:
             own: Whether this search was made for the method that takes the settings, and not for its rival.
         """
         best, training = self.best(), self.configuration.get("training", {})
-        effort = {"trials": len(self.trials), "seeds": len(best.seeds), "epochs": training.get("epochs")}
+        effort = {"trials": len(self.points()), "seeds": len(best.seeds)}
+        if self.rungs:
+            effort |= {"rungs": list(self.rungs), "epochs": best.configuration["epochs"]}
+        else:
+            effort |= {"epochs": training.get("epochs")}
         return {"search": self.name, "own": own, "by": self.by, **effort, "settings": best.configuration}
+
+    def to_dict(self) -> dict:
+        """Plain values, as :func:`load_search` reads them again."""
+        kept = {key: getattr(self, key) for key in ("name", "title", "configuration", "space", "by", "provenance")}
+        kept["space"] = {name: v.to_dict() if isinstance(v, Range) else v for name, v in self.space.items()}
+        kept |= {"rungs": self.rungs} if self.rungs else {}
+        trials = [{"settings": trial.configuration, "runs": trial.runs} for trial in self.trials]
+        return {**kept, "trials": trials, **({"before": self.before} if self.before else {})}
 
     def save(self, root: Path | None = None) -> Path:
         """Write ``root/name.json`` (``data/results`` by default), whole or not at all."""
         self.provenance = provenance()
-        kept = ("name", "title", "configuration", "space", "by", "provenance")
-        trials = [{"settings": trial.configuration, "runs": trial.runs} for trial in self.trials]
-        return write(self.name, {**{key: getattr(self, key) for key in kept}, "trials": trials}, root)
+        return write(self.name, self.to_dict(), root)
+
+    def _score(self, trial: Record) -> float:
+        return interval(trial.values(self.by))[0]
+
+    def _rung(self, epochs: int) -> list[Record]:
+        """The trials of so many epochs, in the order of the points."""
+        there, points = [trial for trial in self.trials if trial.configuration["epochs"] == epochs], self.points()
+        return sorted(there, key=lambda trial: points.index(_point(trial)))
+
+    def _check_whole(self, trials: list[Record], size: int) -> None:
+        seeds = self.trials[0].seeds if self.trials else []
+        if len(trials) < size or not seeds or any(trial.seeds != seeds for trial in trials):
+            got = f"{len(trials)} trials of {size}, seeds {[len(trial.seeds) for trial in trials]}"
+            rule = f"have tried all of its {'space' if self.rungs else 'grid'} with the same seeds"
+            raise bad_input("search", rule, got, "Let it go on.")
 
 
 @checked
@@ -104,7 +175,7 @@ def load_search(name: str, root: Path | None = None) -> Search:
 
     def make(content: dict) -> Search:
         trials = content.pop("trials")
-        search = Search(**content)
+        search = Search(**{**content, "space": read_space(content["space"])})
         for trial in trials:
             search.trial(trial["settings"]).runs = trial["runs"]
         return search
@@ -112,51 +183,10 @@ def load_search(name: str, root: Path | None = None) -> Search:
     return read(name, make, root)
 
 
-@checked
-def tried(searches: Mapping[str, str], figures: Mapping[str, str], *, root: Path | None = None) -> str:
-    """A Markdown table of everything that rivals tried: one row a setting, one column a method, the chosen one bold.
-
-    Args:
-        searches: What each column is called, and the name of its search.
-        figures: What each cell shows, joined by a slash, and what that is called. With Recall@1 comes MAP@R.
-        root: Where the searches are (``data/results`` by default).
-
-    Raises:
-        ValueError: The rivals did not try the same grid with the same seeds, length and split, or a figure is missing.
-    """
-    check_both_measures(figures)
-    found = {title: load_search(name, root) for title, name in searches.items()}
-    effort = {
-        title: (search.space, search.by, search.best().seeds, _shared_by_rivals(search.configuration))
-        for title, search in found.items()
-    }
-    first = next(iter(effort.values()))
-    if unlike := [title for title, each in effort.items() if each != first]:
-        remedy = "Run one plan for all: python -m dmlbook choose."
-        raise bad_input("searches", "have one grid, figure, seeds, length and split", ", ".join(unlike), remedy)
-    lines = [f"| | {' | '.join(found)} |", "|---|" + "---|" * len(found)]
-    best = {title: search.best() for title, search in found.items()}
-    for trial in next(iter(found.values())).trials:
-        cells = []
-        for title, search in found.items():
-            own = search.trial(trial.configuration)  # whatever order it tried them in
-            text = " / ".join(f"{100 * interval(own.values(figure))[0]:.1f}" for figure in figures)
-            cells.append(f"**{text}**" if own is best[title] else text)
-        lines.append(f"| {trial.title} | {' | '.join(cells)} |")
-    seeds = f"mean of {len(first[2])} seeds" if len(first[2]) > 1 else "one seed"
-    return "\n".join([*lines, "", f"{' / '.join(figures.values())} in percent, {seeds}; bold: chosen, by {first[1]}"])
+def _holds(values: Values, value: object) -> bool:
+    return values.holds(value) if isinstance(values, Range) else value in values
 
 
-def _shared_by_rivals(configuration: Mapping[str, object]) -> dict:
-    """The split and the length of every trial."""
-    training = configuration.get("training", {})
-    keys = ("data", "size", "data_options", "training_images", "classes_made_of", "held_out", "measured_on")
-    return {key: configuration.get(key) for key in keys} | {
-        key: training.get(key) for key in ("epochs", "batch_size", "freeze_backbone")
-    }
-
-
-def _word(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _point(trial: Record) -> dict:
+    """A trial's settings without how long it was trained."""
+    return {key: value for key, value in trial.configuration.items() if key != "epochs"}

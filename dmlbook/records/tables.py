@@ -38,3 +38,15 @@ def check_both_measures(figures: Mapping[str, str]) -> None:
         if recall in figures and precision not in figures:
             remedy = "A ranking by one measure can be turned over by the other: show both."
             raise bad_input("figures", f"hold {precision!r} beside {recall!r}", ", ".join(figures), remedy)
+
+
+def word(value: object) -> str:
+    """A setting's value as a table shows it.
+
+    Example:
+        >>> word(True), word(0.0001), word("kmeans")
+        ('yes', '0.0001', 'kmeans')
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)

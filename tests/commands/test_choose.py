@@ -8,7 +8,7 @@ import pytest
 
 from dmlbook import records, settings
 from dmlbook.__main__ import main
-from dmlbook.commands import choose, common
+from dmlbook.commands import common, plans
 from dmlbook.commands import train as train_command
 from dmlbook.seeding import SEED
 
@@ -135,16 +135,16 @@ def test_what_is_there_is_not_run_again_and_a_wider_grid_goes_on(tmp_path, capsy
 
 def test_options_are_typed_as_on_the_command_line():
     given = {"lr": 1e-3, "flip": False, "same_padding": True, "relatives": False, "milestones": [2, 4]}
-    assert choose.command_line(given) == ["--lr", "0.001", "--no-flip", "--same-padding", "--milestones", "2", "4"]
-    assert choose.command_line({"loss_option": {"tau": 0.0, "scale": 5}}) == [
+    assert plans.command_line(given) == ["--lr", "0.001", "--no-flip", "--same-padding", "--milestones", "2", "4"]
+    assert plans.command_line({"loss_option": {"tau": 0.0, "scale": 5}}) == [
         "--loss-option", "tau=0.0", "--loss-option", "scale=5",
     ]  # fmt: skip
 
 
 def test_an_option_of_all_runs_can_be_set_beside_the_plan(tmp_path):
-    read = choose.read_plan(plan(tmp_path), {"data": "digits", "width_mult": 0.5})
-    assert isinstance(read, choose.Plan)
-    options = read.parsed("softmax", read.trial, read.grid()[0])
+    read = plans.read_plan(plan(tmp_path), {"data": "digits", "width_mult": 0.5})
+    assert isinstance(read, plans.Plan)
+    options = read.parsed("softmax", read.trial, read.points("softmax")[0])
     assert (options.data, options.width_mult, options.epochs, options.validation) == ("digits", 0.5, 2, 0.2)
     assert [read.searcher(method) for method in read.methods] == ["softmax", "softtriple", "softtriple"]
 
