@@ -125,7 +125,9 @@ def html(notebook: Path, target: Path) -> None:
 
 def equations(folder: Path) -> str:
     """The ledger's page, for the notebooks that lie in ``folder``."""
-    return ledger.page(ledger.rows(), {path.name.partition("_")[0]: path.name for path in sorted(folder.glob("*.ipynb"))})
+    return ledger.page(
+        ledger.rows(), {path.name.partition("_")[0]: path.name for path in sorted(folder.glob("*.ipynb"))}
+    )
 
 
 def equations_html(target: Path) -> None:

@@ -113,9 +113,9 @@ def content(options: Namespace, classes: int) -> dict:
     field, methods = read_field(), {}
     for name in options.losses:
         own = field["methods"][name]
-        ranges = {**field["vary"], **own.get("vary", {})}
-        if "batch_size" not in given and "samples_per_class" not in given:
-            methods[name] = {"vary": fitting(own["loss"], ranges, classes)}
+        fixed = {key: [given[key]] for key in ("batch_size", "samples_per_class") if key in given}
+        fits = fitting(own["loss"], {**field["vary"], **own.get("vary", {}), **fixed}, classes)
+        methods[name] = {"vary": {key: values for key, values in fits.items() if key not in fixed}}
     return {
         "command": "train",
         "methods_of": "field",
@@ -128,7 +128,7 @@ def content(options: Namespace, classes: int) -> dict:
     }
 
 
-def fitting(loss: str, ranges: Mapping[str, list], classes: int) -> dict[str, list]:
+def fitting(loss: str, ranges: Mapping[str, object], classes: int) -> dict[str, list]:
     """The batches that so few classes can fill, for a loss that wants several images of each; empty: all are.
 
     Args:

@@ -54,21 +54,12 @@ def loss_augmented_medoids(
     check_batch(distances, labels)
     with torch.no_grad():
         apart = distances.detach().double()
-        classes = torch.nn.functional.one_hot(torch.unique(labels, return_inverse=True)[1]).double()  # (B, M)
-        medoids = apart.new_zeros(0, dtype=torch.long)
-        for _ in range(classes.shape[1]):
-            trials = torch.cat(
-                [medoids.expand(len(apart), -1), torch.arange(len(apart), device=labels.device)[:, None]], 1
-            )
-            nearest, clusters = apart[:, trials].min(2)  # (B, T) over the medoids of each trial
-            scores = margin_weight * (1 - _agreement(clusters.T, classes)) - nearest.sum(0)
-            scores[medoids] = -torch.inf
-            medoids = trials[scores.argmax()]
+        classes = torch.unique(labels, return_inverse=True)[1]  # (B,)
+        medoids = _greedy_medoids(apart, classes, margin_weight)
         for _ in range(rounds):
             before = medoids
             for place in range(len(medoids)):
-                clusters = apart[:, medoids].argmin(1)
-                members = (clusters == place).nonzero()[:, 0]
+                members = (apart[:, medoids].argmin(1) == place).nonzero()[:, 0]
                 if len(members) == 0:
                     continue  # copies of one point: another cluster has them all
                 trials = medoids.repeat(len(members), 1)
@@ -80,6 +71,20 @@ def loss_augmented_medoids(
             if torch.equal(medoids, before):
                 break
         return medoids
+
+
+def _greedy_medoids(apart: Float[Tensor, "B B"], classes: Int[Tensor, " B"], weight: float) -> Int[Tensor, " M"]:
+    """One image after the other, as many as there are classes, each the one that raises the score most."""
+    medoids: list[int] = []
+    nearest, clusters = torch.full_like(apart[0], torch.inf), torch.zeros_like(classes)
+    for place in range(int(classes.max()) + 1):
+        taken = apart < nearest[:, None]  # (B, T) whom each candidate would take over
+        moved = torch.where(taken, place, clusters[:, None])
+        scores = weight * (1 - _agreement(moved.T, classes)) - torch.where(taken, apart, nearest[:, None]).sum(0)
+        scores[medoids] = -torch.inf
+        medoids.append(int(scores.argmax()))
+        nearest, clusters = torch.minimum(nearest, apart[:, medoids[-1]]), moved[:, medoids[-1]]
+    return torch.tensor(medoids, device=apart.device)
 
 
 @checked(margin_weight=at_least(0), rounds=at_least(0))
@@ -104,11 +109,12 @@ def clustering_gap(
     Source: Oh Song et al., CVPR 2017. Chapter 6.
     """
     medoids = loss_augmented_medoids(distances, labels, margin_weight=margin_weight, rounds=rounds)
-    classes = torch.nn.functional.one_hot(torch.unique(labels, return_inverse=True)[1]).to(distances.dtype)  # (B, M)
+    classes = torch.unique(labels, return_inverse=True)[1]  # (B,)
     clusters = distances.detach()[:, medoids].argmin(1)
-    margin = 1 - _agreement(clusters[None], classes)[0]
-    within = distances @ classes  # (B, M) from image j to all of class c
-    own = within.masked_fill(classes == 0, torch.inf).amin(0).sum()  # a class's medoid is its best member
+    margin = (1 - _agreement(clusters[None], classes)[0]).to(distances.dtype)
+    members = torch.nn.functional.one_hot(classes).to(distances.dtype)  # (B, M)
+    within = distances @ members  # (B, M) from image j to all of class c
+    own = within.masked_fill(members == 0, torch.inf).amin(0).sum()  # a class's medoid is its best member
     return (facility_score(distances, medoids) + margin_weight * margin + own).clamp(min=0)
 
 
@@ -121,8 +127,9 @@ class FacilityLocation(Loss):
         rounds: Passes of local search over the medoids, >= 0; 5 in TensorFlow's code.
         normalize: Whether embeddings are scaled to unit length first, as in the paper.
 
-    The mean over the batch of what the paper sums. Costs B^2 D, and B^2 M^2 for each of up to 1 + ``rounds`` passes that
-    find M medoids, one a class of the batch, without a gradient; that then passes through 2 B distances.
+    The mean over the batch of what the paper sums. Costs B^2 D, and B^2 M (B + M for each
+    image and class) to find M medoids, one a class of the batch, without a gradient; that then passes through 2 B
+    distances.
 
     Source: Oh Song et al., CVPR 2017. Chapter 6.
     """
@@ -144,12 +151,15 @@ class FacilityLocation(Loss):
         return f"margin_weight={self.margin_weight}, rounds={self.rounds}"
 
 
-def _agreement(clusters: Int[Tensor, "T B"], classes: Float[Tensor, "B M"]) -> Float[Tensor, " T"]:
+def _agreement(clusters: Int[Tensor, "T B"], classes: Int[Tensor, " B"]) -> Float[Tensor, " T"]:
     """NMI of each of T clusterings with the classes, by the geometric mean of entropies; 1 where both are trivial."""
-    members = torch.nn.functional.one_hot(clusters, classes.shape[1]).to(classes.dtype)  # (T, B, clusters)
-    table = torch.einsum("tbk,bm->tkm", members, classes) / len(classes)
-    of_clusters, of_classes = _entropy(table.sum(2)), _entropy(table.sum(1))  # (T,)
-    information = of_clusters + of_classes - _entropy(table.flatten(1))
+    count = int(classes.max()) + 1
+    cells = clusters * count + classes  # (T, B) there are as many clusters as classes
+    table = torch.zeros(len(clusters), count * count, dtype=torch.float64, device=classes.device)
+    table = table.scatter_add_(1, cells, torch.ones_like(cells, dtype=torch.float64)) / len(classes)
+    by_cluster = table.unflatten(1, (count, count))
+    of_clusters, of_classes = _entropy(by_cluster.sum(2)), _entropy(by_cluster.sum(1))  # (T,)
+    information = of_clusters + of_classes - _entropy(table)
     scale = (of_clusters * of_classes).sqrt()
     trivial = (of_clusters <= 0) & (of_classes <= 0)
     return torch.where(trivial, 1.0, information / scale.where(scale > 0, 1)).clamp(0, 1)

@@ -77,8 +77,10 @@ class LiftedStructure(Loss):
             the sphere: that takes a negative farther than the positive by margin + log(2 n), n negatives, and two unit
             vectors are at most 2 apart.
 
+    Costs B^2 D.
+
     Source: Oh Song et al., CVPR 2016; Euclidean distances, not squared, as in the official code. Its batches also pair
-    each image with a second view of itself; ours do not. Costs B^2 D. Equal to pytorch-metric-learning's LiftedStructureLoss, which
+    each image with a second view of itself; ours do not. Equal to pytorch-metric-learning's LiftedStructureLoss, which
     scales embeddings to unit length unless its distance is told not to. Chapter 6.
     """
 

@@ -152,6 +152,16 @@ class Comparison:
             said.append(f"Nothing is trained for {' and '.join(floors)}: one number stands for every seed.")
         return "\n".join([*lines, "", f"*{' '.join(said)}*"])
 
+    @checked
+    def chosen(self, row: str) -> dict[str, object]:
+        """The settings that a row's search chose, with ``epochs``; options of the loss are ``loss_option.scale``.
+
+        Raises:
+            ValueError: There is no such row, or it trains nothing.
+        """
+        check_choice(choices=[title for title, record in self.rows.items() if _trains(record)], row=row)
+        return _chosen(self.rows[row])
+
     def settings(self) -> str:
         """A Markdown table of the settings that each row's search chose, and for how many epochs it was trained.
 

@@ -12,6 +12,7 @@ import torch
 
 from dmlbook import records, settings
 from dmlbook.__main__ import main
+from dmlbook.commands import choose as choose_command
 from dmlbook.commands import common, plans, trials
 from dmlbook.commands import train as train_command
 from dmlbook.seeding import SEED
@@ -157,6 +158,7 @@ def figures(found: records.Search) -> list:
 SMALL = PLAN.replace("trials = 5", "trials = 3").replace("rungs = [1, 2, 4]", "rungs = [1, 2]")
 
 
+@pytest.mark.slow
 def test_a_search_that_was_stopped_between_rungs_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
     whole, stopped, bare = (tmp_path / name for name in ("whole", "stopped", "bare"))
     for folder in (whole, stopped, bare):
@@ -232,6 +234,24 @@ def test_nothing_is_removed_that_no_trial_has_marked(tmp_path, stand_in):
     (done / trials.MARK).write_text("{}")
     assert trained(tmp_path) == 0
     assert [(folder / "mine.txt").exists() for folder in (done, mine)] == [False, True]
+
+
+def test_how_much_work_a_plan_is_and_what_is_missing_is_known_before_any_of_it(tmp_path, stand_in):
+    (tmp_path / "few.toml").write_text(PLAN)
+    plan = plans.read_plan(tmp_path / "few.toml")
+    work = choose_command.Work(plan, tmp_path / "runs", tmp_path / "elsewhere", only=["one_as_many"])
+    assert work.effort().startswith("1 methods x 1 seeds x trials (5 for 1 epoch, the better 3 for 2 epochs")
+    assert work.limit == (5 + 3 + 2 * 2) + 2 * 4
+    assert work.searchers == ["softtriple"]
+    begun = trials.Trials(plan, "softtriple", Study(work.lines["trial"][0]), [SEED], work.folder, work.root)
+    assert [trial.configuration for trial in begun.search.trials] == [{**p, "epochs": 1} for p in begun.points]
+    assert not any(trial.runs for trial in begun.search.trials)
+    work.measure(work.search())
+    assert work.runner.left == 0
+    assert records.load("few-one_as_many", tmp_path / "elsewhere").seeds == [SEED, SEED + 1]
+    assert not (tmp_path / "results").exists()
+    again = trials.Trials(plan, "softtriple", Study(work.lines["trial"][0]), [SEED], work.folder, work.root)
+    assert all(trial.runs for trial in again.search.trials)
 
 
 def test_the_time_left_is_what_the_rest_will_take_at_the_pace_so_far():

@@ -130,6 +130,18 @@ def test_what_a_plan_says_wins_over_the_field(tmp_path):
     assert read.space("mine") == {"lr": lr}
 
 
+def test_what_a_plan_fixes_is_in_no_range_of_the_field():
+    field = plans.read_field()
+    whole = plans.with_field({"methods_of": "field", "options": {}})
+    assert whole["vary"] == field["vary"]
+    assert {name: own["vary"] for name, own in whole["methods"].items()} == {
+        name: plans.flat(own.get("vary", {})) for name, own in field["methods"].items()
+    }
+    fixed = plans.with_field({"methods_of": "field", "options": {"lr": 0.1, "samples_per_class": 4}})
+    assert "lr" not in fixed["vary"]
+    assert not any("samples_per_class" in own["vary"] for own in fixed["methods"].values())
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -118,3 +118,127 @@ def test_other_seeds_are_not_paired_and_unknown_names_are_said(tmp_path):
         records.compare(rows, unequal={"luck": "B had more."}, root=tmp_path)
     with pytest.raises(ValueError, match="figures must hold 'map_at_r' beside 'recall_at_1'"):
         both.table({"recall_at_1": "R@1"})
+
+
+# Differences and settings
+
+
+def rows_of_three(root) -> records.Comparison:
+    """Three rivals over four seeds: B differs from A by much, C by chance."""
+    rows = {
+        "A": written(root, "a", (0.40, 0.42, 0.44, 0.43)),
+        "B": written(root, "b", (0.50, 0.53, 0.54, 0.54)),
+        "C": written(root, "c", (0.41, 0.40, 0.45, 0.44)),
+    }
+    return records.compare(rows, root=root)
+
+
+def test_differences_are_paired_and_their_tests_adjusted_over_the_whole_table(tmp_path):
+    from scipy.stats import ttest_rel
+
+    both = rows_of_three(tmp_path)
+    found = both.tested("A", COLUMNS)
+    raw = []
+    for row in ("B", "C"):
+        for figure in COLUMNS:
+            mine, theirs = both.rows[row].values(figure), both.rows["A"].values(figure)
+            raw.append(float(ttest_rel(mine, theirs).pvalue))
+            gains = [m - t for m, t in zip(mine, theirs, strict=True)]
+            assert (found[row][figure].mean, found[row][figure].half) == pytest.approx(records.interval(gains))
+    assert [found[row][figure].p for row in ("B", "C") for figure in COLUMNS] == pytest.approx(records.holm(raw))
+    assert found["B"]["map_at_r"].p > raw[1]
+    assert [found[row]["recall_at_1"].told_apart for row in ("B", "C")] == [True, False]
+    lines = both.differences("A", COLUMNS).splitlines()
+    assert lines[0] == "| minus A | R@1 | MAP@R |"
+    assert lines[2].startswith("| B | **+10.5 ± 0.9 (p < 0.001)** | **+5.3 ± 0.5 (p < 0.001)** |")
+    assert lines[3].startswith("| C | +0.3 ± 2.4 (p = 1.000) |")
+    assert lines[-1].startswith(
+        "*Percent points, mean over 4 seeds ± 95 percent interval, paired by seed; p of the paired"
+    )
+    assert "adjusted by Holm over the 4 comparisons of this table; bold: p < 0.05.*" in lines[-1]
+    with pytest.raises(ValueError, match="figures must hold 'map_at_r' beside 'recall_at_1'"):
+        both.differences("A", {"recall_at_1": "R@1"})
+    with pytest.raises(ValueError, match="tested: over must be one of 'A', 'B', 'C'; got 'D'"):
+        both.tested("D", COLUMNS)
+
+
+def test_where_there_is_no_test_it_is_said(tmp_path):
+    rows = {"A": written(tmp_path, "a", (0.4, 0.5, 0.6)), "B": written(tmp_path, "b", (0.5, 0.6, 0.7))}
+    same = records.compare(rows, root=tmp_path).differences("A", COLUMNS).splitlines()
+    assert same[2] == "| B | +10.0 ± 0.0 | +5.0 ± 0.0 |"
+    assert "Where all differences are the same there is no test, and no p." in same[-1]
+    rows = {"A": written(tmp_path, "a", (0.4,)), "B": written(tmp_path, "b", (0.5,))}
+    one = records.compare(rows, root=tmp_path).differences("A", COLUMNS).splitlines()
+    assert one[2] == "| B | +10.0 | +5.0 |"
+    assert one[-1] == "*Percent points of one seed, which has neither interval nor test.*"
+
+
+def test_a_floor_is_compared_with_every_seed_from_either_side(tmp_path):
+    rows = {
+        "frozen": floor(tmp_path),
+        "A": written(tmp_path, "a", (0.4, 0.5, 0.6)),
+        "B": written(tmp_path, "b", (0.3, 0.5, 0.4)),
+    }
+    both = records.compare(rows, unequal={"dimensions": "The frozen features keep all."}, root=tmp_path)
+    from_floor, from_a = both.tested("frozen", COLUMNS), both.tested("A", COLUMNS)
+    assert from_floor["A"]["recall_at_1"].mean == pytest.approx(0.2)
+    assert from_a["frozen"]["recall_at_1"].mean == pytest.approx(-0.2)
+    assert from_a["frozen"]["recall_at_1"].half == pytest.approx(from_floor["A"]["recall_at_1"].half)
+    said = both.differences("A", COLUMNS)
+    assert "Nothing is trained for frozen: one number stands for every seed." in said
+
+
+HALVED = {"rungs": [1, 2, 4], "epochs": 2, "settings": {"lr": 0.001, "batch_size": 64, "epochs": 2}}
+
+
+def test_rows_of_halving_searches_are_alike_within_one_limit(tmp_path):
+    other = {"rungs": [1, 2, 4], "epochs": 4, "settings": {"loss_option.gamma": 0.1, "batch_size": 32, "epochs": 4}}
+    rows = {
+        "A": written(tmp_path, "a", change={"training.epochs": 2, "training.batch_size": 64}, choice=HALVED),
+        "B": written(tmp_path, "b", change={"training.epochs": 4}, choice=other),
+    }
+    both = records.compare(rows, root=tmp_path)
+    assert both.table(COLUMNS).splitlines()[-1] == (
+        "*Every row that trains: its number of epochs (4 or fewer) and the size of a batch are settings like the "
+        "others, chosen by recall_at_1 on held-out training data. Trials: 8, measured after 1, 2, 4 epochs, where the "
+        "better half goes on; seeds of each: 1.*"
+    )
+    assert both.settings().splitlines() == [
+        "| | lr | batch_size | gamma | epochs |",
+        "|---|---|---|---|---|",
+        "| A | 0.001 | 64 |  | 2 |",
+        "| B |  | 32 | 0.1 | 4 |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("facet", "change", "choice"),
+    [
+        ("budget", {"training_images": 100}, {}),
+        ("budget", {}, {"settings": {"lr": 1, "epochs": 2}}),
+        ("effort", {}, {"trials": 9}),
+        ("effort", {}, {"seeds": 2}),
+        ("effort", {}, {"by": "map_at_r"}),
+    ],
+)
+def test_each_part_of_a_halving_search_counts(facet, change, choice, tmp_path):
+    rows = {
+        "A": written(tmp_path, "a", choice=HALVED),
+        "B": written(tmp_path, "b", change=change, choice=HALVED | choice),
+    }
+    with pytest.raises(ValueError, match=f"alike in {facet}"):
+        records.compare(rows, root=tmp_path)
+
+
+def test_other_rungs_are_another_budget_and_another_effort(tmp_path):
+    rows = {"A": written(tmp_path, "a", choice=HALVED), "B": written(tmp_path, "b", choice=HALVED | {"rungs": [1, 2]})}
+    with pytest.raises(ValueError, match="alike in budget"):
+        records.compare(rows, root=tmp_path)
+    with pytest.raises(ValueError, match="alike in effort"):
+        records.compare(rows, unequal={"budget": "B is shorter."}, root=tmp_path)
+
+
+def test_settings_of_a_grid_show_how_long_the_last_run_was(tmp_path):
+    rows = {"frozen": floor(tmp_path), "A": written(tmp_path, "a", choice={"settings": {"lr": 0.1, "flip": True}})}
+    both = records.compare(rows, unequal={"dimensions": "The frozen features keep all."}, root=tmp_path)
+    assert both.settings().splitlines()[::2] == ["| | lr | flip | epochs |", "| A | 0.1 | yes | 5 |"]

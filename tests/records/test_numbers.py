@@ -44,3 +44,39 @@ def test_an_interval_of_nothing_or_of_no_level_is_refused():
         records.interval([])
     with pytest.raises(ValueError, match="level must be a finite number > 0 and <= 1; got 0"):
         records.interval([1.0, 2.0], level=0)
+
+
+def literal_holm(values):
+    """Holm's rule word by word: the smallest of m is compared with level / m, the next with level / (m - 1), ..."""
+    adjusted = []
+    for value in values:
+        largest = 0.0
+        for other in values:
+            if other <= value:
+                as_small_or_larger = sum(each >= other for each in values)
+                largest = max(largest, as_small_or_larger * other)
+        adjusted.append(min(1.0, largest))
+    return adjusted
+
+
+def test_holm_adjusts_a_hand_example():
+    # 4 tests: 0.01 * 4, 0.02 * 3, 0.03 * 2 is not below the one before, 0.9 * 1.
+    assert records.holm([0.03, 0.9, 0.01, 0.02]) == pytest.approx([0.06, 0.9, 0.04, 0.06])
+    assert records.holm([0.4, 0.5]) == pytest.approx([0.8, 0.8])
+    assert records.holm([0.7, 0.6]) == [1.0, 1.0]
+    assert records.holm([]) == []
+
+
+def test_holm_is_its_rule_word_by_word():
+    numbers = np.random.default_rng(SEED)
+    for size in (1, 2, 5, 24):
+        values = (numbers.random(size) ** 3).tolist()
+        assert records.holm(values) == pytest.approx(literal_holm(values))
+        assert all(adjusted >= value for adjusted, value in zip(records.holm(values), values, strict=True))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("value", [-0.1, 1.1, math.nan])
+def test_holm_asks_for_p_values(value):
+    with pytest.raises(ValueError, match=r"p_values\[1\] must be a finite number >= 0 and <= 1"):
+        records.holm([0.5, value])

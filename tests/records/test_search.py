@@ -114,3 +114,103 @@ def test_the_best_of_some_is_not_the_best(tmp_path):
     records.Record("plain", "No search", {}).save(tmp_path)
     with pytest.raises(ValueError, match=r"name must name a record; got plain.json: 'trials'"):
         records.load_search("plain", tmp_path)
+
+
+# Halving searches
+
+HALVING = {
+    "lr": {"low": 1e-4, "high": 1e-2},
+    "loss_option": {"margin": {"low": 0.0, "high": 0.4}},
+    "batch_size": [32, 64],
+}
+POINTS = [
+    {"lr": lr, "loss_option.margin": margin, "batch_size": 32}
+    for lr, margin in ((1e-4, 0.2), (1e-3, 0.2), (2e-3, 0.2), (1e-3, 0.03), (9e-3, 0.2))
+]
+
+
+def halving(scores=None, seeds=(1,), by="recall_at_1") -> records.Search:
+    """A whole one; ``scores`` by (place of the point, epochs), 0.5 where there is none."""
+    made = records.Search("choosing/h", "A search", {"data": "birds"}, records.read_space(HALVING), by, rungs=[1, 2, 4])
+    going = POINTS
+    for place, epochs in enumerate(made.rungs):
+        going = made.promoted(made.rungs[place - 1]) if place else POINTS
+        for point in going:
+            score = (scores or {}).get((POINTS.index(point), epochs), 0.5)
+            for seed in seeds:
+                figures = {"recall_at_1": score, "map_at_r": 1 - score}
+                made.trial({**point, "epochs": epochs}).add(seed, figures, seconds=1)
+    return made
+
+
+def test_the_better_half_rounded_up_goes_on_and_equals_in_their_order():
+    made = halving({(1, 1): 0.1, (2, 1): 0.9, (4, 1): 0.8})
+    assert made.promoted(1) == [POINTS[0], POINTS[2], POINTS[4]]
+    assert made.promoted(2) == [POINTS[0], POINTS[2]]
+    assert halving().promoted(1) == POINTS[:3]
+    assert len(made.trials) == 5 + 3 + 2
+    assert made.points() == POINTS
+    with pytest.raises(ValueError, match="promoted: epochs must be one of 1, 2, 4; got 3"):
+        made.promoted(3)
+
+
+def test_the_best_is_of_all_that_was_measured_and_of_equals_the_first_point_and_the_fewer_epochs():
+    assert halving({(3, 1): 0.9}).best().configuration == {**POINTS[3], "epochs": 1}
+    assert halving({(1, 4): 0.9}).best().configuration == {**POINTS[1], "epochs": 4}
+    assert halving({(0, 2): 0.9, (0, 4): 0.9, (1, 1): 0.9}).best().configuration == {**POINTS[0], "epochs": 2}
+    choice = halving({(1, 4): 0.9}, seeds=(1, 2)).choice(own=True)
+    assert choice == {
+        "search": "choosing/h", "own": True, "by": "recall_at_1", "trials": 5, "seeds": 2, "rungs": [1, 2, 4],
+        "epochs": 4, "settings": {**POINTS[1], "epochs": 4},
+    }  # fmt: skip
+
+
+def test_a_halving_search_is_read_as_it_was_written_and_former_trials_are_kept(tmp_path):
+    made = halving({(1, 4): 0.9})
+    made.before = [{"space": {"lr": [1.0]}, "by": "recall_at_1", "trials": [{"settings": {"lr": 1.0}, "runs": []}]}]
+    made.save(tmp_path)
+    assert records.load_search("choosing/h", tmp_path) == made
+    plain = search(SCORES).to_dict()
+    assert list(plain) == ["name", "title", "configuration", "space", "by", "provenance", "trials"]  # as ever
+
+
+def test_an_edge_of_a_range_is_its_outermost_part_on_its_scale():
+    assert halving({(0, 1): 0.9}).edges() == ["lr", "batch_size"]  # of five points: the outermost fifth
+    assert halving({(1, 1): 0.9}).edges() == ["batch_size"]
+    assert halving({(3, 1): 0.9}).edges() == ["loss_option.margin", "batch_size"]
+    assert halving({(4, 1): 0.9}).edges() == ["lr", "batch_size"]
+
+
+def test_a_halving_search_that_goes_on_has_no_best():
+    for cut in range(1, 6):
+        made = halving()
+        made.trials = made.trials[:-cut]
+        with pytest.raises(ValueError, match="search must have tried all of its space with the same seeds"):
+            made.best()
+    made = halving({(1, 1): 0.9})
+    made.trial({**POINTS[4], "epochs": 2}).add(1, {"recall_at_1": 1.0, "map_at_r": 0}, seconds=1)
+    with pytest.raises(ValueError, match="search must go on with the better half alone; got 4 of 3 after 2 epochs"):
+        made.best()
+    for wrong in ({**POINTS[0], "epochs": 3}, POINTS[0], {**POINTS[0], "epochs": 1, "lr": 1.0}):
+        with pytest.raises(ValueError, match="settings must be of the space"):
+            made.trial(wrong)
+
+
+def test_what_rivals_tried_in_spaces_of_their_own_stands_below_one_another(tmp_path):
+    one, other = halving({(1, 4): 0.9}), halving({(0, 1): 0.8})
+    one.save(tmp_path)
+    other.name, other.space = "choosing/o", {**other.space, "batch_size": [32]}
+    other.save(tmp_path)
+    names = {"A": "choosing/h", "B": "choosing/o"}
+    lines = records.tried(names, BOTH, root=tmp_path).splitlines()
+    assert lines[0] == "| | 1 epoch | 2 epochs | 4 epochs |"
+    assert lines[3] == "| A: lr 0.001, margin 0.2, batch_size 32 | 50.0 / 50.0 | 50.0 / 50.0 | **90.0 / 10.0** |"
+    assert lines[5] == "| A: lr 0.001, margin 0.03, batch_size 32 | 50.0 / 50.0 |  |  |"
+    assert lines[7] == "| B: lr 0.0001, margin 0.2, batch_size 32 | **80.0 / 20.0** | 50.0 / 50.0 | 50.0 / 50.0 |"
+    assert len(lines) == 2 + 10 + 2
+    for unlike in ({"by": "map_at_r"}, {"configuration": {"data": "cub"}}):
+        changed = halving(by=unlike.get("by", "recall_at_1"))
+        changed.name, changed.configuration = "choosing/o", unlike.get("configuration", changed.configuration)
+        changed.save(tmp_path)
+        with pytest.raises(ValueError, match="searches must have one grid, figure, seeds, length and split; got B"):
+            records.tried(names, BOTH, root=tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import ipywidgets
@@ -22,7 +23,7 @@ CLASSES, PER_CLASS = 3, 3
 LABELS = torch.arange(CLASSES).repeat_interleave(PER_CLASS)
 HOMES = (90.0, 210.0, 330.0)
 """The direction of each class, in degrees: its proxy and its centroid lie there, its two centers on both sides."""
-STARTS = (-35.0, 15.0, 37.0, -31.0, -11.0, 35.0, -37.0, 13.0, 33.0)
+STARTS = (-39.0, -11.0, 37.0, -37.0, 11.0, 39.0, -41.0, 13.0, 37.0)
 """Where each image starts, as seen from its class's direction: odd, and turns are even, so that none ever stands on its
 centroid, where a distance has no slope."""
 CENTERS = (-24.0, 24.0)
@@ -30,11 +31,11 @@ NOTHING = 5e-4
 """Less is written as 0.000: then nothing pulls, and no arrow is drawn."""
 LANES = (1.13, 1.22, 1.13)
 """How far from the middle the arrows of a class's images run: neighbours' in two lanes, the moved one's ``OUTSIDE``."""
-OUTSIDE, LONGEST = 1.32, 24.0
+OUTSIDE, LONGEST = 1.31, 17.0
 LIKENESS = ((0.9, "almost the same"), (0.5, "much alike"), (0.1, "a little alike"), (-0.1, "unrelated"))
 
 
-def representatives(name: str, loss: losses.Loss, points: Float[Tensor, "9 2"]) -> tuple[str, str, Tensor | None]:
+def _representatives(name: str, loss: losses.Loss) -> tuple[str, str, Tensor | None]:
     """What stands for the classes in a method: in words, its marker, and where it is drawn (3, K, 2), if anywhere."""
     if name == "triplet_center":
         return "a mean a class, that follows (+)", "P", loss.centroids[:, None]
@@ -47,7 +48,7 @@ def representatives(name: str, loss: losses.Loss, points: Float[Tensor, "9 2"]) 
     return "two learned centers a class (X)", "X", CENTER_RADIUS * loss.centers.detach()
 
 
-def build(name: str) -> losses.Loss:
+def _build(name: str) -> losses.Loss:
     """The loss with its own settings, two centers a class where it has several, all placed at the class directions."""
     several = {"centers_per_class": len(CENTERS)} if "centers_per_class" in losses.options(name) else {}
     loss = losses.make(name, num_classes=CLASSES, embedding_size=2, **several).double()
@@ -60,7 +61,7 @@ def build(name: str) -> losses.Loss:
     return loss
 
 
-def field_of(loss: losses.Loss, degrees: Float[Tensor, " 9"]) -> tuple[float, Float[Tensor, " 9"]]:
+def _field(loss: losses.Loss, degrees: Float[Tensor, " 9"]) -> tuple[float, Float[Tensor, " 9"]]:
     """The mean loss of the nine images, and minus the slope of nine times it in each image's angle, in radians.
 
     Representatives hold still: triplet-center's class means are set to those of the images, and are constants then.
@@ -76,19 +77,20 @@ def field_of(loss: losses.Loss, degrees: Float[Tensor, " 9"]) -> tuple[float, Fl
 
 
 def arrow(degrees: float, turn: float, lane: float) -> np.ndarray:
-    """An arrow as a line (M, 2): out of an image to its lane, along it through ``turn`` degrees, and the two barbs."""
-    if abs(turn) < 0.3:
+    """An arrow as a line (M, 2): out of an image, ``turn`` degrees along its lane, two barbs; short ones vanish."""
+    if abs(turn) < 1:
         return np.zeros((2, 2))
     way = np.linspace(degrees, degrees + turn, 12)
-    back = way[-1] - np.sign(turn) * min(4.5, abs(turn))
+    head = min(4.5, abs(turn))
+    back, side = way[-1] - math.copysign(head, turn), 0.01 * head
     angles = [degrees, *way, back, way[-1], back]
-    lengths = [1.06, *(lane + 0 * way), lane + 0.045, lane, lane - 0.045]
+    lengths = [1.06, *[lane] * len(way), lane + side, lane, lane - side]
     radians = np.deg2rad(angles)
     return np.stack([lengths * np.cos(radians), lengths * np.sin(radians)], 1)
 
 
 @dataclass
-class Panel:
+class _Panel:
     """One method: what it is, what moves in its half of the figure, and what it does to the images as they stand."""
 
     ax: Axes
@@ -119,14 +121,14 @@ class Panel:
     def show(self, name: str, degrees: Float[Tensor, " 9"], moved: int) -> None:
         """Draw a method's pulls on images at these angles."""
         if name != self.name:
-            self.name, self.loss = name, build(name)
-        self.value, self.pulls = field_of(self.loss, degrees)
+            self.name, self.loss = name, _build(name)
+        self.value, self.pulls = _field(self.loss, degrees)
         points, largest = on_circle(degrees).double(), float(self.pulls.abs().max())
         turns = (self.pulls * (LONGEST / largest if largest >= NOTHING else 0.0)).tolist()
         lanes = [OUTSIDE if n == moved else LANES[n % PER_CLASS] for n in range(len(LABELS))]
         self.arrows.set_segments([arrow(*each) for each in zip(degrees.tolist(), turns, lanes, strict=True)])
         self.arrows.set_linewidth([3.2 if n == moved else 1.4 for n in range(len(LABELS))])
-        words, marker, places = representatives(name, self.loss, points)
+        words, marker, places = _representatives(name, self.loss)
         for c in range(CLASSES):
             of_class = slice(c * PER_CLASS, (c + 1) * PER_CLASS)
             self.dots[c].set_data(*points[of_class].T.numpy())
@@ -159,7 +161,7 @@ class FieldExplorer(Explorer):
             "left": ipywidgets.Dropdown(options=methods, value="semihard", description="A, left"),
             "right": ipywidgets.Dropdown(options=methods, value="softtriple", description="B, right"),
             "image": ipywidgets.Dropdown(options=images, value=1, description="move"),
-            "turn": ipywidgets.IntSlider(40, min=-180, max=180, step=2, description="by degrees"),
+            "turn": ipywidgets.IntSlider(64, min=-180, max=180, step=2, description="by degrees"),
         }
         super().__init__(self._draw(), controls)
 
@@ -187,7 +189,7 @@ class FieldExplorer(Explorer):
         return next((words for least, words in LIKENESS if self.cosine >= least), "opposed")
 
     @staticmethod
-    def _said(panel: Panel, degrees: Tensor, image: int) -> str:
+    def _said(panel: _Panel, degrees: Tensor, image: int) -> str:
         pull = float(panel.pulls[image])
         home = HOMES[image // PER_CLASS]
         ahead = float(degrees_of(on_circle(home - degrees[image])))  # how far against the clock its class lies
@@ -198,7 +200,7 @@ class FieldExplorer(Explorer):
     def _draw(self) -> Live:
         figure: Figure = plt.figure(figsize=(9.4, 5.5), layout="none")
         places = ((0.02, 0.23, 0.46, 0.66), (0.52, 0.23, 0.46, 0.66))
-        self.panels = [Panel(figure.add_axes(place), letter) for place, letter in zip(places, "AB", strict=True)]
+        self.panels = [_Panel(figure.add_axes(place), letter) for place, letter in zip(places, "AB", strict=True)]
         strip = figure.add_axes((0.2, 0.07, 0.6, 0.05))
         strip.set(xlim=(-1.02, 1.02), ylim=(-1, 1), yticks=[])
         strip.set_xticks([-1, 0, 1], ["-1, opposed", "0, unrelated", "1, the same"])

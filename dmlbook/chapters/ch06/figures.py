@@ -36,7 +36,7 @@ def family_tree(ax: Axes) -> Axes:
     Grey boxes: the batch decides what is seen. Edges: one picked (full), all weighed (dashed), all alike (dotted). Made
     for axes about 9.6 inches wide and 7 high.
     """
-    ax.set(xlim=(2013.75, 2020.5), ylim=(7.6, -0.75))
+    ax.set(xlim=(2013.75, 2020.58), ylim=(7.6, -0.75))
     for name, method in METHODS.items():
         _box(ax, name)
         for number, (parent, need) in enumerate(method.removes):
@@ -104,7 +104,7 @@ def representatives(ax: Axes, loss: Loss) -> Axes:
 
 def alike_matrix(ax: Axes, names: Sequence[str], matrix: Float[Tensor, "M M"]) -> Axes:
     """Cosines of each two methods' forces, darker where they are more alike, each written into its cell."""
-    shown = ax.imshow(matrix, cmap="Greys", vmin=0, vmax=1.25, aspect="auto")
+    shown = ax.imshow(matrix.numpy(), cmap="Greys", vmin=0, vmax=1.25, aspect="auto")
     for row, values in enumerate(matrix.tolist()):
         for column, value in enumerate(values):
             light = ((shown.to_rgba(value)[0] + 0.055) / 1.055) ** 2.4
@@ -145,7 +145,7 @@ def used_bars(ax: Axes, used: Mapping[str, Used]) -> Axes:
     ax.tick_params(axis="y", length=0)
     ax.legend(
         loc="upper left",
-        bbox_to_anchor=(109, 1.6),
+        bbox_to_anchor=(110, 2.55),
         bbox_transform=ax.transData,
         fontsize=9,
         handlelength=1.2,
@@ -284,7 +284,8 @@ def _spread(heights: Mapping[str, float], *, apart: float) -> dict[str, float]:
     """The heights, moved as little as needed for each two to be ``apart``, in their order."""
     names = sorted(heights, key=lambda name: heights[name])
     places = [heights[name] for name in names]
-    for _ in range(400):  # each pair that is too close steps apart, by equal shares
+    for _ in range(1000):  # each pair that is too close steps apart, by equal shares, within the axes
+        places[0], places[-1] = max(places[0], 0.0), min(places[-1], 1.0)
         for number in range(1, len(places)):
             lack = apart - (places[number] - places[number - 1])
             if lack > 1e-6:

@@ -115,10 +115,15 @@ def _pairs_of(loss: Loss, points: Float[Tensor, "B D"]) -> Tensor:
     if isinstance(loss, COSINES):
         similarities = loss.similarities(points).detach()
         return similarities[:, :, 0] if isinstance(loss, ONE_PROXY) else similarities
-    if isinstance(loss, losses.CenterLoss):
+    if isinstance(loss, losses.ProxyNCA):
         others = loss.centers[:, 0].detach()
+    elif isinstance(loss, ON_EXAMPLES):
+        others = points
+    elif isinstance(loss, losses.TripletCenter | losses.CentroidBound):
+        others = loss.centroids
     else:
-        others = points if isinstance(loss, ON_EXAMPLES) else loss.centroids
+        known = ", ".join(losses.NAMES)
+        raise bad_input("loss", f"be one of {known}", type(loss).__name__, "Make it with losses.make.")
     squared = isinstance(loss, SQUARED) or getattr(loss, "distance", "") == "squared"
     return (squared_distances if squared else distances)(points, others.to(points.dtype))
 
@@ -158,13 +163,10 @@ def _formula(loss: Loss, pairs: Tensor, labels: Int[Tensor, " B"]) -> Float[Tens
             return losses.margin_cross_entropy(pairs, labels, scale=loss.scale, margin=loss.margin)
         case losses.HardTriple():
             similarities = losses.hardtriple_similarity(pairs)
-        case losses.SoftTriple():
+        case _:  # SoftTriple
             expected = loss.similarity == "expected"
             smooth = losses.softtriple_similarity if expected else losses.logsumexp_similarity
             similarities = smooth(pairs, gamma=loss.gamma)
-        case _:
-            known = ", ".join(losses.NAMES)
-            raise bad_input("loss", f"be one of {known}", type(loss).__name__, "Make it with losses.make.")
     return losses.margin_cross_entropy(similarities, labels, scale=loss.scale, margin=loss.margin)
 
 

@@ -50,7 +50,7 @@ def stage() -> Stage:
         (torch.Size([9, 2]), [0, 0, 0, 1, 1, 1, 2, 2, 2])
     """
     middles = torch.tensor([90.0, 210.0, 330.0], dtype=torch.float64)
-    images = torch.tensor([84.0, 143.0, 62.0, 218.0, 318.0, 187.0, 342.0, 294.0, 372.0], dtype=torch.float64)
+    images = torch.tensor([84.0, 143.0, 62.0, 218.0, 318.0, 187.0, 343.0, 296.0, 372.0], dtype=torch.float64)
     corners = _unit(middles)
     centers = _unit(middles[:, None] + torch.tensor([-25.0, 25.0], dtype=torch.float64))
     return Stage(_unit(images), torch.arange(3).repeat_interleave(3), corners, centers, corners)

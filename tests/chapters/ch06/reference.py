@@ -29,7 +29,7 @@ def forces(loss, points, labels):
 
 
 def slopes(value, pairs, labels, *, symmetric):
-    """Absolute slopes of ``value(pairs)`` in its numbers, those of one class and those of two; d_ij and d_ji are one."""
+    """Absolute slopes of ``value(pairs)`` in its numbers, of one class and of two classes; d_ij and d_ji are one."""
     sorts = ([], [])
     shape = pairs.shape
     for place in range(pairs.numel()):

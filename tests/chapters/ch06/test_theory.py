@@ -1,5 +1,6 @@
 """What chapter 06 states: one frame for all methods, forces that are slopes, and pairs that are used or not."""
 
+import dataclasses
 import math
 
 import pytest
@@ -9,7 +10,7 @@ from torch.testing import assert_close
 from dmlbook import geometry, losses
 from dmlbook.book import degrees_of
 from dmlbook.chapters.ch06 import methods, pairs, theory
-from dmlbook.seeding import generator
+from dmlbook.seeding import SEED, generator
 from tests import reference
 from tests.chapters.ch06 import reference as reference_06
 from tests.losses.loss_toys import LEARNED, by_loop
@@ -43,6 +44,12 @@ def test_a_method_is_described_in_the_words_of_the_frame():
     assert {method.representatives for method in methods.METHODS.values()} == set(methods.REPRESENTATIVES)
 
 
+def test_what_is_said_of_a_method_cannot_be_changed_in_passing():
+    assert all(isinstance(method, methods.Method) for method in methods.METHODS.values())
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        methods.METHODS["lifted"].year = 2015
+
+
 def test_a_method_removes_needs_of_methods_that_came_no_later_and_all_descend_from_the_triplet_loss():
     order = list(methods.METHODS)
     for name, method in methods.METHODS.items():
@@ -66,12 +73,15 @@ def test_what_stands_for_a_class_is_what_the_loss_holds(name):
 
 @pytest.mark.parametrize("name", losses.NAMES)
 def test_a_method_is_sampled_where_an_image_feels_the_rest_of_its_batch(name):
-    """Its force then depends on where the others are; Proxy-Anchor's too."""
-    loss = theory.place(name, STAGE)
-    moved = STAGE.points.clone()
-    moved[1:] = geometry.normalize(moved[1:] + 0.3 * torch.randn(8, 2, dtype=torch.float64, generator=generator(1)))
-    before, after = (theory.forces(loss, x, STAGE.labels)[0] for x in (STAGE.points, moved))
-    assert methods.METHODS[name].sampled == bool((before - after).norm() > 1e-9)
+    """Some image's force then depends on where the others are; Proxy-Anchor's too."""
+    loss, changes = theory.place(name, STAGE), []
+    others = geometry.normalize(STAGE.points + 0.3 * torch.randn(9, 2, dtype=torch.float64, generator=generator(1)))
+    for image in range(9):
+        moved = others.clone()
+        moved[image] = STAGE.points[image]
+        before, after = (theory.forces(loss, x, STAGE.labels)[image] for x in (STAGE.points, moved))
+        changes.append(float((before - after).norm()))
+    assert methods.METHODS[name].sampled == (max(changes) > 1e-9)
 
 
 def test_the_family_table_has_a_row_a_method_and_seven_columns():
@@ -107,7 +117,8 @@ def test_representatives_around_images_stand_at_the_direction_of_their_means():
         assert_close(around.proxies[c], geometry.normalize(members.mean(0)), rtol=0, atol=1e-12)
         assert_close(around.centers[c, 1], geometry.normalize((members[1] + members[3]) / 2), rtol=0, atol=1e-12)
     assert torch.equal(around.points, x)
-    assert theory.around(x, y, centers_per_class=4).centers.shape == (3, 4, 4)
+    single = theory.around(x, y, centers_per_class=4).centers  # each image its own center
+    assert_close(single, torch.stack([unit[y == c] for c in range(3)]), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", losses.NAMES)
@@ -151,7 +162,9 @@ def test_forces_are_the_slopes_of_the_literal_loops(name):
     expected = reference_06.forces(loss, STAGE.points, STAGE.labels)
     assert found.norm() > 1
     assert_close(found, expected, rtol=0, atol=2e-5 * float(found.norm()))
-    assert_close(float(loss(STAGE.points, STAGE.labels)), by_loop(loss, STAGE.points, STAGE.labels), rtol=0, atol=1e-9)
+    assert_close(
+        float(loss(STAGE.points, STAGE.labels).detach()), by_loop(loss, STAGE.points, STAGE.labels), rtol=0, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("name", losses.NAMES)
@@ -175,7 +188,7 @@ def test_the_image_in_the_wrong_place_is_what_a_scaled_cross_entropy_cares_for()
     for name in ("softmax", "hardtriple", "softtriple"):
         lengths = theory.forces(theory.place(name, STAGE), STAGE.points, STAGE.labels).norm(dim=1)
         assert int(lengths.argmax()) == 4
-        assert lengths[4] > 0.9 * lengths.sum()
+        assert lengths[4] > 0.85 * lengths.sum()
 
 
 def test_alike_is_the_cosine_of_whole_fields():
@@ -185,7 +198,7 @@ def test_alike_is_the_cosine_of_whole_fields():
     fields["none"] = torch.zeros(9, 2, dtype=torch.float64)
     names, matrix = theory.alike(fields)
     assert names == ("lifted", "softmax", "none")
-    flat = [sum(reference.rows(field), []) for field in fields.values()]
+    flat = [[value for row in reference.rows(field) for value in row] for field in fields.values()]
     for i in range(3):
         for j in range(3):
             lengths = math.sqrt(reference.dot(flat[i], flat[i]) * reference.dot(flat[j], flat[j]))
@@ -230,7 +243,7 @@ def formula(loss, y):
 def test_felt_pairs_are_the_slopes_of_the_loop_in_each_distance_or_similarity(name):
     x, y = batch(2)
     x = geometry.normalize(x)
-    loss = theory.place(name, theory.around(x, y, centers_per_class=2), **({"scale": 3.0} if "tr" in name[4:] else {}))
+    loss = theory.place(name, theory.around(x, y, centers_per_class=2), **({"scale": 3.0} if name in LEARNED else {}))
     if name in ("softmax", "hardtriple", "softtriple"):
         given = loss.similarities(x).detach()
         given = given[:, :, 0] if name == "softmax" else given.contiguous()
@@ -263,7 +276,9 @@ def test_the_formula_of_pairs_knows_the_triplet_losss_options(chosen):
     x, y = batch(4)
     loss = losses.TripletLoss(**chosen)
     assert_close(pairs.felt_pairs(loss, x, y).value, loss(x, y), rtol=0, atol=1e-12)
-    assert pairs.used_pairs(loss, x, y).triplets < 1 or chosen == {"hinge": False}
+    triplets = pairs.used_pairs(loss, x, y).triplets
+    assert (triplets == 1.0) == ("hinge" in chosen)
+    assert triplets > 0
 
 
 def test_the_monotone_softtriple_is_felt_as_what_it_is():
@@ -309,7 +324,26 @@ def test_hard_losses_use_few_pairs_and_smooth_ones_all():
     assert used["hardtriple"].positives <= 0.5 < used["softtriple"].positives
 
 
+def test_three_images_on_paper_feel_their_one_positive_pair_and_share_the_two_negative_ones():
+    """d = sqrt 2 everywhere: J = d + log(2 exp(1 - d)) = 1 + log 2, the loss J^2 / 2; each negative has half of J."""
+    felt = pairs.felt_pairs(losses.LiftedStructure(), torch.eye(3, dtype=torch.float64), torch.tensor([0, 0, 1]))
+    j = 1 + math.log(2)
+    expected = pairs.Felt(*(torch.tensor(v, dtype=torch.float64) for v in (j * j / 2, [j], [j / 2, j / 2])))
+    assert_close(felt, expected)
+
+
 # The end, and the cost
+
+
+def test_what_pushes_at_the_simplex_is_the_force_on_a_stage_of_corners():
+    corners, y = geometry.simplex(3, 3).double(), torch.arange(3).repeat_interleave(2)
+    numbers = generator(SEED, "still pushes")
+    noise = geometry.normalize(torch.randn(6, 3, dtype=torch.float64, generator=numbers))
+    x = geometry.normalize(corners[y] + 0.2 * noise)
+    on = theory.Stage(x, y, corners, corners[:, None], corners)
+    expected = theory.forces(theory.place("proxy_nca", on), x, y).norm(dim=1).mean()
+    assert expected > 1e-4
+    assert theory.still_pushes("proxy_nca", classes=3, distance=0.2, per_class=2) == pytest.approx(float(expected))
 
 
 def test_a_force_at_the_simplex_is_the_mean_length_over_images_within_the_distance():

@@ -1,0 +1,795 @@
+# %% [markdown]
+# # 06 · The field
+#
+# **Question.** What did people do before and after, and which loss should I use?
+#
+# **After this lesson you can**
+# - place a loss by five questions: who pulls, who pushes, how many at once, hard or smooth, sampled or not,
+# - write thirteen losses from their formulas, each in ten lines or fewer, and say what each changed in the one before,
+# - tell from gradients which losses behave alike and which never stop pulling,
+# - say what a loss needs from a batch, how much of it it uses, and what a step costs,
+# - read a comparison of losses as a skeptic does, and run one on your own photographs.
+#
+# **Before it** you need chapters [01](01_triplets.ipynb) (triplets), [02](02_softmax_is_smoothed_triplet.ipynb) (normalized
+# SoftMax), [03](03_softtriple.ipynb) (SoftTriple) and [05](05_centroid_bound.ipynb) (the bound). What goes deeper is in the
+# companion, [06b](06b_the_field_deeper.ipynb).
+#
+# **Time** about an hour to read and try, and 80 minutes for the exercises; the cells run in under three minutes on a laptop.
+#
+# > **The story so far.** Triplets teach a metric, but there are too many of them, and a batch holds few that matter (01).
+# > A classifier with one center a class is a smoothed triplet loss, and samples nothing (02). Several centers a class let it
+# > hold several poses (03), and spare ones can be merged (04). With centers that never move, all triplets are bounded in
+# > linear time (05). Both of our papers compare themselves with others. Here are the others.
+
+# %%
+import math
+from itertools import combinations
+
+import matplotlib.pyplot as plt
+import torch
+from IPython.display import Markdown, display
+from torch.nn import functional as F
+
+from dmlbook import book, datasets, losses, nets, records, retrieval, settings
+from dmlbook.chapters import check, outcome, predict
+from dmlbook.chapters.ch06 import figures, theory
+from dmlbook.seeding import SEED, generator
+from dmlbook.training import TrainConfig, embed, fit
+
+book.use_style()
+
+# %% [markdown]
+# ## 6.1 One frame
+#
+# Take an image, the anchor $a$, and a measure of similarity $s$. Something **represents** its own class: the set $P$. Something
+# represents the others: the set $N$. Nearly every loss of this book then says
+#
+# $$\ell(a) = \rho\Big( \underset{n \in N}{\operatorname{smax}}\; s(a, n) \;-\; \underset{p \in P}{\operatorname{smax}}\; s(a, p) \;+\; m \Big)$$
+#
+# in which $\rho$ is a hinge $[\,\cdot\,]_+$, a softplus $\log(1 + e^{\,\cdot})$ or nothing, $m$ is a margin, and *smax* is a
+# hard maximum, a smooth one (log-sum-exp), or a plain mean. So five questions place a loss: **who pulls** ($P$), **who
+# pushes** ($N$), **how many at once**, **hard or smooth**, and are the representatives **sampled** with the batch, or there
+# whatever the batch holds?
+
+# %%
+display(Markdown(theory.family_table()))
+
+# %% [markdown]
+# Read down the third column. Representatives are *examples* of the batch; *means* of classes, which have to be found again as
+# the network moves; *learned* points, one a class (**proxies**) or several (**centers**); or *fixed* points (**centroids**).
+
+# %%
+figure, ax = plt.subplots(figsize=(9.6, 5.6))
+figures.family_tree(ax)
+book.show(
+    figure,
+    alt="A family tree of thirteen losses from 2015 to 2020. Each arrow says which need of the older loss the younger one "
+    "removes: lifted structure, N-pairs and clustering come from triplets, Proxy-NCA no longer samples, SoftTriple has several "
+    "centers, the centroid bound no longer re-estimates means, Proxy-Anchor brings the batch back.",
+)
+
+# %% [markdown]
+# **What to see.** Time runs to the right, and the kinds of representatives lie in rows. The arrows that leave the top row all
+# answer one complaint, that triplets must be sampled; and the last one in time brings the batch back.
+#
+# ## 6.2 Four points, and what examples can say
+#
+# Four points on the circle, two of each class, from right triangles with sides 3, 4, 5. All losses from here to 6.5 are
+# worked out on these.
+
+# %%
+x = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.8, -0.6], [0.0, -1.0]], dtype=torch.float64)  # (B=4, D=2): a, b | c, d
+y = [0, 0, 1, 1]
+labels = torch.tensor(y)
+d = [[float((p - q).norm()) for q in x] for p in x]  # distances, not squared
+
+
+def same(name, mine, package):
+    """Print a value worked out here, after it was found equal to the package's."""
+    torch.testing.assert_close(torch.tensor(float(mine)).double(), package.double(), rtol=0, atol=1e-6)
+    print(f"{name:28} {float(mine):8.4f}")
+
+
+# %%
+figure, ax = plt.subplots(figsize=(4.4, 4.2))
+book.image_marks(book.unit_circle(ax), x, labels)
+for letter, (east, north) in zip("abcd", x.tolist(), strict=True):
+    ax.annotate(f"${letter}$", (1.14 * east, 1.14 * north), ha="center", va="center")
+ax.set_title("$a$ and $c$ are closer to each other than to their own")
+book.show(
+    figure,
+    alt="Four points on a circle: a in the east and b above it are of class 0; c below a and d in the south are of class 1. "
+    "The distance from a to c is 0.63; from a to b, and from c to d, it is 0.89.",
+)
+
+# %% [markdown]
+# **Semi-hard triplets** (Schroff and others, 2015; chapter 01). One pull, one push: for a positive pair the closest negative
+# *beyond* the positive, or the farthest if none is; squared distances; a hinge.
+
+
+# %%
+def semihard(margin):
+    values = []
+    for i, j in [(i, j) for i in range(4) for j in range(4) if i != j and y[i] == y[j]]:
+        others = [d[i][k] ** 2 for k in range(4) if y[k] != y[i]]
+        beyond = [v for v in others if v > d[i][j] ** 2]
+        values.append(max(d[i][j] ** 2 - (min(beyond) if beyond else max(others)) + margin, 0))
+    return sum(values) / len(values)
+
+
+apart = torch.tensor(d, dtype=torch.float64)
+same("semi-hard, margin 0.2", semihard(0.2), losses.semihard_mean(apart.square(), labels))
+same("semi-hard, margin 2", semihard(2.0), losses.semihard_mean(apart.square(), labels, margin=2.0))
+
+# %% [markdown]
+# With the usual margin the loss is **zero**, although $a$ and $c$ are in the wrong order: the negative that matters, at 0.63,
+# is closer than the positive, and so the rule never looks at it. That was on purpose (hard negatives made training collapse),
+# and it is what the next idea mends.
+#
+# **Lifted structure** (Oh Song and others, 2016) looks at *all* negatives of *both* ends of a positive pair, through a smooth
+# maximum, and squares the hinge:
+#
+# $$J_{ij} = d_{ij} + \log\Big( \sum_{k:\, y_k \ne y_i} e^{\alpha - d_{ik}} + \sum_{l:\, y_l \ne y_j} e^{\alpha - d_{jl}} \Big), \qquad
+#   \ell = \frac{1}{2 |P|} \sum_{(i, j) \in P} [\, J_{ij} \,]_+^2 \tag{6.1}$$
+#
+# Distances $d$ are not squared, $P$ are the positive pairs, each once, and $\alpha = 1$.
+
+
+# %%
+def lifted(alpha):
+    pairs = [(i, j) for i in range(4) for j in range(i) if y[i] == y[j]]
+    total = 0.0
+    for i, j in pairs:
+        push = sum(math.exp(alpha - d[end][k]) for end in (i, j) for k in range(4) if y[k] != y[i])
+        total += max(d[i][j] + math.log(push), 0) ** 2
+    return total / (2 * len(pairs))
+
+
+same("lifted structure", lifted(1.0), losses.lifted_mean(apart, labels))
+
+# %% [markdown]
+# **N-pairs** (Sohn, 2016) makes a batch of one pair $(f_i, f_i^+)$ from each of $P$ classes, and lets every anchor find its
+# positive among *all* pairs' positives. It is a cross-entropy whose class weights are images:
+#
+# $$\ell = \frac 1P \sum_i \log\Big( 1 + \sum_{j \ne i} e^{\, f_i \cdot f_j^+ - f_i \cdot f_i^+} \Big) + \text{weight} \cdot \text{mean squared length} \tag{6.2}$$
+
+
+# %%
+def npairs(anchors, positives):
+    values = []
+    for i, anchor in enumerate(anchors):
+        right = float(anchor @ positives[i])
+        values.append(math.log(1 + sum(math.exp(float(anchor @ p) - right) for j, p in enumerate(positives) if j != i)))
+    return sum(values) / len(values)
+
+
+anchors, positives = x[[0, 2]], x[[1, 3]]
+same("N-pairs", npairs(anchors, positives), losses.npairs_mean(anchors @ positives.T))
+
+# %% [markdown]
+# **Clustering** (Oh Song and others, 2017) judges the batch as a whole. A set $S$ of images, one for each class in the batch,
+# are **medoids**; every image joins the closest one, and $F(S) = -\sum_i \min_{j \in S} d_{ij}$ says how well $S$ stands for all. The true classes,
+# each with its best medoid, must score more than every $S$, by as much as its clusters disagree with them:
+#
+# $$\ell = \Big[ \max_S \big\{ F(S) + \gamma\, (1 - \mathrm{NMI}(S)) \big\} - \sum_c \max_{j \in c} F_c(\{j\}) \Big]_+ \tag{6.3}$$
+#
+# $F_c$ sums over the images of class $c$ alone. With four points there are six sets $S$, and we can try them all.
+
+
+# %%
+def agreement(clusters):
+    """NMI of two clusters of four points with y: here 1 (the classes), 0 (across them), or of a lone point."""
+    table = {pair: list(zip(clusters, y, strict=True)).count(pair) / 4 for pair in zip(clusters, y, strict=True)}
+    h = lambda shares: -sum(p * math.log(p) for p in shares)  # noqa: E731
+    rows, columns = ([values.count(v) / 4 for v in set(values)] for values in (clusters, y))
+    return (h(rows) + h(columns) - h(table.values())) / math.sqrt(h(rows) * h(columns))
+
+
+def clustering(gamma):
+    scores = []
+    for s in combinations(range(4), 2):
+        clusters = [min(s, key=lambda j: d[i][j]) for i in range(4)]
+        scores.append(-sum(d[i][j] for i, j in enumerate(clusters)) + gamma * (1 - agreement(clusters)))
+    classes = sum(max(-sum(d[i][j] for i in c) for j in c) for c in ((0, 1), (2, 3)))
+    return max(max(scores) - classes, 0)
+
+
+same("clustering, gamma 4", clustering(4.0), losses.clustering_gap(apart, labels, margin_weight=4.0))
+
+# %% [markdown]
+# A real batch has far too many sets to try. The paper, and the package, build $S$ greedily and then improve it locally, which does not
+# always find the worst $S$: [06b](06b_the_field_deeper.ipynb) measures how often.
+#
+# ## 6.3 Representatives that are no examples
+#
+# **Class means.** Why not compare an image with the *mean* of each class? **Triplet-center** (He and others, 2018):
+#
+# $$\ell = \frac 1B \sum_i \Big[ \tfrac12 \lVert x_i - c_{y_i} \rVert^2 + m - \min_{j \ne y_i} \tfrac12 \lVert x_i - c_j \rVert^2 \Big]_+ \tag{6.4}$$
+
+
+# %%
+def triplet_center(points, c, margin):
+    values = []
+    for p, own in zip(points, y, strict=True):
+        half = [float((p - mean).square().sum()) / 2 for mean in c]
+        values.append(max(half[own] + margin - min(v for j, v in enumerate(half) if j != own), 0))
+    return sum(values) / len(values)
+
+
+means = torch.stack([x[:2].mean(0), x[2:].mean(0)])
+package = losses.TripletCenter(num_classes=2, embedding_size=2, update="fixed").double()
+package.recompute(x, labels)
+same("triplet-center", triplet_center(x, means, 1.0), package(x, labels))
+
+# %% [markdown]
+# Linear in the batch, and nothing is sampled. But $c$ is the mean *of the network's present embeddings*: after a step it is
+# out of date. To keep it exact, all $N$ images must pass through the network at every step; a running mean is cheap, and late. This is what
+# the centroid bound removed (chapter 05), and what proxies remove in another way.
+#
+# **Proxies.** **Proxy-NCA** (Movshovitz-Attias and others, 2017) *learns* one point $p_c$ a class, together with the network. Nothing
+# is sampled and nothing re-estimated. With $d^2$ for squared distances on the sphere and a scale $\sigma$,
+#
+# $$\ell = -\log \frac{e^{-\sigma d^2(x, p_y)}}{\sum_{z \ne y} e^{-\sigma d^2(x, p_z)}} \tag{6.5}$$
+#
+# Look at the denominator: the own proxy is *left out*. So the loss can be negative, and the pull never weakens.
+
+
+# %%
+def proxy_nca(points, proxies, scale, keep=False):
+    values = []
+    for p, own in zip(points, y, strict=True):
+        far = [scale * float((p - proxy).square().sum()) for proxy in proxies]
+        below = [math.exp(-v) for z, v in enumerate(far) if keep or z != own]
+        values.append(far[own] + math.log(sum(below)))
+    return sum(values) / len(values)
+
+
+proxies = torch.tensor([[0.8, 0.6], [0.6, -0.8]], dtype=torch.float64)
+far = 9 * torch.cdist(x, proxies).square()
+same("Proxy-NCA, scale 9", proxy_nca(x, proxies, 9), losses.proxy_nca_mean(far, labels))
+same("with its own proxy", proxy_nca(x, proxies, 9, keep=True), losses.proxy_nca_mean(far, labels, denominator="all"))
+
+# %% [markdown]
+# **Predict.** With its own proxy kept in the denominator (as ProxyNCA++ does, Teh and others, 2020), scale 9: which loss of this book is it? (a) a new one;
+# (b) normalized SoftMax with $\lambda = 9$; (c) normalized SoftMax with $\lambda = 18$.
+
+# %%
+predict("6.1", "?")
+
+# %%
+kept = losses.proxy_nca_mean(far, labels, denominator="all")
+found = {scale: losses.margin_cross_entropy(x @ proxies.T, labels, scale=scale) for scale in (9.0, 18.0)}
+for scale, value in found.items():
+    print(f"normalized SoftMax, scale {scale:2.0f}: {value:.4f}")
+torch.testing.assert_close(kept, found[18.0], rtol=0, atol=1e-12)
+outcome("6.1", "c" if torch.isclose(kept, found[18.0]) else "b" if torch.isclose(kept, found[9.0]) else "a")
+
+# %% [markdown]
+# On the sphere $-\sigma d^2 = 2 \sigma\, x \cdot p - 2 \sigma$, and what all classes share drops out of a SoftMax. A temperature $T = 1/\sigma$ is
+# $\lambda = 2/T$: ProxyNCA++'s $T = 1/9$ is $\lambda = 18$, and SoftTriple's $\lambda = 20$ is $T = 1/10$. Two literatures, one loss.
+#
+# ## 6.4 An angle for a margin
+#
+# HardTriple (chapter 03) takes the closest of several centers and subtracts a margin $\delta$ from the own cosine. **Sub-center ArcFace**
+# (Deng and others, 2020), made for faces, adds a margin to the *angle*:
+#
+# $$\cos\theta_y - \delta \;\;\longrightarrow\;\; \cos(\theta_y + m) \tag{6.6}$$
+#
+# We turn one into the other.
+
+# %%
+w = F.normalize(torch.tensor([[[0.8, 0.6], [0.0, 1.0]], [[0.6, -0.8], [0.8, -0.6]]], dtype=torch.float64), dim=-1)
+cosines = torch.einsum("bd,ckd->bck", x, w).amax(-1)  # (B, C): the closest center of each class
+sizes = {"num_classes": 2, "embedding_size": 2, "centers_per_class": 2, "scale": 20.0}
+hard = losses.HardTriple(**sizes, margin=0.0).double()
+arc = losses.SubcenterArcFace(**sizes, margin=0.5).double()
+with torch.no_grad():
+    for loss in (hard, arc):
+        loss.weight.copy_(w.transpose(0, 1))  # (K, C, D)
+angles = cosines.clamp(-1, 1).acos()
+turned = cosines.clone()
+for i in range(4):
+    turned[i, y[i]] = math.cos(angles[i, y[i]] + 0.5)
+same("HardTriple, delta 0", F.cross_entropy(20 * cosines, labels), hard(x, labels))
+same("Sub-center ArcFace, m = 0.5", F.cross_entropy(20 * turned, labels), arc(x, labels))
+
+# %% [markdown]
+# The margins mean different things, too. What an angle of 0.5 takes off a cosine depends on where the image is: much in the middle of its class's
+# reach, less at the center. And beyond $\theta = \pi - m$ the cosine would *rise* again, so an image on the wrong side of the sphere would be rewarded; the package guards
+# that case, and exercise 6.3 has you find it. (There is also another motive: sub-centers there are a bin for *mislabelled* images,
+# to be thrown away afterwards. SoftTriple's are for images that are labelled well and look different.)
+#
+# ## 6.5 The proxy asks
+#
+# With proxies, an image meets all proxies, and never another image. **Proxy-Anchor** (Kim and others, 2020) turns the question around: the
+# proxy is the anchor, and the images of the batch are its positives and negatives. Images are compared with one another again, at
+# the price of a proxy's pair:
+#
+# $$\ell = \frac{1}{|P^+|} \sum_{p \in P^+} \log\Big( 1 + \sum_{x \in X_p^+} e^{-\alpha (s(x, p) - \delta)} \Big)
+#   + \frac{1}{|P|} \sum_{p} \log\Big( 1 + \sum_{x \in X_p^-} e^{\alpha (s(x, p) + \delta)} \Big) \tag{6.7}$$
+#
+# $P^+$ are the proxies that have images in the batch, $X_p^+$ those images, $X_p^-$ all others; $\alpha = 32$ and $\delta = 0.1$. To write it yourself, without
+# looking it up, is exercise 6.1.
+#
+# That is the family: thirteen names in the package, of which you have now met all. **Stop here for a break** if you read in one sitting: what follows
+# looks at them together.
+
+# %% [markdown]
+# ## 6.6 Thirteen pulls, side by side
+#
+# One stage for all: three classes of three images on a circle, with the same representatives (proxies and fixed points in one place,
+# two centers a class around it). One image is fine, one is near a boundary, one lies among the wrong class. An arrow shows where a step of descent on the loss moves
+# an image; each panel has its own scale, since a factor in front of a loss is only another learning rate.
+#
+# **Predict.** Proxy-NCA and normalized SoftMax differ in one term of one denominator (6.3). Whose arrows are most like Proxy-NCA's?
+# (a) normalized SoftMax's; (b) the centroid bound's; (c) Proxy-Anchor's.
+
+# %%
+predict("6.2", "?")
+
+# %%
+on = theory.stage()
+pulls = {name: theory.forces(theory.place(name, on), on.points, on.labels) for name in losses.NAMES}
+names, cosine = theory.alike(pulls)
+of = {pair: float(cosine[names.index(pair[0]), names.index(pair[1])]) for pair in combinations(names, 2)}
+asked = {"a": "softmax", "b": "centroid_bound", "c": "proxy_anchor"}
+for letter, other in asked.items():
+    print(f"({letter}) cosine of all arrows of proxy_nca and {other:15} {of['proxy_nca', other]:5.2f}")
+outcome("6.2", max(asked, key=lambda letter: of["proxy_nca", asked[letter]]))
+assert of["proxy_nca", "centroid_bound"] > 0.95 > 0.5 > of["proxy_nca", "softmax"]
+assert min(of["softmax", "hardtriple"], of["hardtriple", "softtriple"]) > 0.99
+share = {name: float(force[4].norm() / force.norm(dim=1).sum()) for name, force in pulls.items()}
+print(
+    f"share of all force on the one misplaced image: {min(share[n] for n in ('softmax', 'softtriple')):.2f} and more "
+    f"for SoftMax and SoftTriple, {share['centroid_bound']:.2f} for the bound, {share['proxy_nca']:.2f} for Proxy-NCA"
+)
+
+# %%
+figure, axes = plt.subplots(3, 5, figsize=(9.6, 6.4))
+figures.force_panels(axes.flat, on)
+book.show(
+    figure,
+    alt="Thirteen small circles, one a loss, each with the same nine images and its own representatives. Arrows show where a step "
+    "moves each image: with semi-hard triplets few move, with the bound all move, also those that are fine.",
+)
+
+# %%
+figure, ax = plt.subplots(figsize=(8.4, 7))
+figures.alike_matrix(ax, names, cosine)
+book.show(
+    figure,
+    alt="A table of cosines between the force fields of all pairs of thirteen losses, dark where they are alike.",
+)
+
+# %% [markdown]
+# **What to see.** Three groups. *Everybody is pulled, always*: the bound and Proxy-NCA, and nearly so triplet-center. Leaving one term out of a
+# denominator moved Proxy-NCA from the family of classifiers to that of the bound: its pull does not ask how sure the image is already. *Only mistakes are
+# pulled*: with the papers' scale, nearly all force of normalized SoftMax, HardTriple and SoftTriple goes to the one image that lies among the wrong class; on this
+# stage the three can hardly be told apart, since here the second center has little to say (chapter 03 shows where it has). *What the batch shows is pulled*: triplets, lifted structure, clustering and
+# N-pairs differ in whom they look at. Semi-hard triplets leave four of nine images alone, and the misplaced one they push *farther* from its class:
+# its nearest negatives are closer than its positives, and the rule never looks there.
+#
+# A cosine of one configuration is no law. But it warns: two losses with the same force on every image will train the same network, whatever their names.
+#
+# ## 6.7 What a batch is for
+#
+# A loss on examples can only use what the batch holds, and a hinge or a sharp softmax uses little of that. Take a real batch: 32 drawn birds,
+# 4 of each of 8 species, seen by a small network, which we train a little first. We count the pairs whose distance (or similarity) has a
+# slope of more than a thousandth of the largest one.
+
+# %%
+train, test = datasets.load("birds", "train"), datasets.load("birds", "test")  # 50 pictures of each species, in order
+plain = {"augment": "shift", "flip": False, "freeze_batch_norm": False, "adam_eps": 1e-8, "milestones": ()}
+net = nets.build("small", embedding_size=64)
+begin = losses.make("softmax", num_classes=train.num_classes, embedding_size=64, generator=generator(SEED, "centers"))
+config = TrainConfig(epochs=settings.by_mode(smoke=1, class_=2, full=5), lr=1e-3, loss_lr=3e-2, **plain)
+fit(net, begin, train, config, progress=False)
+batch = (50 * torch.arange(8)[:, None] + torch.arange(4)).flatten()  # 4 of each of the first 8 species
+vectors, eight = embed(net, train)[batch], torch.arange(8).repeat_interleave(4)
+stage = theory.around(vectors, eight)
+used = {name: theory.used_pairs(theory.place(name, stage), vectors, eight) for name in losses.NAMES}
+
+# %%
+figure, ax = plt.subplots(figsize=(9.4, 4.6))
+figures.used_bars(ax, used)
+book.show(
+    figure,
+    alt="For each of thirteen losses the share of positive and of negative pairs of a batch of 32 birds that it learns from.",
+)
+
+# %% [markdown]
+# TEXT67
+#
+# What a step costs, apart from the network:
+
+# %%
+SIZES = settings.by_mode(smoke=(32, 64), class_=(32, 64, 128, 256), full=(32, 64, 128, 256, 512))
+seconds = {
+    name: [theory.step_seconds(name, batch=size, classes=100, dimensions=64, repeat=3) for size in SIZES]
+    for name in losses.NAMES
+}
+figure, ax = plt.subplots(figsize=(9.4, 4.6))
+figures.cost_lines(ax, SIZES, seconds)
+book.show(
+    figure,
+    alt="Seconds for the value and the gradient of each loss against the batch size, both axes logarithmic; clustering costs most.",
+)
+
+# %% [markdown]
+# TEXTCOST
+#
+# ## 6.8 A trap: the sphere
+#
+# This book puts embeddings on the unit sphere. Two of the losses above were not made for it.
+#
+# - **Lifted structure.** Its hinge closes once a negative is farther than the positive by $\alpha + \log 2n$, with $n$ negatives. Two unit vectors
+#   are at most 2 apart, so from a handful of negatives on it *never* closes.
+# - **N-pairs** and **Proxy-NCA without a scale.** On the sphere an inner product lies in $[-1, 1]$ and a squared distance in $[0, 4]$. A softmax over
+#   numbers so close together can hardly prefer any.
+
+# %%
+from dmlbook import geometry
+
+corners = geometry.simplex(60, 64).double()
+perfect, sixty = corners.repeat_interleave(2, 0), torch.arange(60).repeat_interleave(2)
+print(
+    "60 classes of two images at the corners of a simplex, as far apart as 60 can be; then the same, 30 times as long"
+)
+for name, options in {"lifted": {}, "npairs": {"length_weight": 0.0}}.items():
+    loss = losses.make(name, num_classes=60, embedding_size=64, **options)
+    values = [float(loss(length * perfect, sixty)) for length in (1, 30)]
+    print(f"{name:12} {values[0]:7.3f} on the sphere {values[1]:7.3f} off it")
+for scale in (1, 9):
+    value = losses.proxy_nca_mean(scale * torch.cdist(corners, corners).square(), torch.arange(60))
+    print(f"proxy_nca    {float(value):7.3f} with scale {scale}")
+print(f"guessing     {math.log(59):7.3f}")
+
+# %% [markdown]
+# **The remedy** is the one that normalized SoftMax brought: a scale $\lambda$ (in the package `scale`), or to leave the sphere, as the
+# authors of the first two did: `normalize=False` is their default here, `train` then builds a network without normalization and reports distances with and without lengths.
+# That scale is not a detail: for Proxy-NCA it is the difference between a loss that can hardly fall below guessing and one that works.
+#
+# ## 6.9 Move one image yourself
+#
+# Choose two losses and an image, and turn it around the circle. Find (1) a place where semi-hard triplets pull nothing and lifted structure pulls hard;
+# (2) a place at which SoftTriple pushes an image away from a center of its own class; (3) the loss that still pulls when the image sits on its representative.
+
+# %%
+from dmlbook.chapters.ch06.explorer import EXPLORER
+
+EXPLORER().widget()
+
+# %% [markdown]
+# ## 6.10 Which one is best?
+#
+# Every paper of the table above reports that its loss wins. A comparison that a skeptic accepts needs more than a table:
+#
+# - **own settings**: each loss has its own learning rates, scale or margin, batch size and make-up, number of epochs, found by the same search. Here each gets eight
+#   points of its own space, spread evenly (scrambled Sobol points, seeded); all train for one epoch, the better half goes on, the better half of that again;
+# - on **held-out training species**, the same for all; the test species are measured once, after everything is chosen;
+# - the **same budget** of images, the same network, ten seeds, both measures;
+# - **paired differences**, seed by seed, and a correction for asking many questions at once (Holm, 1979): of twenty true "no difference" one would look like one.
+#
+# All of that is one command, and its outcome is kept in `data/results`. Below, the chosen settings of each loss are run again, live, for a few seeds.
+
+# %%
+RECORDED = {theory.METHODS[name].title: f"field/birds-{name}" for name in losses.NAMES}
+field = records.compare(RECORDED)
+display(Markdown(field.settings()))
+
+# %% [markdown]
+# And live, a few seeds of each, at those settings, as the command runs them:
+
+# %%
+SEEDS = [SEED + n for n in range(settings.by_mode(smoke=1, class_=2, full=10))]
+
+
+def train_one(name, seed):
+    """One loss at the settings that its search chose: Recall@1 and MAP@R on the test species."""
+    chosen = field.chosen(theory.METHODS[name].title)
+    options = {key.partition(".")[2]: value for key, value in chosen.items() if key.startswith("loss_option.")}
+    config = {key: value for key, value in chosen.items() if not key.startswith("loss_option.")}
+    if wanted := losses.images_per_class(name):
+        config = {"sampler": "class", "samples_per_class": wanted, **config}
+    if "generator" in losses.options(name):
+        options["generator"] = generator(seed, "centers")
+    loss = losses.make(name, num_classes=train.num_classes, embedding_size=64, **options)
+    unit = getattr(loss, "normalize", True)  # lifted structure and N-pairs may have chosen to leave the sphere
+    net = nets.build("small", embedding_size=64, normalize=unit, seed=seed)
+    fit(net, loss, train, TrainConfig(seed=seed, **{**plain, **config}), progress=False)
+    vectors = embed(net, test)
+    return retrieval.recall_at_k(vectors, test.labels, ks=(1,))[1], retrieval.map_at_r(vectors, test.labels)
+
+
+# %%
+if settings.mode() == "smoke":
+    config_of_smoke = ("softmax", "semihard")
+else:
+    config_of_smoke = losses.NAMES
+live = {theory.METHODS[name].title: [train_one(name, seed) for seed in SEEDS] for name in config_of_smoke}
+both = {
+    key: {title: [run[place] for run in runs] for title, runs in live.items()}
+    for place, key in enumerate(("Recall@1", "MAP@R"))
+}
+
+# %% [markdown]
+# **Predict.** In the recorded runs (ten seeds), from how many of the twelve others can SoftTriple be told apart, by Recall@1 *and* by MAP@R, after the
+# correction? (a) none; (b) some; (c) all.
+
+# %%
+predict("6.3", "?")
+
+# %%
+BOTH = {"recall_at_1": "Recall@1", "map_at_r": "MAP@R"}
+display(Markdown(field.table(BOTH)))
+display(Markdown(field.differences("SoftTriple", BOTH)))
+apart_from = [
+    row for row, found in field.tested("SoftTriple", BOTH).items() if all(each.told_apart for each in found.values())
+]
+outcome("6.3", "a" if not apart_from else "c" if len(apart_from) == 12 else "b")
+
+# %%
+COMPARISON
+
+# %% [markdown]
+# TEXT610
+#
+# **On your own photographs**, a folder with a folder for each class:
+#
+#     python -m dmlbook compare --data folder --root my_photos
+#
+# searches on held-out classes of yours, trains all seeds, and writes the table, the differences, the figure, and in a sentence which losses cannot be told apart from the best. It says
+# first how much it will train, goes on where it was stopped, and `--losses softmax softtriple proxy_anchor` asks about fewer.
+
+# %% [markdown]
+# ## Exercises
+#
+# **Exercise 6.1 · from its formula alone** · difficulty 3 of 5 · 20 minutes. Build Proxy-Anchor from an empty function. With $s_{ic}$ the
+# cosine of image $i$ and the proxy of class $c$, $P^+$ the classes that have images in the batch, scale $\alpha$ and margin $\delta$,
+#
+# $$\frac{1}{|P^+|} \sum_{c \in P^+} \log\Big(1 + \sum_{i:\, y_i = c} e^{-\alpha (s_{ic} - \delta)}\Big) + \frac1C \sum_{c = 1}^{C} \log\Big(1 + \sum_{i:\, y_i \ne c} e^{\alpha (s_{ic} + \delta)}\Big).$$
+#
+# The check differentiates what you wrote: both the value and its slope in each cosine must be right, at any scale.
+
+
+# %%
+def proxy_anchor(similarities: torch.Tensor, labels: torch.Tensor, scale: float, margin: float) -> torch.Tensor:
+    """similarities: (B, C), labels: (B,); returns one number, as a tensor."""
+    ...
+
+
+check("6.1", proxy_anchor)
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>A mask of shape (B, C) says which image is whose:
+# <code>labels[:, None] == torch.arange(C)</code>. Every sum runs down a column.</details>
+# <details><summary>Hint 2</summary>log(1 + a sum of exponentials) is a log-sum-exp with one more row, of zeros. Rows that do not count are
+# minus infinity.</details>
+# <details><summary>Solution, and what people get wrong</summary>
+#
+# ```python
+# def proxy_anchor(similarities, labels, scale, margin):
+#     own = labels[:, None] == torch.arange(similarities.shape[1])  # (B, C)
+#     zero = torch.zeros_like(similarities[:1])  # exp(0) is the 1
+#     pulls = (-scale * (similarities - margin)).masked_fill(~own, -torch.inf)
+#     pushes = (scale * (similarities + margin)).masked_fill(own, -torch.inf)
+#     pull = torch.logsumexp(torch.cat([zero, pulls]), dim=0)  # (C,)
+#     push = torch.logsumexp(torch.cat([zero, pushes]), dim=0)
+#     return pull.sum() / own.any(0).sum() + push.mean()
+# ```
+#
+# People average both halves over all C proxies: with few classes in the batch the pull then all but vanishes. They sum over proxies
+# for each image (dim=1), which makes the image the anchor again. They forget the 1, and the pull never stops; leave a proxy's own images
+# in its second half; write $s - \delta$ there; take the mean of the exponentials. Exponentials as they are written overflow at scale 1000.
+# </details>
+
+# %% [markdown]
+# When the check is content, let yours train. (Until then this cell says so.)
+
+# %%
+corners = theory.around(vectors, eight).proxies
+if proxy_anchor(vectors @ corners.T, eight, 32.0, 0.1) is None:
+    print("nothing to train yet: write proxy_anchor first")
+else:
+    head = nets.make_head(64, 0, 64)
+    adam = torch.optim.Adam(head.parameters(), lr=1e-2)
+    for step in range(31):
+        value = proxy_anchor(head(vectors) @ corners.T, eight, 32.0, 0.1)
+        if step % 10 == 0:
+            print(f"step {step:2}: {float(value.detach()):6.3f}")
+        adam.zero_grad()
+        value.backward()
+        adam.step()
+
+# %% [markdown]
+# **Exercise 6.2 · the planted bug** · difficulty 2 of 5 · 10 minutes. This is N-pairs, written after its formula,
+# $\frac1P \sum_i \log\big(1 + \sum_{j \ne i} e^{\,a_i \cdot p_j - a_i \cdot p_i}\big)$, with one bug. It runs, it has a gradient, and it trains. The
+# bug was not made up: it stands in public code (a reinforcement-learning project's auxiliary loss, in three stored versions).
+
+
+# %%
+def npairs_with_a_bug(anchors: torch.Tensor, positives: torch.Tensor) -> torch.Tensor:
+    similarities = anchors @ positives.T  # (P, P)
+    differences = similarities - similarities.diag()[:, None]
+    own = torch.eye(len(anchors), dtype=torch.bool)
+    differences = differences.masked_fill(own, 0.0)  # j = i does not count
+    return torch.log(1 + differences.exp().sum(1)).mean()
+
+
+far = 10 * torch.eye(3)
+print(f"three pairs, each far from the others: {npairs_with_a_bug(far, far):.4f}, and the formula gives 0.0000")
+
+# %% [markdown]
+# Write it without the bug.
+
+
+# %%
+def npairs(anchors: torch.Tensor, positives: torch.Tensor) -> torch.Tensor:
+    """anchors, positives: (P, D), of any length; returns one number."""
+    ...
+
+
+check("6.2", npairs)
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>The number printed above is a logarithm you know.</details>
+# <details><summary>Hint 2</summary>What is the exponential of the zeros on the diagonal?</details>
+# <details><summary>Solution, and what people get wrong</summary>
+#
+# ```python
+# def npairs(anchors, positives):
+#     return F.cross_entropy(anchors @ positives.T, torch.arange(len(anchors)))
+# ```
+#
+# exp(0) is 1: the zeros that were to leave the own pair out count it as a negative, as strong as the positive itself. What is computed is
+# log(2 + ...), never below log 2. Either the 1 goes or the diagonal becomes minus infinity, not both: someone who removes both has no
+# positive in the denominator. Subtracting log 2 mends the symptom and leaves the gradient wrong. Normalizing changes the
+# loss (N-pairs needs its lengths). Swapping the matrix's sides lets positives pick anchors.
+# </details>
+
+# %% [markdown]
+# **Exercise 6.3 · HardTriple turned into Sub-center ArcFace** · difficulty 2 of 5 · 10 minutes. HardTriple's similarity to the own class is a
+# cosine, $\cos \theta$. Sub-center ArcFace puts $\cos(\theta + m)$ in its place, and where $\theta + m$ would pass $\pi$, that is for
+# $\cos\theta < -\cos m$, the line $\cos\theta - m \sin m$. Return what stands in its place.
+
+
+# %%
+def own_similarity(cosine: float, margin: float) -> float:
+    """cosine: of the image and its closest own center; margin: m, in radians, 0 to pi / 2."""
+    ...
+
+
+check("6.3", own_similarity)
+
+# %% [markdown]
+# <details><summary>Hint 1</summary><code>math.acos(cosine)</code> is the angle, in radians.</details>
+# <details><summary>Hint 2</summary>First ask whether the cosine is below <code>-math.cos(margin)</code>.</details>
+# <details><summary>Solution, and what people get wrong</summary>
+#
+# ```python
+# def own_similarity(cosine, margin):
+#     if cosine < -math.cos(margin):
+#         return cosine - margin * math.sin(margin)
+#     return math.cos(math.acos(cosine) + margin)
+# ```
+#
+# People subtract the margin from the cosine, which is SoftTriple's; stop at cos(theta) cos(m); add the sine's term instead of
+# subtracting it, which helps the image; or turn a margin that is in radians into radians once more. Without the guard an image
+# opposite to its center costs less than one that is merely far: so it is in the authors' mxnet code.
+# </details>
+
+# %% [markdown]
+# **Exercise 6.4 · which two are one?** · difficulty 3 of 5 · 15 minutes. Proxy-NCA with its own proxy in the denominator, on unit vectors,
+#
+# $$\ell = -\log \frac{e^{-\lVert x - p_y \rVert^2 / T}}{\sum_{c} e^{-\lVert x - p_c \rVert^2 / T}},$$
+#
+# is normalized SoftMax. With which scale $\lambda$? And given one image's $\ell$, what is the value of the paper's form,
+# which leaves the own proxy out of the sum? Return both.
+
+
+# %%
+def which_two_are_one(temperature: float, inclusive: float) -> tuple[float, float]:
+    """(scale of normalized SoftMax, value of the form without the own proxy below)."""
+    ...
+
+
+check("6.4", which_two_are_one)
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>Write the squared distance of two unit vectors by their cosine. What cancels?</details>
+# <details><summary>Hint 2</summary>Divide above and below by the numerator: the inclusive form is log(1 + exp(exclusive)).</details>
+# <details><summary>Solution, and what people get wrong</summary>
+#
+# ```python
+# def which_two_are_one(temperature, inclusive):
+#     return 2 / temperature, math.log(math.exp(inclusive) - 1)
+# ```
+#
+# The squared distance is 2 - 2 cos. The 2 cancels, -2 stays: ProxyNCA++'s T = 1/9 is a scale of 18, and SoftTriple's 20 is T = 1/10. People
+# lose the 2 (1/T) or turn the fraction (T/2). For the value they apply softplus once more instead of undoing it, or take the two forms
+# for one: for l below log 2 the exclusive one is negative, and it has no lower end of 0.
+# </details>
+
+# %% [markdown]
+# **Exercise 6.5 · how many pairs?** · difficulty 2 of 5 · 10 minutes. Given the labels of a batch, the number of classes $C$ of the training
+# set and of centers $K$ a class, count what each method compares: `triplets` (anchor, positive, negative), `pairs` of two images
+# (positive and negative ones), `npairs` similarities (one pair for each class that has one, each anchor with each positive), and image
+# with representative for one of the `proxies` methods and for SoftTriple's `centers`.
+
+
+# %%
+def how_many(labels: list[int], classes: int, centers: int) -> dict[str, int]:
+    """{"triplets": ..., "pairs": ..., "npairs": ..., "proxies": ..., "centers": ...}"""
+    ...
+
+
+check("6.5", how_many)
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>A class of n images in a batch of B: n anchors, n - 1 positives each, B - n negatives.</details>
+# <details><summary>Hint 2</summary>Only the first three look at the labels.</details>
+# <details><summary>Solution, and what people get wrong</summary>
+#
+# ```python
+# def how_many(labels, classes, centers):
+#     B, sizes = len(labels), [labels.count(c) for c in set(labels)]
+#     return {
+#         "triplets": sum(n * (n - 1) * (B - n) for n in sizes),
+#         "pairs": B * (B - 1) // 2,
+#         "npairs": sum(n > 1 for n in sizes) ** 2,
+#         "proxies": B * classes,
+#         "centers": B * classes * centers,
+#     }
+# ```
+#
+# People count each pair twice, or an image with itself; give a pair to a class that has one image in the batch; leave N-pairs' own
+# positive out, or half of the triplets. And they count only the classes of the batch for proxies and centers: that these see all
+# classes, whatever the batch holds, is what "no sampling" means.
+# </details>
+
+# %% [markdown]
+# **Exercise 6.6 · turn a verdict over** · difficulty 4 of 5 · open. Take two losses of 6.10 of which one is ahead by both measures. Find a setting in which they change places, or can no longer be told apart: a budget, a batch, a
+# dimension, a size of class, noise in the labels. Do it as a skeptic would: name the setting *before* you run it, give both losses the same search there, use five seeds, read both measures, and count how many settings you tried. Then write the one sentence that is true in both
+# settings. (No check: the sentence is the result. `data/plans/field-birds.toml` is the plan of 6.10; change a copy of it, and `python -m dmlbook choose` runs it. Two `--only` losses take about ten minutes.)
+
+# %% [markdown]
+# ## What to take away
+#
+# - Five questions place a loss: who pulls, who pushes, how many at once, hard or smooth, sampled or not.
+# - Representatives were examples, then means, then learned points, then several of them, or fixed ones. Each step removed a need of the one before; Proxy-Anchor took one back.
+# - ProxyNCA++ is normalized SoftMax with $\lambda = 2/T$. Proxy-NCA, without its own proxy in the denominator, is not: its pull never weakens, and on our stage it moves images as the centroid bound does.
+# - Sub-center ArcFace without its margin is HardTriple. An angle for a margin needs a guard beyond $\pi - m$.
+# - Lifted structure and N-pairs were not made for the unit sphere; there they need a scale, or to leave it.
+# - TAKEAWAY
+#
+# ## Five questions
+#
+# 1. Why is the semi-hard loss of our four points zero although two of them are in the wrong order?
+# 2. What does lifted structure's logarithm become when one negative is far closer than all others?
+# 3. Why can Proxy-NCA be negative, and ProxyNCA++ not?
+# 4. Two losses are equal up to a factor of 3. What must a fair comparison give to each?
+# 5. A paper reports Recall@1 of the best test epoch, for its own loss and for others' published numbers. Name three reasons for doubt.
+#
+# <details><summary>Short answers</summary>
+#
+# 1. It takes the closest negative *beyond* the positive. The one that is in the wrong order is nearer than the positive.
+# 2. The hard maximum: $\alpha$ minus the distance of that negative. With $J$ the hinge on one triplet is left.
+# 3. Without the own term in the denominator the fraction may exceed 1. With it, it is a probability.
+# 4. Its own learning rate, by the same search: a factor in front of the loss is a factor of the rate (up to what Adam divides away).
+# 5. The test classes chose the epoch; networks, crops and dimensions of the others' numbers differ; and nobody searched the others' settings again. (And: one seed, no interval, one measure.)
+# </details>
+#
+# ## References
+#
+# - F. Schroff, D. Kalenichenko, J. Philbin. *FaceNet: A Unified Embedding for Face Recognition and Clustering*. CVPR 2015.
+# - H. Oh Song, Y. Xiang, S. Jegelka, S. Savarese. *Deep Metric Learning via Lifted Structured Feature Embedding*. CVPR 2016.
+# - K. Sohn. *Improved Deep Metric Learning with Multi-class N-pair Loss Objective*. NIPS 2016.
+# - H. Oh Song, S. Jegelka, V. Rathod, K. Murphy. *Deep Metric Learning via Facility Location*. CVPR 2017.
+# - Y. Movshovitz-Attias, A. Toshev, T. Leung, S. Ioffe, S. Singh. *No Fuss Distance Metric Learning using Proxies*. ICCV 2017.
+# - X. He, Y. Zhou, Z. Zhou, S. Bai, X. Bai. *Triplet-Center Loss for Multi-View 3D Object Retrieval*. CVPR 2018.
+# - S. Kim, D. Kim, M. Cho, S. Kwak. *Proxy Anchor Loss for Deep Metric Learning*. CVPR 2020.
+# - J. Deng, J. Guo, T. Liu, M. Gong, S. Zafeiriou. *Sub-center ArcFace: Boosting Face Recognition by Large-Scale Noisy Web Faces*. ECCV 2020.
+# - E. W. Teh, T. DeVries, G. W. Taylor. *ProxyNCA++: Revisiting and Revitalizing Proxy Neighborhood Component Analysis*. ECCV 2020.
+# - S. Holm. *A Simple Sequentially Rejective Multiple Test Procedure*. Scandinavian Journal of Statistics, 1979.
+#
+# **Deeper**: [06b · The field, deeper](06b_the_field_deeper.ipynb): provenance, limits, five image sets, the published tables, what came after 2020. **Next**: [07 · Training](07_training.ipynb).
