@@ -40,9 +40,7 @@ def lifted_mean(
         tensor(0.2402)
     """
     positives, negatives = pair_masks(labels)
-    if not negatives.any():  # one class: the logarithm of nothing
-        return distances.sum() * 0.0
-    push = torch.logsumexp((margin - distances).masked_fill(~negatives, -torch.inf), dim=1)  # (B,) every row has some
+    push = torch.logsumexp((margin - distances).masked_fill(~negatives, -torch.inf), dim=1)  # (B,) of one class: minus infinity
     violations = distances + torch.logaddexp(push[:, None], push[None, :])  # (B, B)
     squares = violations.clamp(min=0).square().where(positives, 0)
     return squares.sum() / (2 * positives.sum().clamp(min=1))  # both orders of a pair are in both sums

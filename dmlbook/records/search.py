@@ -110,14 +110,15 @@ class Search:
     def edges(self) -> list[str]:
         """Settings whose chosen number is among the smallest or the largest: a better one may lie beyond.
 
-        Of a list it is one of the two ends; of a range it lies in the outermost part of as many as there are points.
+        Of three numbers or more it is one of the two ends (of two either would be); of a range it lies in the outermost
+        part of as many as there are points.
         """
         best, found = self.best().configuration, []
         for name, values in self.space.items():
             if isinstance(values, Range):
                 beyond = min(values.place(best[name]), 1 - values.place(best[name])) < 1 / len(self.points())
             else:
-                numbers = len(values) > 1 and all(type(value) in (int, float) for value in values)
+                numbers = len(values) > 2 and all(type(value) in (int, float) for value in values)
                 beyond = numbers and best[name] in (min(values), max(values))
             found += [name] * beyond
         return found

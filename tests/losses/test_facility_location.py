@@ -30,7 +30,7 @@ def best_of_all_sets(apart, y, weight):
 
 
 @pytest.mark.parametrize("seed", range(12))
-@pytest.mark.parametrize("weight", [0.0, 1.0, 10.0])
+@pytest.mark.parametrize("weight", [0.0, 1.0, 10.0, 1000.0])
 @pytest.mark.parametrize("rounds", [0, 5])
 def test_medoids_are_those_that_loops_find(seed, weight, rounds):
     apart, y = problem(seed)
@@ -93,6 +93,13 @@ def test_the_score_counts_each_image_at_its_closest_medoid():
     apart = torch.tensor([[0.0, 1.0, 4.0], [1.0, 0.0, 3.0], [4.0, 3.0, 0.0]])
     assert float(facility_score(apart, torch.tensor([1]))) == -4.0
     assert float(facility_score(apart, torch.tensor([1, 2]))) == -1.0
+
+
+def test_a_class_is_judged_by_its_own_best_member_though_a_stranger_lies_in_its_middle():
+    points = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0], [0.0, 0.0], [0.2, 5.0]]).double()
+    apart, y = geometry.distances(points, points), torch.tensor([0, 0, 0, 0, 1, 1])
+    loss = losses.clustering_gap(apart, y, margin_weight=9.0)
+    assert float(loss) == pytest.approx(reference.clustering_loss(apart, y, weight=9.0, rounds=5))
 
 
 def test_one_class_and_all_classes_lone_lose_nothing():

@@ -67,6 +67,14 @@ def test_on_the_sphere_lifted_structures_hinge_cannot_close_even_at_a_perfect_si
     assert gradient.norm(dim=1).max() * len(labels) > 3
 
 
+def test_one_class_whatever_its_number_loses_nothing_and_moves_nothing():
+    x = batch(3)[0].requires_grad_()
+    value = build("lifted")(x, torch.full((len(x),), 3))
+    (gradient,) = torch.autograd.grad(value, x)
+    assert float(value.detach()) == 0.0
+    assert not gradient.any()
+
+
 def test_npairs_on_the_sphere_without_a_scale_stays_near_guessing():
     """60 pairs, positives together, classes as far apart as 60 can be on an axis each."""
     pairs = torch.eye(60, dtype=torch.float64).repeat_interleave(2, 0)
