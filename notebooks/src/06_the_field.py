@@ -32,7 +32,7 @@ from torch.nn import functional as F
 
 from dmlbook import book, datasets, losses, nets, records, retrieval, settings
 from dmlbook.chapters import check, outcome, predict
-from dmlbook.chapters.ch06 import figures, theory
+from dmlbook.chapters.ch06 import figures, methods, pairs, theory
 from dmlbook.seeding import SEED, generator
 from dmlbook.training import TrainConfig, embed, fit
 
@@ -52,7 +52,7 @@ book.use_style()
 # whatever the batch holds?
 
 # %%
-display(Markdown(theory.family_table()))
+display(Markdown(methods.family_table()))
 
 # %% [markdown]
 # Read down the third column. Representatives are *examples* of the batch; *means* of classes, which have to be found again as
@@ -137,12 +137,12 @@ same("semi-hard, margin 2", semihard(2.0), losses.semihard_mean(apart.square(), 
 
 # %%
 def lifted(alpha):
-    pairs = [(i, j) for i in range(4) for j in range(i) if y[i] == y[j]]
+    found = [(i, j) for i in range(4) for j in range(i) if y[i] == y[j]]
     total = 0.0
-    for i, j in pairs:
+    for i, j in found:
         push = sum(math.exp(alpha - d[end][k]) for end in (i, j) for k in range(4) if y[k] != y[i])
         total += max(d[i][j] + math.log(push), 0) ** 2
-    return total / (2 * len(pairs))
+    return total / (2 * len(found))
 
 
 same("lifted structure", lifted(1.0), losses.lifted_mean(apart, labels))
@@ -387,7 +387,7 @@ fit(net, begin, train, config, progress=False)
 batch = (50 * torch.arange(8)[:, None] + torch.arange(4)).flatten()  # 4 of each of the first 8 species
 vectors, eight = embed(net, train)[batch], torch.arange(8).repeat_interleave(4)
 stage = theory.around(vectors, eight)
-used = {name: theory.used_pairs(theory.place(name, stage), vectors, eight) for name in losses.NAMES}
+used = {name: pairs.used_pairs(theory.place(name, stage), vectors, eight) for name in losses.NAMES}
 
 # %%
 figure, ax = plt.subplots(figsize=(9.4, 4.6))
@@ -473,7 +473,7 @@ EXPLORER().widget()
 # All of that is one command, and its outcome is kept in `data/results`. Below, the chosen settings of each loss are run again, live, for a few seeds.
 
 # %%
-RECORDED = {theory.METHODS[name].title: f"field/birds-{name}" for name in losses.NAMES}
+RECORDED = {methods.METHODS[name].title: f"field/birds-{name}" for name in losses.NAMES}
 field = records.compare(RECORDED)
 display(Markdown(field.settings()))
 
@@ -486,7 +486,7 @@ SEEDS = [SEED + n for n in range(settings.by_mode(smoke=1, class_=2, full=10))]
 
 def train_one(name, seed):
     """One loss at the settings that its search chose: Recall@1 and MAP@R on the test species."""
-    chosen = field.chosen(theory.METHODS[name].title)
+    chosen = field.chosen(methods.METHODS[name].title)
     options = {key.partition(".")[2]: value for key, value in chosen.items() if key.startswith("loss_option.")}
     config = {key: value for key, value in chosen.items() if not key.startswith("loss_option.")}
     if wanted := losses.images_per_class(name):
