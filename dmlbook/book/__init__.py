@@ -30,6 +30,7 @@ from dmlbook.book.lines import (
     named_lines,
 )
 from dmlbook.book.live import Live
+from dmlbook.book.scores import score_figure
 
 __all__ = [
     "BLACK",
@@ -59,6 +60,7 @@ __all__ = [
     "png",
     "query_row",
     "right_first",
+    "score_figure",
     "show",
     "tiles",
     "unit_circle",

@@ -40,7 +40,8 @@ def lifted_mean(
         tensor(0.2402)
     """
     positives, negatives = pair_masks(labels)
-    push = torch.logsumexp((margin - distances).masked_fill(~negatives, -torch.inf), dim=1)  # (B,) of one class: minus infinity
+    reach = (margin - distances).masked_fill(~negatives, -torch.inf)
+    push = torch.logsumexp(reach, dim=1)  # (B,), minus infinity where all are of one class
     violations = distances + torch.logaddexp(push[:, None], push[None, :])  # (B, B)
     squares = violations.clamp(min=0).square().where(positives, 0)
     return squares.sum() / (2 * positives.sum().clamp(min=1))  # both orders of a pair are in both sums

@@ -10,7 +10,7 @@ from matplotlib.path import Path
 
 from dmlbook import losses
 from dmlbook._types import Float, Tensor
-from dmlbook.book import CENTER_RADIUS, center_marks, class_color, dots, image_marks, unit_circle
+from dmlbook.book import CENTER_RADIUS, center_marks, class_color, image_marks, unit_circle
 from dmlbook.book.lines import BLACK, DARK, MIDDLE, PALE, SHADE, SOFT, WORDS, line_style
 from dmlbook.chapters.ch06.methods import METHODS, REPRESENTATIVES
 from dmlbook.chapters.ch06.pairs import Used
@@ -166,30 +166,11 @@ def cost_lines(ax: Axes, sizes: Sequence[int], seconds: Mapping[str, Sequence[fl
     to_share = ax.transData + ax.transAxes.inverted()
     ends = {name: float(to_share.transform((sizes[-1], values[-1]))[1]) for name, values in seconds.items()}
     for number, (name, height) in enumerate(_spread(ends, apart=0.062).items()):
-        line = {"arrowstyle": "-", "color": SOFT, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0}
+        line = {"arrowstyle": "-", "color": SOFT, "linewidth": 0.6, "relpos": (0, 0.5), "shrinkA": 2, "shrinkB": 0}
         said = {"color": WORDS[number % len(WORDS)], "fontsize": 10, "va": "center", "annotation_clip": False}
         title = METHODS[name].title if name in METHODS else name
         ax.annotate(title, (1, ends[name]), (1.06, height), "axes fraction", "axes fraction", line, **said)
     return ax
-
-
-def comparison(
-    axes: Sequence[Axes], rows: Mapping[str, Mapping[str, Sequence[float]]], figures: Mapping[str, str]
-) -> Sequence[Axes]:
-    """One row a method, one column a measure: each seed a dot, the mean a strong one with its 95 percent interval.
-
-    Args:
-        axes: One a measure, side by side.
-        rows: For each method, by its name in ``METHODS`` or any other, the values of each measure, one a seed.
-        figures: The measures by their keys in ``rows``, and what is written below their column.
-    """
-    for number, (ax, (key, title)) in enumerate(zip(axes, figures.items(), strict=True)):
-        titled = {METHODS[name].title if name in METHODS else name: values[key] for name, values in rows.items()}
-        dots(ax, titled)
-        ax.set_xlabel(f"{title}, percent")
-        if number:
-            ax.set_yticklabels([])
-    return axes
 
 
 def _box(ax: Axes, name: str) -> None:

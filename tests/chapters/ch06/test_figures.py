@@ -13,7 +13,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.text import Text
 from torch.testing import assert_close
 
-from dmlbook import losses, records
+from dmlbook import losses
 from dmlbook.book import CENTER_RADIUS, lines
 from dmlbook.chapters.ch06 import figures, methods, pairs, theory
 from tests import drawn
@@ -348,28 +348,3 @@ def test_names_of_lines_that_end_apart_stand_where_they_end(ax):
     assert [(text.get_text(), text.xyann[1]) for text in ax.texts] == [
         (name, pytest.approx(text.xy[1])) for name, text in zip("ab", ax.texts, strict=True)
     ]
-
-
-# The contest
-
-
-ROWS = {
-    "softtriple": {"recall": [0.5, 0.6, 0.55], "map": [0.2, 0.21, 0.25]},
-    "ours": {"recall": [0.4], "map": [0.1]},
-}
-
-
-def test_the_contest_has_a_column_a_measure_and_a_row_a_method_with_mean_and_interval(page):
-    axes = page(9.6, 6, 1, 2)
-    assert figures.comparison(axes, ROWS, {"recall": "Recall@1", "map": "MAP@R"}) is axes
-    for ax, key, title in zip(axes, ("recall", "map"), ("Recall@1, percent", "MAP@R, percent"), strict=True):
-        assert ax.get_xlabel() == title
-        mean, half = records.interval(ROWS["softtriple"][key])
-        said = {f"{100 * mean:.1f} ± {100 * half:.1f}": 0, f"{100 * ROWS['ours'][key][0]:.1f}": 1}
-        assert {text.get_text(): text.xy[1] for text in ax.texts} == said
-        dots = [line for line in ax.lines if line.get_alpha() == 0.6]
-        assert [line.get_xdata().tolist() for line in dots] == [
-            pytest.approx([100 * value for value in ROWS[name][key]]) for name in ROWS
-        ]
-    assert [tick.get_text() for tick in axes[0].get_yticklabels()] == ["SoftTriple", "ours"]
-    assert [tick.get_text() for tick in axes[1].get_yticklabels()] == ["", ""]
