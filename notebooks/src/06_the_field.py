@@ -445,7 +445,7 @@ print(f"guessing     {math.log(59):7.3f}")
 # **The remedy** is the one that normalized SoftMax brought: a scale $\lambda$ (in the package `scale`), or to leave the
 # sphere, as the authors of the first two did: `normalize=False` is their default here, `train` then builds a network
 # without normalization and reports both measures of distance.
-# 
+#
 #
 # ## 6.9 Move one image yourself
 #
@@ -565,9 +565,9 @@ for key in BOTH:
 # **On drawn birds, with a small network from random weights and three epochs, losses with learned or fixed
 # representatives retrieve unseen species better than losses on examples or class means, by both measures, in both
 # searches. Which of the seven is best is not known**: the table ranks settings that eight trials found, and eight
-# others rank them otherwise. What was not tried might turn the first sentence over as well: longer training, batches of
-# hundreds, a pretrained network. The companion shows other sets ([06b](06b_the_field_deeper.ipynb), 6b.6), chapter 07
-# photographs.
+# others rank them otherwise. The first sentence is no law either: on digits it does not hold
+# ([06b](06b_the_field_deeper.ipynb), 6b.6), and longer training, batches of hundreds or a pretrained network were not
+# tried here.
 #
 # **On your own photographs**, a folder with a folder for each class:
 #
