@@ -399,7 +399,7 @@ NeighbourExplorer(test, {"learned": learned, "pixels": pixels}).widget()
 # | **03** | what if a class has several clusters? | [ready](03_softtriple.ipynb) |
 # | **04** | who chooses the number of centers? | [ready](04_how_many_centers.ipynb) |
 # | **05** | can triplets be bounded in linear time? | [ready](05_centroid_bound.ipynb) |
-# | 06 | what did people do before, and after? | to come |
+# | **06** | what did people do before and after, and which loss should I use? | [ready](06_the_field.ipynb), [deeper](06b_the_field_deeper.ipynb) |
 # | **07** | how do you train one that works? | [ready](07_training.ipynb) |
 # | 08 | does it hold on CUB, Cars196 and SOP? | to come |
 # | 09 | what did the centers learn? | to come |

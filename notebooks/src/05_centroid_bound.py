@@ -1365,4 +1365,4 @@ check("5.6", scaled_shortfall)
 #   for Improving the Efficiency of Deep Distance Metric Learning*. CVPR 2019, arXiv 1904.08720.
 # - F. Schroff, D. Kalenichenko, J. Philbin. *FaceNet: A Unified Embedding for Face Recognition and Clustering*. CVPR 2015.
 #
-# **Next**: [07 · Training](07_training.ipynb), where this loss and three others train a network. (Chapter 06 comes later.)
+# **Next**: [06 · The field](06_the_field.ipynb), where this loss stands beside twelve others.
