@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import statistics
 import subprocess
@@ -157,6 +158,31 @@ def triplets() -> tuple[str, Contest]:
     return f"Triplets of a batch, forward and backward, B = {batch}, {classes} classes", contest
 
 
+def field() -> tuple[str, Contest]:
+    """One step of every loss of chapter 06 on one batch, and pytorch-metric-learning's where it has the same."""
+    batch, classes, size = by_mode(smoke=(16, 8, 8), class_=(128, 100, 64), full=(256, 1000, 512))
+    x, y = torch.randn(batch, size, generator=generator(SEED, "bench")), torch.arange(batch) // 4 % classes
+
+    def step(loss: torch.nn.Module) -> Callable[[], None]:
+        return lambda: loss(x.clone().requires_grad_(), y).backward()
+
+    names = ("softtriple", *(name for name in losses.NAMES if name != "softtriple"))
+    contest = {name: step(losses.make(name, num_classes=classes, embedding_size=size)) for name in names}
+    with contextlib.suppress(ImportError):
+        from pytorch_metric_learning import losses as theirs
+
+        of_classes = {"num_classes": classes, "embedding_size": size}
+        others = {
+            "lifted": theirs.LiftedStructureLoss(),
+            "npairs": theirs.NPairsLoss(),
+            "proxy_nca": theirs.ProxyNCALoss(**of_classes),
+            "proxy_anchor": theirs.ProxyAnchorLoss(**of_classes),
+            "subcenter_arcface": theirs.SubCenterArcFaceLoss(**of_classes),
+        }
+        contest |= {f"{name}, pytorch-metric-learning": step(loss) for name, loss in others.items()}
+    return f"All losses, one step, B = {batch}, C = {classes}, D = {size}", contest
+
+
 def recall() -> tuple[str, Contest]:
     """Recall at four K by counting ranks, against a search for the nearest."""
     images, classes = by_mode(smoke=(200, 20), class_=(10_000, 1000), full=(60_502, 11_316))
@@ -249,5 +275,5 @@ def imports() -> tuple[str, Contest]:
 
 CONTESTS = {
     contest.__name__: contest
-    for contest in (softtriple, regularizer, triplets, cost, recall, drawing, network, widgets, imports)
+    for contest in (softtriple, regularizer, triplets, field, cost, recall, drawing, network, widgets, imports)
 }
