@@ -5,9 +5,9 @@
 #
 # **After this lesson you can**
 # - place a loss by five questions: who pulls, who pushes, how many at once, hard or smooth, sampled or not,
-# - write thirteen losses from their formulas, each in ten lines or fewer, and say what each changed in the one before,
+# - write the losses that are new here from their formulas, most in ten lines, and say what each changed in the one before,
 # - tell from gradients which losses behave alike and which never stop pulling,
-# - say what a loss needs from a batch, how much of it it uses, and what a step costs,
+# - say what a loss needs from a batch and how much of it it uses,
 # - read a comparison of losses as a skeptic does, and run one on your own photographs.
 #
 # **Before it** you need chapters [01](01_triplets.ipynb) (triplets), [02](02_softmax_is_smoothed_triplet.ipynb) (normalized
@@ -43,14 +43,15 @@ book.use_style()
 # ## 6.1 One frame
 #
 # Take an image, the anchor $a$, and a measure of similarity $s$. Something **represents** its own class: the set $P$.
-# Something represents the others: the set $N$. Nearly every loss of this book then says
+# Something represents the others: the set $N$. Most losses of this book are then variations of
 #
 # $$\ell(a) = \rho\Big( \underset{n \in N}{\operatorname{smax}}\; s(a, n) \;-\; \underset{p \in P}{\operatorname{smax}}\; s(a, p) \;+\; m \Big)$$
 #
 # in which $\rho$ is a hinge $[\,\cdot\,]_+$, a softplus $\log(1 + e^{\,\cdot})$ or nothing, $m$ is a margin, and *smax*
-# is a hard maximum, a smooth one (log-sum-exp), or a plain mean. So five questions place a loss: **who pulls** ($P$),
-# **who pushes** ($N$), **how many at once**, **hard or smooth**, and are the representatives **sampled** with the
-# batch, or there whatever the batch holds?
+# is a hard maximum, a smooth one (log-sum-exp), or a plain mean. (Not all fit to the letter: triplets average their
+# hinges, clustering has no anchor, and Proxy-Anchor's anchor is no image.) Five questions place a loss: **who pulls**
+# ($P$), **who pushes** ($N$), **how many at once**, **hard or smooth**, and are the representatives **sampled** with
+# the batch, or there whatever the batch holds?
 
 # %%
 display(Markdown(methods.family_table()))
@@ -71,13 +72,13 @@ book.show(
 )
 
 # %% [markdown]
-# **What to see.** The arrows that leave the top row answer one complaint, that triplets must be sampled; Proxy-Anchor,
-# years later, brings the batch back.
+# **What to see.** The words at an arrow are what the younger loss does away with. Those that leave the top row answer
+# one complaint, that triplets must be sampled; Proxy-Anchor, years later, brings the batch back.
 #
 # ## 6.2 Four points, and what examples can say
 #
-# Four points on the circle, two of each class, from right triangles with sides 3, 4, 5. All losses from here to 6.5 are
-# worked out on these.
+# Four points on the circle, two of each class, from right triangles with sides 3, 4, 5. All losses from here to 6.4 are
+# worked out on these. (Letters are the papers': $P$ and $\alpha$ change their meaning from loss to loss.)
 
 # %%
 x = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.8, -0.6], [0.0, -1.0]], dtype=torch.float64)  # (B=4, D=2): a, b | c, d
@@ -93,7 +94,7 @@ def same(name, mine, package):
 
 
 # %%
-figure, ax = plt.subplots(figsize=(4.4, 4.2))
+figure, ax = plt.subplots(figsize=(5.4, 4.4))
 book.image_marks(book.unit_circle(ax), x, labels)
 for letter, (east, north) in zip("abcd", x.tolist(), strict=True):
     ax.annotate(f"${letter}$", (1.14 * east, 1.14 * north), ha="center", va="center")
@@ -124,8 +125,9 @@ same("semi-hard, margin 0.2", semihard(0.2), losses.semihard_mean(apart.square()
 same("semi-hard, margin 2", semihard(2.0), losses.semihard_mean(apart.square(), labels, margin=2.0))
 
 # %% [markdown]
-# With the usual margin the loss is **zero**, although $a$ and $c$ are in the wrong order: the negative that matters, at
-# 0.63, is closer than the positive, and so the rule never looks at it. The next idea mends that.
+# With the usual margin the loss is **zero**, although $a$ and $c$ are closer to each other than to their own: the
+# negative that matters, at 0.63, is closer than the positive, and so the rule never looks at it, whatever the margin.
+# The next idea mends that.
 #
 # **Lifted structure** (Oh Song and others, 2016) looks at *all* negatives of *both* ends of a positive pair, through a
 # smooth maximum, and squares the hinge:
@@ -149,8 +151,9 @@ def lifted(alpha):
 same("lifted structure", lifted(1.0), losses.lifted_mean(apart, labels))
 
 # %% [markdown]
-# **N-pairs** (Sohn, 2016) makes a batch of one pair $(f_i, f_i^+)$ from each of $P$ classes, and lets every anchor find its
-# positive among *all* pairs' positives. It is a cross-entropy whose class weights are images:
+# **N-pairs** (Sohn, 2016) makes a batch of one pair $(f_i, f_i^+)$ from each of $P$ classes, and lets every anchor find
+# its positive among *all* pairs' positives. It is a cross-entropy in which the positives take the place of class
+# weights (the code leaves out the second term):
 #
 # $$\ell = \frac 1P \sum_i \log\Big( 1 + \sum_{j \ne i} e^{\, f_i \cdot f_j^+ - f_i \cdot f_i^+} \Big) + \text{weight} \cdot \text{mean squared length} \tag{6.2}$$
 
@@ -168,10 +171,11 @@ anchors, positives = x[[0, 2]], x[[1, 3]]
 same("N-pairs", npairs(anchors, positives), losses.npairs_mean(anchors @ positives.T))
 
 # %% [markdown]
-# **Clustering** (Oh Song and others, 2017) judges the batch as a whole. A set $S$ of images, one for each class in the
-# batch, are **medoids**; every image joins the closest one, and $F(S) = -\sum_i \min_{j \in S} d_{ij}$ says how well
-# $S$ stands for all. The true classes, each with its best medoid, must score more than every $S$, by as much as its
-# clusters disagree with them:
+# **Clustering** (Oh Song and others, 2017) judges the batch as a whole. As many images as the batch has classes, of
+# whatever classes, are its **medoids** $S$; every image joins the closest one, and
+# $F(S) = -\sum_i \min_{j \in S} d_{ij}$ says how well $S$ stands for all. NMI, normalized mutual information, is 1 if
+# these clusters are the classes and 0 if they say nothing about them. The true classes, each with its best medoid, must
+# score at least as much as every $S$, and the more, the less its clusters agree with them:
 #
 # $$\ell = \Big[ \max_S \big\{ F(S) + \gamma\, (1 - \mathrm{NMI}(S)) \big\} - \sum_c \max_{j \in c} F_c(\{j\}) \Big]_+ \tag{6.3}$$
 #
@@ -234,7 +238,8 @@ same("triplet-center", triplet_center(x, means, 1.0), package(x, labels))
 #
 # $$\ell = -\log \frac{e^{-\sigma d^2(x, p_y)}}{\sum_{z \ne y} e^{-\sigma d^2(x, p_z)}} \tag{6.5}$$
 #
-# Look at the denominator: the own proxy is *left out*. So the loss can be negative, and the pull never weakens.
+# Look at the denominator: the own proxy is *left out*. So the loss can be negative, and the weight of the pull, and of
+# all pushes together, stays 1 however sure the image is.
 
 
 # %%
@@ -300,14 +305,15 @@ same("Sub-center ArcFace, m = 0.5", F.cross_entropy(20 * turned, labels), arc(x,
 
 # %% [markdown]
 # The margins mean different things, too. What an angle of 0.5 takes off a cosine depends on where the image is: little
-# at the center, most at 90 degrees from it. And beyond $\theta = \pi - m$ the cosine would *rise* again, so an image on
-# the wrong side of the sphere would be rewarded; the package guards that case, and exercise 6.3 has you find it.
+# at the center, most at about 90 degrees from it. And beyond $\theta = \pi - m$ the cosine would *rise* again, so an
+# image on the wrong side of the sphere would be rewarded; the package guards that case, and exercise 6.3 has you write
+# it.
 #
 # ## 6.5 The proxy asks
 #
 # With proxies, an image meets all proxies, and never another image. **Proxy-Anchor** (Kim and others, 2020) turns the
 # question around: the proxy is the anchor, and the images of the batch are its positives and negatives. Images are
-# compared with one another again, at the price of a proxy's pair:
+# weighed against one another again, at the price of one pair of image and proxy each:
 #
 # $$\ell = \frac{1}{|P^+|} \sum_{p \in P^+} \log\Big( 1 + \sum_{x \in X_p^+} e^{-\alpha (s(x, p) - \delta)} \Big)
 #   + \frac{1}{|P|} \sum_{p} \log\Big( 1 + \sum_{x \in X_p^-} e^{\alpha (s(x, p) + \delta)} \Big) \tag{6.7}$$
@@ -320,10 +326,10 @@ same("Sub-center ArcFace, m = 0.5", F.cross_entropy(20 * turned, labels), arc(x,
 # %% [markdown]
 # ## 6.6 Thirteen pulls, side by side
 #
-# One stage for all: three classes of three images on a circle, with the same representatives (proxies and fixed points
-# in one place, two centers a class around it). One image is fine, one is near a boundary, one lies among the wrong
-# class. An arrow shows where a step of descent on the loss moves an image; each panel has its own scale, since a factor
-# in front of a loss is only another learning rate.
+# One stage for all: three classes of three images on a circle; proxies and fixed points in one place, two centers a
+# class around it, and the means where they are. Beside a name stands the loss's value. One image is fine, one is near a
+# boundary, one lies among the wrong class. An arrow shows where a step of descent on the loss moves an image; each
+# panel has its own scale, since a factor in front of a loss is only another learning rate.
 #
 # **Predict.** Proxy-NCA and normalized SoftMax differ in one term of one denominator (6.3). Whose arrows are most like
 # Proxy-NCA's? (a) normalized SoftMax's; (b) the centroid bound's; (c) Proxy-Anchor's.
@@ -342,6 +348,7 @@ for letter, other in asked.items():
 outcome("6.2", max(asked, key=lambda letter: of["proxy_nca", asked[letter]]))
 assert of["proxy_nca", "centroid_bound"] > 0.95 > 0.5 > of["proxy_nca", "softmax"]
 assert min(of["softmax", "hardtriple"], of["hardtriple", "softtriple"]) > 0.99
+assert int((pulls["semihard"].norm(dim=1) == 0).sum()) == 5
 share = {name: float(force[4].norm() / force.norm(dim=1).sum()) for name, force in pulls.items()}
 print(
     f"share of all force on the one misplaced image: {min(share[n] for n in ('softmax', 'softtriple')):.2f} and more "
@@ -354,7 +361,7 @@ figures.force_panels(axes.flat, on)
 figure.suptitle("Some pull everybody, some only mistakes, some only what the batch shows", x=0.01, ha="left")
 book.show(
     figure,
-    alt="Thirteen small circles, one a loss, each with the same nine images and its own representatives. Arrows show where a step "
+    alt="Thirteen small circles, one a loss, each with the same nine images and its own representatives (drawn inside the circle), the value of the loss beside its name. Arrows show where a step "
     "moves each image: with semi-hard triplets few move, with the bound all move, also those that are fine.",
 )
 
@@ -368,23 +375,25 @@ book.show(
 )
 
 # %% [markdown]
-# **What to see.** Three groups. *Everybody is pulled, always*: the bound and Proxy-NCA, and nearly so triplet-center.
-# Leaving one term out of a denominator moved Proxy-NCA from the family of classifiers to that of the bound: its pull
-# does not ask how sure the image is already. *Only mistakes are pulled*: with the papers' scale, nearly all force of
+# **What to see.** Two tight families. *Everybody is moved, always*: the bound and Proxy-NCA (.98). One term left out of
+# a denominator took Proxy-NCA from the classifiers to the bound: the weights of its pull and of its pushes do not fall
+# as the image gets surer. (Near its proxy what still moves an image is the push; the bound, whose distances are not
+# squared, pulls as hard as ever.) *Only mistakes are moved*: with the papers' scale 90 percent and more of the force of
 # normalized SoftMax, HardTriple and SoftTriple goes to the one image that lies among the wrong class; on this stage the
-# three can hardly be told apart, since here the second center has little to say (chapter 03 shows where it has). *What
-# the batch shows is pulled*: triplets, lifted structure, clustering and N-pairs differ in whom they look at. Semi-hard
-# triplets leave four of nine images alone, and the misplaced one they push *farther* from its class: its nearest
-# negatives are closer than its positives, and the rule never looks there.
+# three can hardly be told apart, since the second center has little to say (chapter 03 shows where it has). The others
+# lie between. Triplet-center goes with lifted structure. Semi-hard triplets leave five of nine images alone; they do
+# move the misplaced one towards its class, but because of negatives beyond its positives: those next to it, which are
+# the mistake, the rule never looks at.
 #
-# One configuration is no law. But two losses with the same force on every image train the same network, whatever their
-# names.
+# One stage is no law, and representatives move, too. But where two losses exert the same forces, do not expect
+# different networks.
 #
 # ## 6.7 What a batch is for
 #
-# A loss on examples can only use what the batch holds, and a hinge uses little of that. Take a real batch: 32 drawn
-# birds, 4 of each of 8 species, seen by a small network, which we train a little first. We count the pairs whose
-# distance (or similarity) has a slope of more than a thousandth of the largest one.
+# A loss on examples can only use what the batch holds, and few use all of that. Take a real batch: 32 drawn birds, 4 of
+# each of 8 species, seen by a small network, which we train a little first. We count the pairs whose distance (or
+# similarity) has a slope of more than a thousandth of the largest one; for losses with representatives a pair is an
+# image and a representative, which we put at the means of this batch's classes.
 
 # %%
 train, test = datasets.load("birds", "train"), datasets.load("birds", "test")  # 50 pictures of each species, in order
@@ -401,7 +410,7 @@ used = {name: pairs.used_pairs(theory.place(name, stage), vectors, eight) for na
 # %%
 figure, ax = plt.subplots(figsize=(9.4, 5.8))
 figures.used_bars(ax, used)
-ax.set_title("Hinges and hard choices leave pairs unused")
+ax.set_title("What a batch of 32 gives each loss to learn from")
 book.show(
     figure,
     alt="For each of thirteen losses the share of positive and of negative pairs of a batch of 32 birds that it learns from.",
@@ -411,16 +420,17 @@ book.show(
 # **What to see.** Lifted structure and the bound learn from every pair. Semi-hard triplets use one triplet for each
 # positive pair, a few percent of those that the batch holds. N-pairs look at two of the four images of a class.
 # HardTriple and Sub-center ArcFace use one of two centers: half of the own pairs. Proxy-Anchor's pull is silent here,
-# since all images are already closer to their proxy than its margin asks. The last column of the table in 6.1 says what
-# a batch has to hold for a loss to have anything to use at all; what each costs is measured in
+# since all images are closer to their class's mean than its margin asks. A sure softmax silences pairs as well. What a
+# batch has to hold says the last column of the table in 6.1; what each costs is measured in
 # [06b](06b_the_field_deeper.ipynb), 6b.5.
 #
 # ## 6.8 A trap: the sphere
 #
-# This book puts embeddings on the unit sphere. Two of the losses above were not made for it.
+# This book puts embeddings on the unit sphere. Two of the losses above were not made for it, and a third needs care.
 #
-# - **Lifted structure.** Its hinge closes once a negative is farther than the positive by $\alpha + \log 2n$, with $n$
-#   negatives. Two unit vectors are at most 2 apart, so with two negatives or more it *never* closes.
+# - **Lifted structure.** Its hinge closes once all $n$ negatives of both ends are farther than the positive by
+#   $\alpha + \log 2n$. Two unit vectors are at most 2 apart, so with $\alpha = 1$ and two negatives or more it *never*
+#   closes.
 # - **N-pairs** and **Proxy-NCA without a scale.** On the sphere an inner product lies in $[-1, 1]$ and a squared
 #   distance in $[0, 4]$. A softmax over numbers so close together can hardly prefer any.
 
@@ -436,22 +446,24 @@ for name, options in {"lifted": {}, "npairs": {"length_weight": 0.0}}.items():
     loss = losses.make(name, num_classes=60, embedding_size=64, **options)
     values = [float(loss(length * perfect, sixty)) for length in (1, 30)]
     print(f"{name:12} {values[0]:7.3f} on the sphere {values[1]:7.3f} off it")
+near = torch.tensor([[3.0, *[4.0] * 59]], dtype=torch.float64)  # squared distances: the own proxy's, and 59 others'
 for scale in (1, 9):
-    value = losses.proxy_nca_mean(scale * torch.cdist(corners, corners).square(), torch.arange(60))
-    print(f"proxy_nca    {float(value):7.3f} with scale {scale}")
-print(f"guessing     {math.log(59):7.3f}")
+    own = torch.softmax(-scale * near, 1)[0, 0]
+    print(
+        f"Proxy-NCA, scale {scale}: the own proxy, nearer than 59 others by 1 of at most 4, gets {100 * own:.0f} percent"
+    )
 
 # %% [markdown]
 # **The remedy** is the one that normalized SoftMax brought: a scale $\lambda$ (in the package `scale`), or to leave the
 # sphere, as the authors of the first two did: `normalize=False` is their default here, `train` then builds a network
-# without normalization and reports both measures of distance.
+# without normalization and measures by cosine and by distance.
 #
 #
 # ## 6.9 Move one image yourself
 #
 # Choose two losses and an image, and turn it around the circle. Find (1) a place where semi-hard triplets pull nothing
 # and lifted structure pulls hard; (2) a place at which SoftTriple pushes an image away from a center of its own class;
-# (3) the loss that still pulls when the image sits on its representative.
+# (3) a loss that still moves an image just beside its representative as hard as ever.
 
 # %%
 from dmlbook.chapters.ch06.explorer import EXPLORER
@@ -461,16 +473,16 @@ EXPLORER().widget()
 # %% [markdown]
 # ## 6.10 Which one is best?
 #
-# Every paper of the table above reports that its loss wins. A skeptic wants more than a table:
+# Nearly every paper of the table above reports that its loss wins. A skeptic wants more than a table:
 #
-# - **own settings** for each loss (rates, scale or margin, batches, epochs), all found by the same search: eight points
-#   of its own space, spread evenly; all train for one epoch, the better half goes on, and the better half of that
-#   again;
+# - **own settings** for each loss (rates, scale or margin, batches, epochs), all found by the same search: eight points of
+#   its own space, spread evenly, however many settings it has (which favors losses with few); all train for one epoch, the
+#   better half goes on, and the better half of that again;
 # - on **held-out training species**; the test species are measured once, after everything is chosen;
-# - the **same budget** of images, the same network, ten seeds, both measures;
+# - at most the **same budget** (three epochs), the same network, ten seeds, both measures;
 # - **paired differences**, and a correction for asking many questions at once (Holm, 1979).
 #
-# One command does it, and `data/results` keeps what came of it.
+# `python -m dmlbook choose data/plans/field-birds.toml` does it, and `data/results` keeps what came of it.
 
 # %%
 RECORDED = {methods.METHODS[name].title: f"field/birds-{name}" for name in losses.NAMES}
@@ -586,7 +598,7 @@ for key in BOTH:
 #
 # $$\frac{1}{|P^+|} \sum_{c \in P^+} \log\Big(1 + \sum_{i:\, y_i = c} e^{-\alpha (s_{ic} - \delta)}\Big) + \frac1C \sum_{c = 1}^{C} \log\Big(1 + \sum_{i:\, y_i \ne c} e^{\alpha (s_{ic} + \delta)}\Big).$$
 #
-# The check differentiates what you wrote: both the value and its slope in each cosine must be right, at any scale.
+# The check compares the value, and its slope in each cosine, at any scale.
 
 
 # %%
@@ -617,12 +629,13 @@ check("6.1", proxy_anchor)
 #
 # People average both halves over all C proxies: with few classes in the batch the pull then all but vanishes. They sum
 # over proxies for each image (dim=1), which makes the image the anchor again. They forget the 1, and the pull never
-# stops; leave a proxy's own images in its second half; write $s - \delta$ there; take the mean of the exponentials.
-# Exponentials as they are written overflow at scale 1000.
+# stops; leave a proxy's own images in its second half; write $s - \delta$ there; divide the second half by $|P^+|$;
+# take the mean of the exponentials. They mask with 0, and exp(0) counts as one more image; or return a float, which has
+# no slope. Exponentials as they are written overflow at scale 1000.
 # </details>
 
 # %% [markdown]
-# When the check is content, let yours train. (Until then this cell says so.)
+# When the check passes, let yours train. (Until then this cell says so.)
 
 # %%
 corners = theory.around(vectors, eight).proxies
@@ -642,8 +655,7 @@ else:
 # %% [markdown]
 # **Exercise 6.2 · the planted bug** · difficulty 2 of 5 · 10 minutes. This is N-pairs, written after its formula,
 # $\frac1P \sum_i \log\big(1 + \sum_{j \ne i} e^{\,a_i \cdot p_j - a_i \cdot p_i}\big)$, with one bug. It runs, it has a
-# gradient, and it trains. The bug was not made up: it stands in public code (a reinforcement-learning project's
-# auxiliary loss, in three stored versions).
+# gradient, and it trains. The bug was not made up: it stands in public code.
 
 
 # %%
@@ -664,7 +676,7 @@ print(f"three pairs, each far from the others: {npairs_with_a_bug(far, far):.4f}
 
 # %%
 def npairs(anchors: torch.Tensor, positives: torch.Tensor) -> torch.Tensor:
-    """anchors, positives: (P, D), of any length; returns one number."""
+    """anchors, positives: (P, D), of any norm, also long ones; returns one number, as a tensor."""
     ...
 
 
@@ -683,8 +695,9 @@ check("6.2", npairs)
 # exp(0) is 1: the zeros that were to leave the own pair out count it as a negative, as strong as the positive itself.
 # What is computed is log(2 + ...), never below log 2. Either the 1 goes or the diagonal becomes minus infinity, not
 # both: someone who removes both has no positive in the denominator. Subtracting log 2 mends the symptom and leaves the
-# gradient wrong. Normalizing changes the loss (N-pairs needs its lengths). Swapping the matrix's sides lets positives
-# pick anchors.
+# gradient wrong. Minus infinity must come after the subtraction of the diagonal, not before, and exponentials as they
+# are written overflow for long vectors. Normalizing changes the loss (N-pairs needs its lengths). Swapping the matrix's
+# sides lets positives pick anchors.
 # </details>
 
 # %% [markdown]
@@ -714,9 +727,10 @@ check("6.3", own_similarity)
 #     return math.cos(math.acos(cosine) + margin)
 # ```
 #
-# People subtract the margin from the cosine, which is SoftTriple's; stop at cos(theta) cos(m); add the sine's term
-# instead of subtracting it, which helps the image; or turn a margin that is in radians into radians once more. Without
-# the guard an image opposite to its center costs less than one that is merely far: so it is in the authors' mxnet code.
+# People subtract the margin from the cosine, which is HardTriple's and SoftTriple's; stop the angle at pi, which leaves
+# no slope beyond; turn the guard around; stop at cos(theta) cos(m); add the sine's term instead of subtracting it,
+# which helps the image; or turn a margin that is in radians into radians once more. Without the guard an image opposite
+# to its center costs less than one that is merely far: so it is in the authors' mxnet code.
 # </details>
 
 # %% [markdown]
@@ -744,21 +758,21 @@ check("6.4", which_two_are_one)
 #
 # ```python
 # def which_two_are_one(temperature, inclusive):
-#     return 2 / temperature, math.log(math.exp(inclusive) - 1)
+#     return 2 / temperature, inclusive + math.log(-math.expm1(-inclusive))  # log(exp(l) - 1), which overflows
 # ```
 #
-# The squared distance is 2 - 2 cos. The 2 cancels, -2 stays: ProxyNCA++'s T = 1/9 is a scale of 18, and SoftTriple's 20
-# is T = 1/10. People lose the 2 (1/T) or turn the fraction (T/2). For the value they apply softplus once more instead
-# of undoing it, or take the two forms for one: for l below log 2 the exclusive one is negative, and it has no lower end
-# of 0.
+# The squared distance is 2 - 2 cos. The constant -2/T cancels, 2 cos / T stays: ProxyNCA++'s T = 1/9 is a scale of 18,
+# and SoftTriple's 20 is T = 1/10. People lose the 2 (1/T) or turn the fraction (T/2). For the value they apply softplus
+# once more instead of undoing it, or take the two forms for one: for $\ell$ below log 2 the exclusive one is negative,
+# and 0 is no bound to it. They turn its sign, or forget the logarithm.
 # </details>
 
 # %% [markdown]
 # **Exercise 6.5 · how many pairs?** · difficulty 2 of 5 · 10 minutes. Given the labels of a batch, the number of
 # classes $C$ of the training set and of centers $K$ a class, count what each method compares: `triplets` (anchor,
-# positive, negative), `pairs` of two images (positive and negative ones), `npairs` similarities (one pair for each
-# class that has one, each anchor with each positive), and image with representative for one of the `proxies` methods
-# and for SoftTriple's `centers`.
+# positive, negative; who is the anchor counts), `pairs` of two images (positive and negative ones; a pair and its
+# reverse are one), `npairs` similarities (one pair for each class that has one, each anchor with each positive), and
+# image with representative for one of the `proxies` methods and for SoftTriple's `centers`.
 
 
 # %%
@@ -771,7 +785,7 @@ check("6.5", how_many)
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>A class of n images in a batch of B: n anchors, n - 1 positives each, B - n negatives.</details>
-# <details><summary>Hint 2</summary>Only the first three look at the labels.</details>
+# <details><summary>Hint 2</summary>Only triplets and N-pairs look at the labels; pairs look only at how many images there are.</details>
 # <details><summary>Solution, and what people get wrong</summary>
 #
 # ```python
@@ -786,9 +800,10 @@ check("6.5", how_many)
 #     }
 # ```
 #
-# People count each pair twice, or an image with itself; give a pair to a class that has one image in the batch; leave
-# N-pairs' own positive out, or half of the triplets. And they count only the classes of the batch for proxies and
-# centers: that these see all classes, whatever the batch holds, is what "no sampling" means.
+# People count each pair twice, or an image with itself; give N-pairs no pair, several, or n // 2 of a class, however
+# many images it has, or a pair to a class that has one image in the batch; leave N-pairs' own positive out, or half of
+# the triplets. And they count only the classes of the batch for proxies and centers: that these see all classes, the
+# own one too, whatever the batch holds, is what "no sampling" means.
 # </details>
 
 # %% [markdown]
@@ -796,9 +811,9 @@ check("6.5", how_many)
 # both measures. Find a setting in which they change places, or can no longer be told apart: a budget, a batch, a
 # dimension, a size of class, noise in the labels. Do it as a skeptic would: name the setting *before* you run it, give
 # both losses the same search there, use five seeds, read both measures, and count how many settings you tried. Then
-# write the one sentence that is true in both settings. (No check: the sentence is the result.
-# `data/plans/field-birds.toml` is the plan of 6.10; change a copy of it, and `python -m dmlbook choose` runs it. Two
-# `--only` losses take about ten minutes.)
+# write the one sentence that is true in both settings. (No check: the sentence is the result. Copy
+# `data/plans/field-birds.toml` to `my_plan.toml`, change it, and run
+# `python -m dmlbook choose my_plan.toml --only softmax proxy_anchor`: about ten minutes.)
 
 # %% [markdown]
 # ## What to take away
@@ -806,8 +821,9 @@ check("6.5", how_many)
 # - Five questions place a loss: who pulls, who pushes, how many at once, hard or smooth, sampled or not.
 # - Representatives were examples, then means, then learned points, then several of them, or fixed ones. Each step
 #   removed a need of the one before; Proxy-Anchor took one back.
-# - ProxyNCA++ is normalized SoftMax with $\lambda = 2/T$. Proxy-NCA, without its own proxy in the denominator, is not:
-#   its pull never weakens, and on our stage it moves images as the centroid bound does.
+# - ProxyNCA++'s loss is normalized SoftMax with $\lambda = 2/T$. Proxy-NCA, without its own proxy in the denominator,
+#   is not: its weights never fall, and on our stage it
+#   moves images as the centroid bound does.
 # - Sub-center ArcFace without its margin is HardTriple. An angle for a margin needs a guard beyond $\pi - m$.
 # - Lifted structure and N-pairs were not made for the unit sphere; there they need a scale, or to leave it.
 # - A $p$-value over seeds takes settings as given. Here a second search moved one loss by more than the leads it was
@@ -815,7 +831,7 @@ check("6.5", how_many)
 #
 # ## Five questions
 #
-# 1. Why is the semi-hard loss of our four points zero although two of them are in the wrong order?
+# 1. Why is the semi-hard loss of our four points zero although two of them are closer to each other than to their own?
 # 2. What does lifted structure's logarithm become when one negative is far closer than all others?
 # 3. Why can Proxy-NCA be negative, and ProxyNCA++ not?
 # 4. Two losses are equal up to a factor of 3. What must a fair comparison give to each?
@@ -824,11 +840,11 @@ check("6.5", how_many)
 #
 # <details><summary>Short answers</summary>
 #
-# 1. It takes the closest negative *beyond* the positive. The one that is in the wrong order is nearer than the positive.
-# 2. The hard maximum: $\alpha$ minus the distance of that negative. With $J$ the hinge on one triplet is left.
+# 1. It takes the closest negative *beyond* the positive. The one that is wrong is nearer than the positive.
+# 2. The hard maximum: $\alpha$ minus the distance of that negative from the nearer end. What is left is the squared
+#    hinge of one triplet.
 # 3. Without the own term in the denominator the fraction may exceed 1. With it, it is a probability.
-# 4. Its own learning rate, by the same search: a factor in front of the loss is a factor of the rate (up to what Adam
-#    divides away).
+# 4. Its own learning rate, by the same search. With plain descent 3 is a factor of the rate; Adam all but cancels it.
 # 5. The test classes chose the epoch; networks, crops and dimensions of the others' numbers differ; and nobody searched
 #    the others' settings again. (And: one seed, no interval, one measure.)
 # </details>
