@@ -248,25 +248,32 @@ def drift(rate):
 
 # %%
 figure, ax = plt.subplots(figsize=(7.4, 3.4))
-behind = {rate: drift(rate) for rate in (3e-3, 3e-4)}
-for (rate, late), style in zip(behind.items(), ("-", "--"), strict=True):
+behind = {rate: drift(rate) for rate in (3e-3, 3e-4, 0.0)}
+for (rate, late), style in zip(behind.items(), ("-", "--", ":"), strict=True):
     ax.plot(*zip(*late, strict=True), color="black", linestyle=style, label=f"learning rate {rate:g}")
     print(f"learning rate {rate:g}: at the end {late[-1][1]:.2f}")
-ax.set(title="The faster a network learns, the later its running means", ylim=(0, None), xlabel="steps", ylabel="share")
+ax.set(
+    title="Running means: late where the network learns, and noisy where it stands still",
+    ylim=(0, None),
+    xlabel="steps",
+    ylabel="share",
+)
 ax.legend()
 book.show(
     figure,
     alt="How far running class means are from the exact ones, as a share of the distance between two classes' means, over 300 "
-    "steps; a full line for a learning rate of 0.003 lies above a dashed one for a tenth of it.",
+    "steps: most for a learning rate of 0.003, less for a tenth of it, and still a good part for a network that stands still.",
 )
-assert settings.mode() == "smoke" or behind[3e-3][-1][1] > 2 * behind[3e-4][-1][1]
+ends = [late[-1][1] for late in behind.values()]
+assert settings.mode() == "smoke" or ends[0] > ends[1] > 0.2 < ends[2] < ends[0]
 print(f"images through the network a step: 32 with running means, 32 + {len(train):,} with exact ones")
 
 # %% [markdown]
-# **What to see.** At the larger rate the running means are behind by more than half of what separates two classes: an
-# image is pulled to where its class was. The exact means are right, and every step then needs the whole set. Between
-# the two lies what people do: learn slowly, or refresh now and then. Proxies do not have this problem, because they are
-# moved by the same descent as the network; fixed centroids do not move.
+# **What to see.** Mostly running means are *noisy*: even where the network stands still (rate 0) they are off by about
+# half of what separates two classes. A batch of 32 holds less than one image of each of 40 classes, and that one moves
+# its class's mean by a quarter of the way. At the largest rate they are *late* as well: an image is pulled to where its
+# class was. Exact means are neither, and each step then needs the whole set. Proxies do not have this problem, because
+# the same descent moves them as the network; fixed centroids do not move.
 #
 # ## 6b.4 What still pushes when all is solved, and what goes dead
 #
@@ -362,11 +369,7 @@ book.show(
 UNEQUAL = {
     "budget": "N-pairs' batches hold 6 images (three digits have three pairs), all others 30; images and epochs are equal"
 }
-SETS = {
-    "digits": ("Digits, five to train and five to test; small network", UNEQUAL),
-    "omniglot": ("Omniglot, 482 characters to train and 482 to test, 11 to 20 drawings each; small network", {}),
-    "many-birds": ("Drawn birds, 1,000 species to train and 1,000 to test, five pictures each; small network", {}),
-}
+SETS = {"digits": ("Digits, five to train and five to test; small network", UNEQUAL)}
 BOTH = {"recall_at_1": "Recall@1", "map_at_r": "MAP@R"}
 fields = {}
 for key, (title, unequal) in SETS.items():
@@ -379,7 +382,12 @@ for key, (title, _) in SETS.items():
     display(Markdown(f"**{title}**\n\n{fields[key].differences('SoftTriple', BOTH)}"))
 
 # %% [markdown]
-# TEXTSETS
+# **What to see.** Five digits train, and nearly every neighbor is right: there is little left to win. Here losses on
+# examples are not behind. By neither measure can SoftTriple be told apart from all triplets, clustering,
+# triplet-center, SoftMax, HardTriple and Proxy-Anchor; lifted structure, the centroid bound and Sub-center ArcFace are
+# behind by both. So the line that the lesson found on birds is no law, and these are the results of one search each, on
+# two held-out digits: what a second search would do, section 6.10 has shown. Plans for Omniglot's characters, for 2,000
+# drawn species, for Cars196 and for CUB lie beside that for digits (`data/plans/field-*.toml`).
 #
 # ## 6b.7 The published numbers, and why they are not in the tables above
 #
