@@ -578,9 +578,9 @@ for key in BOTH:
 # **on drawn birds, with a small network from random weights and at most three epochs, all seven losses with learned or
 # fixed representatives came out above all six others, by both measures, and the five that were searched again stayed on
 # their side. Which of the seven is best is not known**, nor is the order of any single pair: the nearest two across the
-# line are closer than a second search can move a loss. And it is no law: on digits the line is gone
-# ([06b](06b_the_field_deeper.ipynb), 6b.6); longer training, batches of hundreds or a pretrained network were not
-# tried.
+# line are closer than a second search can move a loss. And it is no law: on digits the line is gone, on 2,000 species
+# semi-hard triplets lead ([06b](06b_the_field_deeper.ipynb), 6b.6); longer training, batches of hundreds or a
+# pretrained network were not tried.
 #
 # **On your own photographs**, a folder with a folder for each class:
 #
