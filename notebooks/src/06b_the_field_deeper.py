@@ -391,9 +391,9 @@ for key, (title, _) in SETS.items():
 # - *Digits.* Five classes train, and nearly every neighbor is right. Losses on examples are not behind: by neither
 #   measure can SoftTriple be told apart from all triplets, clustering, triplet-center, SoftMax, HardTriple and
 #   Proxy-Anchor.
-# - *Omniglot.* Learned proxies and centers are far ahead of examples and of class means, and cannot be told apart among
-#   themselves but for Sub-center ArcFace. The centroid bound now stands with the losses on examples: it has to fit 482
-#   fixed points into 64 dimensions.
+# - *Omniglot.* Learned proxies and centers are far ahead of examples and of class means, and but for Sub-center ArcFace
+#   none of them can be told apart from SoftTriple. The centroid bound now stands with the losses on examples: it has to
+#   fit 482 fixed points into 64 dimensions.
 # - *Many species of five pictures.* All are poor, and semi-hard triplets lead, by both measures; the bound is last. In
 #   eight epochs a proxy meets its five pictures forty times, and a pair of examples needs no acquaintance. (Searched
 #   once: rates of several losses with proxies were chosen at the end of their range.)
