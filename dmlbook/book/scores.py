@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from dmlbook.book.figures import use_style
 from dmlbook.book.lines import dots
 from dmlbook.records import interval
 
@@ -23,7 +22,6 @@ def score_figure(by_measure: Mapping[str, Mapping[str, Sequence[float]]], *, tit
     """
     first = next(iter(by_measure.values()))
     order = sorted(first, key=lambda name: interval(list(first[name]))[0], reverse=True)
-    use_style()
     figure, axes = plt.subplots(
         1, len(by_measure), figsize=(WIDTH, 1.3 + 0.44 * len(order)), sharey=True, squeeze=False
     )

@@ -228,13 +228,18 @@ def mean(record: records.Record, figure: str) -> float:
 def draw(comparison: records.Comparison, path: Path) -> str:
     """Draw every seed's figures, one row a loss; returns in words what is shown, or nothing without matplotlib."""
     try:
-        from dmlbook.book import png, score_figure
+        import matplotlib.pyplot as plt
+
+        from dmlbook.book import png, score_figure, use_style
     except ImportError as error:
         print(f"no figure is drawn: {error}; pip install matplotlib")
         return ""
     values = {title: {row: r.values(key) for row, r in comparison.rows.items()} for key, title in COLUMNS.items()}
     best = best_by(comparison, "recall_at_1")
-    figure, alt = score_figure(values, title=f"{best} has the highest mean R@1")
+    with plt.rc_context():  # whoever calls this keeps a style of their own
+        use_style()
+        figure, alt = score_figure(values, title=f"{best} has the highest mean R@1")
+        picture = png(figure, dpi=200)
     with whole(path) as unfinished:
-        unfinished.write_bytes(png(figure, dpi=200))
+        unfinished.write_bytes(picture)
     return alt

@@ -61,7 +61,7 @@ def test_one_command_searches_measures_and_writes_page_and_figure(tmp_path, caps
 
 def test_records_may_be_written_elsewhere_and_a_page_comes_without_matplotlib(tmp_path, monkeypatch, capsys):
     comparison = written(tmp_path)
-    monkeypatch.setitem(sys.modules, "dmlbook.book.scores", None)
+    monkeypatch.setitem(sys.modules, "dmlbook.book", None)
     assert compare.draw(comparison, tmp_path / "a.png") == ""
     assert "no figure is drawn" in capsys.readouterr().out
     assert not (tmp_path / "a.png").exists()
