@@ -4,23 +4,17 @@ import sys
 from argparse import ArgumentParser
 
 import pytest
-import torch
 
-from dmlbook import losses, records, settings
+from dmlbook import losses, records
 from dmlbook.__main__ import main
-from dmlbook.commands import common, compare, plans
+from dmlbook.commands import compare, plans
 from dmlbook.seeding import SEED
 
 SMALL = ["--data", "digits", "--losses", "softmax", "softtriple", "--trials", "2", "--rungs", "1", "2", "--seeds", "2"]
 SMALL += ["--validation", "0.4", "--embedding-size", "8", "--batch-size", "64", "--name", "mine"]
 
 
-@pytest.fixture(autouse=True)
-def _own_folders(tmp_path, monkeypatch):
-    monkeypatch.setattr(settings, "results_root", lambda: tmp_path / "results")
-    few = {split: common.datasets.load("digits", split) for split in ("train", "test")}
-    few = {split: images.select(torch.arange(0, len(images), 6)) for split, images in few.items()}
-    monkeypatch.setattr(common, "load_images", lambda options, split: few[split])
+pytestmark = pytest.mark.usefixtures("few_digits")
 
 
 def parsed(*given):

@@ -8,12 +8,11 @@ import shutil
 from typing import ClassVar
 
 import pytest
-import torch
 
 from dmlbook import records, settings
 from dmlbook.__main__ import main
 from dmlbook.commands import choose as choose_command
-from dmlbook.commands import common, plans, trials
+from dmlbook.commands import plans, trials
 from dmlbook.commands import train as train_command
 from dmlbook.seeding import SEED
 
@@ -65,12 +64,7 @@ def stand_in(monkeypatch):
     monkeypatch.setattr(Study, "runs", [])
 
 
-@pytest.fixture(autouse=True)
-def _own_folders(tmp_path, monkeypatch):
-    monkeypatch.setattr(settings, "results_root", lambda: tmp_path / "results")
-    few = {split: common.datasets.load("digits", split) for split in ("train", "test")}
-    few = {split: images.select(torch.arange(0, len(images), 6)) for split, images in few.items()}
-    monkeypatch.setattr(common, "load_images", lambda options, split: few[split])
+pytestmark = pytest.mark.usefixtures("few_digits")
 
 
 def choose(tmp_path, text=PLAN, *more) -> int:
