@@ -51,14 +51,19 @@ def family_tree(ax: Axes) -> Axes:
     return ax
 
 
-def force_panel(ax: Axes, stage: Stage, name: str) -> Axes:
-    """One method on the stage: images, representatives, and forces as arrows, the largest always of one length."""
+def force_panel(ax: Axes, stage: Stage, name: str, *, ringed: int | None = None) -> Axes:
+    """One method on the stage: images, representatives, and forces as arrows, the largest always of one length.
+
+    The image number ``ringed`` gets a ring.
+    """
     loss = place(name, stage)
     found = forces(loss, stage.points, stage.labels)
     largest = float(found.norm(dim=1).max())
     unit_circle(ax, reach=1.5)
     image_marks(ax, stage.points, stage.labels)
     representatives(ax, loss)
+    if ringed is not None:
+        ax.plot(*stage.points[ringed].tolist(), "o", markersize=13, mfc="none", mec=BLACK, mew=1.2, zorder=6)
     for start, force in zip(stage.points, found, strict=True):
         if float(force.norm()) > 0.02 * largest:
             end = start + LONGEST_ARROW * force / largest
@@ -70,14 +75,16 @@ def force_panel(ax: Axes, stage: Stage, name: str) -> Axes:
     return ax
 
 
-def force_panels(axes: Sequence[Axes], stage: Stage, names: Sequence[str] = losses.NAMES) -> Sequence[Axes]:
+def force_panels(
+    axes: Sequence[Axes], stage: Stage, names: Sequence[str] = losses.NAMES, *, ringed: int | None = None
+) -> Sequence[Axes]:
     """Small multiples of ``force_panel``, titled by method and value of the loss; what is left of ``axes`` stays empty.
 
     An arrow's length compares images of one panel, never two panels: each is drawn to its own largest force. Forces
     below a fiftieth of that are left out. The first panel that is left holds the key.
     """
     for ax, name in zip(axes, names, strict=False):
-        force_panel(ax, stage, name)
+        force_panel(ax, stage, name, ringed=ringed)
     for number, ax in enumerate(axes[len(names) :]):
         ax.set_axis_off()
         if number == 0:

@@ -215,6 +215,15 @@ def test_a_stage_with_one_of_several_centers_still_marks_them_as_centers(ax):
     assert {mark for _, mark, _ in drawn.lines(ax)} == {"X"}
 
 
+def test_a_ring_surrounds_the_image_that_is_asked_for_in_every_panel(page):
+    axes = page(9.6, 6.4, 3, 5)
+    figures.force_panels(axes, STAGE, ringed=4)
+    for ax in axes[:13]:
+        (ring,) = [line for line in ax.lines if line.get_markerfacecolor() == "none"]
+        assert ring.get_xydata()[0].tolist() == STAGE.points[4].tolist()
+        assert ring.get_markersize() > 11  # the image shows inside
+
+
 def test_panels_stand_in_the_order_of_their_names_and_the_next_one_holds_the_key(page):
     axes = page(9.6, 6.4, 3, 5)
     assert figures.force_panels(axes, STAGE) is axes
