@@ -617,9 +617,9 @@ for key in BOTH:
 # And what won under SoftTriple's name is not the paper's loss: both searches took a large $\gamma$, 0.71 and 0.46, where
 # the ten centers are all but averaged, at quite unlike scales.
 #
-# Nor is the line a law. With 1,000 species of five images each, semi-hard triplets beat all seven; on characters the
-# learned points lead and the fixed ones do not; on digits there is no line at all ([06b](06b_the_field_deeper.ipynb),
-# 6b.6).
+# Nor is the line a law. With 1,000 species of five images each semi-hard triplets led all others in a first search and
+# are in the middle after a second; on characters the learned points lead and the fixed ones do not; on digits there is
+# no line at all ([06b](06b_the_field_deeper.ipynb), 6b.6).
 #
 # **On your own photographs**, a folder with a folder for each class:
 #
