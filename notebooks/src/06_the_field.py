@@ -14,8 +14,8 @@
 # SoftMax), [03](03_softtriple.ipynb) (SoftTriple) and [05](05_centroid_bound.ipynb) (the bound). What goes deeper is in the
 # companion, [06b](06b_the_field_deeper.ipynb).
 #
-# **Time** about an hour to read and try, and 80 minutes for the exercises; the cells run in under three
-# minutes on a laptop.
+# **Time** about 70 minutes to read and try, and 65 for exercises 6.1 to 6.5 (6.6 is an afternoon's); the cells run in
+# under three minutes on a laptop.
 #
 # > **The story so far.** Triplets teach a metric, but there are too many of them, and a batch holds few that matter (01).
 # > A classifier with one center a class is a smoothed triplet loss, and samples nothing (02). Several centers a class let it
