@@ -6,7 +6,7 @@
 #                                                           torch without CUDA on Linux, 5 GB less to install
 #   make lab LAB_ARGS="--port 9999 --ip 0.0.0.0"            anything for JupyterLab
 #   make test PYTEST_ARGS="-x -k softtriple"  WORKERS=1     anything for pytest, and in how many processes
-#   make book CHAPTERS="00 07"                              only some notebooks (also of `make html`)
+#   make book CHAPTERS="00 07"                              only some notebooks
 #   make mutants SAMPLE=12                                  twelve of them, other ones each day, in two minutes at most
 #   make mutants ONLY="growth"                              those with this word in their file, text or reason
 
@@ -24,12 +24,13 @@ WORKERS ?= logical
 FIRST := notebooks/00_start_here.ipynb
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=120 --nbval-sanitize-with=tests/nbval_sanitize.cfg
 
-.PHONY: help lab test book html bench mutants
+.PHONY: help lab test test-browser book html bench mutants
 help:
 	@echo "make lab     open the book in JupyterLab (the first call installs it, a few minutes)"
 	@echo "make test    all tests and all notebooks, in their smallest size"
+	@echo "make test-browser  the explorers in a real browser; skipped where there is none"
 	@echo "make book    run the notebooks again from notebooks/src and keep their outputs"
-	@echo "make html    show the notebooks as pages, in build/html"
+	@echo "make html    the book as a static site, in build/html; nothing is executed"
 	@echo "make bench   measure what the losses and the retrieval cost on this machine"
 	@echo "make mutants plant the faults of tests/mutants.toml, each alone, and name those that no test sees"
 
@@ -44,12 +45,17 @@ lab: $(VENV)/.ready-book
 # Tests and notebooks in one run, so that one line sums it up. loadscope keeps the cells of a notebook together and in order.
 test: $(VENV)/.ready-test
 	DMLBOOK_MODE=smoke OMP_NUM_THREADS=1 $(PY) -m pytest tests notebooks $(NBVAL) \
-		-n $(WORKERS) --maxprocesses=4 --dist=loadscope --durations=10 $(PYTEST_ARGS)
+		--ignore=tests/browser -n $(WORKERS) --maxprocesses=4 --dist=loadscope --durations=10 $(PYTEST_ARGS)
+
+# Pages and JupyterLab, driven by Playwright in a Chromium or Chrome that is found (or `playwright install chromium`).
+# DMLBOOK_SCREENSHOTS=folder keeps what it looked like.
+test-browser: $(VENV)/.ready-browser
+	DMLBOOK_MODE=smoke OMP_NUM_THREADS=1 $(PY) -m pytest tests/browser $(PYTEST_ARGS)
 
 book: $(VENV)/.ready-book
 	$(PY) notebooks/build.py $(CHAPTERS)
 
-html: $(VENV)/.ready-book
+html: $(VENV)/.ready-site
 	$(PY) notebooks/build.py --html $(CHAPTERS)
 
 bench: $(VENV)/.ready-book
@@ -72,7 +78,15 @@ $(VENV)/.ready-book: $(VENV)/.made pyproject.toml constraints.txt
 	$(PY) -m pip install --disable-pip-version-check -c constraints.txt $(PIP_ARGS) -e '.[book]'
 	@touch $@
 
-# The test extra holds the book extra.
+# The site extra holds the book extra, the test extra both, and the browser extra all three.
+$(VENV)/.ready-site: $(VENV)/.made pyproject.toml constraints.txt
+	$(PY) -m pip install --disable-pip-version-check -c constraints.txt $(PIP_ARGS) -e '.[site]'
+	@touch $(VENV)/.ready-book $@
+
 $(VENV)/.ready-test: $(VENV)/.made pyproject.toml constraints.txt
 	$(PY) -m pip install --disable-pip-version-check -c constraints.txt $(PIP_ARGS) -e '.[test]'
-	@touch $(VENV)/.ready-book $@
+	@touch $(VENV)/.ready-book $(VENV)/.ready-site $@
+
+$(VENV)/.ready-browser: $(VENV)/.made pyproject.toml constraints.txt
+	$(PY) -m pip install --disable-pip-version-check -c constraints.txt $(PIP_ARGS) -e '.[browser]'
+	@touch $(VENV)/.ready-book $(VENV)/.ready-site $(VENV)/.ready-test $@

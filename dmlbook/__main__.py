@@ -1,4 +1,4 @@
-"""The command line: ``python -m dmlbook train | evaluate | kinds | choose | compare | data | bench | check``."""
+"""The command line: ``python -m dmlbook train | evaluate | map | kinds | choose | compare | data | bench | check``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from importlib import import_module
 COMMANDS = {
     "train": "train an embedding, measure it on classes it never saw, and record the figures",
     "evaluate": "measure a trained run, or the features of a pretrained network as they are",
+    "map": "draw a trained run as a page to look through: images, neighbors, centers; it opens offline",
     "kinds": "train on classes that hide several kinds of images, and see whether several centers find them",
     "choose": "search settings for rival methods with one budget, then measure each at its own",
     "compare": "find out which losses suit your images: settings searched for each, and differences with their tests",

@@ -29,6 +29,11 @@ def by_mode(*, smoke: T, class_: T, full: T) -> T:
     return {"smoke": smoke, "class": class_, "full": full}[mode()]
 
 
+def building() -> bool:
+    """Whether a notebook runs to be stored (``notebooks/build.py`` sets ``DMLBOOK_BUILD``), and not to be worked in."""
+    return bool(os.environ.get("DMLBOOK_BUILD"))
+
+
 def project_root() -> Path | None:
     """The checkout that this package lies in, or None where only the package is installed."""
     root = Path(__file__).resolve().parents[1]

@@ -1,13 +1,16 @@
 """Make the notebooks from their paired text: ``src/NN_topic.py`` -> ``NN_topic.ipynb``, executed, outputs kept.
 
 The text is what authors edit and reviewers read; the notebook is what readers open. It goes one way only: nothing that
-was edited in a notebook is merged back. ``make book`` calls this file, ``make html`` calls it with ``--html``.
+was edited in a notebook is merged back. ``make book`` calls this file. ``make html`` calls it with ``--html``, which
+executes nothing: it makes the site of what is stored, see ``pages.py``.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
+import os
 import re
 import sys
 import time
@@ -17,14 +20,15 @@ import contents
 import jupytext
 import ledger
 import nbformat
+import pages
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from dmlbook._files import write_whole
+from dmlbook.book.web import LIVE
 
 HERE = Path(__file__).resolve().parent
 SECONDS_PER_CELL = 600  # class mode; nbval allows a cell of smoke mode 120
-WIDGET = "application/vnd.jupyter.widget-view+json"
 COLOR = re.compile(r"\x1b\[[0-9;]*m")
 WIDGET_NOTE = "*A widget: run this cell to use it.*"
 # No versions and no name of an environment: a rebuild on another machine changes only what its cells print.
@@ -54,6 +58,7 @@ def execute(book: nbformat.NotebookNode, folder: Path) -> str | None:
         None, or what went wrong and in which cell.
     """
     begun: list[nbformat.NotebookNode] = []
+    environment = {**os.environ, "DMLBOOK_BUILD": "1"}  # views then hand over what they are fed
     client = NotebookClient(
         book,
         timeout=SECONDS_PER_CELL,
@@ -65,7 +70,7 @@ def execute(book: nbformat.NotebookNode, folder: Path) -> str | None:
         on_cell_start=lambda cell, cell_index: begun.append(cell),
     )
     try:
-        client.execute()
+        client.execute(env=environment)
     except (CellExecutionError, CellTimeoutError) as error:  # both show the cell
         return COLOR.sub("", str(error))
     except DeadKernelError as error:
@@ -73,22 +78,42 @@ def execute(book: nbformat.NotebookNode, folder: Path) -> str | None:
     return None
 
 
-def tidy(book: nbformat.NotebookNode) -> None:
-    """Outputs as they are kept: a sentence for a widget, which is dead without a kernel, and alt text also on the cell.
+def tidy(book: nbformat.NotebookNode, stem: str = "notebook") -> dict[str, dict]:
+    """Outputs as they are kept: of a widget, which is dead without a kernel, its picture, or else a sentence.
 
     Figures carry their alt text in the output's metadata; some tools look for it on the cell.
+
+    Returns:
+        What views that can run on a page are fed, by the name that their outputs refer to it by.
     """
     book.metadata = nbformat.from_dict(METADATA)  # the kernel has added its versions
+    live: dict[str, dict] = {}
     for cell in book.cells:
         if cell.cell_type != "code":
             continue
         for output in cell.outputs:
-            if WIDGET in output.get("data", {}):
+            data = output.get("data", {})
+            if data.pop(pages.WIDGET, None) is not None and "image/png" not in data:
                 output.data = nbformat.from_dict({"text/markdown": WIDGET_NOTE, "text/plain": WIDGET_NOTE})
                 output.metadata = nbformat.from_dict({})
+            if fed := data.pop(LIVE, None):
+                name = f"{stem}-{len(live) + 1}"
+                live[name] = fed
+                output.metadata["dmlbook"] = {"live": name}
         alts = [alt for output in cell.outputs if (alt := alt_text(output))]
         if alts:
             cell.metadata["alt"] = " ".join(alts)
+    return live
+
+
+def keep_live(folder: Path, stem: str, live: dict[str, dict]) -> None:
+    """What a notebook's views are fed, one file each, in place of what an earlier build has left."""
+    for path in folder.glob(f"{stem}-*.json"):
+        if path.stem not in live:
+            path.unlink()
+    for name, fed in live.items():
+        folder.mkdir(exist_ok=True)
+        write_whole(folder / f"{name}.json", json.dumps(fed, separators=(",", ":")) + "\n")
 
 
 def alt_text(output: nbformat.NotebookNode) -> str | None:
@@ -103,24 +128,12 @@ def build(source: Path, target: Path) -> bool:
     if failure := execute(book, target.parent):
         print(f"{target.name}: failed; the former notebook is kept\n{failure}", file=sys.stderr, flush=True)
         return False
-    tidy(book)
+    live = tidy(book, target.stem)
     nbformat.validate(book)
+    keep_live(target.parent / pages.LIVE_FOLDER, target.stem, live)
     write_whole(target, nbformat.writes(book) + "\n")
     print(f"{target.name}: {time.perf_counter() - start:.1f} s", flush=True)
     return True
-
-
-def html(notebook: Path, target: Path) -> None:
-    """The stored notebook as a page. nbconvert's lab template drops alt text, so figures become <img> tags first."""
-    from html import escape
-
-    book = nbformat.read(notebook, as_version=4)
-    for cell in book.cells:
-        for output in cell.get("outputs", []):
-            if alt := alt_text(output):
-                picture = output.data["image/png"].replace("\n", "")
-                output.data = {"text/html": f'<img src="data:image/png;base64,{picture}" alt="{escape(alt)}">'}
-    _write_page(book, notebook.stem, target)
 
 
 def equations(folder: Path) -> str:
@@ -128,21 +141,6 @@ def equations(folder: Path) -> str:
     return ledger.page(
         ledger.rows(), {path.name.partition("_")[0]: path.name for path in sorted(folder.glob("*.ipynb"))}
     )
-
-
-def equations_html(target: Path) -> None:
-    """The ledger as a page, beside those of the notebooks."""
-    text = ledger.PAGE.read_text(encoding="utf-8").replace(".ipynb)", ".html)")
-    _write_page(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)]), "Equations", target)
-
-
-def _write_page(book: nbformat.NotebookNode, title: str, target: Path) -> None:
-    from nbconvert import HTMLExporter
-
-    page, _ = HTMLExporter(template_name="lab").from_notebook_node(book, {"metadata": {"name": title}})
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(target, page)
-    print(target, flush=True)
 
 
 def chosen(names: list[str], sources: list[Path]) -> list[Path]:
@@ -155,18 +153,26 @@ def chosen(names: list[str], sources: list[Path]) -> list[Path]:
     return [source for source in sources if not stems or any(source.stem.startswith(name) for name in stems)]
 
 
+def show(folder: Path, names: list[str]) -> int:
+    """Make the site, always the whole of it, and print where the pages with these names are; 1 if Sphinx complains."""
+    start, target = time.perf_counter(), folder.parent / "build" / "html"
+    try:
+        pages.make(folder, target)
+    except RuntimeError as error:
+        print(error, file=sys.stderr, flush=True)
+        return 1
+    print(f"the site: {time.perf_counter() - start:.1f} s", *(target / f"{name}.html" for name in names), sep="\n")
+    return 0
+
+
 def main(arguments: list[str] | None = None, folder: Path = HERE) -> int:
     parser = argparse.ArgumentParser(description="Make the notebooks from their paired text in src/, executed.")
     parser.add_argument("names", nargs="*", help="chapters, by the beginning of their name: 00 07 (default: all)")
-    parser.add_argument("--html", action="store_true", help="show the stored notebooks as pages, in build/html")
+    parser.add_argument("--html", action="store_true", help="make the site of all stored notebooks, in build/html")
     options = parser.parse_args(arguments)
     sources = chosen(options.names, sorted((folder / "src").glob("*.py")))
     if options.html:
-        for source in sources:
-            html(folder / f"{source.stem}.ipynb", folder.parent / "build" / "html" / f"{source.stem}.html")
-        if folder == HERE:
-            equations_html(folder.parent / "build" / "html" / "equations.html")
-        return 0
+        return show(folder, [source.stem for source in sources] if options.names else ["index"])
     results = [build(source, folder / f"{source.stem}.ipynb") for source in sources]
     if folder == HERE:
         write_whole(ledger.PAGE, equations(folder))

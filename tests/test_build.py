@@ -1,6 +1,7 @@
 """notebooks/build.py: paired text in, executed notebook out, whole or not at all."""
 
 import html
+import json
 import os
 import re
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import build
 import nbformat
 import pytest
+
+from dmlbook import maps
 
 CHAPTER = """\
 # %% [markdown]
@@ -77,10 +80,13 @@ def test_a_notebook_is_executed_and_stored_without_traces_of_the_machine(folder,
     assert target.read_bytes() == first
     assert {path.name for path in folder.iterdir()} == {"src", "00_first.ipynb"}
 
-    assert build.main(["--html"], folder) == 0
-    page = (folder.parent / "build" / "html" / "00_first.html").read_text(encoding="utf-8")
-    assert re.search(r"""<img alt=(["'])A "single" dot\.\1 src="data:image/png;base64,iVBOR""", html.unescape(page))
-    assert "No description" not in page
+    (folder.parent / "README.md").write_text("# A book\n", encoding="utf-8")
+    assert build.main(["--html", "00"], folder) == 0
+    page = folder.parent / "build" / "html" / "00_first.html"
+    assert capsys.readouterr().out.splitlines()[-1] == str(page)
+    shown = page.read_text(encoding="utf-8")
+    assert re.search(r"""<img alt=(["'])A "single" dot\.\1 """, html.unescape(shown))
+    assert html.unescape(shown).count("A widget: run this cell to use it.") == 1
 
 
 @pytest.mark.slow
@@ -135,3 +141,52 @@ def test_chapters_are_chosen_by_the_beginning_of_their_names():
     assert build.chosen(["notebooks/00_first.ipynb", "07_training.py"], sources) == sources
     with pytest.raises(SystemExit, match="no chapter begins with 08; there are 00_first, 07_training"):
         build.chosen(["07", "08"], sources)
+
+
+LIVE_CHAPTER = """# %% [markdown]
+# # 01 · Live
+#
+# **Question.** Does it run?
+
+# %%
+import io
+
+from PIL import Image
+
+from dmlbook import maps
+from dmlbook.book.web import BrowserView
+
+still = io.BytesIO()
+Image.new("RGB", (2, 2), "red").save(still, format="png")
+BrowserView(maps.MODULE, {"number": 7}, picture=still.getvalue(), alt='A red square, "still" before it runs.')
+"""
+
+
+@pytest.mark.slow
+def test_a_view_is_stored_as_its_picture_and_runs_on_the_page_on_what_it_was_fed(folder):
+    target = write_chapter(folder, "01_live", LIVE_CHAPTER)
+    assert build.main([], folder) == 0
+    (output,) = nbformat.read(target, as_version=4).cells[1].outputs
+    assert set(output.data) == {"image/png", "text/plain"}
+    assert output.metadata == {
+        "image/png": {"alt": 'A red square, "still" before it runs.'},
+        "dmlbook": {"live": "01_live-1"},
+    }
+    (fed,) = (folder / "live").iterdir()
+    assert fed.name == "01_live-1.json"
+    assert json.loads(fed.read_text()) == {"module": "maps/web/map.js", "data": {"number": 7}}
+
+    (folder.parent / "README.md").write_text("# A book\n", encoding="utf-8")
+    assert build.main(["--html"], folder) == 0
+    site = folder.parent / "build" / "html"
+    page = (site / "01_live.html").read_text(encoding="utf-8")
+    (place,) = re.findall(r'<div data-live="01_live-1">(.*?)</div>', page, re.DOTALL)
+    assert html.unescape(re.search(r'alt="([^"]*)"', place)[1]) == 'A red square, "still" before it runs.'
+    assert re.findall(r'<script defer src="_static/live/([\w-]+)\.js">', page) == ["01_live-1", "host"]
+    script = (site / "_static" / "live" / "01_live-1.js").read_text(encoding="utf-8")
+    assert json.loads(script.partition(" = ")[2].rstrip(";"))["data"] == {"number": 7}
+    assert (site / "_static" / "live" / "host.js").read_bytes() == maps.page.HOST.read_bytes()
+
+    write_chapter(folder, "01_live", LIVE_CHAPTER.partition("BrowserView(maps")[0] + "print(maps.MODULE.name)\n")
+    assert build.main([], folder) == 0
+    assert not list((folder / "live").iterdir())

@@ -156,8 +156,10 @@ def test_base_needs_neither_jupyter_nor_plots():
 
 def test_make_installs_the_extras_under_the_constraints():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert set(re.findall(r"-c constraints\.txt \$\(PIP_ARGS\) -e '\.\[(\w+)\]'", makefile)) == {"book", "test"}
-    assert EXTRAS.keys() >= {"book", "test"}
+    assert set(re.findall(r"-c constraints\.txt \$\(PIP_ARGS\) -e '\.\[(\w+)\]'", makefile)) == EXTRAS.keys()
+    assert EXTRAS.keys() == {"book", "site", "test", "browser"}
+    assert {"dmlbook[book]", "dmlbook[site]"} <= set(EXTRAS["test"])
+    assert "dmlbook[test]" in EXTRAS["browser"]
     assert "(3, 11)" in makefile
 
 
@@ -167,7 +169,10 @@ def test_continuous_integration_runs_make_test_on_three_systems_and_all_pythons(
     matrix = job["strategy"]["matrix"]["include"]
     assert {entry["os"].split("-")[0] for entry in matrix} == {"ubuntu", "macos", "windows"}
     assert {entry["python"] for entry in matrix} == set(PYTHONS)
-    assert job["steps"][-1]["run"].startswith("make test")
+    everywhere = [step for step in job["steps"] if step.get("name") == "make test"]
+    assert ["if" in step for step in everywhere] == [False]
+    assert everywhere[0]["run"].startswith("make test ")
+    assert job["steps"][-1]["run"].splitlines()[-1].startswith("make test-browser ")
 
 
 def test_versions_and_licenses_agree_everywhere():

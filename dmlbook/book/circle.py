@@ -18,14 +18,16 @@ CENTER_RADIUS = 0.8
 """Where learned centers are drawn. They have length 1, and stand inside the circle so that no image hides them."""
 
 
-def on_circle(degrees: Tensor | Sequence[float] | float) -> Float[Tensor, "*batch 2"]:
+def on_circle(
+    degrees: Tensor | Sequence[float] | float, *, dtype: torch.dtype = torch.float32
+) -> Float[Tensor, "*batch 2"]:
     """Unit vectors at these angles, counted from east against the clock; their last axis is new.
 
     Example:
         >>> on_circle([0.0, 180.0]).round().tolist()
         [[1.0, 0.0], [-1.0, -0.0]]
     """
-    radians = torch.deg2rad(torch.as_tensor(degrees, dtype=torch.float32))
+    radians = torch.deg2rad(torch.as_tensor(degrees, dtype=dtype))
     return torch.stack([radians.cos(), radians.sin()], -1)
 
 

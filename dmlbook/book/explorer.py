@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import ipywidgets
 
+from dmlbook.book.lines import MIDDLE, PALE, SHADE, SOFT
 from dmlbook.book.live import Live
+from dmlbook.book.web import BrowserView, pictured
+
+
+class PicturedBox(ipywidgets.VBox):
+    """Widgets among which one picture keeps their place where no kernel runs: its PNG and its alt text are stored."""
+
+    def _repr_mimebundle_(self, **options: object) -> tuple[dict, dict]:
+        picture = next(child for child in self.children if isinstance(child, ipywidgets.Image))
+        return pictured(super()._repr_mimebundle_(**options), bytes(picture.value), picture.alt)
 
 
 class Explorer:
@@ -38,6 +50,8 @@ class Explorer:
         self._quiet = False
         for control in self.controls.values():
             control.style.description_width = "initial"
+            control.layout.width = f"calc({len(control.description)}ch + 220px)"  # else long names leave no slider
+            control.layout.max_width = "100%"
             control.observe(self._update, "value")
         for name, action in (actions or {}).items():
             self.buttons[name] = ipywidgets.Button(description=name)
@@ -76,11 +90,29 @@ class Explorer:
             self._quiet = False
         self._update()
 
-    def widget(self) -> ipywidgets.VBox:
+    def widget(self) -> PicturedBox:
         """To be the last expression of a cell."""
         row = ipywidgets.Layout(flex_flow="row wrap")
         bars = [ipywidgets.HBox(list(group.values()), layout=row) for group in (self.controls, self.buttons) if group]
-        return ipywidgets.VBox([*bars, self.picture, self.text])
+        return PicturedBox([*bars, self.picture, self.text])
+
+    def browser(self) -> BrowserView:
+        """To be the last expression of a cell: the same, run by the browser, where things are dragged in the picture.
+
+        It is the module ``explorer.js`` beside the class's ``explorer.py``, and starts where the controls stand.
+        """
+        data = {
+            "controls": {name: _described(control) for name, control in self.controls.items()},
+            "actions": list(self.buttons),
+            "greys": {"middle": MIDDLE, "soft": SOFT, "pale": PALE, "shade": SHADE},
+            **self.constants(),
+        }
+        module = Path(inspect.getfile(type(self))).with_suffix(".js")
+        return BrowserView(module, data, picture=bytes(self.picture.value), alt=self.text.value)
+
+    def constants(self) -> dict[str, object]:
+        """What its module in the browser has to know besides the controls, as values that JSON can hold."""
+        return {}
 
     def _act(self, action: Callable[[], object]) -> None:
         action()
@@ -91,3 +123,11 @@ class Explorer:
             said = self.move(**self.values())
             self.picture.value = self.live.png()
             self.picture.alt = self.text.value = said
+
+
+def _described(control: ipywidgets.ValueWidget) -> dict[str, object]:
+    """A slider or a menu as a browser's module makes it again."""
+    told = {"label": control.description, "value": control.value, "menu": isinstance(control, ipywidgets.Dropdown)}
+    if hasattr(control, "options"):
+        return {**told, "options": [list(pair) for pair in control._options_full]}
+    return {**told, "min": control.min, "max": control.max, "step": control.step}

@@ -11,6 +11,7 @@ import torch
 from dmlbook import book
 from dmlbook._checks import bad_input, checked
 from dmlbook._types import Tensor
+from dmlbook.book.explorer import PicturedBox
 from dmlbook.datasets.image_set import ImageSet
 
 
@@ -74,6 +75,6 @@ class NeighbourExplorer:
         self.picture.value = self.draw(self.method.value, self.query.value)
         self.picture.alt = self.text.value = self.state(self.method.value, self.query.value)
 
-    def widget(self) -> ipywidgets.VBox:
+    def widget(self) -> PicturedBox:
         """To be the last expression of a cell."""
-        return ipywidgets.VBox([ipywidgets.HBox([self.method, self.query]), self.picture, self.text])
+        return PicturedBox([ipywidgets.HBox([self.method, self.query]), self.picture, self.text])

@@ -7,13 +7,15 @@ import json
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace, _ArgumentGroup
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from dmlbook import datasets, nets, records
+from dmlbook._checks import bad_input
+from dmlbook._types import Tensor
 from dmlbook.datasets import ImageSet
 from dmlbook.seeding import SEED
-from dmlbook.training import TrainConfig
+from dmlbook.training import TrainConfig, checkpoints
 
 
 def pair(text: str) -> tuple[str, object]:
@@ -27,10 +29,10 @@ def pair(text: str) -> tuple[str, object]:
         return key.replace("-", "_"), value
 
 
-def add_data_arguments(parser: ArgumentParser) -> None:
+def add_data_arguments(parser: ArgumentParser, *, required: bool = True) -> None:
     group = parser.add_argument_group("images")
     group.add_argument(
-        "--data", required=True, choices=datasets.NAMES, help="the image set; classes are split in halves"
+        "--data", required=required, choices=datasets.NAMES, help="the image set; classes are split in halves"
     )
     group.add_argument("--root", help="where it is (default: DMLBOOK_DATA); for --data folder: your folder of classes")
     group.add_argument("--size", type=int, help="side in pixels to which pictures are decoded")
@@ -139,3 +141,43 @@ def percents(figures: Mapping[str, float]) -> str:
         parts += [f"NMI {100 * figures['nmi']:.1f} (floor {100 * figures['chance_nmi']:.1f})"]
         parts += [f"AMI {100 * figures['ami']:.1f}"]
     return "   ".join(parts)
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """What ``train --folder`` left of one seed.
+
+    Attributes:
+        net: The network, with the weights of the last checkpoint.
+        config: How it was trained.
+        net_settings: What it was built from.
+        data: The options that named its images; empty where an older version trained it.
+        centers: The points that stand for its classes (C, K, D), learned or fixed; None where its loss has none.
+    """
+
+    net: nets.EmbeddingNet
+    config: TrainConfig
+    net_settings: dict
+    data: dict
+    centers: Tensor | None
+
+
+def read_run(folder: Path) -> TrainedRun:
+    """A run that has ended.
+
+    Raises:
+        ValueError: The folder holds no finished run.
+    """
+    about, found = folder / "run.json", checkpoints.find(folder)
+    if not about.is_file() or not found:
+        remedy = "Name the folder of one seed, such as runs/birds/seed-20190811, of a run that has ended."
+        raise bad_input("--run", "hold run.json and a checkpoint", str(folder), remedy)
+    content, weights = json.loads(about.read_text(encoding="utf-8")), checkpoints.load(found[-1])
+    # The checkpoint brings all weights, so the pretrained ones need not be there any more.
+    net = nets.build(**{**content["net"], "weights": None})
+    net.load_state_dict(weights["net"])
+    loss = weights["loss"]
+    centers = loss["weight"].transpose(0, 1) if "weight" in loss else loss.get("centroids")
+    if centers is not None and centers.ndim == 2:  # one a class
+        centers = centers[:, None]
+    return TrainedRun(net, TrainConfig.from_dict(content["config"]), content["net"], content.get("data", {}), centers)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -15,7 +14,7 @@ from dmlbook._types import Float, Tensor
 from dmlbook.commands import common
 from dmlbook.datasets import split_classes
 from dmlbook.seeding import SEED, generator
-from dmlbook.training import TrainConfig, checkpoints, embed
+from dmlbook.training import TrainConfig, embed
 
 ABOUT = """\
 examples
@@ -66,8 +65,9 @@ def measured(options: Namespace) -> records.Record:
         training, images = split_classes(images, validation=options.validation, generator=generator(SEED, "validation"))
     config = TrainConfig(image_size=options.image_size, test_crop=options.test_crop)
     if options.run:
-        net, config, settings = _read_run(Path(options.run))
-        vectors = embed(net, images, config=config)
+        trained = common.read_run(Path(options.run))
+        config, settings = trained.config, trained.net_settings
+        vectors = embed(trained.net, images, config=config)
     else:
         settings = common.net_settings(options, {})
         net = nets.build(**settings)
@@ -96,23 +96,6 @@ def measured(options: Namespace) -> records.Record:
     record = records.Record(options.record or "unnamed", title, configuration)
     record.add(SEED, retrieval.evaluate(vectors, images.labels), seconds=time.perf_counter() - start)
     return record
-
-
-def _read_run(folder: Path) -> tuple[nets.EmbeddingNet, TrainConfig, dict]:
-    """Network, configuration and network settings of a run that ``train --folder`` left.
-
-    Raises:
-        ValueError: The folder holds no finished run.
-    """
-    about, found = folder / "run.json", checkpoints.find(folder)
-    if not about.is_file() or not found:
-        remedy = "Name the folder of one seed, such as runs/birds/seed-20190811, of a run that has ended."
-        raise bad_input("--run", "hold run.json and a checkpoint", str(folder), remedy)
-    content = json.loads(about.read_text(encoding="utf-8"))
-    # The checkpoint brings all weights, so the pretrained ones need not be there any more.
-    net = nets.build(**{**content["net"], "weights": None})
-    net.load_state_dict(checkpoints.load(found[-1])["net"])
-    return net, TrainConfig.from_dict(content["config"]), content["net"]
 
 
 def reduce(training: Float[Tensor, "M F"], features: Float[Tensor, "N F"], dimensions: int) -> Float[Tensor, "N D"]:

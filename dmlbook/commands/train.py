@@ -127,7 +127,9 @@ class Study:
         if result.interrupted:
             raise KeyboardInterrupt
         if folder is not None:
-            write_whole(folder / "run.json", json.dumps({"net": settings, "config": config.to_dict()}, indent=2))
+            data = {name: getattr(options, name) for name in ("data", "root", "size", "data_option")}
+            about = {"net": settings, "config": config.to_dict(), "data": data}
+            write_whole(folder / "run.json", json.dumps(about, indent=2))
         if self.measured is None:
             self.measured = common.load_images(options, "test")
         if once:

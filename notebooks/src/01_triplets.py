@@ -587,17 +587,12 @@ assert set(found) == {"hard", "semi-hard", "easy"}
 #
 # Twelve points of three classes. On the left, the zones of one anchor (the square) and one positive (round, black rim). On the
 # right, for all triplets at once, the **gap** $d_{ik} - d_{ij}$: left of 0 hard, left of the dashed margin semi-hard, the
-# rest easy. The widget starts from this picture:
+# rest easy.
 
 # %%
-from IPython.display import Image
 from dmlbook.chapters.ch01.explorer import MarginExplorer
 
-explorer = MarginExplorer()
-display(Image(explorer.picture.value, alt="The margin explorer as it starts. " + explorer.text.value))
-
-# %%
-explorer.widget()
+MarginExplorer().widget()
 
 # %% [markdown]
 # Try three things. Raise the margin: the semi-hard zone grows, the hard one does not change at all. Press the gradient button

@@ -553,14 +553,14 @@ outcome("2.3", "c" if share > 0.75 else "a" if share < 0.1 else "b")
 # seems stuck may be near its floor: compare it with that and not with 0. *Second*, at a large scale the floor is
 # practically 0, so the loss is content long before the embedding is perfect. We shall meet this again in 2.8.
 #
-# Move the scale and the image yourself. The panels show what 2.3 to 2.5 have proved: weights, gradient (2.7), and the
+# Drag the image around the circle, and move the scale. The panels show what 2.3 to 2.5 have proved: weights, gradient (2.7), and the
 # loss between its bounds (2.9). Put the image between two centers, raise the scale, and watch which center gets the
 # weight.
 
 # %%
 from dmlbook.chapters.ch02.explorer import ScaleExplorer
 
-ScaleExplorer().widget()
+ScaleExplorer().browser()
 
 # %% [markdown]
 # ## 2.6 Why lengths must not count

@@ -1021,7 +1021,7 @@ book.show(
 #
 # ## 3.10 Move them yourself
 #
-# All of this chapter's parts in one picture. First as it stands at the start, for readers without a kernel.
+# All of this chapter's parts in one picture. First as it stands at the start.
 
 # %%
 from dmlbook.chapters.ch03.explorer import CircleExplorer
@@ -1033,20 +1033,20 @@ figures.class_circle(ax, *start, lambda s: losses.softtriple_similarity(s, gamma
 ax.set_title("Before the first step")
 book.show(
     figure,
-    alt="Where the widget starts: the cross of four images, and two centers for each class that do not stand where the "
+    alt="Where the explorer starts: the cross of four images, and two centers for each class that do not stand where the "
     "images of their class are; the ring shows that some images lie in the other class's sector.",
 )
 print(explorer.text.value)
 
 # %% [markdown]
-# The **step** buttons follow the gradient. Try this:
+# Now drag images and centers around the circle. The **step** buttons follow the gradient. Try this:
 # - Press *20 steps* until nothing moves any more. Then lower gamma to 0.01 and raise it to 3: what do the ring's borders, the wins and the loss do?
 # - Put both centers of class 0 on the same spot, and step. Can they part again?
 # - Find a start from which the steps get stuck. (Section 3.8 shows one.)
-# - Move the image in the east slowly to the north, and watch whose center gives in.
+# - Drag the image in the east slowly to the north, and watch whose center gives in.
 
 # %%
-explorer.widget()
+explorer.browser()
 
 # %% [markdown]
 # ## Exercises

@@ -726,14 +726,14 @@ else:
 # points for five digits, and nothing rewards keeping what tells other digits apart. In chapter 07, with many species and a
 # few epochs, the same loss gains on pixels.
 #
-# Move a sample or a centroid yourself. Try to push the bound below the triplet
-# loss; then take `spread` to 0. The button takes a step at a fixed rate down the bound: close to a centroid it soon jumps to and fro,
+# Drag a sample or a centroid yourself. Try to push the bound below the triplet
+# loss; then take `spread` to 0. The first button takes a step at a fixed rate down the bound: close to a centroid it soon jumps to and fro,
 # as on a cone it must.
 
 # %%
 from dmlbook.chapters.ch05.explorer import BoundExplorer
 
-BoundExplorer().widget()
+BoundExplorer().browser()
 
 # %% [markdown]
 # ## 5.9 A trap: the hinge

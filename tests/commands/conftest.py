@@ -1,7 +1,9 @@
-"""What tests of commands that search share: every sixth digit, and results in a folder of their own."""
+"""What tests of commands share: every sixth digit with results in a folder of their own, and a folder of classes."""
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from dmlbook import settings
 from dmlbook.commands import common
@@ -13,3 +15,15 @@ def few_digits(tmp_path, monkeypatch):
     few = {split: common.datasets.load("digits", split) for split in ("train", "test")}
     few = {split: images.select(torch.arange(0, len(images), 6)) for split, images in few.items()}
     monkeypatch.setattr(common, "load_images", lambda options, split: few[split])
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    """Six classes of five pictures, each class a color, in a folder of folders."""
+    root, numbers = tmp_path_factory.mktemp("photos"), np.random.default_rng(1)
+    for number, name in enumerate(("ash", "beech", "cedar", "elm", "fir", "gean")):
+        (root / name).mkdir()
+        for i in range(5):
+            pixels = numbers.integers(0, 60, (40, 30, 3)) + np.array([40 * number, 255 - 40 * number, 90]) % 190
+            Image.fromarray(pixels.astype(np.uint8)).save(root / name / f"{i}.png")
+    return root

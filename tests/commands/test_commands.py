@@ -9,10 +9,8 @@ from argparse import Namespace
 from dataclasses import fields
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from dmlbook import datasets, losses, nets, records, retrieval, settings
 from dmlbook.__main__ import COMMANDS, main
@@ -29,18 +27,6 @@ def _own_folders(tmp_path, monkeypatch):
     monkeypatch.setenv("DMLBOOK_DATA", str(tmp_path / "images"))
     monkeypatch.setenv("DMLBOOK_MODE", "smoke")
     monkeypatch.setattr(settings, "results_root", lambda: tmp_path / "results")
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    """Six classes of five pictures, each class a color, in a folder of folders."""
-    root, numbers = tmp_path_factory.mktemp("photos"), np.random.default_rng(1)
-    for number, name in enumerate(("ash", "beech", "cedar", "elm", "fir", "gean")):
-        (root / name).mkdir()
-        for i in range(5):
-            pixels = numbers.integers(0, 60, (40, 30, 3)) + np.array([40 * number, 255 - 40 * number, 90]) % 190
-            Image.fromarray(pixels.astype(np.uint8)).save(root / name / f"{i}.png")
-    return root
 
 
 def train(photos, *more):
@@ -162,7 +148,8 @@ def test_a_trained_run_is_measured_again_with_the_same_figures(photos, capsys, t
     assert main(["evaluate", "--data", "folder", "--root", str(photos), "--size", "16", "--run", str(run)]) == 0
     again = capsys.readouterr().out.splitlines()[0]
     older, newest = (checkpoints.load(path)["net"]["head.linear.weight"] for path in checkpoints.find(run))
-    torch.testing.assert_close(evaluate._read_run(run)[0].head.linear.weight.detach(), newest)
+    assert isinstance(common.read_run(run), common.TrainedRun)
+    torch.testing.assert_close(common.read_run(run).net.head.linear.weight.detach(), newest)
     assert (newest - older).abs().max() > 0
     assert again in first
 

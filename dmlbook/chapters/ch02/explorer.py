@@ -81,6 +81,9 @@ class ScaleExplorer(Explorer):
         (self.now,) = ax.plot([], [], "o", color="black", markersize=9)
         return [self.band, self.hardest, self.loss, self.now]
 
+    def constants(self) -> dict[str, object]:
+        return {"centers": self.centers.tolist(), "colors": class_colors(3), "scales": self.scales.tolist()}
+
     def move(self, scale: float, angle: int, own: int) -> str:
         image = torch.tensor([math.cos(math.radians(angle)), math.sin(math.radians(angle))], dtype=torch.float64)
         label, similarities = torch.tensor([own]), (image @ self.centers.T)[None]  # (1, 3)
@@ -105,7 +108,7 @@ class ScaleExplorer(Explorer):
         weights = ", ".join(f"{value:.2f}" for value in p.tolist())
         return (
             f"lambda {scale:g}, image at {angle} degrees, class {own}: weights {weights}. Hardest violation "
-            f"{float(top):.3f}, loss / lambda {float(loss):.3f}, {float(loss - top):.3f} above it "
+            f"{float(top):.3f}, loss / lambda {float(loss):.3f}, {float(loss - top):z.3f} above it "
             f"(at most log(3) / lambda = {math.log(3) / scale:.3f})."
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import ipywidgets
 import matplotlib.pyplot as plt
 import torch
@@ -15,15 +17,25 @@ from dmlbook.book.explorer import Explorer
 from dmlbook.chapters.ch03 import figures, theory
 
 SCALE, RATE = 20.0, 0.02
+MOST, LONGEST = 10.0, 30.0  # degrees: of one step, and of an arrow, which is as many times the slope
+MANY, RING_PIECES = 20, 90
+TIE = 1e-9  # a win below it is rounding
 IMAGES = {"east": 0, "west": 180, "north": 90, "south": -90}
 STARTS = (40, 110, 15, -140)
 LABELS = torch.tensor([0, 0, 1, 1])
 COLORS = class_colors(2)
+_points = partial(on_circle, dtype=torch.float64)
 
 
 def _turn(degrees: float) -> float:
     """The same angle in [-180, 180], where the sliders run."""
     return (degrees + 180) % 360 - 180
+
+
+def random_start(number: int) -> list[float]:
+    """Four angles of centers, whole degrees; the same on every machine."""
+    draw = torch.Generator().manual_seed(number)
+    return (360 * torch.rand(4, generator=draw) - 180).round().tolist()
 
 
 class CircleExplorer(Explorer):
@@ -38,7 +50,8 @@ class CircleExplorer(Explorer):
         figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.1), width_ratios=(1, 1.25), layout="constrained")
         unit_circle(left, reach=1.36)
         left.set_title("The ring shows who wins")
-        self.around, self.ring = figures.ring(left, 90)
+        self.ring = figures.ring(left, RING_PIECES)[1]
+        self.around = 360 / RING_PIECES * torch.arange(RING_PIECES)
         self.spokes = left.add_collection(
             LineCollection([], linewidth=1, alpha=0.5, colors=[*COLORS[:1] * 2, *COLORS[1:] * 2])
         )
@@ -79,7 +92,7 @@ class CircleExplorer(Explorer):
         controls["gamma"] = ipywidgets.SelectionSlider(options=gammas, value=0.1, description="gamma")
         controls["margin"] = ipywidgets.FloatSlider(0.01, min=0.0, max=0.5, step=0.01, description="margin")
         self.draws = 0
-        actions = {"step": lambda: self.step(1), "20 steps": lambda: self.step(20), "random start": self.restart}
+        actions = {"step": lambda: self.step(1), f"{MANY} steps": lambda: self.step(MANY), "random start": self.restart}
         super().__init__(live, controls, actions)
 
     @staticmethod
@@ -89,12 +102,12 @@ class CircleExplorer(Explorer):
     def angles(self, kind: str) -> Float[Tensor, " 4"]:
         """Angles in degrees of the four images, or of the four centers (``kind`` "image" or "center")."""
         return torch.tensor(
-            [c.value for name, c in self.controls.items() if name.startswith(kind)], dtype=torch.float32
+            [c.value for name, c in self.controls.items() if name.startswith(kind)], dtype=torch.float64
         )
 
     def scene(self) -> tuple[Float[Tensor, "4 2"], Int[Tensor, " 4"], Float[Tensor, "2 2 2"]]:
         """Images, labels, and centers (C, K, 2) as they stand."""
-        return on_circle(self.angles("image")), LABELS, on_circle(self.angles("center")).view(2, 2, 2)
+        return _points(self.angles("image")), LABELS, _points(self.angles("center")).view(2, 2, 2)
 
     def similar(self, points: Float[Tensor, "N 2"], gamma: float) -> Float[Tensor, "N 2"]:
         """Expected similarity of each point to both classes."""
@@ -104,27 +117,47 @@ class CircleExplorer(Explorer):
     def gradient(self, degrees: Float[Tensor, " 4"]) -> tuple[float, Float[Tensor, " 4"]]:
         """The mean loss with centers at these angles, and its slope in each angle, in radians, by the chain rule."""
         images, gamma, margin = self.scene()[0], self.controls["gamma"].value, self.controls["margin"].value
-        centers = on_circle(degrees).view(2, 2, 2)
-        tangents = on_circle(degrees + 90).view(2, 2, 2)  # how a center moves as its angle grows
+        centers = _points(degrees).view(2, 2, 2)
+        tangents = _points(degrees + 90).view(2, 2, 2)  # how a center moves as its angle grows
         cosines, along = (torch.einsum("nd,ckd->nck", images, vectors) for vectors in (centers, tangents))
-        similar, own = losses.softtriple_similarity(cosines, gamma=gamma), F.one_hot(LABELS, 2)
+        similar, own = losses.softtriple_similarity(cosines, gamma=gamma), F.one_hot(LABELS, 2).to(images.dtype)
         value = losses.margin_cross_entropy(similar, LABELS, scale=SCALE, margin=margin)
         wrong = torch.softmax(SCALE * (similar - margin * own), 1) - own  # (4, C)
         through = theory.similarity_gradient(cosines, gamma=gamma) * along  # (4, C, K)
         return float(value), SCALE * (wrong[..., None] * through).mean(0).flatten()
 
     def step(self, count: int) -> None:
-        """Turn the centers down the gradient, ``count`` times; none by more than ten degrees at once."""
+        """Turn the centers down the gradient, ``count`` times; none by more than ``MOST`` degrees at once."""
         degrees = self.angles("center")
         for _ in range(count):
-            degrees = degrees + torch.rad2deg(-RATE * self.gradient(degrees)[1]).clamp(-10, 10)
+            degrees = degrees + torch.rad2deg(-RATE * self.gradient(degrees)[1]).clamp(-MOST, MOST)
         self._place(degrees.tolist())
 
     def restart(self) -> None:
-        """Draw the centers' angles anew; the same on every machine."""
+        """Draw the centers' angles anew."""
         self.draws += 1
-        draw = torch.Generator().manual_seed(self.draws)
-        self._place((360 * torch.rand(4, generator=draw) - 180).round().tolist())
+        self._place(random_start(self.draws))
+
+    def constants(self) -> dict[str, object]:
+        return {
+            "images": [name for name in self.controls if name.startswith("image")],
+            "centers": [name for name in self.controls if name.startswith("center")],
+            "names": list(IMAGES),
+            "labels": LABELS.tolist(),
+            "colors": COLORS,
+            "scale": SCALE,
+            "rate": RATE,
+            "most": MOST,
+            "longest": LONGEST,
+            "tie": TIE,
+            "steps": [1, MANY],
+            "starts": [random_start(number) for number in range(1, 51)],  # the module begins again after the last
+            "radius": CENTER_RADIUS,
+            "rim": list(figures.RING),
+            "shades": figures.SHADES,
+            "around": self.around.tolist(),
+            "across": self.across.tolist(),
+        }
 
     def _place(self, angles: list[float]) -> None:
         self._quiet = True
@@ -137,12 +170,14 @@ class CircleExplorer(Explorer):
     def move(self, *, gamma: float, margin: float, **angles: float) -> str:
         images, labels, centers = self.scene()
         value, slope = self.gradient(self.angles("center"))
-        around, own = self.similar(self.around, gamma), self.similar(images, gamma)
+        around, own = self.similar(_points(self.around), gamma), self.similar(images, gamma)
         self.ring.set_facecolor(figures.winner_colors(around))
         ends = CENTER_RADIUS * centers.view(4, 2).numpy()
         self.spokes.set_segments([[(0, 0), end] for end in ends])
-        self.arrows.set_segments(figures.arrow_segments(centers.view(4, 2), (-30 * slope).clamp(-30, 30)))
-        curves, degrees = self.similar(on_circle(self.across), gamma), self.angles("image")
+        self.arrows.set_segments(
+            figures.arrow_segments(centers.view(4, 2), (-LONGEST * slope).clamp(-LONGEST, LONGEST))
+        )
+        curves, degrees = self.similar(_points(self.across), gamma), self.angles("image")
         for c in (0, 1):
             self.dots[c].set_data(*images[labels == c].T.numpy())
             self.crosses[c].set_data(*ends[2 * c : 2 * c + 2].T)
@@ -156,10 +191,10 @@ class CircleExplorer(Explorer):
             [[(a - 9, h), (a + 9, h)] for a, h in zip(degrees.tolist(), goals.tolist(), strict=True)]
         )
         win = own[torch.arange(4), labels] - own[torch.arange(4), 1 - labels]
-        each = ", ".join(f"{name} {w:+.2f}" for name, w in zip(IMAGES, win.tolist(), strict=True))
+        each = ", ".join(f"{name} {w:+z.2f}" for name, w in zip(IMAGES, win.tolist(), strict=True))
         return (
             f"Mean loss {value:.3f} at gamma {gamma:g} and margin {margin:.2f}. Wins: {each}. "
-            f"{int((win > 0).sum())} of 4 images are on their class's side."
+            f"{int((win > TIE).sum())} of 4 images are on their class's side."
         )
 
 

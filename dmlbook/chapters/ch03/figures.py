@@ -21,14 +21,17 @@ from dmlbook.book.lines import BLACK, SOFT, line_style
 
 RING = (1.14, 1.3)
 """Inner and outer radius of the ring of winners."""
+SHADES = {"least": 0.12, "most": 0.8, "full": 0.5}
+"""How strong the ring's color is where a class hardly wins, and where it wins by ``full`` or more."""
 
 
 def winner_colors(class_similarities: Float[Tensor, "N C"]) -> np.ndarray:
-    """A color a row, (N, 3): that of the most similar class, paler the less it wins, up to a win of 0.5."""
+    """A color a row, (N, 3): that of the most similar class, paler the less it wins, see ``SHADES``."""
     best = class_similarities.topk(2, dim=1)
-    win = (best.values[:, :1] - best.values[:, 1:]).clamp(max=0.5).numpy() / 0.5
+    win = ((best.values[:, :1] - best.values[:, 1:]) / SHADES["full"]).clamp(max=1).numpy()
+    strength = SHADES["least"] + (SHADES["most"] - SHADES["least"]) * win
     hues = np.array([mpl_colors.to_rgb(name) for name in class_colors(class_similarities.shape[1])])
-    return 1 - (0.12 + 0.68 * win) * (1 - hues[best.indices[:, 0].numpy()])
+    return 1 - strength * (1 - hues[best.indices[:, 0].numpy()])
 
 
 def ring(ax: Axes, pieces: int = 120) -> tuple[Float[Tensor, "N 2"], PolyCollection]:
@@ -60,7 +63,8 @@ def class_circle(
     colors = class_colors(len(centers))
     if similarity:
         around, pieces = ring(ax)
-        pieces.set_facecolor(winner_colors(similarity(torch.einsum("nd,ckd->nck", around, centers))))
+        cosines = torch.einsum("nd,ckd->nck", around.to(centers.dtype), centers)
+        pieces.set_facecolor(winner_colors(similarity(cosines)))
     for color, of_class in zip(colors, centers, strict=True):
         spokes = [[(0, 0), end] for end in CENTER_RADIUS * of_class.numpy()]
         ax.add_collection(LineCollection(spokes, color=color, linewidth=1, alpha=0.5))

@@ -12,8 +12,9 @@ from dmlbook.book import MIDDLE, PALE, SHADE, Live, class_color
 from dmlbook.book.explorer import Explorer
 from dmlbook.chapters.ch05 import theory
 
-REACH = 1.0
+REACH, RATE = 1.0, 0.02
 CLASSES, PER_CLASS = 3, 3
+ROWS = ("bound", "triplet loss", "floor")
 START = 0.35 * torch.tensor(
     [
         [1.0, 0.2],
@@ -59,6 +60,18 @@ class BoundExplorer(Explorer):
         live = self._draw()
         super().__init__(live, controls, {"step down the bound": self._step, "start again": self._restart})
 
+    def constants(self) -> dict[str, object]:
+        return {
+            "samples": self.samples.tolist(),
+            "centroids": self.centroids.tolist(),
+            "labels": self.labels.tolist(),
+            "colors": [class_color(c) for c in range(CLASSES)],
+            "reach": REACH,
+            "rate": RATE,
+            "rows": list(ROWS),
+            "little": 0.01,
+        }
+
     def points(self, spread: float) -> Tensor:
         """Where the samples are drawn (9, 2)."""
         own = self.centroids[self.labels]
@@ -78,8 +91,8 @@ class BoundExplorer(Explorer):
         }
         self._show(x, what)
         return (
-            f"Per triplet: bound {bound:.2f}, triplet loss {truth:.2f}, so the gap is {bound - truth:.2f}; "
-            f"by the theorem at most {bound - self.figures['floor']:.2f}. "
+            f"Per triplet: bound {bound:z.2f}, triplet loss {truth:z.2f}, so the gap is {bound - truth:z.2f}; "
+            f"by the theorem at most {bound - self.figures['floor']:z.2f}. "
             f"The samples lie {float(own.mean()):.2f} from their centroids on average."
         )
 
@@ -104,7 +117,7 @@ class BoundExplorer(Explorer):
         """One step of descent on the bound; at a centroid the slope has no direction, and autograd gives 0."""
         x = self.samples.clone().requires_grad_()
         losses.centroid_terms(geometry.distances(x, self.centroids), self.labels).sum().backward()
-        self.samples = (x - 0.02 * x.grad).detach().clamp(-REACH, REACH)
+        self.samples = (x - RATE * x.grad).detach().clamp(-REACH, REACH)
         self._before = None if self._before is None else (-1, *self._before[1:])  # the sliders follow
 
     def _restart(self) -> None:
@@ -115,9 +128,8 @@ class BoundExplorer(Explorer):
         figure, (plane, scale) = plt.subplots(1, 2, figsize=(9.4, 4.0), width_ratios=(1, 1.25), layout="constrained")
         plane.set(xlim=(-1.12 * REACH, 1.12 * REACH), ylim=(-1.12 * REACH, 1.12 * REACH), aspect="equal")
         plane.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1], title="Samples (o) and centroids (+)")
-        rows = {"bound": 0, "triplet loss": 1, "floor": 2}
         scale.set(xlim=(-6.2, 9.2), ylim=(2.6, -0.8), xlabel="per triplet", title="The bound is never below the truth")
-        scale.set_yticks(list(rows.values()), list(rows))
+        scale.set_yticks(range(len(ROWS)), ROWS)
         scale.tick_params(axis="y", length=0)
         scale.grid(axis="x", color=SHADE)
         colors = [class_color(int(label)) for label in self.labels]

@@ -125,6 +125,6 @@ def test_the_words_of_the_explorer_are_the_numbers_that_it_draws(explorer):
         weights = ", ".join(f"{weight:.2f}" for weight in reference.weights(row, scale))
         assert said == (
             f"lambda {scale:g}, image at {angle} degrees, class {own}: weights {weights}. Hardest violation "
-            f"{hardest:.3f}, loss / lambda {loss:.3f}, {loss - hardest:.3f} above it "
+            f"{hardest:.3f}, loss / lambda {loss:.3f}, {loss - hardest:z.3f} above it "
             f"(at most log(3) / lambda = {math.log(3) / scale:.3f})."
         )

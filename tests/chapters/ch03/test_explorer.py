@@ -81,7 +81,7 @@ def test_the_widget_draws_the_packages_similarities_everywhere_on_its_grid():
             similar = losses.softtriple_similarity(cosine, gamma=gamma)
             drawn = torch.tensor([list(points.get_ydata()) for points in explorer.points]).flatten()
             assert_close(drawn, similar[torch.arange(4), labels], rtol=0, atol=1e-5)
-            goals = torch.tensor([segment[0, 1] for segment in explorer.goals.get_segments()], dtype=torch.float32)
+            goals = torch.tensor([segment[0, 1] for segment in explorer.goals.get_segments()], dtype=torch.float64)
             assert_close(goals, similar[torch.arange(4), 1 - labels] + margin, rtol=0, atol=1e-5)
             for curve in explorer.curves:
                 assert abs(curve.get_ydata()).max() <= 1 + 1e-6

@@ -1,0 +1,231 @@
+"""Exercises of chapter 09: trustworthiness from its formula, a planted bug, a false cluster, the purity of centers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import torch
+
+from dmlbook._types import Tensor
+from dmlbook.book.exercises import Case, Exercise, Misconception
+from dmlbook.seeding import SEED, generator
+
+Matrix = list[list[float]]
+
+
+def _order(far: Sequence[float], i: int, *, itself: bool = False) -> list[int]:
+    """Everybody from i's nearest on; i itself only if asked for, then first."""
+    others = sorted((j for j in range(len(far)) if j != i), key=lambda j: far[j])
+    return [i, *others] if itself else others
+
+
+def _trust(
+    true: Matrix, seen: Matrix, k: int, *, itself: bool = False, beyond: bool = True, count: bool = False
+) -> float:
+    """Trustworthiness, or what learners make of it."""
+    n, cost = len(true), 0
+    for i in range(n):
+        order = _order(true[i], i, itself=itself)
+        for j in _order(seen[i], i, itself=itself)[:k]:
+            if j not in order[:k]:
+                cost += 1 if count else order.index(j) + 1 - (k if beyond else 0)
+    return 1 - 2 / (n * k * (2 * n - 3 * k - 1)) * cost
+
+
+def _distances(points: Tensor) -> Matrix:
+    return torch.cdist(points, points).tolist()
+
+
+def _trust_cases() -> Sequence[Case]:
+    line = torch.arange(6.0)[:, None] ** 1.3
+    torn = torch.tensor([[0.0], [1.0], [2.0], [13.0], [14.0], [15.0]])
+    draw = generator(SEED, "exercise 9.1")
+    cloud, places = torch.randn(9, 4, generator=draw), torch.randn(9, 2, generator=draw)
+    problems = [
+        ("six points on a line, drawn as they are, k = 1", line, line + 0.001 * line**2, 1),
+        ("six points on a line, torn in the middle, k = 2", line, torn, 2),
+        ("the torn ones as the truth, k = 2", torn, line[[0, 3, 1, 4, 2, 5]], 2),
+        ("nine points drawn anywhere, k = 3", cloud, places, 3),
+    ]
+    return [
+        Case((_distances(a), _distances(b), k), _trust(_distances(a), _distances(b), k), text)
+        for text, a, b, k in problems
+    ]
+
+
+def _kept(true: Matrix, seen: Matrix, k: int, *, itself: bool = False, same_place: bool = False) -> float:
+    """The mean share of neighbors that the map kept, or what learners make of it."""
+    total = 0.0
+    for i in range(len(true)):
+        a, b = (_order(far[i], i, itself=itself)[:k] for far in (true, seen))
+        total += sum(x == y for x, y in zip(a, b, strict=True)) if same_place else len({*a} & {*b})
+    return total / (k * len(true))
+
+
+def _mended_by_less(true: Matrix, seen: Matrix, k: int) -> float:
+    """Itself counted among the k, and taken off again: k - 1 neighbors are looked at."""
+    return (_kept(true, seen, k, itself=True) * k - 1) / k
+
+
+def _kept_cases() -> Sequence[Case]:
+    draw = generator(SEED, "exercise 9.2")
+    found = []
+    for count, k in ((5, 1), (8, 2), (12, 4)):
+        true, seen = (_distances(torch.randn(count, d, generator=draw)) for d in (4, 2))
+        found.append(Case((true, seen, k), _kept(true, seen, k), f"{count} points drawn anywhere, k = {k}"))
+    return found
+
+
+def _together(
+    similar: Matrix, group: Sequence[bool], k: int, *, everybody: bool = False, itself: bool = False
+) -> float:
+    """Of a group's k most similar others, how many are of the group; or what learners make of it."""
+    shares = []
+    for i, inside in enumerate(group):
+        if inside or everybody:
+            near = _order([-value for value in similar[i]], i, itself=itself)[:k]
+            shares.append(sum(group[j] == group[i] for j in near) / k)
+    return sum(shares) / len(shares)
+
+
+def _farthest(similar: Matrix, group: Sequence[bool], k: int) -> float:
+    return _together([[-value for value in row] for row in similar], group, k)
+
+
+def _fully(similar: Matrix, group: Sequence[bool], k: int) -> float:
+    """The share of members of whom all k neighbors are members."""
+    members = [i for i, inside in enumerate(group) if inside]
+    near = [_order([-value for value in similar[i]], i)[:k] for i in members]
+    return sum(all(group[j] for j in row) for row in near) / len(members)
+
+
+def _together_cases() -> Sequence[Case]:
+    angles = torch.tensor([0.0, 0.1, 0.25, 0.4, 1.6, 1.7, 1.9, 2.2])
+    points = torch.stack([angles.cos(), angles.sin()], 1)
+    similar = (points @ points.T).tolist()
+    draw = generator(SEED, "exercise 9.3")
+    cloud = torch.nn.functional.normalize(torch.randn(12, 4, generator=draw), dim=1)
+    any_two = (cloud @ cloud.T).tolist()
+    problems = [
+        ("two bundles of four, the group is the first", similar, [True] * 4 + [False] * 4, 2),
+        ("the same, the group is half of each", similar, [True, True, False, False] * 2, 3),
+        ("twelve points drawn anywhere, the group is the first five", any_two, [True] * 5 + [False] * 7, 3),
+    ]
+    return [Case(tuple(p), _together(*p), text) for text, *p in problems]
+
+
+def _purity(served: Sequence[tuple[int, int, int]], *, key: Callable = lambda label, center: (label, center)) -> float:
+    groups: dict[object, list[int]] = {}
+    for label, center, kind in served:
+        groups.setdefault(key(label, center), []).append(kind)
+    return sum(max(Counter(kinds).values()) for kinds in groups.values()) / len(served)
+
+
+def _mean_of_centers(served: Sequence[tuple[int, int, int]]) -> float:
+    groups: dict[object, list[int]] = {}
+    for label, center, kind in served:
+        groups.setdefault((label, center), []).append(kind)
+    return sum(max(Counter(kinds).values()) / len(kinds) for kinds in groups.values()) / len(groups)
+
+
+def _one_center_a_kind(served: Sequence[tuple[int, int, int]]) -> float:
+    """The other way round: how much of each kind is at one center."""
+    groups: dict[object, list[object]] = {}
+    for label, center, kind in served:
+        groups.setdefault((label, kind), []).append(center)
+    return sum(max(Counter(centers).values()) for centers in groups.values()) / len(served)
+
+
+def _purity_cases() -> Sequence[Case]:
+    one = [(0, 0, 5), (0, 0, 5), (0, 0, 6), (0, 1, 6)]
+    two = [*one, (1, 0, 7), (1, 0, 7), (1, 0, 7), (1, 0, 8), (1, 2, 8)]
+    mixed = [(0, k % 3, k % 4) for k in range(10)] + [(1, k % 2, 4 + k % 3) for k in range(9)]
+    problems = [("one class", one), ("two classes whose centers have the same numbers", two), ("19 images", mixed)]
+    return [Case((served,), _purity(served), text) for text, served in problems]
+
+
+EXERCISES: tuple[Exercise, ...] = (
+    Exercise(
+        "9.1",
+        "may it be trusted?",
+        _trust_cases,
+        {
+            "the other way round": Misconception(
+                lambda true, seen, k: _trust(seen, true, k),
+                "That is continuity: you charged the true neighbors that the map lost. Charge those that it made up.",
+            ),
+            "itself a neighbor": Misconception(
+                lambda true, seen, k: _trust(true, seen, k, itself=True),
+                "Each point is counted as its own nearest neighbor: at distance 0 it comes first. Leave it out.",
+            ),
+            "the whole rank": Misconception(
+                lambda true, seen, k: _trust(true, seen, k, beyond=False),
+                "You charged the whole rank. The cost is how far beyond k it is: the first one outside costs 1.",
+            ),
+            "counted": Misconception(
+                lambda true, seen, k: _trust(true, seen, k, count=True),
+                "You counted the false neighbors. Each costs its rank beyond k: a far one is a greater lie.",
+            ),
+        },
+    ),
+    Exercise(
+        "9.2",
+        "the planted bug",
+        _kept_cases,
+        {
+            "the bug itself": Misconception(
+                lambda true, seen, k: _kept(true, seen, k, itself=True),
+                "The bug is still there: what is each point's nearest point, on every map?",
+            ),
+            "itself taken off": Misconception(
+                _mended_by_less,
+                "You took the point itself off again, and now look at k - 1 neighbors. Leave it out before taking k.",
+            ),
+            "the same place in the list": Misconception(
+                lambda true, seen, k: _kept(true, seen, k, same_place=True),
+                "You asked for the same neighbor at the same place. It is enough to be among the k, in any order.",
+            ),
+        },
+    ),
+    Exercise(
+        "9.3",
+        "the false cluster",
+        _together_cases,
+        {
+            "itself a neighbor": Misconception(
+                lambda similar, group, k: _together(similar, group, k, itself=True),
+                "Each image is its own most similar one. Leave it out, or every group looks a little real.",
+            ),
+            "everybody": Misconception(
+                lambda similar, group, k: _together(similar, group, k, everybody=True),
+                "You averaged over all images. The question is about the group: average over its members.",
+            ),
+            "the least similar": Misconception(
+                _farthest, "You took the smallest similarities: those are the farthest. Similar is large."
+            ),
+            "all or nothing": Misconception(
+                _fully, "You asked that all k be of the group. The share of them is averaged."
+            ),
+        },
+    ),
+    Exercise(
+        "9.4",
+        "how pure are the centers?",
+        _purity_cases,
+        {
+            "classes mixed": Misconception(
+                lambda served: _purity(served, key=lambda label, center: center),
+                "Centers of different classes have the same numbers: center 0 of class 0 is not center 0 of class 1.",
+            ),
+            "the mean of centers": Misconception(
+                _mean_of_centers,
+                "You averaged over centers. A center that serves one image then weighs as much as one of fifty.",
+            ),
+            "kinds at one center": Misconception(
+                _one_center_a_kind,
+                "That is the other way round: how much of a kind is at one center. Purity asks each center.",
+            ),
+        },
+    ),
+)

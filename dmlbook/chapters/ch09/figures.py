@@ -1,0 +1,176 @@
+"""Figures of chapter 09: maps with their centers, what each center serves, and where the loss looks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import seaborn
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dmlbook._types import Bool, Float, Int, Tensor
+from dmlbook.book import BLACK, DARK, MIDDLE, PALE, class_color, picture
+from dmlbook.chapters.ch09.theory import Look, kind_purity
+from dmlbook.datasets.image_set import ImageSet
+from dmlbook.maps import Map, Serving
+
+KIND_MARKERS = ("o", "s", "^", "D")
+"""The kinds of a class, by their place among its kinds; a fifth is drawn as the first again."""
+
+
+def kind_places(labels: Int[Tensor, " N"], kinds: Int[Tensor, " N"]) -> Int[Tensor, " N"]:
+    """For each image the place of its kind among the kinds of its class, from 0: what its marker says."""
+    places = torch.zeros_like(kinds)
+    for label in torch.unique(labels):
+        own = labels == label
+        places[own] = torch.unique(kinds[own], return_inverse=True)[1]
+    return places
+
+
+def map_panel(
+    ax: Axes,
+    shown: Map,
+    labels: Int[Tensor, " N"],
+    places: Int[Tensor, " N"] | None = None,
+    counts: Int[Tensor, "C K"] | None = None,
+    *,
+    only: Sequence[int] | None = None,
+    size: float = 13,
+) -> Axes:
+    """A map: hue is the class, the marker the kind, an X a center, the larger the more images it serves.
+
+    Args:
+        ax: Gets equal scales on both axes, and no ticks: the axes of a map have no meaning.
+        shown: Images, and centers where there are any; those at NaN are left out.
+        labels: Class of each image.
+        places: Which marker each image gets, as :func:`kind_places` says; all circles if not given.
+        counts: How many images each center serves; if not given, all are of one size.
+        only: Classes to show in their hue; the images of all others are pale, and their centers left out.
+        size: Of an image's marker, in points squared.
+    """
+    places = torch.zeros_like(labels) if places is None else places
+    hued = torch.unique(labels).tolist() if only is None else list(only)
+    others = ~torch.isin(labels, torch.tensor(hued))
+    if others.any():
+        ax.scatter(*shown.points[others].T.tolist(), s=0.5 * size, color=PALE, linewidth=0)
+    for label in hued:
+        for number, marker in enumerate(KIND_MARKERS):
+            own = (labels == label) & (places % len(KIND_MARKERS) == number)
+            if own.any():
+                ax.scatter(*shown.points[own].T.tolist(), s=size, marker=marker, color=class_color(label), linewidth=0)
+    if shown.centers is not None:
+        most = 1 if counts is None else int(counts.max())
+        for label, number in shown.centers.isfinite().all(2).nonzero().tolist():
+            if label not in hued:
+                continue
+            share = 1.0 if counts is None else int(counts[label, number]) / most
+            ax.scatter(
+                *shown.centers[label, number].tolist(),
+                s=45 + 130 * share,
+                marker="X",
+                color=class_color(label),
+                edgecolor="black",
+                linewidth=1.0,
+                zorder=3,
+            )
+    ax.set(xticks=[], yticks=[])
+    ax.set_aspect("equal", adjustable="datalim")
+    ax.spines[:].set(visible=True, color=PALE)
+    return ax
+
+
+def map_key(ax: Axes) -> Axes:
+    """What the marks of a map mean, on an axes of its own."""
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    ax.set_axis_off()
+    entries = [*((marker, 7, f"image, kind {n + 1} of its class") for n, marker in enumerate(KIND_MARKERS))]
+    entries += [("X", 11, "center: larger, more images"), ("", 0, "hue: class")]
+    for number, (marker, width, said) in enumerate(entries):
+        left, up = 0.02 + 0.34 * (number % 3), 0.72 - 0.5 * (number // 3)
+        ax.plot(left, up, marker, color=MIDDLE, markersize=width, mec="black" if marker == "X" else MIDDLE)
+        ax.text(left + 0.03 * bool(marker), up, said, va="center", fontsize=10, color=DARK)
+    return ax
+
+
+def center_gallery(image_set: ImageSet, served: Serving, label: int, *, shown: int = 10) -> Figure:
+    """For each center of a class that serves somebody a row of its images, the most similar first.
+
+    Beside a row stand its number, how many images it serves, and the share of the most frequent kind where kinds are
+    known; below them, which centers have merged and which serve nobody.
+    """
+    rows = [int(k) for k in served.counts[label].argsort(descending=True, stable=True) if served.counts[label, k]]
+    purity = None if image_set.kinds is None else kind_purity(served, image_set.kinds)[1][label]
+    figure, axes = plt.subplots(len(rows), shown, figsize=(0.72 * shown + 2.2, 0.78 * len(rows) + 0.9), squeeze=False)
+    for line, center in zip(axes, rows, strict=True):
+        members = served.of(label, center)
+        for ax, index in zip(line, members.tolist(), strict=False):
+            ax.imshow(picture(image_set, index).numpy(), interpolation="antialiased")
+        for ax in line:
+            ax.set_axis_off()
+        count = len(members)
+        words = f"center {center + 1}\n{count} image{'s' * (count > 1)}"
+        words += "" if purity is None else f", {100 * float(purity[center]):.0f}% one kind"
+        line[0].text(-0.15, 0.5, words, transform=line[0].transAxes, ha="right", va="center", fontsize=10)
+    notes = [("merged with a lower number", served.merged[label]), ("alone, and serving nobody", served.unused[label])]
+    said = [f"{words}: {', '.join(str(int(k) + 1) for k in which.nonzero())}" for words, which in notes if which.any()]
+    if said:
+        figure.supxlabel("; ".join(said), fontsize=10, color=MIDDLE, x=0.01, ha="left")
+    return figure
+
+
+def center_heat(ax: Axes, centers: Float[Tensor, "C K D"], used: Bool[Tensor, "C K"], names: Sequence[str]) -> Axes:
+    """Cosines between all centers that are used, those of a class side by side in a block framed in its hue."""
+    rows = centers[used]
+    owners = used.nonzero()[:, 0].tolist()
+    seaborn.heatmap(
+        (rows @ rows.T).numpy(),
+        ax=ax,
+        cmap="Greys",
+        vmin=-0.3,
+        vmax=1.0,
+        square=True,
+        xticklabels=False,
+        yticklabels=False,
+        cbar_kws={"label": "cosine", "shrink": 0.7},
+    )
+    first, middles = 0, []
+    for label in dict.fromkeys(owners):
+        count = owners.count(label)
+        frame = plt.Rectangle((first, first), count, count, fill=False, edgecolor=class_color(label), linewidth=2.4)
+        ax.add_patch(frame)
+        middles.append(first + count / 2)
+        first += count
+    ax.set_yticks(middles, [names[label] for label in dict.fromkeys(owners)], rotation=0)
+    ax.tick_params(length=0)
+    return ax
+
+
+def look_panels(axes: Sequence[Axes], seen: Look, label: int) -> Sequence[Axes]:
+    """Where the loss looks: similarity to every center, the weights q, the probabilities p, and whom the slope moves.
+
+    Three squares have a row a class and a column a center; the image's own row is framed. The fourth are bars.
+    """
+    squares = [
+        (seen.similar, "similarity", "Greys"),
+        (seen.weights, "weights q", "Greys"),
+        (seen.pulls, "pull", "RdBu"),
+    ]
+    for ax, (values, title, colors) in zip([axes[0], axes[1], axes[3]], squares, strict=True):
+        top = float(values.abs().max())
+        low = -top if colors == "RdBu" else min(0.0, float(values.min()))
+        ax.imshow(values.numpy(), cmap=colors, vmin=low, vmax=top, aspect="auto")
+        ax.add_patch(
+            plt.Rectangle((-0.5, label - 0.5), values.shape[1], 1, fill=False, edgecolor=BLACK, linewidth=2, zorder=3)
+        )
+        ax.set(title=title, xticks=[], yticks=[], xlabel="centers")
+        ax.spines[:].set_visible(False)
+    axes[0].set_ylabel("classes")
+    heights = seen.probabilities.tolist()
+    axes[2].barh(range(len(heights)), heights, color=[class_color(c) for c in range(len(heights))])
+    axes[2].set(title="probabilities p", ylim=(len(heights) - 0.5, -0.5), xlim=(0, 1.12), yticks=[], xticks=[0, 1])
+    for row, height in enumerate(heights):
+        if height > 0.02:
+            axes[2].text(height + 0.02, row, f"{height:.2f}", va="center", fontsize=9)
+    return axes

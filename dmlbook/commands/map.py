@@ -1,0 +1,139 @@
+"""A trained run as a page that opens anywhere: its images on a map, their neighbors, and what its centers serve."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from dmlbook import maps, records
+from dmlbook._checks import at_least, bad_input, check_number, checked
+from dmlbook._types import Int, Tensor
+from dmlbook.commands import common
+from dmlbook.datasets import ImageSet
+from dmlbook.maps import Map, Shown
+from dmlbook.seeding import SEED, generator
+from dmlbook.training import embed
+
+ABOUT = """\
+examples
+  python -m dmlbook train --data folder --root my_photos --loss softtriple --folder runs/my_photos
+  python -m dmlbook map --run runs/my_photos                   (a page of the training classes, with their centers)
+  python -m dmlbook map --run runs/my_photos --split test      (classes that it never saw: they have no centers)
+  python -m dmlbook map --run runs/my_photos --data folder --root other_photos --split test --out other.html
+
+The page is one file: map, small pictures, neighbors and centers. It needs no network and nothing installed. It holds
+small copies of your images: send it to nobody who may not see them.
+"""
+TEXT = (
+    "Each dot is an image, placed by UMAP so that most images lie near some of their nearest neighbors; each X is a "
+    "center that serves images, the larger the more. Axes, distances between groups and sizes of groups mean nothing. "
+    "The neighbors listed beside the map are those of the embedding, not of the map."
+)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--run", required=True, help="folder that train --folder left; of several seeds the first")
+    parser.add_argument("--split", choices=("train", "test"), default="train", help="which classes (default: train)")
+    parser.add_argument("--out", help="the page to write (default: map-SPLIT.html in the run's folder)")
+    parser.add_argument("--most", type=int, default=5000, help="images at most, as many of each class (default: 5000)")
+    parser.add_argument("--neighbors", type=int, default=15, help="how many count as near on the map (default: 15)")
+    parser.add_argument("--seeds", type=int, default=3, help="layouts that are judged; the first is shown (default: 3)")
+    common.add_data_arguments(parser, required=False)
+
+
+@checked
+def run(options: Namespace) -> int:
+    check_number(low=4, integer=True, most=options.most)
+    check_number(low=1, integer=True, seeds=options.seeds)
+    folder = _folder(Path(options.run))
+    trained = common.read_run(folder)
+    images = _images(options, trained.data)
+    images = images.select(spread(images.labels, options.most))
+    out = Path(options.out) if options.out else folder / f"map-{options.split}.html"
+    vectors = embed(trained.net, images, config=trained.config)
+    centers = trained.centers if options.split == "train" else None
+    if centers is not None and len(centers) != images.num_classes:
+        got = f"{images.num_classes} for the centers of {len(centers)}"
+        raise bad_input("--data", "have the classes that the run was trained on", got, "Or give --split test.")
+    served = None if centers is None else maps.serving(vectors, images.labels, centers)
+    used = {} if served is None else {"used": served.used}
+    layouts = [
+        maps.umap_map(vectors, centers, n_neighbors=options.neighbors, seed=seed, **used)
+        for seed in common.seeds(options.seeds)
+    ]
+    said = [judgment(vectors, layouts, min(options.neighbors, (len(images) - 1) // 2))]
+    if served is not None:
+        said.append(_of_centers(served))
+    print("\n".join(said))
+    shown = [
+        Shown("UMAP", layouts[0], vectors, centers),
+        Shown("PCA", maps.pca_map(vectors, centers, **used), vectors, centers),
+    ]
+    about = f"{options.split} classes of {folder.name}."
+    data = maps.view_data(images, shown, about=about, n_neighbors=min(8, len(images) - 1))
+    title = f"{images.name}: {len(images)} images of {images.num_classes} classes"
+    page = maps.write_page(out, maps.MODULE, data, title=title, text=" ".join([TEXT, *said]))
+    print(f"{page} ({page.stat().st_size / 1e6:.1f} MB): open it in a browser")
+    return 0
+
+
+@checked(most=at_least(1))
+def spread(labels: Int[Tensor, " N"], most: int) -> Int[Tensor, " M"]:
+    """Numbers of at most ``most`` images, in order, drawn evenly: no class gives more while another is cut short.
+
+    Args:
+        labels: Class of each image.
+        most: How many may be kept.
+    """
+    if len(labels) <= most:
+        return torch.arange(len(labels))
+    order = torch.randperm(len(labels), generator=generator(SEED, "map"))
+    rank = torch.empty_like(order)  # of each image among those of its class, in that order
+    for label in torch.unique(labels):
+        own = order[labels[order] == label]
+        rank[own] = torch.arange(len(own))
+    return rank.argsort(stable=True)[:most].sort().values
+
+
+def judgment(vectors: Tensor, layouts: list[Map], k: int) -> str:
+    """How far the maps may be believed, in a sentence; intervals are over the layouts' seeds."""
+    judges: Mapping[str, object] = {
+        "trustworthiness": maps.trustworthiness,
+        "continuity": maps.continuity,
+        "neighbors kept": lambda *given, **k: float(maps.kept_neighbors(*given, **k).mean()),
+    }
+    parts = []
+    for name, judge in judges.items():
+        mean, half = records.interval([judge(vectors, each, n_neighbors=k) for each in layouts])
+        parts.append(f"{name} {mean:.2f}" + (f" \u00b1 {half:.2f}" if len(layouts) > 1 else ""))
+    text = f"Of {k} neighbors, {len(layouts)} layout{'s' * (len(layouts) > 1)}: {', '.join(parts)}."
+    if len(layouts) > 1:
+        apart = [maps.procrustes_distance(a, b) for n, a in enumerate(layouts) for b in layouts[:n]]
+        text += f" Two seeds leave {100 * sum(apart) / len(apart):.0f}% of each other's layout unexplained."
+    return text
+
+
+def _of_centers(served: maps.Serving) -> str:
+    classes, per_class = served.counts.shape
+    used, apart = (float(which.sum()) / classes for which in (served.used, ~served.merged))
+    return f"Of {per_class} centers a class, {apart:.1f} are distinct and {used:.1f} serve somebody."
+
+
+def _folder(given: Path) -> Path:
+    """The folder of one seed: the one given, or the first in it."""
+    if (given / "run.json").is_file():
+        return given
+    return next((path for path in sorted(given.glob("seed-*")) if (path / "run.json").is_file()), given)
+
+
+def _images(options: Namespace, data: Mapping[str, object]) -> ImageSet:
+    """Those of the run, unless others are named."""
+    if options.data is None:
+        if not data:
+            remedy = "Name the images: --data folder --root FOLDER."
+            raise bad_input("--run", "say which images it was trained on", "a run of an older version", remedy)
+        options = Namespace(**{**vars(options), **data, "data_option": [tuple(pair) for pair in data["data_option"]]})
+    return common.load_images(options, options.split)
