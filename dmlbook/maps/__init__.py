@@ -9,7 +9,7 @@ from dmlbook.maps.honesty import (
 from dmlbook.maps.layout import Map, align, pca_map, umap_map
 from dmlbook.maps.page import registered, write_page
 from dmlbook.maps.serving import Serving, serving
-from dmlbook.maps.view import MODULE, Shown, view_data
+from dmlbook.maps.view import MODULE, Shown, kind_places, view_data
 
 __all__ = [
     "MODULE",
@@ -19,6 +19,7 @@ __all__ = [
     "align",
     "continuity",
     "kept_neighbors",
+    "kind_places",
     "pca_map",
     "procrustes_distance",
     "registered",

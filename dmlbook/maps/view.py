@@ -15,7 +15,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from dmlbook._checks import at_least, bad_input, checked
-from dmlbook._types import Float, Tensor, UInt8
+from dmlbook._types import Float, Int, Tensor, UInt8
 from dmlbook.datasets.image_set import ImageSet
 from dmlbook.geometry import normalize
 from dmlbook.maps.layout import Map
@@ -85,12 +85,28 @@ def view_data(
         "centerClasses": names,
         "labels": _packed(image_set.labels, np.uint16),
         "kinds": None if kinds is None else list(kind_names),
-        "kind": None if kinds is None else _packed(kinds, np.uint8),
+        "kind": None if kinds is None else _packed(kinds, np.uint16),
+        "mark": None if kinds is None else _packed(kind_places(image_set.labels, kinds), np.uint8),
         "colors": list(COLORS),
         "columns": COLUMNS,
         "sheets": sheets(image_set.images, side=side),
         "views": [_view(each, image_set, names, n_neighbors) for each in shown],
     }
+
+
+@checked
+def kind_places(labels: Int[Tensor, " N"], kinds: Int[Tensor, " N"]) -> Int[Tensor, " N"]:
+    """For each image the place of its kind among the kinds of its class, from 0: what its marker says.
+
+    Example:
+        >>> kind_places(torch.tensor([0, 0, 1, 1]), torch.tensor([7, 5, 5, 9]))
+        tensor([1, 0, 0, 1])
+    """
+    places = torch.zeros_like(kinds)
+    for label in torch.unique(labels):
+        own = labels == label
+        places[own] = torch.unique(kinds[own], return_inverse=True)[1]
+    return places
 
 
 @checked(side=at_least(8))

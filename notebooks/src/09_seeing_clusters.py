@@ -117,7 +117,7 @@ outcome("9.1", "c" if abs(gap) < 0.02 else "a" if gap > 0 else "b")
 PER_KIND = settings.by_mode(smoke=5, class_=15, full=50)
 first_of = torch.cat([(train.kinds == kind).nonzero().flatten()[:PER_KIND] for kind in torch.unique(train.kinds)])
 shown = train.select(first_of)
-places = figures.kind_places(shown.labels, shown.kinds)
+places = maps.kind_places(shown.labels, shown.kinds)
 
 
 def look_at(seen, **options):
@@ -495,7 +495,7 @@ for title, (net, _, _) in trained.items():
 some = torch.cat(
     [(unseen.kinds == kind).nonzero().flatten()[:PER_KIND] for kind in torch.unique(unseen.kinds[unseen.labels < 4])]
 )
-names_of = figures.kind_places(unseen.labels[some], unseen.kinds[some])
+names_of = maps.kind_places(unseen.labels[some], unseen.kinds[some])
 figure, axes = plt.subplots(1, 2, figsize=(9.6, 4.2))
 for ax, title in zip(axes, ("SoftMax", "SoftTriple"), strict=True):
     figures.map_panel(ax, maps.umap_map(results[title][0][some]), unseen.labels[some], names_of)

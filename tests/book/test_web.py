@@ -1,6 +1,7 @@
 """Views that a browser runs: which modules they take, what is stored of them, and what explorers tell theirs."""
 
 import base64
+import io
 import json
 import re
 from pathlib import Path
@@ -8,7 +9,9 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("agg")
+import numpy as np
 import pytest
+from PIL import Image
 
 from dmlbook import book, settings
 from dmlbook.book import web
@@ -20,7 +23,16 @@ from dmlbook.chapters.ch03.explorer import random_start
 from dmlbook.maps.view import MODULE
 from tests.book.test_live import Slope
 
-PNG = b"\x89PNG as good as any"
+
+def dots(colors: int) -> bytes:
+    """A PNG of so many colors in RGB."""
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(1).integers(0, 256, (colors // 16, 16, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(buffer, format="png")
+    return buffer.getvalue()
+
+
+PNG = dots(64)
 ALT = "Two dots on a circle, one on each side."
 WIDGET = "application/vnd.jupyter.widget-view+json"
 CHAPTERS = {
@@ -185,3 +197,15 @@ def test_modules_of_chapters_can_be_read_in_one_sitting():
     paths = [kit, *(MODULE.parents[2] / f"chapters/ch{number}/explorer.js" for number in CHAPTERS)]
     assert len(paths) == 4
     assert max(len(path.read_text(encoding="utf-8").splitlines()) for path in paths) <= 300
+
+
+def test_a_stored_picture_has_a_palette_and_shows_the_same():
+    for colors in (64, 4096):
+        packed = Image.open(io.BytesIO(web.with_palette(dots(colors))))
+        assert packed.mode == "P"
+        before, after = (
+            np.asarray(each.convert("RGB"), dtype=float) for each in (Image.open(io.BytesIO(dots(colors))), packed)
+        )
+        assert before.shape == after.shape
+        assert np.abs(before - after).mean() < (1 if colors == 64 else 20)
+    assert len(web.with_palette(dots(65536))) < 0.6 * len(dots(65536))

@@ -101,12 +101,13 @@ def test_methods_and_stages_change_the_picture_and_zoom_comes_back(show):
     picture = "document.querySelector('.dml-plane canvas').toDataURL()"
     first = page.evaluate(picture)
     slider = page.get_by_role("slider")
+    assert page.locator(".dml-bar output").inner_text() == "5"  # the last stage comes first
     slider.focus()
-    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowLeft")
     page.wait_for_timeout(700)
     later = page.evaluate(picture)
     assert later != first
-    assert page.locator(".dml-bar output").inner_text() == "5"
+    assert page.locator(".dml-bar output").inner_text() == "0"
     page.locator(".dml-plane").focus()
     page.keyboard.press("+")
     assert page.evaluate(picture) != later

@@ -237,7 +237,7 @@ def test_a_loss_that_needs_lengths_gets_them_and_is_measured_by_both(loss, optio
     assert record.configuration["network"].get("normalize", True) is unit
     assert ("euclidean_map_at_r" in record.runs[0]["figures"]) is not unit
     (run,) = (tmp_path / "runs").iterdir()
-    vectors = embed(evaluate._read_run(run)[0], datasets.load("folder", "test", root=photos, size=16))
+    vectors = embed(common.read_run(run).net, datasets.load("folder", "test", root=photos, size=16))
     assert torch.allclose(vectors.norm(dim=1), torch.ones(len(vectors))) is unit
 
 

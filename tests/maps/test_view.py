@@ -42,7 +42,8 @@ def test_places_labels_kinds_and_names_are_what_was_given(seven):
     assert (data["classes"], data["kinds"], data["about"]) == (["wren", "owl"], ["perched", "flying"], "Birds.")
     assert (view["method"], view["epoch"], view["k"]) == ("SoftTriple", 3, 3)
     np.testing.assert_array_equal(unpacked(data["labels"], np.uint16), image_set.labels)
-    np.testing.assert_array_equal(unpacked(data["kind"], np.uint8), image_set.kinds)
+    np.testing.assert_array_equal(unpacked(data["kind"], np.uint16), image_set.kinds)
+    assert unpacked(data["mark"], np.uint8).tolist() == [0, 1, 0, 1, 1, 0, 0]
     np.testing.assert_array_equal(unpacked(view["points"], np.float32).reshape(7, 2), shown.map.points)
     np.testing.assert_array_equal(unpacked(view["centers"]["points"], np.float32).reshape(2, 2, 2), shown.map.centers)
     assert unpacked(view["centers"]["labels"], np.uint16).tolist() == [0, 0, 1, 1]
@@ -95,7 +96,14 @@ def test_a_method_without_centers_and_images_without_kinds_have_none(seven):
     image_set, shown = seven
     bare = ImageSet(image_set.images, image_set.labels, image_set.class_names)
     data = maps.view_data(bare, [Shown("bound", Map(shown.map.points), shown.embeddings)], n_neighbors=2)
-    assert data["kinds"] is data["kind"] is data["views"][0]["centers"] is data["views"][0]["assigned"] is None
+    assert (
+        data["kinds"]
+        is data["kind"]
+        is data["mark"]
+        is data["views"][0]["centers"]
+        is data["views"][0]["assigned"]
+        is None
+    )
 
 
 def test_every_picture_stands_at_its_place_on_its_sheet():

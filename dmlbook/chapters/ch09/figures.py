@@ -20,15 +20,6 @@ KIND_MARKERS = ("o", "s", "^", "D")
 """The kinds of a class, by their place among its kinds; a fifth is drawn as the first again."""
 
 
-def kind_places(labels: Int[Tensor, " N"], kinds: Int[Tensor, " N"]) -> Int[Tensor, " N"]:
-    """For each image the place of its kind among the kinds of its class, from 0: what its marker says."""
-    places = torch.zeros_like(kinds)
-    for label in torch.unique(labels):
-        own = labels == label
-        places[own] = torch.unique(kinds[own], return_inverse=True)[1]
-    return places
-
-
 def map_panel(
     ax: Axes,
     shown: Map,
@@ -45,7 +36,7 @@ def map_panel(
         ax: Gets equal scales on both axes, and no ticks: the axes of a map have no meaning.
         shown: Images, and centers where there are any; those at NaN are left out.
         labels: Class of each image.
-        places: Which marker each image gets, as :func:`kind_places` says; all circles if not given.
+        places: Which marker each image gets, as ``maps.kind_places`` says; all circles if not given.
         counts: How many images each center serves; if not given, all are of one size.
         only: Classes to show in their hue; the images of all others are pale, and their centers left out.
         size: Of an image's marker, in points squared.

@@ -29,7 +29,7 @@ export function unpack(data) {
     },
   }));
   const labels = decode(data.labels, Uint16Array);
-  return { ...data, views, labels, count: labels.length, kind: data.kind && decode(data.kind, Uint8Array) };
+  return { ...data, views, labels, count: labels.length, kind: data.kind && decode(data.kind, Uint16Array), mark: data.mark && decode(data.mark, Uint8Array) };
 }
 
 /** Which images the two filters leave: those of a class, those of a center; -1 asks for all. */
@@ -122,7 +122,8 @@ const STYLE = `
 
 function render({ model, el }) {
   const data = unpack(model.get("data"));
-  const state = { view: 0, image: -1, pointed: -1, center: -1, label: -1, held: false, ...model.get("state") };
+  const last = data.views.findLastIndex((each) => each.method === data.views[0].method);
+  const state = { view: last, image: -1, pointed: -1, center: -1, label: -1, held: false, ...model.get("state") };
   const root = element("div", "map", el);
   element("style", "", root, { textContent: STYLE });
   const bar = element("div", "bar", root);
@@ -240,7 +241,7 @@ function render({ model, el }) {
       pen.fillStyle = ink;
       pen.beginPath();
       for (const n of members)
-        mark(pen, data.kind ? data.kind[n] : 0, ...toPage(f, places[2 * n], places[2 * n + 1]), radius);
+        mark(pen, data.mark ? data.mark[n] % 6 : 0, ...toPage(f, places[2 * n], places[2 * n + 1]), radius);
       pen.fill();
     }
     const { centers } = view();

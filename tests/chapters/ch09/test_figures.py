@@ -48,14 +48,14 @@ def scattered(ax):
 
 
 def test_markers_count_the_kinds_within_each_class():
-    places = figures.kind_places(LABELS, KINDS)
+    places = maps.kind_places(LABELS, KINDS)
     assert places.tolist() == (torch.arange(24) % 4).tolist()
-    assert figures.kind_places(LABELS, KINDS * 0 + 5).tolist() == [0] * 24
+    assert maps.kind_places(LABELS, KINDS * 0 + 5).tolist() == [0] * 24
 
 
 def test_a_map_shows_every_image_once_in_its_hue_and_the_marker_of_its_kind(ax, scene):
     shown = scene[2]
-    places = figures.kind_places(LABELS, KINDS)
+    places = maps.kind_places(LABELS, KINDS)
     figures.map_panel(ax, Map(shown.points), LABELS, places)
     found = scattered(ax)
     assert len(found) == 12  # three classes of four kinds
