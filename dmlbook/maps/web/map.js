@@ -1,7 +1,8 @@
 // A map of images: point at a dot and see its image, its class, its center and its nearest neighbors.
 //
 // One module for three places: an anywidget in a notebook, the book's pages, and the page that `python -m dmlbook map`
-// writes. It needs no kernel: whatever it shows is in `data` (see dmlbook/maps/view.py, which makes it).
+// writes. It needs no kernel: whatever it shows is in `data` (see dmlbook/maps/view.py, which makes it). One file, long as
+// it is, because a page that was opened from the file system cannot import another.
 
 const REACH = 12; // how near the pointer must come to a dot, in pixels of the page
 const PALE = "#d8d8d8";
