@@ -1,6 +1,7 @@
 """The explorers in JupyterLab, with a kernel: each control is moved by mouse and by keyboard, and is answered."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -161,7 +162,11 @@ def share_of(page, handle, track, share: float) -> None:
 
 def test_the_notebook_shows_all_explorers(page):
     captions = page.locator(CAPTIONS).all_inner_texts()
-    assert captions == [explorers()[number]().text.value for number in (*ALL, *CHAPTERS)]
+    expected = [explorers()[number]().text.value for number in (*ALL, *CHAPTERS)]
+    number = re.compile(r"-?\d+\.\d+")
+    assert [number.sub("#", each) for each in captions] == [number.sub("#", each) for each in expected]
+    for caption, words in zip(captions, expected, strict=True):  # another process may round a tie otherwise
+        assert [*map(float, number.findall(caption))] == pytest.approx([*map(float, number.findall(words))], abs=0.011)
 
 
 @pytest.mark.parametrize("number", ALL)
