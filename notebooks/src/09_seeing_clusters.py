@@ -104,7 +104,8 @@ outcome("9.1", "c" if abs(gap) < 0.02 else "a" if gap > 0 else "b")
 # its classes: by the difference of the two cosines SoftMax draws the kinds of a class no closer together than
 # SoftTriple does. The one that does is the bound, whose classes stand at right angles. And on these training images
 # nearly as many nearest images are of the same class under all three. A single cosine can tell a story that a second
-# one takes back.
+# one takes back. (One seed each, with rates set by hand and not searched: these three runs show what maps are for, and
+# compare no losses.)
 #
 # ## 9.2 The first look
 #
@@ -726,8 +727,8 @@ check("9.4", purity)
 # - Trust a map by numbers (trustworthiness, continuity, neighbors kept) over several seeds, and a clump by the cosines of
 #   its members.
 # - A map makes threads, clumps and holes out of nothing, most with few neighbors, and may look trustworthy all the same.
-# - Under SoftTriple the kinds of a class stay apart, with centers near many of them; under the bound they are drawn
-#   together. Whether they are under SoftMax depends on what one compares with.
+# - In the runs of this lesson the kinds of a class stay apart under SoftTriple, with centers near many of them; under
+#   the bound they are drawn together. Whether they are under SoftMax depends on what one compares with.
 # - Centers know the clusters in part: purity is far above chance, and their number is not that of the clusters.
 # - For one image SoftTriple moves a handful of centers; spare ones are hardly moved by images, and merged by the
 #   regularizer.
