@@ -61,11 +61,10 @@ def purity_by_chance(
 
     Source: made for chapter 9.
     """
-    dealt = []
+    dealt, home = [], served.labels.argsort(stable=True)
     for _ in range(repeat):
         order = torch.randperm(len(kinds), generator=generator)
         order = order[served.labels[order].argsort(stable=True)]
-        home = served.labels.argsort(stable=True)
         shuffled = torch.empty_like(kinds)
         shuffled[home] = kinds[order]
         dealt.append(kind_purity(served, shuffled)[0])
