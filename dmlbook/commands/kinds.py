@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import fnmatch
 import time
 from argparse import ArgumentParser, Namespace
-from dataclasses import dataclass, replace
-from pathlib import PurePath
+from dataclasses import replace
+from pathlib import Path
 
 import torch
 
-from dmlbook import losses, nets, records, retrieval
+from dmlbook import losses, maps, nets, records
 from dmlbook._checks import bad_input, check_number, checked
-from dmlbook._types import Float, Int, Tensor
+from dmlbook._types import Float, Tensor
 from dmlbook.commands import common
+from dmlbook.commands.kind_figures import layouts_of, measure, retrieved, seen
+from dmlbook.commands.kind_splits import Halves, halves, images_of
+from dmlbook.commands.map import TEXT, spread
 from dmlbook.commands.train import DEFAULTS
-from dmlbook.datasets import ImageSet, kinds_as_classes, merge_classes, split_images
-from dmlbook.datasets.kinds import check_kinds
 from dmlbook.seeding import SEED, generator
 from dmlbook.training import Features, TrainConfig, embed, fit
 
@@ -43,28 +43,18 @@ examples
   python -m dmlbook kinds --data cub --merge 5 --validation 0.25 --lr 0.003     (to choose settings: dmlbook choose)
 
 Of a benchmark only its training classes are used. --record NAME writes NAME-64d-k5.json and so on, one a configuration.
+--layouts 3 adds, of the images held out: purity of the centers and what it would be by chance; centers that serve any;
+trustworthiness, continuity and neighbors kept of that many UMAPs and of a PCA; how far two UMAPs leave one another
+unexplained. --page FILE draws them. Such a page holds small copies of the photographs.
 """
 
 TRAINING = {"epochs": 20, "batch_size": 128, "lr": 1e-2, "loss_lr": 3e-2, "adam_eps": 1e-8, "milestones": (14,)}
+ON_A_PAGE = 5000  # images at most
 CHOOSABLE = ("epochs", "batch_size", "lr", "loss_lr", "adam_eps", "weight_decay", "milestones", "lr_decay")
 SHOWN = {
     "recall_by_class": "R@1 by class", "recall_by_kind": "by kind", "accuracy": "accuracy", "recovery": "recovery",
     "kind_cosine": "kind cosine",
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Halves:
-    """Rows of the feature matrix, with what is trained on and what is hidden; first those that train.
-
-    ``frozen`` are the figures of the features as they are, on the images held out.
-    """
-
-    rows: tuple[Int[Tensor, " M"], Int[Tensor, " L"]]
-    labels: tuple[Int[Tensor, " M"], Int[Tensor, " L"]]
-    kinds: tuple[Int[Tensor, " M"], Int[Tensor, " L"]]
-    num_classes: int
-    frozen: dict[str, float]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -83,6 +73,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     group.add_argument("--held-out-files", metavar="PATTERN", help="images of such names are held out, as 'test_*'")
     parser.add_argument("--validation", type=float, metavar="SHARE", help="measure this share of the training images")
     parser.add_argument("--seeds", type=int, default=1, help="how many runs, each with a seed of its own (default: 1)")
+    parser.add_argument(
+        "--layouts", type=int, default=0, metavar="N", help="judge N maps of the images held out, and their centers"
+    )
+    parser.add_argument("--page", metavar="FILE", help="draw the first seed's images held out, for every K, on a page")
     parser.add_argument("--record", metavar="NAME", help="write the figures to data/results/NAME-64d-k5.json and so on")
     parser.add_argument("--image-size", type=int, help="side in pixels that the network sees")
     parser.add_argument("--test-crop", type=float, help="side of the middle square as a share of the short side")
@@ -96,6 +90,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     for per_class in options.centers:
         check_number(low=1, integer=True, centers=per_class)
+    check_number(low=0, integer=True, layouts=options.layouts)
+    if options.layouts == 1:
+        raise bad_input("--layouts", "be 0, 2 or more", 1, "One layout cannot be compared with another.")
     study = Study(options)
     fine = "" if study.images.kinds is None else f" with {len(torch.unique(study.images.kinds))} kinds"
     images, features = study.images, study.features
@@ -114,6 +111,9 @@ def run(options: Namespace) -> int:
             print(f"{size} dimensions, K = {per_class}: {shown}", flush=True)
             if options.record:
                 print(f"recorded in {record.save()}")
+    if options.page:
+        page = study.page(options, Path(options.page))
+        print(f"{page} ({page.stat().st_size / 1e6:.1f} MB): open it in a browser")
     return 0
 
 
@@ -142,7 +142,7 @@ class Study:
             TrainConfig(image_size=options.image_size, test_crop=options.test_crop),
         )
         self.features = embed(nets.build(**self._network(options)), self.images, config=self.view, features=True)
-        self._parts: dict[tuple, _Halves] = {}
+        self._parts: dict[tuple, Halves] = {}
         # Splits copy what they are given, so they are given as little as there is.
         self._rows = replace(self.images, images=torch.zeros(len(self.images), 3, 1, 1, dtype=torch.uint8))
 
@@ -152,11 +152,33 @@ class Study:
         Raises:
             KeyboardInterrupt: Training was stopped; half a training is no result.
         """
+        parts = self._halves(options, seed)
+        return one_run(options, self.features, parts, options.embedding_size[0], options.centers[0], seed)
+
+    def page(self, options: Namespace, path: Path) -> Path:
+        """A page of the first seed's images held out, on a map for each size and K, all laid onto the first."""
+        parts, shown = self._halves(options, SEED), []
+        few = spread(parts.labels[1], ON_A_PAGE)
+        for size in options.embedding_size:
+            for per_class in options.centers:
+                loss, _, after, _ = trained(options, self.features, parts, size, per_class, SEED)
+                (drawn,) = layouts_of(loss, after[few], parts.labels[1][few], [SEED])
+                drawn = maps.align(drawn, shown[0].map) if shown else drawn
+                shown.append(
+                    maps.Shown(f"K = {per_class}, {size} dimensions", drawn, after[few], loss.centers.detach())
+                )
+        named = {"class_names": parts.names[0], "kind_names": parts.names[1]}
+        images = self.images.select(parts.rows[1][few])
+        images = replace(images, labels=parts.labels[1][few], kinds=parts.kinds[1][few], **named)
+        about = f"Images held out, of {parts.num_classes} classes that hide kinds; an X is a center that serves some."
+        data = maps.view_data(images, shown, about=about)
+        return maps.write_page(path, maps.MODULE, data, title=f"{options.data}: kinds in classes", text=TEXT)
+
+    def _halves(self, options: Namespace, seed: int) -> Halves:
         key = (seed, options.relatives, options.held_out, options.held_out_files, options.validation)
         if key not in self._parts:
             self._parts[key] = halves(options, self._rows, self.features, seed)
-        parts = self._parts[key]
-        return one_run(options, self.features, parts, options.embedding_size[0], options.centers[0], seed)
+        return self._parts[key]
 
     def record(self, options: Namespace, name: str | None) -> records.Record:
         """The record that these options make, continued where it is there."""
@@ -193,69 +215,27 @@ class Study:
         return common.net_settings(options, DEFAULTS[options.data]) | {"embedding_size": options.embedding_size[0]}
 
 
-def images_of(options: Namespace) -> ImageSet:
-    """All images that may be used. Classes to be merged are the finest kinds; else the kinds are known."""
-    split = "all" if options.data in ("folder", "digits", "birds") else "train"
-    images = common.load_images(options, split)
-    if options.merge is None:
-        check_kinds(images)
-        return images
-    return images if images.kinds is None else kinds_as_classes(images)
-
-
-def halves(options: Namespace, images: ImageSet, features: Float[Tensor, "N F"], seed: int) -> _Halves:
-    """What one seed trains on and what it measures; the images held out are the same for every seed."""
-    numbered = replace(images, paths=tuple(map(str, range(len(images)))))  # paths go with their images: a row's number
-    if options.held_out_files is None:  # whole kinds are split before they are dealt into classes, so alike each time
-        parts = split_images(numbered, options.held_out, generator=generator(SEED, "split"))
-    else:
-        parts = _by_name(numbered, images.paths, options.held_out_files)
-    if options.validation is not None:
-        parts = split_images(parts[0], options.validation, generator=generator(seed, "validation"))
-    if options.merge is not None:
-        draws = (None if options.relatives else generator(seed, "merge") for _ in parts)
-        parts = tuple(
-            merge_classes(part, options.merge, generator=draw) for part, draw in zip(parts, draws, strict=True)
-        )
-    rows = tuple(torch.tensor([int(path) for path in part.paths]) for part in parts)
-    frozen, labels, kinds = features[rows[1]], parts[1].labels, parts[1].kinds
-    return _Halves(
-        rows=rows,
-        labels=tuple(part.labels for part in parts),
-        kinds=tuple(part.kinds for part in parts),
-        num_classes=parts[0].num_classes,
-        frozen={f"frozen_{key}": value for key, value in retrieved(frozen, labels, kinds).items()},
-    )
-
-
-def retrieved(
-    embeddings: Float[Tensor, "N D"], labels: Int[Tensor, " N"], kinds: Int[Tensor, " N"]
-) -> dict[str, float]:
-    """Recall@1 and MAP@R, by class and by kind."""
-    found = {}
-    for what, truth in (("class", labels), ("kind", kinds)):
-        found[f"recall_by_{what}"] = retrieval.recall_at_k(embeddings, truth, ks=(1,))[1]
-        found[f"map_by_{what}"] = retrieval.map_at_r(embeddings, truth)
-    return found
-
-
-def _by_name(numbered: ImageSet, files: tuple[str, ...] | None, pattern: str) -> tuple[ImageSet, ImageSet]:
-    """The images whose file names do not match, and those whose do; ``numbered.paths`` are places in ``files``."""
-    if files is None:
-        raise bad_input("--held-out-files", "be used with files", "drawn images", "Use --held-out.")
-    fits = torch.tensor([fnmatch.fnmatch(PurePath(files[int(row)]).name, pattern) for row in numbered.paths])
-    for chosen, which in ((fits, "match"), (~fits, "do not match")):
-        if len(torch.unique(numbered.labels[chosen])) < numbered.num_classes:
-            remedy = "Quote the pattern, and compare it with the names of the files."
-            got = f"none that {which} {pattern!r} in some class"
-            raise bad_input("--held-out-files", "leave images of every class on both sides", got, remedy)
-    return numbered.select((~fits).nonzero().flatten()), numbered.select(fits.nonzero().flatten(), split="held out")
-
-
 def one_run(
-    options: Namespace, features: Float[Tensor, "N F"], parts: _Halves, size: int, per_class: int, seed: int
+    options: Namespace, features: Float[Tensor, "N F"], parts: Halves, size: int, per_class: int, seed: int
 ) -> dict[str, float]:
     """Train one embedding and measure it on the images held out."""
+    loss, before, after, final_loss = trained(options, features, parts, size, per_class, seed)
+    labels, kinds = parts.labels[1], parts.kinds[1]
+    found = {
+        **retrieved(after, labels, kinds),
+        **measure(loss, after, labels, kinds),
+        **{f"train_{key}": value for key, value in measure(loss, before, parts.labels[0], parts.kinds[0]).items()},
+        **parts.frozen,
+        "distinct_centers": float(loss.report().counts.double().mean()),
+        "final_loss": final_loss,
+    }
+    return found | (seen(loss, after, labels, kinds, seed=seed, layouts=options.layouts) if options.layouts else {})
+
+
+def trained(
+    options: Namespace, features: Float[Tensor, "N F"], parts: Halves, size: int, per_class: int, seed: int
+) -> tuple[losses.SoftTriple, Float[Tensor, "M D"], Float[Tensor, "L D"], float]:
+    """A trained loss, the embeddings of the images that trained it and of those held out, and its last value."""
     head = nets.make_head(features.shape[1], options.hidden_layer, size, seed=seed)
     chosen = {**dict(options.loss_option), "centers_per_class": per_class, "generator": generator(seed, "centers")}
     loss = losses.make("softtriple", num_classes=parts.num_classes, embedding_size=size, **chosen)
@@ -268,28 +248,7 @@ def one_run(
     if result.interrupted:  # half a training is no result
         raise KeyboardInterrupt
     with torch.no_grad():
-        before, after = head(train), head(held_out)
-        return {
-            **retrieved(after, parts.labels[1], parts.kinds[1]),
-            **measure(loss, after, parts.labels[1], parts.kinds[1]),
-            **{f"train_{key}": value for key, value in measure(loss, before, parts.labels[0], parts.kinds[0]).items()},
-            **parts.frozen,
-            "distinct_centers": float(loss.report().counts.double().mean()),
-            "final_loss": result.history[-1]["loss"],
-        }
-
-
-def measure(
-    loss: losses.SoftTriple, embeddings: Float[Tensor, "N D"], labels: Int[Tensor, " N"], kinds: Int[Tensor, " N"]
-) -> dict[str, float]:
-    """Classification by class, and what became of the kinds."""
-    own = loss.similarities(embeddings)[torch.arange(len(labels)), labels]  # (N, K)
-    assigned = loss.report().groups[labels, own.argmax(1)]  # merged centers count as one
-    return {
-        "accuracy": float((loss.class_similarities(embeddings).argmax(1) == labels).double().mean()),
-        "recovery": retrieval.kind_recovery(assigned, labels, kinds),
-        "kind_cosine": retrieval.kind_cosine(embeddings, labels, kinds),
-    }
+        return loss, head(train), head(held_out), result.history[-1]["loss"]
 
 
 def _config(options: Namespace) -> TrainConfig:

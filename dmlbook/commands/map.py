@@ -100,20 +100,30 @@ def spread(labels: Int[Tensor, " N"], most: int) -> Int[Tensor, " M"]:
 
 def judgment(vectors: Tensor, layouts: list[Map], k: int) -> str:
     """How far the maps may be believed, in a sentence; intervals are over the layouts' seeds."""
-    judges: Mapping[str, object] = {
-        "trustworthiness": maps.trustworthiness,
-        "continuity": maps.continuity,
-        "neighbors kept": lambda *given, **k: float(maps.kept_neighbors(*given, **k).mean()),
-    }
     parts = []
-    for name, judge in judges.items():
-        mean, half = records.interval([judge(vectors, each, n_neighbors=k) for each in layouts])
+    for name, values in judged(vectors, layouts, k).items():
+        mean, half = records.interval(values)
         parts.append(f"{name} {mean:.2f}" + (f" \u00b1 {half:.2f}" if len(layouts) > 1 else ""))
     text = f"Of {k} neighbors, {len(layouts)} layout{'s' * (len(layouts) > 1)}: {', '.join(parts)}."
     if len(layouts) > 1:
-        apart = [maps.procrustes_distance(a, b) for n, a in enumerate(layouts) for b in layouts[:n]]
-        text += f" Two seeds leave {100 * sum(apart) / len(apart):.0f}% of each other's layout unexplained."
+        text += f" Two seeds leave {100 * unexplained(layouts):.0f}% of each other's layout unexplained."
     return text
+
+
+def judged(vectors: Tensor, layouts: list[Map], k: int) -> dict[str, list[float]]:
+    """What each layout has kept of the neighborhoods, by the measure's name."""
+    kept = [float(maps.kept_neighbors(vectors, each, n_neighbors=k).mean()) for each in layouts]
+    return {
+        "trustworthiness": [maps.trustworthiness(vectors, each, n_neighbors=k) for each in layouts],
+        "continuity": [maps.continuity(vectors, each, n_neighbors=k) for each in layouts],
+        "neighbors kept": kept,
+    }
+
+
+def unexplained(layouts: list[Map]) -> float:
+    """The Procrustes distance of two layouts, in the mean over all pairs."""
+    apart = [maps.procrustes_distance(a, b) for n, a in enumerate(layouts) for b in layouts[:n]]
+    return sum(apart) / len(apart)
 
 
 def _of_centers(served: maps.Serving) -> str:

@@ -8,6 +8,7 @@ from dmlbook.maps.honesty import (
 )
 from dmlbook.maps.layout import Map, align, pca_map, umap_map
 from dmlbook.maps.page import registered, write_page
+from dmlbook.maps.purity import kind_purity, purity_by_chance
 from dmlbook.maps.serving import Serving, serving
 from dmlbook.maps.view import MODULE, Shown, kind_places, view_data
 
@@ -20,8 +21,10 @@ __all__ = [
     "continuity",
     "kept_neighbors",
     "kind_places",
+    "kind_purity",
     "pca_map",
     "procrustes_distance",
+    "purity_by_chance",
     "registered",
     "serving",
     "trustworthiness",

@@ -334,8 +334,8 @@ book.show(
 # so purity has to be compared with what the same centers would score if the kinds were dealt to them by chance.
 
 # %%
-purity, _ = theory.kind_purity(served, train.kinds)
-chance = theory.purity_by_chance(served, train.kinds, generator=generator(SEED, "chance"))
+purity, _ = maps.kind_purity(served, train.kinds)
+chance = maps.purity_by_chance(served, train.kinds, generator=generator(SEED, "chance"))
 distinct, in_use = (~served.merged).sum(1).double(), served.used.sum(1).double()
 recovery = retrieval.kind_recovery(served.assigned, train.labels, train.kinds)
 print(f"purity {purity:.2f}; the same centers and chance {chance:.2f}; adjusted Rand index {recovery:.2f} (chance 0)")
@@ -438,8 +438,8 @@ book.show(
 )
 for epochs, then, centers_then in stages:
     served_then = maps.serving(then, train.labels, centers_then)
-    pure, _ = theory.kind_purity(served_then, train.kinds)
-    by_chance = theory.purity_by_chance(served_then, train.kinds, generator=generator(SEED, "chance"))
+    pure, _ = maps.kind_purity(served_then, train.kinds)
+    by_chance = maps.purity_by_chance(served_then, train.kinds, generator=generator(SEED, "chance"))
     in_use = float(served_then.used.sum(1).double().mean())
     print(f"after {epochs:2} epochs: {in_use:.1f} centers in use, purity {pure:.2f}, by chance {by_chance:.2f}")
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 import signal
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 
-from dmlbook import losses, records, settings
+from dmlbook import losses, maps, records, settings
 from dmlbook.__main__ import main
 from dmlbook.commands import common
 from dmlbook.commands import kinds as command
 from dmlbook.datasets import ImageSet, kinds_as_classes, merge_classes, split_images
 from dmlbook.datasets.kinds import check_kinds
 from dmlbook.retrieval import kind_cosine, kind_recovery
-from dmlbook.seeding import generator
+from dmlbook.seeding import SEED, generator
+from tests.commands.test_map import data_of
 from tests.datasets.image_trees import picture
 from tests.datasets.test_splits import image_set
+from tests.maps.test_view import unpacked
 
 
 def old_class(images: ImageSet) -> torch.Tensor:
@@ -370,3 +373,69 @@ def _options(root, *more: str):
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
     return parser.parse_args(["--data", "folder", "--root", str(root), "--size", "16", "--net", "small", *more])
+
+
+# --- what the centers serve, and maps
+
+
+def test_what_is_seen_is_that_of_the_images_held_out(grocery, tmp_path, monkeypatch):
+    """Layouts of the right images with the centers that serve them; their measures are the package's, in the mean."""
+    drawn = []
+    real = maps.umap_map
+    monkeypatch.setattr(maps, "umap_map", lambda *a, **k: drawn.append((a, k, real(*a, **k))) or drawn[-1][2])
+    assert run(grocery, "--centers", "3", "--layouts", "2", "--held-out-files", "test_*", "--record", "seen") == 0
+    found = records.load("seen-4d-k3", tmp_path / "results").runs[0]["figures"]
+    ((vectors, centers), options, _), second = drawn[0], drawn[1]
+    assert len(vectors) == 12  # of 4 kinds 3 files each
+    assert options["n_neighbors"] == 5
+    assert [k["seed"] for _, k, _ in drawn] == [SEED, SEED + 1]
+    parts = command.halves(_options(grocery, "--held-out-files", "test_*"), *_of(grocery), SEED)
+    served = maps.serving(vectors, parts.labels[1], centers)
+    assert torch.equal(options["used"], served.used)
+    assert found["seen_purity"] == maps.kind_purity(served, parts.kinds[1])[0]
+    chance = maps.purity_by_chance(served, parts.kinds[1], generator=generator(SEED, "chance"))
+    assert found["seen_purity_by_chance"] == chance
+    assert found["seen_used"] == float(served.used.double().sum()) / 2
+    layouts = [drawn[0][2], second[2]]
+    for name, judge in (("trustworthiness", maps.trustworthiness), ("continuity", maps.continuity)):
+        each = [judge(vectors, layout, n_neighbors=5) for layout in layouts]
+        assert found[f"seen_{name}"] == pytest.approx(sum(each) / 2)
+        assert found[f"seen_pca_{name}"] == pytest.approx(judge(vectors, maps.pca_map(vectors), n_neighbors=5))
+    kept = [float(maps.kept_neighbors(vectors, layout, n_neighbors=5).mean()) for layout in layouts]
+    assert found["seen_neighbors_kept"] == pytest.approx(sum(kept) / 2)
+    assert found["seen_unexplained"] == pytest.approx(maps.procrustes_distance(*layouts))
+
+
+def _of(root):
+    images = command.images_of(_options(root))
+    return images, torch.ones(len(images), 2)
+
+
+def test_a_page_holds_every_k_and_the_pictures_held_out(grocery, tmp_path, capsys):
+    page = tmp_path / "kinds.html"
+    assert run(grocery, "--centers", "1", "3", "--held-out-files", "test_*", "--page", str(page)) == 0
+    assert f"{page} (" in capsys.readouterr().out
+    data = data_of(page)
+    assert [view["method"] for view in data["views"]] == ["K = 1, 4 dimensions", "K = 3, 4 dimensions"]
+    parts = command.halves(_options(grocery, "--held-out-files", "test_*"), *_of(grocery), SEED)
+    assert unpacked(data["labels"], np.uint16).tolist() == parts.labels[1].tolist()
+    assert unpacked(data["kind"], np.uint16).tolist() == parts.kinds[1].tolist()
+    assert data["classes"] == ["apple", "milk"]
+    assert data["kinds"] == ["apple/gala", "apple/granny", "milk/oat", "milk/soy"]
+    images = command.images_of(_options(grocery)).select(parts.rows[1])
+    assert data["sheets"] == maps.view_data(images, [_one_map(len(images))])["sheets"]
+    counts = [unpacked(view["centers"]["counts"], np.uint32) for view in data["views"]]
+    assert [int(each.sum()) for each in counts] == [12, 12]
+    assert (counts[1] > 0).all()
+
+
+def _one_map(count):
+    points = torch.randn(count, 2, generator=generator(1, "places"))
+    return maps.Shown("x", maps.Map(points), points)
+
+
+@pytest.mark.parametrize(("value", "message"), [("1", "--layouts must be 0, 2 or more; got 1"), ("-1", "layouts must")])
+def test_one_layout_is_refused_before_any_work(grocery, capsys, monkeypatch, value, message):
+    monkeypatch.setattr(command, "Study", lambda *_: pytest.fail("work was begun"))
+    assert run(grocery, "--layouts", value) == 1
+    assert message in capsys.readouterr().err

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 
 from dmlbook._types import Bool, Float, Int, Tensor
 from dmlbook.book import BLACK, DARK, MIDDLE, PALE, class_color, picture
-from dmlbook.chapters.ch09.theory import Look, kind_purity
+from dmlbook.chapters.ch09.theory import Look
 from dmlbook.datasets.image_set import ImageSet
-from dmlbook.maps import Map, Serving
+from dmlbook.maps import Map, Serving, kind_purity
 
 KIND_MARKERS = ("o", "s", "^", "D")
 """The kinds of a class, by their place among its kinds; a fifth is drawn as the first again."""

@@ -116,7 +116,7 @@ def test_a_gallery_has_a_row_a_center_with_its_images_in_order_and_says_what_bec
     figure = figures.center_gallery(gray_set(), served, 1, shown=4)
     rows = [k for k in served.counts[1].argsort(descending=True, stable=True).tolist() if served.counts[1, k]]
     assert len(figure.axes) == 4 * len(rows)
-    _, purity = theory.kind_purity(served, KINDS)
+    _, purity = maps.kind_purity(served, KINDS)
     for row, k in enumerate(rows):
         line = figure.axes[4 * row : 4 * row + 4]
         drawn = [int(ax.images[0].get_array()[0, 0, 0]) // 10 for ax in line if ax.images]
