@@ -16,6 +16,7 @@ import sys
 import time
 from pathlib import Path
 
+import claims
 import contents
 import jupytext
 import ledger
@@ -176,6 +177,7 @@ def main(arguments: list[str] | None = None, folder: Path = HERE) -> int:
     results = [build(source, folder / f"{source.stem}.ipynb") for source in sources]
     if folder == HERE:
         write_whole(ledger.PAGE, equations(folder))
+        write_whole(claims.PAGE, claims.page(claims.rows(), claims.sections()))
         readme = contents.README.read_text(encoding="utf-8")
         write_whole(contents.README, contents.updated(readme, sorted((folder / "src").glob("*.py"))))
     return 0 if all(results) else 1

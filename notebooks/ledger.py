@@ -55,6 +55,11 @@ def page(found: list[dict], chapters: dict[str, str]) -> str:
             files = [f"[{number}]({name})" for number, name in chapters.items() if number[:2] == chapter]
             parts.append(f"## Chapter {', '.join(files)}\n")
         parts.append(f"**({row['id']}) {row['name']}**\n\n$$\n{plain(row['latex'])}\n$$\n")
-        tests = ", ".join(f"`{test.split('::')[1]}` in `{test.split('::')[0]}`" for test in row["tests"])
+        tests = tests_named(row["tests"])
         parts.append(f"- Source: {row['source']}\n- Function: `{row['function']}`\n- Tests: {tests}\n")
     return "\n".join(parts)
+
+
+def tests_named(tests: list[str]) -> str:
+    """Node ids as Markdown: each test, and the file that it stands in."""
+    return ", ".join(f"`{test.split('::')[1]}` in `{test.split('::')[0]}`" for test in tests)

@@ -27,6 +27,7 @@ LIVE_FOLDER = "live"
 DOCUMENTS = {
     "README.md": "index.md",
     "notebooks/equations.md": "equations.md",
+    "notebooks/claims.md": "claims.md",
     "CONTRIBUTING.md": "better.md",
     "data/README.md": "data.md",
     "dmlbook/README.md": "package.md",

@@ -223,6 +223,7 @@ OTHERS = {
     "tests.test_nbval_shims": "what nbval sees of a notebook under notebooks/conftest.py, which pytest itself loads",
     "tests.test_mutants": "the script that plants faults, on files of its own, and the list of faults",
     "tests.test_perturb": "the script that bends functions, on toys of its own",
+    "tests.browser.test_lab_chapters test_a_chapter_runs_and_its_widgets_answer": "the notebooks, in JupyterLab",
     "tests.test_docstrings test_an_example_that_is_not_true_is_seen": "this test's own look-out",
     "tests.test_docstrings test_every_example_of_a_module_is_true": "the package's modules, imported by their paths",
     "tests.test_ledger test_a_test_that_does_not_exist_is_seen": "this test's own look-up of tests",

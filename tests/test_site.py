@@ -175,6 +175,24 @@ def test_every_cell_and_every_output_is_shown(site):
         assert len(article.select(".output.stream, .output.stderr")) == len(printed), path.name
 
 
+def test_what_is_printed_in_sentences_may_be_broken_into_lines_and_columns_may_not(site):
+    found = Counter()
+    for path in NOTEBOOKS:
+        for tag in site.article(path.stem).select(".output.stream, .output.text_plain"):
+            lines = tag.get_text().splitlines()
+            sentences = not any("  " in line.strip() or line.startswith(" ") for line in lines)
+            assert ("sentences" in tag["class"]) == sentences, lines
+            found[sentences] += 1
+    assert min(found[True], found[False]) > 100
+
+
+def test_long_names_at_the_head_of_a_table_may_break_at_their_underscores(site):
+    heads = [head for head in site.article("06_the_field").select("thead th") if "_" in head.get_text()]
+    assert {"samples_per_class", "batch_size"} <= {head.get_text() for head in heads}
+    for head in heads:
+        assert len(head.find_all("wbr")) == head.get_text().count("_")
+
+
 def test_every_number_of_a_formula_is_there_once_and_can_be_linked_to(site):
     where = pages.formulas(NOTEBOOKS)
     assert len(where) > 80

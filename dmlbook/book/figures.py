@@ -15,9 +15,10 @@ from matplotlib.patches import Rectangle
 from torch.nn import functional as F
 
 from dmlbook._checks import bad_input, checked
-from dmlbook._types import Bool, Int, Tensor, UInt8
+from dmlbook._types import Bool, Float, Int, Tensor, UInt8
 from dmlbook.book.lines import BLACK, MIDDLE, SOFT
 from dmlbook.datasets.image_set import ImageSet
+from dmlbook.maps import near
 
 WRONG = SOFT
 
@@ -187,10 +188,10 @@ def gallery(
     return figure
 
 
-def nearest(embeddings: Tensor, k: int) -> Int[Tensor, "N K"]:
+def nearest(embeddings: Float[Tensor, "N D"], k: int) -> Int[Tensor, "N k"]:
     """The k nearest other rows of each row, by cosine; for figures (scores come from ``retrieval``)."""
     unit = F.normalize(embeddings, dim=1)
-    return (unit @ unit.T).fill_diagonal_(-torch.inf).topk(k, dim=1).indices
+    return near.nearest(len(unit), k, lambda rows: -unit[rows] @ unit.T)
 
 
 def right_first(found: Int[Tensor, "N K"], labels: Int[Tensor, " N"]) -> Bool[Tensor, " N"]:

@@ -16,6 +16,8 @@ BLACK, DARK, MIDDLE, SOFT, PALE, SHADE = "#000000", "#444444", "#6e6e6e", "#8f8f
 _GREYS = (BLACK, DARK, MIDDLE, SOFT)
 WORDS = (BLACK, DARK, MIDDLE, MIDDLE)
 """Greys of the names of lines that are drawn in ``_GREYS``: letters as pale as the palest line were hard to read."""
+GROUND = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+"""Behind words in a figure: no line runs through them."""
 _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 
 
@@ -128,7 +130,8 @@ def dots(ax: Axes, by_method: Mapping[str, Sequence[float]], *, percent: bool = 
         bar = None if math.isnan(half) else factor * half
         ax.errorbar(factor * mean, row, xerr=bar, fmt="o", color=BLACK, markersize=8, capsize=4, linewidth=1.6)
         label = f"{factor * mean:.1f}" + ("" if bar is None else f" ± {bar:.1f}")
-        ax.annotate(label, (factor * mean, row), xytext=(0, 9), textcoords="offset points", ha="center", fontsize=10)
+        place = {"textcoords": "offset points", "ha": "center", "fontsize": 10, "bbox": GROUND}
+        ax.annotate(label, (factor * mean, row), xytext=(0, 9), **place)
     ax.set_yticks(range(len(by_method)), list(by_method))
     ax.set_ylim(len(by_method) - 0.5, -0.7)
     ax.tick_params(axis="y", length=0)

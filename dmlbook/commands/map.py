@@ -38,7 +38,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--run", required=True, help="folder that train --folder left; of several seeds the first")
     parser.add_argument("--split", choices=("train", "test"), default="train", help="which classes (default: train)")
     parser.add_argument("--out", help="the page to write (default: map-SPLIT.html in the run's folder)")
-    parser.add_argument("--most", type=int, default=5000, help="images at most, as many of each class (default: 5000)")
+    parser.add_argument(
+        "--most", type=int, default=5000, help="images at most, as many of each class; 10,000 take 4 GB (default: 5000)"
+    )
     parser.add_argument("--neighbors", type=int, default=15, help="how many count as near on the map (default: 15)")
     parser.add_argument("--seeds", type=int, default=3, help="layouts that are judged; the first is shown (default: 3)")
     common.add_data_arguments(parser, required=False)

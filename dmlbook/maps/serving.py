@@ -20,15 +20,20 @@ class Serving:
         assigned: The center of its own class that each image is closest to, 0 to K - 1 (N,).
         similarity: Their cosine (N,).
         counts: How many images each center serves (C, K); 0 where another stands for it.
-        merged: Whether another, lower-numbered one stands for it (C, K).
+        stands: Which center of its class stands for each: itself, or the lowest-numbered that it merged with (C, K).
         labels: The images' classes (N,).
     """
 
     assigned: Int[Tensor, " N"]
     similarity: Float[Tensor, " N"]
     counts: Int[Tensor, "C K"]
-    merged: Bool[Tensor, "C K"]
+    stands: Int[Tensor, "C K"]
     labels: Int[Tensor, " N"]
+
+    @property
+    def merged(self) -> Bool[Tensor, "C K"]:
+        """Centers that another, lower-numbered one stands for."""
+        return self.stands != torch.arange(self.stands.shape[1])
 
     @property
     def used(self) -> Bool[Tensor, "C K"]:
@@ -83,4 +88,4 @@ def serving(
     assigned = first[labels, assigned_centers(images, labels, unit)]
     similarity = (images * unit[labels, assigned]).sum(1)
     counts = torch.bincount(labels * per_class + assigned, minlength=classes * per_class).view(classes, per_class)
-    return Serving(assigned, similarity, counts, first != torch.arange(per_class), labels)
+    return Serving(assigned, similarity, counts, first, labels)

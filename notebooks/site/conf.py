@@ -56,6 +56,8 @@ pygments_dark_style = "a11y-high-contrast-dark"
 
 NUMBER = re.compile(r"\((\d+\.\d+)\)")
 TAG = re.compile(r"\\tag\{([^}]*)\}")
+PRINTED = {"stream", "text_plain"}
+COLUMNS = re.compile(r"\S {2,}\S|^ ", re.MULTILINE)
 WIDE = 700  # CSS pixels: on a phone, wider figures are scrolled rather than shrunk
 # What holds text that is not prose.
 CODE_AND_MATH = nodes.literal | nodes.literal_block | nodes.math | nodes.math_block | nodes.raw
@@ -74,6 +76,7 @@ def dress(app, doctree) -> None:
     keep_formulas(doctree)
     describe_pictures(doctree, path)
     dress_tables(doctree)
+    find_sentences(doctree)
     link_formulas(doctree)
 
 
@@ -110,14 +113,26 @@ def stored_alts(path: Path) -> dict[str, str]:
 
 
 def dress_tables(doctree) -> None:
-    """A corner that is empty to the eye says something to the ear; columns of words are not squeezed on a phone."""
+    """An empty corner says something to the ear; long names break at _; words are not squeezed on a phone."""
     for table in doctree.findall(nodes.table):
+        heads = [text for head in table.findall(nodes.thead) for text in head.findall(nodes.Text)]
+        for text in heads:
+            first, *rest = re.findall("[^_]*_|[^_]+", text)
+            breaks = [node for part in rest for node in (nodes.raw("", "<wbr>", format="html"), nodes.Text(part))]
+            text.parent.replace(text, [nodes.Text(first), *breaks])
         for entry in next(table.findall(nodes.thead), nodes.thead()).findall(nodes.entry):
             if not entry.astext().strip():
                 entry += nodes.paragraph("", "", nodes.inline("", "row", classes=["visually-hidden"]))
         columns = len(list(table.findall(nodes.colspec)))
         if columns > 3 and max(len(entry.astext()) for entry in table.findall(nodes.entry)) > 8 * columns:
             table["classes"] += ["wide"]
+
+
+def find_sentences(doctree) -> None:
+    """What a cell prints in sentences may be broken into lines; what stands in columns is scrolled."""
+    for block in doctree.findall(nodes.literal_block):
+        if PRINTED.intersection(block["classes"]) and not COLUMNS.search(block.astext()):
+            block["classes"] += ["sentences"]
 
 
 def link_formulas(doctree) -> None:

@@ -406,6 +406,7 @@ NeighbourExplorer(test, {"learned": learned, "pixels": pixels}).widget()
 # | 10 | what breaks first as $N$ and $C$ grow? | to come |
 # | 11 | which claims survived? | to come |
 # | | where does each formula come from, and what tests it? | [the equation ledger](equations.md) |
+# | | what became of each claim of the two papers? | [the claims ledger](claims.md) |
 
 # %% [markdown]
 # ## Exercises

@@ -109,9 +109,9 @@ for i in range(5):
     print(NAMES[i], "->", "  ".join(f"{NAMES[j]} ({abs(DEGREES[i] - DEGREES[j])}°)" for j in ranking(five, i)))
 
 # %%
-figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.9), width_ratios=(1, 1.25))
-figures.samples(book.unit_circle(left, reach=1.2), DEGREES, labels.tolist(), NAMES)
-left.set_title("C lies between its class and D")
+figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4.2), width_ratios=(1, 1.25))
+figures.samples(book.unit_circle(left, reach=1.1), DEGREES, labels.tolist(), NAMES)
+left.set_title("C lies between its class and D", pad=24)
 figures.rows_of_neighbors(right, NAMES, labels.tolist(), [ranking(five, i) for i in range(5)])
 right.set_title("Black rim: the right class", pad=24)
 book.show(

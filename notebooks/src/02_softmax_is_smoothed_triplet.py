@@ -446,7 +446,7 @@ left.annotate("hardest violation", (1000, 0.16), xytext=(-4, -4), textcoords="of
 left.annotate(r"shaded: up to $\log(3)/\lambda$ above it", (2.2, 0.72))
 left.set(title=r"The loss over $\lambda$ falls onto the hardest violation", ylabel=r"loss / $\lambda$", ylim=(0, 1.3))
 figures.gaps(right, {name: theory.violations(s, label)[0] for name, s in images.items()})
-right.set(title=r"What remains is $\log$ of the number of ties", ylabel=r"$\lambda \times$ gap", ylim=(-0.04, 1.2))
+right.set(title="What remains is the log of the number of ties", ylabel=r"$\lambda$ × gap", ylim=(-0.04, 1.2))
 book.show(
     figure,
     alt="Left: loss divided by lambda over lambda from 1 to 1000; it falls through the shaded band onto the dashed line of "
@@ -1153,12 +1153,12 @@ for ax, results, title in (
     ax.axvline(0, color=book.PALE, zorder=0)
     ax.set(title=title, xlabel=r"lead of $\lambda = 20$, percentage points", xlim=(-8, 20))
 axes[2].tick_params(labelleft=False)
+figure.get_layout_engine().set(wspace=0.05)
 book.show(
     figure,
     alt="Three panels, a dot for each seed. Left: the share of guaranteed training triplets is near 100 percent for lambda 1 and 5 "
     "and near 0 for lambda 20. Middle and right: how far lambda 20 is ahead of 1 and of 5 in Recall@1 and MAP@R on unseen "
-    "digits. With one learning rate all four intervals lie above 0; with its own rate "
-    "lambda 1 cannot be told from 20 in either measure, and a smaller lead over 5 is left.",
+    "digits. With one rate all four intervals lie above 0; with its own, 1 cannot be told from 20, and a smaller lead over 5 is left.",
 )
 
 # %% [markdown]

@@ -189,8 +189,9 @@ book.show(
 
 # %% [markdown]
 # **What to see.** (Centers have length 1 and are drawn a little inside, so that both marks can be seen; the ring
-# outside has the color of the class that wins in that direction, paler where it wins by less.) On the right each
-# class owns two opposite sectors, which no pair of single centers can do. The loss there, without a margin:
+# outside has the color of the class that wins in that direction, paler where it wins by less, but for its inner
+# edge.) On the right each class owns two opposite sectors, which no pair of single centers can do. The loss there,
+# without a margin:
 
 # %%
 for name, centers in {"best single centers": directions[[0, 0]][:, None], "two centers a class": two}.items():
@@ -503,13 +504,13 @@ torch.testing.assert_close(losses.margin_cross_entropy(V, zero, scale=1 / gamma)
 # \delta)})$.
 
 # %%
-figure, axes = plt.subplots(1, 3, figsize=(13, 3.4))
+figure, axes = plt.subplots(1, 3, figsize=(9.6, 3.2))
 win = torch.linspace(-0.5, 1.0, 301)
 axes[0].set(title="Scale: how sharp the corner is", xlim=(-0.5, 1), ylim=(0, 0.8), xlabel="win", ylabel="loss / scale")
 sharp = {f"{scale:g}": F.softplus(-scale * win) / scale for scale in (100, 20, 5, 2)}
 book.named_lines(axes[0], win, sharp, legend="scale")
 axes[1].set(title="Gamma: how softly to choose", xlim=(-180, 180), ylim=(-1.05, 1.05), xlabel="image's direction")
-axes[1].set(xticks=(-180, -90, 0, 90, 180), ylabel="S' to centers at 0 and 120")
+axes[1].set(xticks=(-180, -90, 0, 90, 180), yticks=(-1, 0, 1), ylabel="S' to centers at 0 and 120")
 around = book.on_circle(torch.arange(-180.0, 181))
 to_two = torch.einsum("nd,ckd->nck", around, book.on_circle([0.0, 120.0])[None])
 fields = {f"{g:g}": losses.softtriple_similarity(to_two, gamma=g)[:, 0] for g in (0.01, 0.3, 1, 10)}
@@ -796,7 +797,7 @@ outcome("3.4", "a" if rate == 1 else "b" if rate > 0.7 else "c")
 figure, axes = plt.subplots(1, 2, figsize=(11, 3.6), sharey=True)
 for ax, by_method in zip(axes, solved.values(), strict=True):
     figures.solved_shares(ax, {m: {K: (int(v.sum()), RUNS) for K, v in by_K.items()} for m, by_K in by_method.items()})
-    ax.legend(loc="lower right")
+axes[0].legend(loc="lower right")
 axes[0].set(title="Cross: two clusters a class", ylabel="starts solved")
 axes[1].set_title("Six clusters in turns: three a class")
 figure.suptitle("Spare centers are insurance", x=0.01, ha="left")

@@ -241,6 +241,7 @@ axes[0].set(
 )
 book.named_lines(axes[1], strengths, {"distance": on_circle, "squared": squared})
 axes[1].set(title="On the circle: the same", xlabel="strength t", ylabel="half the angle left, degrees")
+figure.get_layout_engine().set(wspace=0.06)
 book.show(
     figure,
     alt="Two panels over the strength t. Left, on the line: the distance of two points falls straight to zero under a price "
@@ -910,7 +911,8 @@ names = {0.0: "no price", PRICE: f"tau = {PRICE:g}"}
 for ax, (key, measured) in zip(axes, {"held": "Recall@1", "held MAP": "MAP@R"}.items(), strict=True):
     scores = {name: [[r[key] for r in sizes[n, tau]] for n in NUMBERS] for tau, name in names.items()}
     figures.over_numbers(ax, NUMBERS, scores)
-    ax.set(title=f"Held-out images: {measured}", ylabel=f"{measured}, percent")
+    ax.set(title=f"Held-out images: {measured}", ylabel="percent")
+figure.get_layout_engine().set(wspace=0.06)
 book.show(
     figure,
     alt="Recall@1 (left) and MAP@R (right) on held-out images of known species over the number of centers a class, with "
@@ -1094,10 +1096,10 @@ PLANS = {"CUB random": "cub-random", "CUB relatives": "cub-relatives", "Grocery 
 PLANS["Grocery, its own"] = "grocery-own"
 EMBEDDINGS = {"linear": "linear", "hidden layer": "layer"}
 SETS = {f"{data}, {how}": f"{PLANS[data]}-{end}" for how, end in EMBEDDINGS.items() for data in PLANS}
-figure, axes = plt.subplots(1, 2, figsize=(11, 5.0), sharey=True)
+figure, axes = plt.subplots(1, 2, figsize=(11, 5.0), sharex=True, sharey=True)
 for ax, (key, what) in zip(axes, {"recall_by_class": "class", "recall_by_kind": "hidden kind"}.items(), strict=True):
     book.dots(ax, {title: gain(name, "each at its own", key) for title, name in SETS.items()})
-    ax.axvline(0, color=book.SOFT, linestyle=":")
+    ax.axvline(0, color=book.SOFT, linestyle=":", zorder=1)
     ax.set(title=f"Recall@1 by {what}", xlabel="ten centers minus one, in points")
 title = "What ten centers gain depends on what makes a class, and on the embedding"
 figure.suptitle(title, x=0.01, ha="left", fontsize=12)

@@ -473,9 +473,7 @@ print(f"lowest on the grid {float(f.min()):.4f}, at the own centroid {float(at_t
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(10.5, 4.0), width_ratios=(1, 1.25))
 figures.landscape(axes[0], f.view(161, 161), reach=1.6, points=corners)
-axes[0].set(
-    title="Class 0's centroid is the only low", xlabel="dark: low; $c_0$ is the blue plus", xticks=[], yticks=[]
-)
+axes[0].set(title="Class 0's centroid is the only low", xlabel="dark: low", xticks=[], yticks=[])
 along = torch.linspace(-1.5, 3.0, 181, dtype=torch.float64)
 cut = corners[0] - along[:, None] * corners[0]  # through c_0 and the origin, between the other two
 heights = losses.centroid_terms(geometry.distances(cut, corners), torch.zeros(len(cut)).long()) / 3

@@ -548,12 +548,13 @@ for data, table in whole.items():
 
 # %%
 frozen, *_ = FLOORS
-figure, axes = plt.subplots(2, 2, figsize=(11, 5.6), sharey=True)
+figure, axes = plt.subplots(2, 2, figsize=(11, 5.6), sharex="col", sharey=True)
 for row, (data, table) in zip(axes, whole.items(), strict=True):
     for ax, (key, name) in zip(row, BOTH.items(), strict=True):
         book.dots(ax, {title: table.gains(title, frozen, key) for title in LOSSES})
-        ax.axvline(0, color=book.SOFT, linestyle=":")
-        ax.set(title=f"{data}: gain over frozen features", xlabel=f"points of {name}")
+        ax.axvline(0, color=book.SOFT, linestyle=":", zorder=1)
+        ax.set(title=f"{data}: points of {name} gained", xlabel="above the frozen features")
+        ax.label_outer()
 book.show(
     figure,
     alt="Four panels, Cars196 above and CUB-200-2011 below, Recall@1 left and MAP@R right. For each of four losses, how many "
@@ -617,7 +618,7 @@ predict("7.3", "?")
 
 # %%
 searches = {title: records.load_search(f"choosing/cars-head-{name}") for title, name in LOSSES.items()}
-LENGTHS = {1: book.SOFT, 3: book.MIDDLE, 10: book.DARK, 30: book.BLACK}  # epochs
+LENGTHS = {epochs: book.line_style(3 - place) for place, epochs in enumerate((1, 3, 10, 30))}
 
 
 def tried_at(title, epochs):
@@ -644,11 +645,11 @@ assert lost > 0.05
 figure, axes = plt.subplots(2, 4, figsize=(11, 5.2), sharex=True, sharey="row")
 for column, title in zip(axes.T, LOSSES, strict=True):
     for ax, key in zip(column, BOTH, strict=True):
-        for epochs, color in LENGTHS.items():
+        for epochs, style in LENGTHS.items():
             trials = tried_at(title, epochs)
             rates = [trial.configuration["lr"] for trial in trials]
             values = [100 * trial.values(key)[0] for trial in trials]
-            ax.semilogx(rates, values, ".-", color=color, label=f"{epochs} epoch{'s' * (epochs > 1)}")
+            ax.semilogx(rates, values, marker=".", **style, label=f"{epochs} epoch{'s' * (epochs > 1)}")
     column[0].set(title=title)
     column[1].set(xlabel="learning rate")
 axes[0, 0].set(ylabel="R@1, percent")

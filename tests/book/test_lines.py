@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from matplotlib.colors import to_hex, to_rgb
 
 from dmlbook import book
+from dmlbook.book import lines
 from tests import drawn
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=20)
@@ -228,6 +229,8 @@ def test_dots_show_every_seed_and_the_mean_with_its_interval(ax):
     bottom, top = ax.get_ylim()
     assert top < 0 < 1 < bottom  # the first method on top
     assert ax.texts[0].get_position()[1] > 0  # the numbers stand above their dots
+    grounds = {to_hex(text.get_bbox_patch().get_facecolor()) for text in ax.texts}
+    assert grounds == {to_hex(lines.GROUND["facecolor"])} == {drawn.WHITE}  # no line runs through them
 
 
 def test_dots_of_values_that_are_no_fractions_are_shown_as_they_are(ax):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.lab import Lab
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
@@ -21,6 +23,17 @@ def browser():
         browser = driver.chromium.launch(executable_path=found, args=["--no-sandbox"] if root else [])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def lab(browser, tmp_path_factory):
+    """JupyterLab, asked for only where there is a browser."""
+    server = Lab(tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("settings"))
+    try:
+        server.wait()
+        yield server
+    finally:
+        server.close()
 
 
 @pytest.fixture

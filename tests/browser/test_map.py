@@ -68,8 +68,9 @@ def test_arrows_go_from_image_to_image_and_enter_holds_one(show):
     assert page.locator(".dml-strip li").nth(0).inner_text().endswith(("\u2713", "\u2717"))
     page.keyboard.press("Enter")
     box = page.locator(".dml-plane").bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    assert said(page) == seen[-1]  # it is held
+    for step in range(80):
+        page.mouse.move(box["x"] + 20 + step * (box["width"] - 40) / 80, box["y"] + box["height"] / 3)
+        assert said(page) == seen[-1]  # it is held
     page.keyboard.press("Escape")
     assert said(page) == "60 images. Colored squares."
 
@@ -94,6 +95,10 @@ def test_pointing_shows_what_lies_there_and_choosing_filters(show):
     center.select_option(values[1])
     words = center.locator("option").nth(1).inner_text()
     assert said(page) == f"Center {words.split()[0]} of bird 2 serves {words.split('(')[1].split()[0]} images."
+    page.locator(".dml-plane").focus()
+    for key in ("ArrowRight", "ArrowUp", "ArrowLeft"):
+        page.keyboard.press(key)
+        assert f"nearest center {words.split()[0]} of its class" in said(page)  # others are not reached
 
 
 def test_methods_and_stages_change_the_picture_and_zoom_comes_back(show):

@@ -151,7 +151,7 @@ def test_the_ring_of_chapter_03_has_pythons_colors(show):
         found = page.evaluate(ASK, [state])[0][0]["ring"]
         shades = page.evaluate("ring => ring.map(each => explorer.shade(each, dmlbookLive.view.data))", found)
         assert shades == close(figures.winner_colors(torch.tensor(found, dtype=torch.float64)))
-        assert shades == close(explorer.ring.get_facecolor()[:, :3], rel=1e-6)
+        assert shades == close(explorer.ring.pieces.get_facecolor()[:, :3], rel=1e-6)
 
 
 def test_steps_of_chapter_03_are_pythons(show):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import signal
 from collections import Counter
 
@@ -11,8 +12,10 @@ import torch
 
 from dmlbook import losses, maps, records, settings
 from dmlbook.__main__ import main
-from dmlbook.commands import common
+from dmlbook.commands import common, kind_figures
 from dmlbook.commands import kinds as command
+from dmlbook.commands.kind_splits import Halves
+from dmlbook.commands.map import TEXT, unexplained
 from dmlbook.datasets import ImageSet, kinds_as_classes, merge_classes, split_images
 from dmlbook.datasets.kinds import check_kinds
 from dmlbook.retrieval import kind_cosine, kind_recovery
@@ -380,8 +383,9 @@ def _options(root, *more: str):
 
 def test_what_is_seen_is_that_of_the_images_held_out(grocery, tmp_path, monkeypatch):
     """Layouts of the right images with the centers that serve them; their measures are the package's, in the mean."""
-    drawn = []
-    real = maps.umap_map
+    drawn, judged = [], []
+    real, judge_all = maps.umap_map, kind_figures.judged
+    monkeypatch.setattr(kind_figures, "judged", lambda *a: judged.append(a) or judge_all(*a))
     monkeypatch.setattr(maps, "umap_map", lambda *a, **k: drawn.append((a, k, real(*a, **k))) or drawn[-1][2])
     assert run(grocery, "--centers", "3", "--layouts", "2", "--held-out-files", "test_*", "--record", "seen") == 0
     found = records.load("seen-4d-k3", tmp_path / "results").runs[0]["figures"]
@@ -397,6 +401,8 @@ def test_what_is_seen_is_that_of_the_images_held_out(grocery, tmp_path, monkeypa
     assert found["seen_purity_by_chance"] == chance
     assert found["seen_used"] == float(served.used.double().sum()) / 2
     layouts = [drawn[0][2], second[2]]
+    assert [len(shown) for _, shown, _ in judged] == [2, 1]
+    torch.testing.assert_close(judged[1][1][0].points, maps.pca_map(vectors).points)
     for name, judge in (("trustworthiness", maps.trustworthiness), ("continuity", maps.continuity)):
         each = [judge(vectors, layout, n_neighbors=5) for layout in layouts]
         assert found[f"seen_{name}"] == pytest.approx(sum(each) / 2)
@@ -404,6 +410,22 @@ def test_what_is_seen_is_that_of_the_images_held_out(grocery, tmp_path, monkeypa
     kept = [float(maps.kept_neighbors(vectors, layout, n_neighbors=5).mean()) for layout in layouts]
     assert found["seen_neighbors_kept"] == pytest.approx(sum(kept) / 2)
     assert found["seen_unexplained"] == pytest.approx(maps.procrustes_distance(*layouts))
+
+
+def test_two_layouts_leave_what_each_pair_leaves_in_the_mean():
+    layouts = [maps.Map(torch.randn(9, 2, generator=generator(seed, "places"))) for seed in range(3)]
+    pairs = [maps.procrustes_distance(layouts[a], layouts[b]) for a, b in ((1, 0), (2, 0), (2, 1))]
+    assert unexplained(layouts) == pytest.approx(sum(pairs) / 3)
+
+
+def test_layouts_have_a_place_for_each_center_that_serves_and_no_other():
+    loss = with_centers(0.1, (0, 2, 90), (180, 180, 270))
+    images, labels = directions(*range(0, 100, 10), *range(180, 280, 10)), torch.arange(20) // 10
+    (layout,) = kind_figures.layouts_of(loss, images, labels, [SEED])
+    assert layout.points.shape == (20, 2)
+    used = maps.serving(images, labels, loss.centers).used
+    assert torch.equal(layout.centers.isfinite().all(2), used)
+    assert not used.all()
 
 
 def _of(root):
@@ -415,9 +437,11 @@ def test_a_page_holds_every_k_and_the_pictures_held_out(grocery, tmp_path, capsy
     page = tmp_path / "kinds.html"
     assert run(grocery, "--centers", "1", "3", "--held-out-files", "test_*", "--page", str(page)) == 0
     assert f"{page} (" in capsys.readouterr().out
+    assert TEXT in html.unescape(page.read_text(encoding="utf-8"))
     data = data_of(page)
     assert [view["method"] for view in data["views"]] == ["K = 1, 4 dimensions", "K = 3, 4 dimensions"]
     parts = command.halves(_options(grocery, "--held-out-files", "test_*"), *_of(grocery), SEED)
+    assert isinstance(parts, Halves)
     assert unpacked(data["labels"], np.uint16).tolist() == parts.labels[1].tolist()
     assert unpacked(data["kind"], np.uint16).tolist() == parts.kinds[1].tolist()
     assert data["classes"] == ["apple", "milk"]

@@ -22,6 +22,7 @@ def test_each_image_is_served_by_the_nearest_center_of_its_class_and_merged_ones
     assert isinstance(found, maps.Serving)
     assert found.assigned.tolist() == [0, 0, 1, 1, 0, 0, 2]
     assert found.counts.tolist() == [[2, 2, 0, 0], [2, 0, 1, 0]]
+    assert found.stands.tolist() == [[0, 1, 0, 3], [0, 1, 2, 3]]
     assert found.merged.tolist() == [[False, False, True, False], [False] * 4]
     assert found.used.tolist() == [[True, True, False, False], [True, False, True, False]]
     assert found.unused.tolist() == [[False, False, False, True], [False, True, False, True]]

@@ -102,7 +102,7 @@ function render({ model, el }) {
     draw("path", { ...mark, transform: `translate(${plane.x(x)},${plane.y(y)})` }, plane.svg);
   });
   const pulls = data.colors.map((color) => draw("line", { stroke: color, "stroke-width": 3, "stroke-linecap": "round" }, plane.svg));
-  data.centers.forEach(([x, y], c) => subscript(plane.svg, { x: plane.x(1.19 * x), y: plane.y(1.19 * y) + 5 }, "w", c));
+  data.centers.forEach(([x, y], c) => subscript(plane.svg, { x: plane.x(0.77 * x), y: plane.y(0.77 * y) + 5 }, "w", c));
   const place = turning(plane, MARKS.circle(8.5), { name: angle.label, from: () => state.angle, to: (degrees) => update({ angle: degrees }) });
   const weights = bars(right, italic("weights ", "p"), [0, 1.05], [0, 0.5, 1], data);
   const slopes = bars(right, italic("gradient / ", "λ"), [-1.05, 1.05], [-1, 0, 1], data);

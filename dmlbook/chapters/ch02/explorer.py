@@ -55,7 +55,7 @@ class ScaleExplorer(Explorer):
         ax.set_title("Each triplet pulls")
         for c, (center, color) in enumerate(zip(self.centers.tolist(), class_colors(3), strict=True)):
             ax.plot(*center, "X", color=color, markersize=12, markeredgecolor="white", zorder=3)
-            ax.annotate(f"$w_{c}$", (1.19 * center[0], 1.19 * center[1]), ha="center", va="center")
+            ax.annotate(f"$w_{c}$", (0.77 * center[0], 0.77 * center[1]), ha="center", va="center")
         (self.image,) = ax.plot([], [], "o", markersize=11, zorder=5)
         self.pulls = [ax.plot([], [], color=color, linewidth=2.5, zorder=4)[0] for color in class_colors(3)]
         return [self.image, *self.pulls]

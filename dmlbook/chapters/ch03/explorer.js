@@ -79,9 +79,11 @@ export function say(state, data, found = compute(state, data)) {
   );
 }
 
+const winner = (values) => values.indexOf(Math.max(...values));
+
 /** The color of the class that wins, paler the less it wins. */
 export function shade(values, data) {
-  const best = values.indexOf(Math.max(...values));
+  const best = winner(values);
   const win = Math.min(values[best] - values[1 - best], data.shades.full) / data.shades.full;
   const strength = data.shades.least + (data.shades.most - data.shades.least) * win;
   const hue = [1, 3, 5].map((at) => parseInt(data.colors[best].slice(at, at + 2), 16));
@@ -106,6 +108,10 @@ function circle(parent, state, data, moved) {
     const corners = [[-half, inside], [-half, rim], [half, rim], [half, inside]];
     return draw("polygon", { "stroke-width": 0.6, points: plane.line(corners.map(([off, r]) => onCircle(degrees + off, r))) }, plane.svg);
   });
+  const edges = data.around.map((degrees) => {
+    const ends = [-half, half].map((off) => onCircle(degrees + off, inside));
+    return draw("polyline", { fill: "none", "stroke-width": 3.5, points: plane.line(ends) }, plane.svg);
+  });
   draw("circle", { cx: 170, cy: 170, r: plane.x(1) - plane.x(0), fill: "none", stroke: data.greys.pale }, plane.svg);
   const color = (n, all) => data.colors[Math.floor((n * data.colors.length) / all.length)];
   const spokes = state.centers.map((_, m) => draw("line", { x1: 170, y1: 170, stroke: color(m, state.centers), "stroke-opacity": 0.5 }, plane.svg));
@@ -128,6 +134,7 @@ function circle(parent, state, data, moved) {
     ring.forEach((piece, n) => {
       const paint = `rgb(${shade(found.ring[n], data).map((channel) => Math.round(255 * channel))})`;
       put(piece, { fill: paint, stroke: paint });
+      put(edges[n], { stroke: data.colors[winner(found.ring[n])] });
     });
     state.images.forEach((degrees, n) => images[n](degrees));
     state.centers.forEach((degrees, m) => {

@@ -50,7 +50,7 @@ class CircleExplorer(Explorer):
         figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.1), width_ratios=(1, 1.25), layout="constrained")
         unit_circle(left, reach=1.36)
         left.set_title("The ring shows who wins")
-        self.ring = figures.ring(left, RING_PIECES)[1]
+        self.ring = figures.ring(left, RING_PIECES)
         self.around = 360 / RING_PIECES * torch.arange(RING_PIECES)
         self.spokes = left.add_collection(
             LineCollection([], linewidth=1, alpha=0.5, colors=[*COLORS[:1] * 2, *COLORS[1:] * 2])
@@ -68,7 +68,8 @@ class CircleExplorer(Explorer):
         points = {"markersize": 9, "zorder": 4, "clip_on": False, **mark}
         self.points = [right.plot([], [], "o", color=color, **points)[0] for color in COLORS]
         moving = [
-            self.ring,
+            self.ring.pieces,
+            self.ring.edges,
             self.spokes,
             self.arrows,
             self.wins,
@@ -171,7 +172,7 @@ class CircleExplorer(Explorer):
         images, labels, centers = self.scene()
         value, slope = self.gradient(self.angles("center"))
         around, own = self.similar(_points(self.around), gamma), self.similar(images, gamma)
-        self.ring.set_facecolor(figures.winner_colors(around))
+        self.ring.paint(around)
         ends = CENTER_RADIUS * centers.view(4, 2).numpy()
         self.spokes.set_segments([[(0, 0), end] for end in ends])
         self.arrows.set_segments(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,26 +22,48 @@ from dmlbook.book.lines import BLACK, SOFT, line_style
 
 RING = (1.14, 1.3)
 """Inner and outer radius of the ring of winners."""
+EDGE = 3
+"""Width in points of the ring's inner edge."""
 SHADES = {"least": 0.12, "most": 0.8, "full": 0.5}
 """How strong the ring's color is where a class hardly wins, and where it wins by ``full`` or more."""
 
 
+def winner_hues(class_similarities: Float[Tensor, "N C"]) -> np.ndarray:
+    """A color a row, (N, 3): that of the most similar class."""
+    hues = np.array([mpl_colors.to_rgb(name) for name in class_colors(class_similarities.shape[1])])
+    return hues[class_similarities.topk(1, dim=1).indices[:, 0].numpy()]
+
+
 def winner_colors(class_similarities: Float[Tensor, "N C"]) -> np.ndarray:
     """A color a row, (N, 3): that of the most similar class, paler the less it wins, see ``SHADES``."""
-    best = class_similarities.topk(2, dim=1)
-    win = ((best.values[:, :1] - best.values[:, 1:]) / SHADES["full"]).clamp(max=1).numpy()
+    best = class_similarities.topk(2, dim=1).values
+    win = ((best[:, :1] - best[:, 1:]) / SHADES["full"]).clamp(max=1).numpy()
     strength = SHADES["least"] + (SHADES["most"] - SHADES["least"]) * win
-    hues = np.array([mpl_colors.to_rgb(name) for name in class_colors(class_similarities.shape[1])])
-    return 1 - strength * (1 - hues[best.indices[:, 0].numpy()])
+    return 1 - strength * (1 - winner_hues(class_similarities))
 
 
-def ring(ax: Axes, pieces: int = 120) -> tuple[Float[Tensor, "N 2"], PolyCollection]:
-    """An empty ring around the circle; returns its pieces' directions, and the pieces, to be colored."""
-    edges = 2 * math.pi * (np.arange(pieces + 1) - 0.5) / pieces
-    rim = np.stack([np.cos(edges), np.sin(edges)], 1)
-    quads = [np.stack([RING[0] * a, RING[1] * a, RING[1] * b, RING[0] * b]) for a, b in itertools.pairwise(rim)]
+class Ring(NamedTuple):
+    """Around the circle: the directions of the pieces, the pieces, and the edge of each at the inside."""
+
+    directions: Float[Tensor, "N 2"]
+    pieces: PolyCollection
+    edges: LineCollection
+
+    def paint(self, class_similarities: Float[Tensor, "N C"]) -> None:
+        """Color the pieces by ``winner_colors``; the edges keep the full hue, by which the palest piece is known."""
+        self.pieces.set_facecolor(winner_colors(class_similarities))
+        self.edges.set_color(winner_hues(class_similarities))
+
+
+def ring(ax: Axes, pieces: int = 120) -> Ring:
+    """An empty ring around the circle, to be painted."""
+    ends = 2 * math.pi * (np.arange(pieces + 1) - 0.5) / pieces
+    rim = list(itertools.pairwise(np.stack([np.cos(ends), np.sin(ends)], 1)))
+    quads = [np.stack([RING[0] * a, RING[1] * a, RING[1] * b, RING[0] * b]) for a, b in rim]
     drawn = ax.add_collection(PolyCollection(quads, linewidth=0.4, edgecolor="face"))
-    return on_circle(torch.arange(pieces) * 360.0 / pieces), drawn
+    edges = [np.stack([RING[0] * a, RING[0] * b]) for a, b in rim]
+    lines = ax.add_collection(LineCollection(edges, linewidth=EDGE, capstyle="butt"))
+    return Ring(on_circle(torch.arange(pieces) * 360.0 / pieces), drawn, lines)
 
 
 def class_circle(
@@ -62,9 +85,8 @@ def class_circle(
     unit_circle(ax, reach=1.36 if similarity else 1.12)
     colors = class_colors(len(centers))
     if similarity:
-        around, pieces = ring(ax)
-        cosines = torch.einsum("nd,ckd->nck", around.to(centers.dtype), centers)
-        pieces.set_facecolor(winner_colors(similarity(cosines)))
+        around = ring(ax)
+        around.paint(similarity(torch.einsum("nd,ckd->nck", around.directions.to(centers.dtype), centers)))
     for color, of_class in zip(colors, centers, strict=True):
         spokes = [[(0, 0), end] for end in CENTER_RADIUS * of_class.numpy()]
         ax.add_collection(LineCollection(spokes, color=color, linewidth=1, alpha=0.5))
@@ -107,12 +129,12 @@ def loss_map(ax: Axes, degrees: Float[Tensor, " N"], losses: Float[Tensor, "N N"
     half = 180 / (len(degrees) - 1)  # a pixel's middle, not its corner, is where its loss was taken
     extent = (-half, 360 + half, -half, 360 + half)
     shown = ax.imshow(losses.T.numpy(), origin="lower", extent=extent, cmap="Greys_r", interpolation="bilinear")
-    ax.contour(degrees, degrees, losses.T, levels=[0.75, 1.5, 3, 6, 9], colors="white", linewidths=0.8)
+    ax.contour(degrees, degrees, losses.T, levels=[1.5, 3, 6, 9], colors="white", linewidths=0.8)
     bar = ax.figure.colorbar(shown, ax=ax, label="loss", shrink=0.85)
     least = float(losses.min())
     bar.ax.annotate(f"{least:.2f}", (1.0, least), xytext=(4, 0), textcoords="offset points", va="center")
     bar.set_ticks([tick for tick in bar.get_ticks() if least + 1 < tick <= float(losses.max())])
-    ax.plot([0, 360], [0, 360], color="black", linewidth=1, linestyle=":")
+    ax.plot([0, 360], [0, 360], color="white", linewidth=1.2, linestyle=":")
     ax.set(xlim=(0, 360), ylim=(0, 360), xticks=range(0, 361, 90), yticks=range(0, 361, 90), aspect="equal")
     return ax
 

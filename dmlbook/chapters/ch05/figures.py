@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.book.figures import class_color
-from dmlbook.book.lines import DARK, MIDDLE, PALE, SHADE, SOFT, line_style, name_ends
+from dmlbook.book.lines import DARK, GROUND, MIDDLE, PALE, SHADE, SOFT, line_style, name_ends
 
 
 def samples(ax: Axes, x: Float[Tensor, "N 2"], labels: Int[Tensor, " N"], *, size: float = 70) -> Axes:
@@ -83,9 +83,8 @@ def detour(
         ax.plot([start[0], end[0]], [start[1], end[1]], linestyle="-" if straight else "--", **style, zorder=1)
         length = ((start[0] - end[0]) ** 2 + (start[1] - end[1]) ** 2) ** 0.5
         middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
-        box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
         color = "black" if straight else MIDDLE
-        ax.annotate(f"{length:.2f}", middle, ha="center", va="center", fontsize=9, color=color, bbox=box, zorder=3)
+        ax.annotate(f"{length:.2f}", middle, ha="center", va="center", fontsize=9, color=color, bbox=GROUND, zorder=3)
     for name, place in triplet.items():
         color = class_color(classes[1] if name == "negative" else classes[0])
         ax.scatter(*place, s=80, color=color, edgecolor="white", zorder=4)
@@ -117,7 +116,7 @@ def sandwich(
 def landscape(
     ax: Axes, values: Float[Tensor, "H W"], *, reach: float, points: Float[Tensor, "C 2"], levels: int = 14
 ) -> Axes:
-    """Contours of a function over the square [-reach, reach]^2, dark where it is low, and the centroids upon it.
+    """Contours of a function over the square [-reach, reach]^2, dark where it is low, and the centroids upon it, named.
 
     Args:
         ax: Where to draw.
@@ -132,21 +131,20 @@ def landscape(
     )
     square = (-reach, reach, -reach, reach)
     ax.contour(values, levels=levels, extent=square, colors=DARK, linewidths=0.7, linestyles="-")
-    centroids(ax, points, names=False).axis(square)
+    centroids(ax, points).axis(square)
     return ax
 
 
 def angles(ax: Axes, by_kind: Mapping[str, Float[Tensor, " P"]]) -> Axes:
-    """One row a kind of centroids, its angles in degrees: a bar from smallest to largest, a tick for the mean."""
-    box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+    """One row a kind of centroids: a bar from its smallest angle to its largest, in degrees, a tick for the mean."""
     for row, found in enumerate(by_kind.values()):
         low, mean, high = float(found.min()), float(found.mean()), float(found.max())
         ax.plot([low, high], [row, row], color=PALE, linewidth=5, solid_capstyle="round", zorder=1)
         ax.plot(mean, row, marker="|", color="black", markersize=16, markeredgewidth=3, zorder=3)
         spread = f"{mean:.1f}°" if high - low < 0.1 else f"{low:.0f}° to {high:.0f}°, mean {mean:.1f}°"
-        ax.annotate(spread, (mean, row), xytext=(0, 11), textcoords="offset points", ha="center", fontsize=10, bbox=box)
+        ax.annotate(spread, (high, row), xytext=(9, 0), textcoords="offset points", va="center", fontsize=10)
     ax.set_yticks(range(len(by_kind)), list(by_kind))
-    ax.set_ylim(len(by_kind) - 0.5, -0.75)
+    ax.set_ylim(len(by_kind) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
     return ax
 

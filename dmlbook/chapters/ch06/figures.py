@@ -11,7 +11,7 @@ from matplotlib.path import Path
 from dmlbook import losses
 from dmlbook._types import Float, Tensor
 from dmlbook.book import CENTER_RADIUS, center_marks, class_color, image_marks, unit_circle
-from dmlbook.book.lines import BLACK, DARK, MIDDLE, PALE, SHADE, SOFT, WORDS, line_style
+from dmlbook.book.lines import BLACK, DARK, GROUND, MIDDLE, PALE, SHADE, SOFT, WORDS, line_style
 from dmlbook.chapters.ch06.methods import METHODS, REPRESENTATIVES
 from dmlbook.chapters.ch06.pairs import Used
 from dmlbook.chapters.ch06.theory import Stage, forces, place
@@ -211,7 +211,7 @@ def _branch(ax: Axes, parent: str, child: str, need: str, number: int) -> None:
         corners = [(start[0] + HALF_WIDTH, start[1]), (aside, start[1]), (aside, up), (left, up)]
     style = {"arrowstyle": "-|>", "mutation_scale": 9, "color": MIDDLE, "linewidth": 1.0}
     ax.add_patch(FancyArrowPatch(path=Path(corners), **style, zorder=2))
-    words = {"fontsize": 9, "color": DARK, "linespacing": 1.0}
+    words = {"fontsize": 9, "color": DARK, "linespacing": 1.0, "bbox": {**GROUND, "pad": 0.5}}
     if number:
         ax.text(left - 0.1, up + 0.05, need, ha="right", va="top", **words)
     else:

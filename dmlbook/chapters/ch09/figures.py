@@ -14,7 +14,7 @@ from dmlbook._types import Bool, Float, Int, Tensor
 from dmlbook.book import BLACK, DARK, MIDDLE, PALE, class_color, picture
 from dmlbook.chapters.ch09.theory import Look
 from dmlbook.datasets.image_set import ImageSet
-from dmlbook.maps import Map, Serving, kind_purity
+from dmlbook.maps import Map, Serving, kind_places, kind_purity
 
 KIND_MARKERS = ("o", "s", "^", "D")
 """The kinds of a class, by their place among its kinds; a fifth is drawn as the first again."""
@@ -39,7 +39,7 @@ def map_panel(
         places: Which marker each image gets, as ``maps.kind_places`` says; all circles if not given.
         counts: How many images each center serves; if not given, all are of one size.
         only: Classes to show in their hue; the images of all others are pale, and their centers left out.
-        size: Of an image's marker, in points squared.
+        size: Of an image's marker, in points squared; where it is small, centers are, too.
     """
     places = torch.zeros_like(labels) if places is None else places
     hued = torch.unique(labels).tolist() if only is None else list(only)
@@ -59,7 +59,7 @@ def map_panel(
             share = 1.0 if counts is None else int(counts[label, number]) / most
             ax.scatter(
                 *shown.centers[label, number].tolist(),
-                s=45 + 130 * share,
+                s=(45 + 130 * share) * min(1.0, size / 13),
                 marker="X",
                 color=class_color(label),
                 edgecolor="black",
@@ -85,30 +85,75 @@ def map_key(ax: Axes) -> Axes:
     return ax
 
 
-def center_gallery(image_set: ImageSet, served: Serving, label: int, *, shown: int = 10) -> Figure:
-    """For each center of a class that serves somebody a row of its images, the most similar first.
+def center_gallery(image_set: ImageSet, served: Serving, label: int, *, near: int = 6, far: int = 4) -> Figure:
+    """For each center of a class that serves somebody a row of its images: the most similar, then the least similar.
 
-    Beside a row stand its number, how many images it serves, and the share of the most frequent kind where kinds are
-    known; below them, which centers have merged and which serve nobody.
+    Where kinds are known, an image bears the marker of its own, as on the maps. Beside a row stand its number, how many
+    images it serves, and the share of the most frequent kind; below, which centers have merged and which serve nobody.
+
+    Args:
+        image_set: The images that are served.
+        served: By which centers.
+        label: Whose centers are shown.
+        near: How many of the most similar images a row shows first, in order.
+        far: How many of the least similar ones follow after a gap, in order; of the rest where few are left.
     """
     rows = [int(k) for k in served.counts[label].argsort(descending=True, stable=True) if served.counts[label, k]]
     purity = None if image_set.kinds is None else kind_purity(served, image_set.kinds)[1][label]
-    figure, axes = plt.subplots(len(rows), shown, figsize=(0.72 * shown + 2.2, 0.78 * len(rows) + 0.9), squeeze=False)
-    for line, center in zip(axes, rows, strict=True):
+    places = None if image_set.kinds is None else kind_places(image_set.labels, image_set.kinds)
+    figure = plt.figure(figsize=(9.6, 0.78 * len(rows) + 0.9))
+    grid = figure.add_gridspec(len(rows), near + far + 1, width_ratios=[1] * near + [0.35] + [1] * far)
+    columns = [*range(near), *range(near + 1, near + far + 1)]
+    for number, center in enumerate(rows):
         members = served.of(label, center)
-        for ax, index in zip(line, members.tolist(), strict=False):
-            ax.imshow(picture(image_set, index).numpy(), interpolation="antialiased")
+        chosen = torch.cat([members[:near], members[near:][-far:] if far else members[:0]]).tolist()
+        line = [figure.add_subplot(grid[number, column]) for column in columns]
         for ax in line:
             ax.set_axis_off()
-        count = len(members)
-        words = f"center {center + 1}\n{count} image{'s' * (count > 1)}"
+        for ax, index in zip(line, chosen, strict=False):
+            ax.imshow(picture(image_set, index).numpy(), interpolation="antialiased")
+            if places is not None:
+                marker = KIND_MARKERS[int(places[index]) % len(KIND_MARKERS)]
+                ax.plot(
+                    0.1, 0.1, marker, transform=ax.transAxes, color="white", mec="black", markersize=6, clip_on=False
+                )
+        words = f"center {center + 1}\n{len(members)} image{'s' * (len(members) > 1)}"
         words += "" if purity is None else f", {100 * float(purity[center]):.0f}% one kind"
         line[0].text(-0.15, 0.5, words, transform=line[0].transAxes, ha="right", va="center", fontsize=10)
-    notes = [("merged with a lower number", served.merged[label]), ("alone, and serving nobody", served.unused[label])]
-    said = [f"{words}: {', '.join(str(int(k) + 1) for k in which.nonzero())}" for words, which in notes if which.any()]
-    if said:
-        figure.supxlabel("; ".join(said), fontsize=10, color=MIDDLE, x=0.01, ha="left")
+    figure.supxlabel(_of_the_others(served, label), fontsize=10, color=MIDDLE, x=0.01, ha="left")
     return figure
+
+
+def _of_the_others(served: Serving, label: int) -> str:
+    """Which centers of a class have merged, and into which, and which stand alone and serve nobody."""
+    said = []
+    for center in torch.unique(served.stands[label]).tolist():
+        same = [k + 1 for k in (served.stands[label] == center).nonzero().flatten().tolist() if k != center]
+        if same:
+            said.append(f"merged into {center + 1}: {', '.join(map(str, same))}")
+    if served.unused[label].any():
+        alone = served.unused[label].nonzero().flatten() + 1
+        said.append(f"alone, and serving nobody: {', '.join(map(str, alone.tolist()))}")
+    return "; ".join(said)
+
+
+def center_counts(ax: Axes, served: Serving, kinds: Int[Tensor, " N"]) -> Axes:
+    """How many centers of each class serve somebody and how many are distinct, beside its true number of kinds."""
+    classes = len(served.counts)
+    used, distinct = served.used.sum(1).tolist(), (~served.merged).sum(1).tolist()
+    true = [len(torch.unique(kinds[served.labels == label])) for label in range(classes)]
+    for label in range(classes):
+        ax.plot([used[label], distinct[label]], [label, label], color=PALE, linewidth=2, zorder=1)
+    ax.plot(true, range(classes), "|", color=BLACK, markersize=20, mew=2.5, label="true kinds")
+    ax.plot(distinct, range(classes), "o", color="white", mec=MIDDLE, mew=1.6, markersize=9, label="distinct centers")
+    ax.scatter(
+        used, range(classes), marker="X", s=110, c=[*map(class_color, range(classes))], edgecolor="black", zorder=3,
+        label="centers that serve somebody",
+    )  # fmt: skip
+    most = served.counts.shape[1]
+    ax.set(xlim=(0, most + 0.5), xticks=range(0, most + 1, 2), ylim=(classes - 0.5, -0.5), yticks=range(classes))
+    ax.set(xlabel=f"of {most} centers a class", ylabel="class")
+    return ax
 
 
 def center_heat(ax: Axes, centers: Float[Tensor, "C K D"], used: Bool[Tensor, "C K"], names: Sequence[str]) -> Axes:
@@ -141,26 +186,39 @@ def center_heat(ax: Axes, centers: Float[Tensor, "C K D"], used: Bool[Tensor, "C
 def look_panels(axes: Sequence[Axes], seen: Look, label: int) -> Sequence[Axes]:
     """Where the loss looks: similarity to every center, the weights q, the probabilities p, and whom the slope moves.
 
-    Three squares have a row a class and a column a center; the image's own row is framed. The fourth are bars.
+    Three squares have a row a class and a column a center; the image's own row is framed. The fourth are bars. Each
+    square has the key of its shades below it.
     """
     squares = [
         (seen.similar, "similarity", "Greys"),
         (seen.weights, "weights q", "Greys"),
-        (seen.pulls, "pull", "RdBu"),
+        (seen.pulls, "pull (+), push (\u2212)", "RdBu"),
     ]
     for ax, (values, title, colors) in zip([axes[0], axes[1], axes[3]], squares, strict=True):
         top = float(values.abs().max())
         low = -top if colors == "RdBu" else min(0.0, float(values.min()))
-        ax.imshow(values.numpy(), cmap=colors, vmin=low, vmax=top, aspect="auto")
+        shades = ax.imshow(values.numpy(), cmap=colors, vmin=low, vmax=top, aspect="auto")
+        key = ax.figure.colorbar(shades, ax=ax, orientation="horizontal", fraction=0.06, pad=0.03, format="{x:.2g}")
+        key.set_ticks([low, 0.0, top] if low < 0 < top else [low, top])
         ax.add_patch(
             plt.Rectangle((-0.5, label - 0.5), values.shape[1], 1, fill=False, edgecolor=BLACK, linewidth=2, zorder=3)
         )
-        ax.set(title=title, xticks=[], yticks=[], xlabel="centers")
+        classes, per_class = values.shape
+        ax.set_xticks(range(0, per_class, 3), range(1, per_class + 1, 3))
+        ax.set(title=title, yticks=range(classes), xlabel="center")
+        ax.tick_params(length=0, labelsize=9)
         ax.spines[:].set_visible(False)
-    axes[0].set_ylabel("classes")
+    axes[0].set_ylabel("class")
     heights = seen.probabilities.tolist()
     axes[2].barh(range(len(heights)), heights, color=[class_color(c) for c in range(len(heights))])
-    axes[2].set(title="probabilities p", ylim=(len(heights) - 0.5, -0.5), xlim=(0, 1.12), yticks=[], xticks=[0, 1])
+    axes[2].set(
+        title="probabilities p",
+        ylim=(len(heights) - 0.5, -0.5),
+        xlim=(0, 1.12),
+        xticks=[0, 1],
+        yticks=range(len(heights)),
+    )
+    axes[2].tick_params(length=0, labelsize=9)
     for row, height in enumerate(heights):
         if height > 0.02:
             axes[2].text(height + 0.02, row, f"{height:.2f}", va="center", fontsize=9)

@@ -3,7 +3,7 @@
   "use strict";
 
   // What may be wider than its box, and what a screen reader calls it.
-  const BOXES = { pre: "code", ".table-wrapper": "table", ".math-wrapper": "formula", "span.long": "formula" };
+  const BOXES = { pre: "code", ".cell_output": "figure", ".table-wrapper": "table", ".math-wrapper": "formula", "span.long": "formula" };
   const BLOCKS = "p, li, dd, summary, h1, h2, h3";
 
   // A formula in a line of text becomes a box where the line is too short for it.

@@ -69,7 +69,7 @@ def test_the_image_of_the_explorer_has_the_hue_of_its_class_and_each_center_its_
     assert crosses == [(hue, pytest.approx(center)) for hue, center in zip(HUES, CENTERS, strict=True)]
     for c, center in enumerate(CENTERS):
         name = next(text for text in ax.texts if text.get_text() == f"$w_{c}$")
-        assert name.xy == pytest.approx([1.19 * part for part in center])
+        assert name.xy == pytest.approx([0.77 * part for part in center])
 
 
 def test_each_triplet_pulls_towards_the_own_center_away_from_its_other_as_strongly_as_its_weight(explorer):

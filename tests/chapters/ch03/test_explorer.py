@@ -148,14 +148,16 @@ def test_each_slider_of_the_widget_turns_what_it_is_called(explorer):
 
 def test_the_widgets_ring_shows_at_each_place_who_wins_there(scene):
     explorer, gamma, _ = scene
-    assert len(explorer.ring.get_paths()) == 90
-    for path, inside, rim in zip(
-        explorer.ring.get_paths(), explorer.ring.get_facecolor(), explorer.ring.get_edgecolor(), strict=True
+    pieces, edges = explorer.ring.pieces, explorer.ring.edges.get_color()
+    assert len(pieces.get_paths()) == 90
+    for path, inside, rim, edge in zip(
+        pieces.get_paths(), pieces.get_facecolor(), pieces.get_edgecolor(), edges, strict=True
     ):
         both = similar(angle(path.vertices[:4].mean(0)), CENTERS, gamma)
         shade = figures.winner_colors(torch.tensor([both]))[0]
         assert inside[:3] == pytest.approx(shade, abs=1e-4)
         assert rim.tolist() == inside.tolist()
+        assert to_hex(edge) == HUES[int(both[1] > both[0])]
 
 
 def test_arrows_of_the_widget_turn_each_center_down_the_gradient(scene):

@@ -76,15 +76,25 @@ def test_winners_give_the_hue_and_their_lead_over_the_second_best_its_strength()
 
 
 def test_pieces_of_the_ring_stand_around_their_directions_and_close_it(ax):
-    directions, pieces = figures.ring(ax, 8)
-    assert list(ax.collections) == [pieces]
+    directions, pieces, edges = figures.ring(ax, 8)
+    assert list(ax.collections) == [pieces, edges]
     assert_close(directions, torch.tensor([at(45.0 * number) for number in range(8)]), rtol=0, atol=1e-6)
     for number, piece in enumerate(pieces.get_paths()):
         corners = [
             at(45 * number + turn, length) for turn, length in ((-22.5, 1.14), (-22.5, 1.3), (22.5, 1.3), (22.5, 1.14))
         ]
         assert piece.vertices[:4] == pytest.approx(np.array(corners), abs=1e-9)
-    assert len(figures.ring(ax)[0]) == 120
+        assert edges.get_segments()[number] == pytest.approx(np.array([corners[0], corners[3]]), abs=1e-9)
+    assert len(figures.ring(ax).directions) == 120
+
+
+def test_however_pale_a_piece_of_the_ring_its_edge_has_the_full_hue_of_the_winner(ax):
+    ring, similar = figures.ring(ax, 3), torch.tensor([[0.9, 0.1, 0.0], [0.2, 0.2001, 0.1], [-0.9, -0.8, -0.7]])
+    assert isinstance(ring, figures.Ring)
+    ring.paint(similar)
+    assert [to_hex(hue) for hue in figures.winner_hues(similar)] == [BLUE, ORANGE, RED]
+    assert [to_hex(color) for color in ring.edges.get_color()] == [BLUE, ORANGE, RED]
+    assert ring.pieces.get_facecolor()[1][:3] == pytest.approx(pale(ORANGE, 0.12), abs=1e-3)
 
 
 # Images and centers
@@ -122,14 +132,16 @@ def test_images_centers_and_spokes_have_the_hue_of_their_own_class(ax):
 def test_the_ring_has_at_each_place_the_color_of_the_class_that_wins_there(ax, similarity, of_class):
     figures.class_circle(ax, *scene(), similarity)
     (ring,) = [part for part in ax.collections if isinstance(part, PolyCollection)]
-    seen = set()
+    edges = []
     for piece, inside, rim in zip(ring.get_paths(), ring.get_facecolor(), ring.get_edgecolor(), strict=True):
         first, second = (of_class(row) for row in cosines(angle(piece.vertices[:4].mean(0))))
         winner = BLUE if first > second else ORANGE
         assert inside[:3] == pytest.approx(pale(winner, 0.12 + 0.68 * min(abs(first - second), 0.5) / 0.5), abs=2e-5)
         assert rim.tolist() == inside.tolist()
-        seen.add(winner)
-    assert seen == {BLUE, ORANGE}
+        edges.append(winner)
+    assert set(edges) == {BLUE, ORANGE}
+    (drawn_edges,) = [part for part in ax.collections if len(part.get_paths()) == 120 and part is not ring]
+    assert [to_hex(color) for color in drawn_edges.get_color()] == edges
     assert ax.get_xlim() == ax.get_ylim() == (-1.36, 1.36)  # the ring ends at 1.3
 
 
@@ -187,7 +199,7 @@ def test_the_map_shows_the_first_centers_direction_across_and_the_second_ones_up
 def test_level_lines_of_the_map_run_where_the_loss_has_their_level(ax):
     figures.loss_map(ax, DEGREES, TILTED)
     (contours,) = ax.collections
-    assert contours.levels.tolist() == [0.75, 1.5, 3, 6, 9]
+    assert contours.levels.tolist() == [1.5, 3, 6, 9]
     for level, path in zip(contours.levels, contours.get_paths(), strict=True):
         assert len(path.vertices) > 2
         for across, up in path.vertices:
@@ -208,6 +220,7 @@ def test_the_valley_of_the_map_is_the_diagonal(ax):
     (line,) = ax.lines
     assert line.get_xydata().tolist() == [[0, 0], [360, 360]]
     assert line.get_linestyle() == ":"
+    assert to_hex(line.get_color()) == drawn.WHITE  # upon the dark of the valley
 
 
 # Slopes

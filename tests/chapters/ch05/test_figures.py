@@ -226,11 +226,12 @@ def test_level_lines_of_the_landscape_run_where_the_function_has_their_level(ax)
     assert {to_hex(color) for color in contours.get_edgecolors()} == {"#444444"}
 
 
-def test_the_centroids_stand_unnamed_upon_the_landscape(ax):
+def test_the_centroids_stand_upon_the_landscape_with_their_names(ax):
     figures.landscape(ax, tilted(9, 5), reach=REACH, points=CENTROIDS)
     crosses = [(place, hue) for place, _, hue, shape in marks(ax) if shape == "P"]
     assert crosses == list(zip(CENTROIDS.tolist(), (BLUE, ORANGE, RED), strict=True))
-    assert len(ax.texts) == 0
+    assert list(drawn.words(ax)) == ["$c_0$", "$c_1$", "$c_2$"]
+    assert list(drawn.words(ax).values()) == [pytest.approx(place) for place in CENTROIDS.tolist()]
 
 
 # Angles
@@ -247,11 +248,11 @@ def test_angles_are_a_bar_from_the_smallest_to_the_largest_and_a_tick_at_the_mea
     assert {line.get_marker() for line in ticks} == {"|"}
 
 
-def test_angles_are_put_into_words_at_their_mean_in_rows_named_from_the_top(ax):
+def test_angles_are_put_into_words_right_of_the_largest_in_rows_named_from_the_top(ax):
     figures.angles(ax, FOUND)
     assert drawn.words(ax) == {
         "91.2°": pytest.approx((91.2, 0)),
-        "76° to 112°, mean 90.0°": pytest.approx((90, 1)),
+        "76° to 112°, mean 90.0°": pytest.approx((112, 1)),
     }
     ticks = zip(ax.get_yticks().tolist(), [tick.get_text() for tick in ax.get_yticklabels()], strict=True)
     assert list(ticks) == [(0, "simplex"), (1, "k-means")]

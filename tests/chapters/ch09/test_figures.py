@@ -113,22 +113,42 @@ def test_a_gallery_has_a_row_a_center_with_its_images_in_order_and_says_what_bec
     centers[1, 3] = centers[1, 0]  # merged
     centers[1, 2] = -images[LABELS == 1].mean(0) * 5  # far from all
     served = maps.serving(images, LABELS, centers)
-    figure = figures.center_gallery(gray_set(), served, 1, shown=4)
+    figure = figures.center_gallery(gray_set(), served, 1, near=2, far=1)
     rows = [k for k in served.counts[1].argsort(descending=True, stable=True).tolist() if served.counts[1, k]]
-    assert len(figure.axes) == 4 * len(rows)
+    assert len(figure.axes) == 3 * len(rows)
     _, purity = maps.kind_purity(served, KINDS)
+    places = maps.kind_places(LABELS, KINDS)
     for row, k in enumerate(rows):
-        line = figure.axes[4 * row : 4 * row + 4]
+        line = figure.axes[3 * row : 3 * row + 3]
         drawn = [int(ax.images[0].get_array()[0, 0, 0]) // 10 for ax in line if ax.images]
-        assert drawn == served.of(1, k)[:4].tolist()
+        members = served.of(1, k).tolist()
+        assert drawn == members[:2] + members[2:][-1:]
+        marks = [ax.lines[0].get_marker() for ax in line if ax.images]
+        assert marks == [figures.KIND_MARKERS[int(places[index])] for index in drawn]
         said = line[0].texts[0].get_text()
         assert said.startswith(f"center {k + 1}\n{int(served.counts[1, k])} image")
         assert f"{100 * float(purity[1, k]):.0f}% one kind" in said
+    assert any(len(served.of(1, k)) > 3 for k in rows)  # a gap that leaves some out
     below = figure.get_supxlabel()
-    assert "merged with a lower number: 4" in below
+    assert "merged into 1: 4" in below
     for k in served.unused[1].nonzero().flatten().tolist():
         assert str(k + 1) in below.split("serving nobody: ")[1]
     plt.close(figure)
+
+
+def test_centers_are_counted_beside_the_kinds(ax, scene):
+    images, centers, _, _ = scene
+    centers = centers.clone()
+    centers[1, 3] = centers[1, 0]
+    served = maps.serving(images, LABELS, centers)
+    figures.center_counts(ax, served, KINDS)
+    by_label = {line.get_label(): list(line.get_xdata()) for line in ax.lines}
+    assert by_label["true kinds"] == [len({int(k) for k in KINDS[c == LABELS]}) for c in range(3)]
+    assert by_label["distinct centers"] == [4, 3, 4]
+    crosses = ax.collections[0].get_offsets()
+    assert crosses[:, 0].tolist() == served.used.sum(1).tolist()
+    assert crosses[:, 1].tolist() == [0, 1, 2]
+    assert [to_hex(color) for color in ax.collections[0].get_facecolors()] == [class_color(c) for c in range(3)]
 
 
 def test_the_heat_map_holds_the_cosines_of_used_centers_class_by_class(ax, scene):
@@ -158,6 +178,9 @@ def test_the_four_panels_of_a_look_are_its_numbers(scene):
         (frame,) = ax.patches
         assert (frame.get_y(), frame.get_height(), frame.get_width()) == (1.5, 1, 4)
     assert_close(torch.tensor([float(bar.get_width()) for bar in axes[2].patches]), seen.probabilities)
+    keys = [each for each in figure.axes if each not in axes]
+    assert [key.get_xlim() for key in keys] == [ax.images[0].get_clim() for ax in (axes[0], axes[1], axes[3])]
+    assert [text.get_text() for text in axes[0].get_xticklabels()] == ["1", "4"]
     low, high = axes[3].images[0].get_clim()
     assert low == -high == pytest.approx(-float(seen.pulls.abs().max()))  # white is no pull
     plt.close(figure)
