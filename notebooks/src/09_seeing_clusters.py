@@ -81,15 +81,17 @@ def learn(name, rates, seed=SEED, stages=STAGES):
 trained = {title: learn(*rival) for title, rival in RIVALS.items()}
 
 # %% [markdown]
-# **Predict.** Under which loss do the four kinds of a class lie *closest together*? (a) SoftMax; (b) SoftTriple; (c) the
-# same under both.
+# **Predict.** Take two images of one class and of different kinds. Under which of two losses is their cosine higher, in
+# the mean? (a) SoftMax, by more than 0.02; (b) SoftTriple, by more than 0.02; (c) neither.
 
 # %%
 predict("9.1", "?")
 
 # %%
 embeddings = {title: seen[-1][1] for title, (_, _, seen) in trained.items()}
-print("mean cosine of two kinds of a class, of two images of unlike classes; nearest other image of the same class:")
+print(
+    "mean cosine of two kinds of one class, of images of two classes; share whose nearest other image is of their class:"
+)
 for title, vectors in embeddings.items():
     nearest = retrieval.recall_at_k(vectors, train.labels, ks=(1,))[1]
     unit = torch.nn.functional.normalize(vectors, dim=1)
@@ -101,19 +103,21 @@ gap = close["SoftMax"] - close["SoftTriple"]
 outcome("9.1", "c" if abs(gap) < 0.02 else "a" if gap > 0 else "b")
 
 # %% [markdown]
-# **What to see.** Read the first two columns together. SoftTriple's kinds are further apart than SoftMax's, but so are
-# its classes: by the difference of the two cosines SoftMax draws the kinds of a class no closer together than
-# SoftTriple does. The one that does is the bound, whose classes stand at right angles. And on these training images
-# nearly as many nearest images are of the same class under all three. A single cosine can tell a story that a second
-# one takes back. (One seed each, with rates set by hand and not searched: these three runs show what maps are for, and
-# compare no losses.)
+# **What to see.** Then read the first two columns together. SoftTriple's kinds are further apart than SoftMax's, but so
+# are its classes: the *difference* of the two cosines is about the same under both. The loss that does draw kinds
+# together is the bound, whose classes stand at right angles. And on these training images the nearest image is nearly
+# as often of the right class under all three, a few points less often under the bound. A single cosine can tell a
+# story that a second one takes back. (One seed each, with rates set by hand and not searched: these three runs show
+# what maps are for, and compare no losses.)
 #
 # ## 9.2 The first look
 #
 # A cosine is one number. A picture shows which kinds, and where. **UMAP** (McInnes and others, 2018) draws a set of
 # vectors in the plane: it links each to its nearest neighbors, and then moves points about until those that are linked
-# lie near and others do not. We give it the embeddings of the training images *together with the centers*, so that a
-# center is drawn where its neighbors are. Only centers that serve somebody are laid out (section 9.5 shows the others).
+# lie near and others do not. We give it the embeddings of 15 training images a kind *together with the centers*, so
+# that a center is drawn where its neighbors are. Only centers that serve one of these images are laid out: the others
+# have hardly any neighbors but each other, and would make islands that look like classes. (`min_dist` says how close
+# points may be drawn, in units of the map.)
 
 # %%
 PER_KIND = settings.by_mode(smoke=5, class_=15, full=50)
@@ -152,10 +156,23 @@ book.show(
 )
 
 # %% [markdown]
-# **What to see.** Follow one hue. A class lies in several clumps, which kinds may share. Under SoftMax it has one
-# cross, which cannot be in all of them; under SoftTriple it has several, and they stand at different clumps: *a class
-# may have several places*. (Shown are three of the classes that keep most centers; centers that serve nobody are not
-# drawn. All ten classes, with the centroid bound, come next.)
+# **What to see.** Follow one hue. A class lies in several clumps, which kinds may share. Under SoftMax it has one X,
+# which cannot be in all of them; under SoftTriple it has several, and they stand at different clumps: *a class may have
+# several places*. (Shown are three of the classes that keep most centers. All ten, with the centroid bound, come next.)
+# Far on a map is no evidence, as we shall see; so ask the embedding how close an image is to the point that serves it:
+
+# %%
+print("cosine of an image with its own class's nearest point: mean over images, and lowest mean of a kind")
+for title, (_, served) in views.items():
+    of_kind = [float(served.similarity[shown.kinds == kind].mean()) for kind in torch.unique(shown.kinds)]
+    print(f"{title:15} {float(served.similarity.mean()):5.2f}   {min(of_kind):5.2f}")
+alike = {title: float(served.similarity.mean()) for title, (_, served) in views.items()}
+assert settings.mode() == "smoke" or alike["SoftTriple"] > alike["SoftMax"] + 0.1
+
+# %% [markdown]
+# **What to see.** Here the embedding agrees with the picture. Under SoftMax an image may lie far from the point of its
+# class, as long as the other classes' points are further; under SoftTriple it has a center nearby, and so has even the
+# worst served kind. The bound draws images near to their one point, but not every kind.
 
 # %%
 figure = plt.figure(figsize=(9.6, 4.3))
@@ -172,8 +189,8 @@ book.show(
 )
 
 # %% [markdown]
-# **What to see.** With one point a class often has clumps far from its cross. With SoftTriple most clumps have a cross
-# of their hue nearby, and not all: mostly two or three a class are in use, and not four.
+# **What to see.** Where a class has one X, some of its clumps are drawn away from it. With SoftTriple most clumps have an
+# X of their hue nearby, and not all: mostly two or three a class are in use, and not four.
 #
 # **What not to conclude.** The axes have no meaning, nor has the size of a clump, nor how far apart two clumps lie. Whether
 # there *are* clumps is what the next two sections ask.
@@ -189,7 +206,9 @@ book.show(
 #
 # (Venna and Kaski, 2001). Each made-up neighbor costs as much as it is far down the true list; the factor in front
 # makes the worst case 0. Continuity is the same with map and truth exchanged. And the plainest: the share of each
-# image's $k$ neighbors that the map **kept**. To write (9.1) is exercise 9.1; here are the package's.
+# image's $k$ neighbors that the map **kept**. To write (9.1) is exercise 9.1; here are the package's, for maps as in 9.2
+# with the layout drawn from several seeds. (`beyond`: how many places beyond the 15th, of all images, a made-up neighbor
+# stands, in the mean.)
 
 # %%
 K = 15 if settings.mode() != "smoke" else 5
@@ -198,15 +217,17 @@ SEEDS = range(settings.by_mode(smoke=2, class_=4, full=10))
 
 
 def judged(vectors, shown_map):
-    """Three numbers for a map."""
-    kept = float(maps.kept_neighbors(vectors, shown_map, n_neighbors=K).mean())
-    return {name: judge(vectors, shown_map, n_neighbors=K) for name, judge in JUDGES.items()} | {"kept": kept}
+    """Four numbers for a map."""
+    found = {name: judge(vectors, shown_map, n_neighbors=K) for name, judge in JUDGES.items()}
+    kept, count = float(maps.kept_neighbors(vectors, shown_map, n_neighbors=K).mean()), len(vectors)
+    beyond = (1 - found["trustworthiness"]) * (2 * count - 3 * K - 1) / 2 / (1 - kept)  # (9.1), solved for it
+    return found | {"kept": kept, "beyond": beyond}
 
 
 # %%
 vectors, centers = trained["SoftTriple"][2][-1][1][first_of], trained["SoftTriple"][2][-1][2]
 used = views["SoftTriple"][1].used
-by_seed = [maps.umap_map(vectors, centers, used=used, n_neighbors=K, seed=seed) for seed in SEEDS]
+by_seed = [maps.umap_map(vectors, centers, used=used, n_neighbors=K, min_dist=0.3, seed=seed) for seed in SEEDS]
 places_at_random = maps.Map(torch.randn(len(vectors), 2, generator=generator(SEED, "places")))
 rows = {
     "UMAP": [judged(vectors, each) for each in by_seed],
@@ -218,23 +239,24 @@ for name, results in rows.items():
     for key in ("trustworthiness", "continuity", "kept"):
         mean, half = records.interval([result[key] for result in results])
         cells.append(f"{key} {mean:.3f}" + (f" ± {half:.3f}" if len(results) > 1 else "        "))
-    print(f"{name:17} {'   '.join(cells)}")
+    beyond = sum(result["beyond"] for result in results) / len(results)
+    print(f"{name:17} {'  '.join(cells)}  beyond {beyond:.0f}")
 
 # %% [markdown]
-# **What to see.** About three in ten of UMAP's neighbors are not among the true fifteen, but most of these stand just
-# beyond them in the list, and so they cost little. PCA is the flat shadow along the two directions in which the
-# embeddings vary most; of its neighbors seven in ten are not true, and they come from further down: it lays apart
+# **What to see.** About three in ten of UMAP's neighbors are not among the true fifteen, but these stand not far beyond
+# them in the list of 600, and so they cost little. PCA is the flat shadow along the two directions in which the
+# embeddings vary most; of its neighbors seven in ten are not true, and they come from much further down: it lays apart
 # things onto each other. Places at random score 0.5, so read both scales from there. (± is a 95 percent interval over
 # seeds of the *layout*: the network is one.)
 #
 # ## 9.4 Same data, another picture
 #
 # UMAP's layout is drawn at random in part, and it has a knob, the number of neighbors that count as near. Nothing in
-# the data says which setting is right. So never look at one map:
+# the data says which setting is right. So never conclude from one map:
 
 # %%
 KNOB = settings.by_mode(smoke=(5, 15), class_=(5, 15, 50), full=(5, 15, 50, 150))
-grid_maps = {(n, seed): maps.umap_map(vectors, n_neighbors=n, seed=seed) for n in KNOB for seed in list(SEEDS)[:2]}
+grid_maps = {(n, s): maps.umap_map(vectors, n_neighbors=n, min_dist=0.3, seed=s) for n in KNOB for s in list(SEEDS)[:2]}
 figure, axes = plt.subplots(2, len(KNOB), figsize=(9.6, 6.0), squeeze=False)
 for row, seed in enumerate(list(SEEDS)[:2]):
     for column, n in enumerate(KNOB):
@@ -256,8 +278,8 @@ book.show(
 # **Predict.** Two maps with the same settings and different seeds, laid onto each other as well as turning, mirroring
 # and scaling allow. How much of the variance of one does the other leave unexplained, in the mean over pairs of seeds?
 # (a) under 2 percent; (b) 2 to 50 percent; (c) more than 50 percent. (This share is the **Procrustes distance**: the sum of
-# squared distances between the two places of each image that is left after the best turn, in units of the spread of
-# one map. 0 if they coincide, near 1 if they have nothing in common.)
+# squared distances between the two places of each image that is left after the best turn and scale, in units of the
+# spread of one map. 0 if they coincide, near 1 if they have nothing in common.)
 
 # %%
 predict("9.2", "?")
@@ -267,46 +289,49 @@ apart = [maps.procrustes_distance(a, b) for n, a in enumerate(by_seed) for b in 
 print("Procrustes distance of each two seeds:", ", ".join(f"{100 * value:.0f}%" for value in sorted(apart)))
 middle = sum(apart) / len(apart)
 outcome("9.2", "a" if middle < 0.02 else "b" if middle <= 0.5 else "c")
+near = [torch.cdist(each.points, each.points).fill_diagonal_(torch.inf).argsort(1)[:, :K] for each in by_seed]
+pairs = [(a, b) for n, a in enumerate(near) for b in near[:n]]
+shared = [float((a[:, :, None] == b[:, None, :]).any(2).double().mean()) for a, b in pairs]
+print(f"of {K} neighbors on one map also on another: {100 * sum(shared) / len(shared):.0f}%")
 
 # %% [markdown]
 # **What to see.** That is what *where* is worth on such a map: turned as well as can be, two seeds still disagree about
-# a good part of the layout. What mostly comes back is who lies beside whom; how many clumps there are depends on the
-# knob. A statement about a map needs at least two seeds and two settings, and a number by the embedding itself.
+# a part of the layout, and what comes back need not be true either. Who lies beside whom comes back for the most part
+# (the second number); how many clumps there are depends on the knob. A statement about a map needs at least two seeds
+# and two settings, and a number by the embedding itself.
 #
 # ### A trap: clumps from nothing
 #
-# Here are as many points as before, spread evenly over the sphere, in 64 dimensions and in 4 (trained embeddings fill
-# few of their 64 directions). There is no group in them. Points may lie as close as they like here (`min_dist=0`; the
-# maps above keep them 0.1 or 0.3 apart).
+# Here are as many points as before, drawn at random on the sphere, everywhere equally likely: in 64 dimensions and in 4.
+# There is no group in them. Three maps let points lie as close as they like (`min_dist=0`); the last has the settings
+# of the maps above.
 
 # %%
 cloud = theory.structureless(len(vectors), 64, generator=generator(SEED, "cloud"))
 flat = theory.structureless(len(vectors), 4, generator=generator(SEED, "cloud"))
-figure, axes = plt.subplots(1, 3, figsize=(9.6, 3.5))
-pictures = {"64 dimensions, 5 neighbors": (cloud, 5), "4 dimensions, 5 neighbors": (flat, 5)}
-pictures["4 dimensions, 50 neighbors"] = (flat, min(50, len(flat) - 1))
-for ax, (title, (points, n)) in zip(axes, pictures.items(), strict=True):
-    drawn = maps.umap_map(points, n_neighbors=n, min_dist=0.0)
+figure, axes = plt.subplots(2, 2, figsize=(9.6, 6.4))
+pictures = {"64 dimensions, 5 neighbors": (cloud, 5, 0.0), "4 dimensions, 5 neighbors": (flat, 5, 0.0)}
+pictures["4 dimensions, 50 neighbors"] = (flat, min(50, len(flat) - 1), 0.0)
+pictures["4 dimensions, settings of the maps above"] = (flat, K, 0.3)
+for ax, (title, (points, n, least)) in zip(axes.flat, pictures.items(), strict=True):
+    drawn = maps.umap_map(points, n_neighbors=n, min_dist=least)
     ax.scatter(*drawn.points.T.tolist(), s=7, color=book.DARK, linewidth=0)
     ax.set(xticks=[], yticks=[], title=title)
     ax.spines[:].set(visible=True, color=book.PALE)
     found = judged(points, drawn)
-    print(f"{title:27}: trustworthiness {found['trustworthiness']:.2f}, kept {found['kept']:.2f}")
-figure.suptitle(
-    "Three pictures of nothing: the threads and the holes are the map's own", x=0.01, ha="left", fontsize=12
-)
+    print(f"{title:41}: trustworthiness {found['trustworthiness']:.2f}, kept {found['kept']:.2f}")
 book.show(
     figure,
-    alt="Three maps of points spread evenly over a sphere. In four dimensions they fall into threads with gaps between them, fewer with fifty "
-    "neighbors than with five, although no group is in the data; in 64 dimensions the cloud looks even.",
+    alt="Four maps of points drawn at random on a sphere. In four dimensions they fall into threads and patches with gaps between them, "
+    "although no group is in the data; in 64 dimensions the cloud looks even.",
 )
 
 # %% [markdown]
-# **What to see.** In four dimensions few neighbors tear an even cloud into threads: each point holds on to its five,
-# and nothing holds the pieces together; with fifty there still are holes. And the trustworthiness does not give it
-# away, for the neighbors are true ones or nearly; what is invented are the gaps. In 64 dimensions the cloud looks as
-# even as it is, and there the neighbors are mostly made up: two dimensions cannot hold them. What a clump is worth, its
-# members' *similarities* say, beside those of any other patch: exercise 9.3.
+# **What to see.** In four dimensions few neighbors tear a cloud into threads: each point holds on to its five, and
+# nothing holds the pieces together; with more there still are holes. A cloud drawn at random has thin places, and the
+# map widens them. Its trustworthiness does not give it away, for the neighbors are true ones or nearly. In 64
+# dimensions the cloud looks even, and there the neighbors are mostly made up: two dimensions cannot hold them. What a
+# clump is worth, its members' *similarities* say, beside those of other patches of its size: exercise 9.3.
 #
 # You have now seen what a map can and cannot say. **Stop here for a break**: what follows asks the centers themselves.
 #
@@ -316,7 +341,8 @@ book.show(
 # cosine above 0.995) have merged and count as one (chapter 04). So each of the ten centers of a class serves some
 # images, or has merged with another, or serves nobody. Here is the class with most centers in use: for each its six most
 # similar images, and after the gap the four least similar that it still serves. The mark in an image's corner is that
-# of its kind on the maps.
+# of its kind on the maps. (From here on all training images count, 50 a kind and not 15, so a center may serve here and
+# have no X on the maps.)
 
 # %%
 title, (net, loss, seen) = "SoftTriple", trained["SoftTriple"]
@@ -335,6 +361,9 @@ book.show(
 )
 
 # %% [markdown]
+# **What to see.** Go along a row and ask what its birds have in common: the species, or a pose, or a background? The
+# least similar say how far a center reaches. This is the class with most centers in use; others have two or three.
+#
 # **Purity** is the share of images whose kind is the most frequent one at their center. (Two centers that serve one
 # species may still differ: look at its poses, which nobody counted here.) A center that serves a single image is pure,
 # so purity has to be compared with what the same centers would score if the kinds were dealt to them by chance. The
@@ -377,7 +406,8 @@ book.show(
 )
 
 # %% [markdown]
-# **What to see.** If the centers of a class were copies, its frame on the diagonal would be a black square. A few pairs
+# **What to see.** First figure: a class that keeps more distinct centers than serve somebody keeps a heap of merged ones
+# that serves nobody. Second: if the centers of a class were copies, its frame on the diagonal would be a black square. A few pairs
 # are close to that; most stand apart, some as far from each other as from other classes' centers. A dark cell *outside*
 # the frames is a place where two classes meet.
 #
@@ -393,8 +423,8 @@ book.show(
 # $$q_{ck} = \frac{e^{s_{ck}/\gamma}}{\sum_j e^{s_{cj}/\gamma}}, \qquad S_c = \sum_k q_{ck}\, s_{ck}, \qquad
 # p_c = \frac{e^{\lambda (S_c - \delta [c = y])}}{\sum_d e^{\lambda (S_d - \delta [d = y])}} :$$
 #
-# $q$ says which centers speak for class $c$, $S_c$ is what they say, and $p$ what the softmax makes of it (the own class
-# $y$ pays the margin). The slope of the loss in each cosine, turned around, says which centers and image pull at each
+# $q$ says which centers speak for class $c$, $S_c$ is what they say, and $p$ what the softmax makes of it; the own class
+# $y$ pays the margin $\delta$. Minus the derivative of the loss by each cosine says which centers and image pull at each
 # other ($+$, blue) and which push each other away ($-$, red). We take the image whose own class and best other class are
 # most nearly tied.
 
@@ -419,7 +449,7 @@ book.show(
 # %%
 strongest = seen_by_loss.pulls.flatten().abs().argsort(descending=True)[:4].tolist()
 K_CENTERS = loss.centers.shape[1]
-print(f"image {query}, class {label}, loss {seen_by_loss.value:.2f}")
+print(f"image {query}, class {label}, loss {seen_by_loss.value:.2f}; lambda {loss.scale:g}, gamma {loss.gamma:g}")
 for cell in strongest:
     c, k = divmod(cell, K_CENTERS)
     pull = float(seen_by_loss.pulls[c, k])
@@ -440,11 +470,11 @@ book.show(
 # pushed ones: its class's similarity is a mean weighed by $q$, and a far center that came a little nearer would take
 # weight from the near one and lower that mean (the slope has the factor $q\,(1 + (s - S)/\gamma)$, chapter 03). Spare
 # centers get almost no pull from this image; what moves them is the regularizer, which has drawn most of them onto one
-# another: the cells of one gray in a row.
+# another: the cells of one gray in a row. The neighbors show whom it is confused with: those in dashed frames.
 #
 # ## 9.7 How it came about
 #
-# The same map after each stage of training, each laid onto the last:
+# The same map after each stage of training, each turned onto the final one:
 
 # %%
 stages = trained["SoftTriple"][2]
@@ -460,14 +490,23 @@ book.show(
     alt="The SoftTriple map before training and after one, three and fifteen epochs: first a mixed cloud with centers anywhere, then "
     "clumps of one species, and in the end crosses that stand at the clumps.",
 )
+
+# %%
 for epochs, then, centers_then in stages:
     served_then = maps.serving(then, train.labels, centers_then)
     pure, _ = maps.kind_purity(served_then, train.kinds)
     by_chance = maps.purity_by_chance(served_then, train.kinds, generator=generator(SEED, "chance"))
     in_use = float(served_then.used.sum(1).double().mean())
-    print(f"after {epochs:2} epochs: {in_use:.1f} centers in use, purity {pure:.2f}, by chance {by_chance:.2f}")
+    alike = float(torch.nn.functional.normalize(then, dim=1).mean(0).square().sum())  # the mean cosine of all pairs
+    print(
+        f"after {epochs:2} epochs: two images at a cosine of {alike:.2f}, {in_use:.1f} centers in use, "
+        f"purity {pure:.2f}, by chance {by_chance:.2f}"
+    )
 
 # %% [markdown]
+# **What to see.** At first all images look much alike to the network, so that one center is the nearest for nearly all
+# of a class. As images come apart, more centers find something to serve, and purity rises above chance.
+#
 # ## 9.8 Look for yourself
 #
 # The explorer holds all three losses and SoftTriple's stages. Point at a dot (or press an arrow key in the map): its
@@ -529,14 +568,18 @@ print(f"(3) image {int(torn.argmax())}, class {int(shown.labels[torn.argmax()])}
 unseen = merge_classes(datasets.load("birds", "test"), 4, generator=generator(SEED, "merge unseen"))
 if settings.mode() == "smoke":
     unseen = unseen.select(torch.arange(0, len(unseen), 5))
-print("unseen classes: cosine of kinds; nearest neighbor of the same class; of the same kind")
+print(
+    "unseen classes: cosine of two kinds of one class, of two classes; nearest image of the same class, of the same kind"
+)
 results = {}
 for title, (net, _, _) in trained.items():
     new = embed(net, unseen)
     by_class, by_kind = (retrieval.recall_at_k(new, answer, ks=(1,))[1] for answer in (unseen.labels, unseen.kinds))
     results[title] = (new, by_class, by_kind)
     cosine = retrieval.kind_cosine(new, unseen.labels, unseen.kinds)
-    print(f"{title:15} {cosine:5.2f}   {100 * by_class:5.1f}   {100 * by_kind:5.1f} percent")
+    unit = torch.nn.functional.normalize(new, dim=1)
+    unlike = float((unit @ unit.T)[unseen.labels[:, None] != unseen.labels].mean())
+    print(f"{title:15} {cosine:5.2f}   {unlike:5.2f}   {100 * by_class:5.1f}   {100 * by_kind:5.1f} percent")
 
 # %%
 some = torch.cat(
@@ -557,11 +600,12 @@ book.show(
 )
 
 # %% [markdown]
-# **What to see.** The three networks have never been told of these classes, nor of these kinds. By cosine SoftTriple
-# leaves the unseen kinds further apart than SoftMax does. But apart is not good in itself: the bound leaves them
-# furthest apart and finds fewest. An image that is found of the right class is nearly always of the right kind. One
-# network each, one seed: it is a look, and no verdict. How often and by how much several centers help *unseen* classes
-# is measured with searched settings and ten seeds in chapter [06](06_the_field.ipynb).
+# **What to see.** The three networks have never been told of these classes, nor of these kinds. Under SoftTriple the
+# unseen kinds lie further apart than under SoftMax, and so do the unseen classes: as in 9.1 a single cosine says little.
+# And apart is not good in itself: the bound leaves kinds furthest apart and finds fewest. An image that is found of the
+# right class is nearly always of the right kind. One network each, one seed: it is a look, and no verdict. How often
+# and by how much several centers help *unseen* classes is measured with searched settings and ten seeds in chapter
+# [06](06_the_field.ipynb).
 #
 # ## 9.10 Photographs
 #
@@ -569,7 +613,9 @@ book.show(
 # CUB-200-2011 and models of Cars196, dealt at random into classes of five; and the Grocery Store, whose coarse classes
 # are the store's own (apples are Granny Smith, Royal Gala, and others). On features of a frozen network a linear
 # embedding of 64 dimensions learned the classes, with one center each and with ten, each at its own searched settings,
-# from five seeds. What was measured is read from records, on photographs *held out* of the classes that were trained:
+# from five seeds. Records hold what was measured on *new* photographs of the trained classes (all in percent, but for `serve`, the
+# centers that serve any; MAP@R asks for all of the right ones, see chapter [01](01_triplets.ipynb); `Rand` is the adjusted
+# index of 9.5):
 
 # %%
 PHOTOGRAPHS = {"CUB, dealt": "cub", "Cars, dealt": "cars", "Grocery, its own": "grocery"}
@@ -589,7 +635,7 @@ for title, by_k in recorded.items():
     gains = [statistics.fmean(by_k[10].values(f)) - statistics.fmean(by_k[1].values(f)) for f in BOTH]
     assert (gains[0] > 0.03) == (title == "CUB, dealt")
     assert title == "CUB, dealt" or gains[0] < 0.011
-    assert gains[1] < 0.005
+    assert gains[1] < (-0.01 if title == "Grocery, its own" else 0.005)
 
 # %%
 above, kept_by = {}, {}
@@ -614,7 +660,7 @@ book.show(
 # **What to see.** On each set ten centers sort photographs by kind better than chance does, and on none perfectly. Where
 # classes were dealt at random, nearly all ten centers serve somebody, twice as many as there are kinds; where the store
 # made the classes, two or three do, and purity is not far above chance. By Recall@1 ten centers gain clearly on CUB,
-# and on the others a point at most; by MAP@R, by class, no set gains half a point: chapter
+# and on the others a point at most; by MAP@R, by class, no set gains half a point, and the store loses one: chapter
 # [04](04_how_many_centers.ipynb) looked for the reason. And each map keeps fewer neighbors than that of the drawn birds.
 #
 # **What not to conclude.** That this is how a network would look that was trained as a whole: the features are frozen
@@ -739,7 +785,7 @@ check("9.2", kept)
 
 # %% [markdown]
 # **Exercise 9.3 · the false cluster** · difficulty 2 of 5 · 15 minutes. Any patch of a cloud keeps many of its
-# neighbors. A real group keeps more of them, *by the embedding*, than a patch of its size does. For a group of images
+# neighbors. A group that stands apart keeps nearly all of them, *by the embedding*. For a group of images
 # (`True` where an image belongs to it) return the mean, over its members, of the share of each member's `k` most
 # similar others that are in the group too.
 
@@ -770,23 +816,30 @@ check("9.3", stays_together)
 #
 # People count a member as its own neighbor, average over all images, take the smallest similarities as if they were
 # distances, or ask that *all* k be in the group.
+#
+# What comes out below: the clump from nothing is in the middle of the patches, so nothing sets it apart. Some kinds keep
+# nearly all of their neighbors: these stand apart. The middle kind keeps no more than a patch does: a kind that we know
+# of need not be a group in the embedding, and a clump on a map need not be one either.
 # </details>
 
 # %% [markdown]
-# When it works, let it judge two groups, each beside a patch of its size (one image and those most similar to it): a
-# kind on the map of 9.2, and a clump of the last cloud of 9.4, cut out by eye.
+# When it works, let it judge the kinds on the map of 9.2, and a clump of the last cloud of 9.4, cut out by eye; beside
+# them patches of the same size, an image and those most similar to it.
 
 # %%
 clump = torch.cdist(drawn.points, drawn.points[:1])[:, 0]
 clump = clump <= clump.sort().values[min(19, len(clump) // 3)]  # those that lie closest to one point of that map
-kind = shown.kinds == shown.kinds[0]
-for title, rows, group in (("a kind", vectors[first_of], kind), ("a clump from nothing", flat, clump)):
-    similar, k = geometry.cosines(rows, rows), min(10, int(group.sum()) - 1)
-    nearby = similar[len(rows) // 2]
-    patch = nearby >= nearby.sort(descending=True).values[int(group.sum()) - 1]
-    values = [stays_together(similar.tolist(), each.tolist(), k) for each in (group, patch)]
-    said = "write stays_together first" if None in values else f"{values[0]:.2f}, a patch of its size {values[1]:.2f}"
-    print(f"{title}: {said}")
+of_kinds = [shown.kinds == kind for kind in torch.unique(shown.kinds)]
+for title, rows, groups in (("kinds", vectors[first_of], of_kinds), ("a clump from nothing", flat, [clump])):
+    similar, size = geometry.cosines(rows, rows), int(groups[0].sum())
+    patches = [row >= row.topk(size).values[-1] for row in similar[:: max(1, len(rows) // 40)]]
+    for name, judged_groups in ((title, groups), ("patches", patches)):
+        values = [stays_together(similar.tolist(), each.tolist(), min(10, size - 1)) for each in judged_groups]
+        if None in values:
+            print(f"{name}: write stays_together first")
+        else:
+            middle = sorted(values)[len(values) // 2]
+            print(f"{name}: {len(values)}, from {min(values):.2f} to {max(values):.2f}, middle {middle:.2f}")
 
 # %% [markdown]
 # **Exercise 9.4 · how pure are the centers?** · difficulty 2 of 5 · 10 minutes. Each image is given as (class, number
@@ -836,13 +889,14 @@ check("9.4", purity)
 # %% [markdown]
 # ## What to take away
 #
-# - A map keeps neighbors, and only some. Axes, gaps, sizes and places mean nothing, and another seed moves them.
+# - A map keeps neighbors, and only some. Axes, gaps and sizes mean nothing; another seed moves part of the places.
 # - Trust a map by numbers (trustworthiness, continuity, neighbors kept) over several seeds, and a clump by the cosines of
 #   its members.
-# - A map makes threads, clumps and holes out of nothing, most with few neighbors, and may look trustworthy all the same.
-# - In the runs of this lesson the kinds of a class stay apart under SoftTriple, with centers near many of them; under
-#   the bound they are drawn together. Whether they are under SoftMax depends on what one compares with.
-# - Centers know the clusters in part: purity is far above chance, and their number is not that of the clusters.
+# - A map can make threads, clumps and holes out of nothing, and look trustworthy all the same.
+# - In the runs of this lesson kinds are further apart under SoftTriple than under SoftMax, and so are classes; under the
+#   bound kinds are drawn together. Centers of a class stand at several of its clumps.
+# - Centers know the clusters in part: purity is above chance, far above it where classes were thrown together, and the
+#   number of centers is not that of the clusters.
 # - For one image SoftTriple moves a handful of centers; spare ones are hardly moved by images, and merged by the
 #   regularizer.
 #

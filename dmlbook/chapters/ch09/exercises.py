@@ -33,6 +33,17 @@ def _trust(
     return 1 - 2 / (n * k * (2 * n - 3 * k - 1)) * cost
 
 
+def _charged(true: Matrix, seen: Matrix, k: int, cost: Callable[[int, int], int], *, false_only: bool = True) -> float:
+    """Trustworthiness with another cost: of the place by the embedding and of the place on the map, both from 1."""
+    n, total = len(true), 0
+    for i in range(n):
+        order, on_map = _order(true[i], i), _order(seen[i], i)
+        for j in on_map[:k]:
+            if not false_only or j not in order[:k]:
+                total += cost(order.index(j) + 1, on_map.index(j) + 1)
+    return 1 - 2 / (n * k * (2 * n - 3 * k - 1)) * total
+
+
 def _distances(points: Tensor) -> Matrix:
     return torch.cdist(points, points).tolist()
 
@@ -68,25 +79,47 @@ def _mended_by_less(true: Matrix, seen: Matrix, k: int) -> float:
     return (_kept(true, seen, k, itself=True) * k - 1) / k
 
 
+def _of_one_less(true: Matrix, seen: Matrix, k: int) -> float:
+    """The same, as a share of the k - 1 that are left."""
+    return (_kept(true, seen, k, itself=True) * k - 1) / (k - 1) if k > 1 else 0.0
+
+
+def _jaccard(true: Matrix, seen: Matrix, k: int) -> float:
+    """What both have of what either has."""
+    near = [[{*_order(far[i], i)[:k]} for far in (true, seen)] for i in range(len(true))]
+    return sum(len(a & b) / len(a | b) for a, b in near) / len(near)
+
+
 def _kept_cases() -> Sequence[Case]:
     draw = generator(SEED, "exercise 9.2")
     found = []
-    for count, k in ((5, 1), (8, 2), (12, 4)):
+    for count, k in ((5, 2), (8, 3), (12, 4)):
         true, seen = (_distances(torch.randn(count, d, generator=draw)) for d in (4, 2))
         found.append(Case((true, seen, k), _kept(true, seen, k), f"{count} points drawn anywhere, k = {k}"))
     return found
 
 
 def _together(
-    similar: Matrix, group: Sequence[bool], k: int, *, everybody: bool = False, itself: bool = False
+    similar: Matrix,
+    group: Sequence[bool],
+    k: int,
+    *,
+    everybody: bool = False,
+    alike: bool = False,
+    itself: bool = False,
 ) -> float:
     """Of a group's k most similar others, how many are of the group; or what learners make of it."""
     shares = []
     for i, inside in enumerate(group):
         if inside or everybody:
             near = _order([-value for value in similar[i]], i, itself=itself)[:k]
-            shares.append(sum(group[j] == group[i] for j in near) / k)
+            shares.append(sum(group[j] == group[i] if alike else group[j] for j in near) / k)
     return sum(shares) / len(shares)
+
+
+def _of_the_group(similar: Matrix, group: Sequence[bool], k: int) -> float:
+    """How much of the group stands among the k, where how much of the k is of the group was asked."""
+    return _together(similar, group, k) * k / sum(group)
 
 
 def _farthest(similar: Matrix, group: Sequence[bool], k: int) -> float:
@@ -137,8 +170,25 @@ def _one_center_a_kind(served: Sequence[tuple[int, int, int]]) -> float:
     return sum(max(Counter(centers).values()) for centers in groups.values()) / len(served)
 
 
+def _first_kind(served: Sequence[tuple[int, int, int]]) -> float:
+    """Whoever comes first at a center is taken for its kind."""
+    groups: dict[object, list[int]] = {}
+    for label, center, kind in served:
+        groups.setdefault((label, center), []).append(kind)
+    return sum(kinds.count(kinds[0]) for kinds in groups.values()) / len(served)
+
+
+def _all_ties(served: Sequence[tuple[int, int, int]]) -> float:
+    """Of several most frequent kinds all are counted."""
+    groups: dict[object, list[int]] = {}
+    for label, center, kind in served:
+        groups.setdefault((label, center), []).append(kind)
+    most = [(kinds, max(map(kinds.count, kinds))) for kinds in groups.values()]
+    return sum(sum(kinds.count(kind) == count for kind in kinds) for kinds, count in most) / len(served)
+
+
 def _purity_cases() -> Sequence[Case]:
-    one = [(0, 0, 5), (0, 0, 5), (0, 0, 6), (0, 1, 6)]
+    one = [(0, 0, 6), (0, 0, 5), (0, 0, 5), (0, 1, 6)]
     two = [*one, (1, 0, 7), (1, 0, 7), (1, 0, 7), (1, 0, 8), (1, 2, 8)]
     mixed = [(0, k % 3, k % 4) for k in range(10)] + [(1, k % 2, 4 + k % 3) for k in range(9)]
     problems = [("one class", one), ("two classes whose centers have the same numbers", two), ("19 images", mixed)]
@@ -167,6 +217,22 @@ EXERCISES: tuple[Exercise, ...] = (
                 lambda true, seen, k: _trust(true, seen, k, count=True),
                 "You counted the false neighbors. Each costs its rank beyond k: a far one is a greater lie.",
             ),
+            "ranks from 0": Misconception(
+                lambda true, seen, k: _charged(true, seen, k, lambda r, _: r - 1 - k),
+                "Your ranks start at 0. The nearest has rank 1, so the first one outside costs 1 and not 0.",
+            ),
+            "the rank on the map": Misconception(
+                lambda true, seen, k: _charged(true, seen, k, lambda _, r: r - k),
+                "You took the rank on the map. A false neighbor costs its rank by `true`, beyond k.",
+            ),
+            "true ones charged": Misconception(
+                lambda true, seen, k: _charged(true, seen, k, lambda r, _: r - k, false_only=False),
+                "You charged all k, and true neighbors have costs below 0. Only those outside the true k cost.",
+            ),
+            "not taken from 1": Misconception(
+                lambda true, seen, k: 1 - _trust(true, seen, k),
+                "That is the cost. Trustworthiness is 1 less the cost: 1 where nothing was made up.",
+            ),
         },
     ),
     Exercise(
@@ -181,6 +247,17 @@ EXERCISES: tuple[Exercise, ...] = (
             "itself taken off": Misconception(
                 _mended_by_less,
                 "You took the point itself off again, and now look at k - 1 neighbors. Leave it out before taking k.",
+            ),
+            "itself taken off, of k - 1": Misconception(
+                _of_one_less,
+                "You took the point itself off, and what is left is the share of k - 1 neighbors. Leave it out before.",
+            ),
+            "k + 1 with itself": Misconception(
+                lambda true, seen, k: _kept(true, seen, k + 1, itself=True),
+                "Of the k + 1 that you looked at one is the point itself, always right. Leave it out of both counts.",
+            ),
+            "of either": Misconception(
+                _jaccard, "You divided by all that are near in either. The share asked for is of k, for each point."
             ),
             "the same place in the list": Misconception(
                 lambda true, seen, k: _kept(true, seen, k, same_place=True),
@@ -200,6 +277,13 @@ EXERCISES: tuple[Exercise, ...] = (
             "everybody": Misconception(
                 lambda similar, group, k: _together(similar, group, k, everybody=True),
                 "You averaged over all images. The question is about the group: average over its members.",
+            ),
+            "everybody and their like": Misconception(
+                lambda similar, group, k: _together(similar, group, k, everybody=True, alike=True),
+                "You asked all images how many of their like are near. Ask the group's members alone.",
+            ),
+            "of the group": Misconception(
+                _of_the_group, "You divided by the size of the group. Of k neighbors: divide by k."
             ),
             "the least similar": Misconception(
                 _farthest, "You took the smallest similarities: those are the farthest. Similar is large."
@@ -221,6 +305,17 @@ EXERCISES: tuple[Exercise, ...] = (
             "the mean of centers": Misconception(
                 _mean_of_centers,
                 "You averaged over centers. A center that serves one image then weighs as much as one of fifty.",
+            ),
+            "the first kind": Misconception(
+                _first_kind,
+                "You counted the kind that comes first at each center. Take the most frequent one.",
+            ),
+            "all of a tie": Misconception(
+                _all_ties, "Where several kinds are the most frequent, you counted all of them. One counts."
+            ),
+            "centers ignored": Misconception(
+                lambda served: _purity(served, key=lambda label, center: label),
+                "You took the most frequent kind of each class. Purity asks each center of a class.",
             ),
             "kinds at one center": Misconception(
                 _one_center_a_kind,

@@ -125,16 +125,15 @@ def center_gallery(image_set: ImageSet, served: Serving, label: int, *, near: in
 
 
 def _of_the_others(served: Serving, label: int) -> str:
-    """Which centers of a class have merged, and into which, and which stand alone and serve nobody."""
-    said = []
+    """Which centers of a class have merged, and into which, and which serve nobody."""
+    said, nobody = [], []
     for center in torch.unique(served.stands[label]).tolist():
-        same = [k + 1 for k in (served.stands[label] == center).nonzero().flatten().tolist() if k != center]
-        if same:
-            said.append(f"merged into {center + 1}: {', '.join(map(str, same))}")
-    if served.unused[label].any():
-        alone = served.unused[label].nonzero().flatten() + 1
-        said.append(f"alone, and serving nobody: {', '.join(map(str, alone.tolist()))}")
-    return "; ".join(said)
+        same = [str(k + 1) for k in (served.stands[label] == center).nonzero().flatten().tolist() if k != center]
+        if served.unused[label, center]:
+            nobody.append(f"{center + 1}" + (f" (with {', '.join(same)} merged into it)" if same else ""))
+        elif same:
+            said.append(f"merged into {center + 1}: {', '.join(same)}")
+    return "; ".join([*said, f"serving nobody: {', '.join(nobody)}"] if nobody else said)
 
 
 def center_counts(ax: Axes, served: Serving, kinds: Int[Tensor, " N"]) -> Axes:

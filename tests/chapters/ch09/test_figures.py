@@ -111,7 +111,8 @@ def test_a_gallery_has_a_row_a_center_with_its_images_in_order_and_says_what_bec
     images, centers, _, _ = scene
     centers = centers.clone()
     centers[1, 3] = centers[1, 0]  # merged
-    centers[1, 2] = -images[LABELS == 1].mean(0) * 5  # far from all
+    images, centers = torch.cat([images, torch.full((24, 1), 10.0)], 1), torch.cat([centers, torch.ones(3, 4, 1)], 2)
+    centers[1, 2] = torch.tensor([0.0] * 6 + [-1])  # far from all
     served = maps.serving(images, LABELS, centers)
     figure = figures.center_gallery(gray_set(), served, 1, near=2, far=1)
     rows = [k for k in served.counts[1].argsort(descending=True, stable=True).tolist() if served.counts[1, k]]
@@ -131,8 +132,13 @@ def test_a_gallery_has_a_row_a_center_with_its_images_in_order_and_says_what_bec
     assert any(len(served.of(1, k)) > 3 for k in rows)  # a gap that leaves some out
     below = figure.get_supxlabel()
     assert "merged into 1: 4" in below
-    for k in served.unused[1].nonzero().flatten().tolist():
-        assert str(k + 1) in below.split("serving nobody: ")[1]
+    alone = [str(k + 1) for k in served.unused[1].nonzero().flatten().tolist()]
+    assert alone
+    assert below.split("serving nobody: ")[1] == ", ".join(alone)
+    far = maps.serving(images, LABELS, centers[:, [2, 2, 0, 1]])  # a merged pair that serves nobody
+    other = figures.center_gallery(gray_set(), far, 1)
+    assert "serving nobody: 1 (with 2 merged into it)" in other.get_supxlabel()
+    plt.close(other)
     plt.close(figure)
 
 
