@@ -322,14 +322,14 @@ for ax, (title, (points, n, least)) in zip(axes.flat, pictures.items(), strict=T
     print(f"{title:41}: trustworthiness {found['trustworthiness']:.2f}, kept {found['kept']:.2f}")
 book.show(
     figure,
-    alt="Four maps of points drawn at random on a sphere. In four dimensions they fall into threads and patches with gaps between them, "
-    "although no group is in the data; in 64 dimensions the cloud looks even.",
+    alt="Four maps of points drawn at random on a sphere. In four dimensions five neighbors give threads, fifty a net with holes; with the "
+    "settings of the maps above the cloud is nearly even, and so it is in 64 dimensions.",
 )
 
 # %% [markdown]
 # **What to see.** In four dimensions few neighbors tear a cloud into threads: each point holds on to its five, and
 # nothing holds the pieces together; with more there still are holes. A cloud drawn at random has thin places, and the
-# map widens them. Its trustworthiness does not give it away, for the neighbors are true ones or nearly. In 64
+# map widens them; with the settings of the maps above least of all. Its trustworthiness does not give it away, for the neighbors are true ones or nearly. In 64
 # dimensions the cloud looks even, and there the neighbors are mostly made up: two dimensions cannot hold them. What a
 # clump is worth, its members' *similarities* say, beside those of other patches of its size: exercise 9.3.
 #
