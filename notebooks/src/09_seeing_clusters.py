@@ -329,9 +329,10 @@ book.show(
 # %% [markdown]
 # **What to see.** In four dimensions few neighbors tear a cloud into threads: each point holds on to its five, and
 # nothing holds the pieces together; with more there still are holes. A cloud drawn at random has thin places, and the
-# map widens them; with the settings of the maps above least of all. Its trustworthiness does not give it away, for the neighbors are true ones or nearly. In 64
-# dimensions the cloud looks even, and there the neighbors are mostly made up: two dimensions cannot hold them. What a
-# clump is worth, its members' *similarities* say, beside those of other patches of its size: exercise 9.3.
+# map widens them; with the settings of the maps above least of all. Its trustworthiness does not give it away, for the
+# neighbors are true ones or nearly. In 64 dimensions the cloud looks even, and there the neighbors are mostly made up:
+# two dimensions cannot hold them. What a clump is worth, its members' *similarities* say, beside those of other patches
+# of its size: exercise 9.3.
 #
 # You have now seen what a map can and cannot say. **Stop here for a break**: what follows asks the centers themselves.
 #
@@ -406,10 +407,10 @@ book.show(
 )
 
 # %% [markdown]
-# **What to see.** First figure: a class that keeps more distinct centers than serve somebody keeps a heap of merged ones
-# that serves nobody. Second: if the centers of a class were copies, its frame on the diagonal would be a black square. A few pairs
-# are close to that; most stand apart, some as far from each other as from other classes' centers. A dark cell *outside*
-# the frames is a place where two classes meet.
+# **What to see.** First figure: a class that keeps more distinct centers than serve somebody keeps a heap of merged
+# ones that serves nobody. Second: if the centers of a class were copies, its frame on the diagonal would be a black
+# square. A few pairs are close to that; most stand apart, some as far from each other as from other classes' centers. A
+# dark cell *outside* the frames is a place where two classes meet.
 #
 # **What not to conclude.** That the number of centers is the number of kinds. Purity is well above chance. It is below
 # 1 mostly because there are too few centers: three cannot separate four equal kinds, and the best that the centers in
@@ -613,9 +614,9 @@ book.show(
 # CUB-200-2011 and models of Cars196, dealt at random into classes of five; and the Grocery Store, whose coarse classes
 # are the store's own (apples are Granny Smith, Royal Gala, and others). On features of a frozen network a linear
 # embedding of 64 dimensions learned the classes, with one center each and with ten, each at its own searched settings,
-# from five seeds. Records hold what was measured on *new* photographs of the trained classes (all in percent, but for `serve`, the
-# centers that serve any; MAP@R asks for all of the right ones, see chapter [01](01_triplets.ipynb); `Rand` is the adjusted
-# index of 9.5):
+# from five seeds. Records hold what was measured on *new* photographs of the trained classes (all in percent, but for
+# `serve`, the centers that serve any; MAP@R asks for all of the right ones, see chapter [01](01_triplets.ipynb); `Rand`
+# is the adjusted index of 9.5):
 
 # %%
 PHOTOGRAPHS = {"CUB, dealt": "cub", "Cars, dealt": "cars", "Grocery, its own": "grocery"}
@@ -874,10 +875,10 @@ check("9.4", purity)
 # </details>
 
 # %% [markdown]
-# **Exercise 9.5 · same data, different story** · difficulty 4 of 5 · open, 20 minutes. Make two maps of the embeddings of 9.2 from
-# which two people would tell opposite stories ("the classes are well separated", "the classes are one mass"): you may
-# choose seed, neighbors, `min_dist`, colors and which images are shown, and may not touch the data. Then write for each
-# the sentence that a reviewer should ask for, and compute the number that decides.
+# **Exercise 9.5 · same data, different story** · difficulty 4 of 5 · open, 20 minutes. Make two maps of the embeddings
+# of 9.2 from which two people would tell opposite stories ("the classes are well separated", "the classes are one
+# mass"): you may choose seed, neighbors, `min_dist`, colors and which images are shown, and may not touch the data.
+# Then write for each the sentence that a reviewer should ask for, and compute the number that decides.
 #
 # <details><summary>How to judge your answer</summary>
 #
