@@ -12,6 +12,7 @@ from dmlbook.book.exercises import Case, Exercise, Misconception
 from dmlbook.seeding import SEED, generator
 
 Matrix = list[list[float]]
+Served = Sequence[tuple[int, int, int]]
 
 
 def _order(far: Sequence[float], i: int, *, itself: bool = False) -> list[int]:
@@ -21,26 +22,21 @@ def _order(far: Sequence[float], i: int, *, itself: bool = False) -> list[int]:
 
 
 def _trust(
-    true: Matrix, seen: Matrix, k: int, *, itself: bool = False, beyond: bool = True, count: bool = False
+    true: Matrix,
+    seen: Matrix,
+    k: int,
+    *,
+    cost: Callable[[int, int, int], int] = lambda rank, on_map, k: rank - k,
+    itself: bool = False,
+    false_only: bool = True,
 ) -> float:
-    """Trustworthiness, or what learners make of it."""
-    n, cost = len(true), 0
-    for i in range(n):
-        order = _order(true[i], i, itself=itself)
-        for j in _order(seen[i], i, itself=itself)[:k]:
-            if j not in order[:k]:
-                cost += 1 if count else order.index(j) + 1 - (k if beyond else 0)
-    return 1 - 2 / (n * k * (2 * n - 3 * k - 1)) * cost
-
-
-def _charged(true: Matrix, seen: Matrix, k: int, cost: Callable[[int, int], int], *, false_only: bool = True) -> float:
-    """Trustworthiness with another cost: of the place by the embedding and of the place on the map, both from 1."""
+    """Trustworthiness, or what learners make of it; ``cost`` gets both ranks of a neighbor, from 1, and k."""
     n, total = len(true), 0
     for i in range(n):
-        order, on_map = _order(true[i], i), _order(seen[i], i)
+        order, on_map = (_order(far[i], i, itself=itself) for far in (true, seen))
         for j in on_map[:k]:
             if not false_only or j not in order[:k]:
-                total += cost(order.index(j) + 1, on_map.index(j) + 1)
+                total += cost(order.index(j) + 1, on_map.index(j) + 1, k)
     return 1 - 2 / (n * k * (2 * n - 3 * k - 1)) * total
 
 
@@ -80,12 +76,10 @@ def _mended_by_less(true: Matrix, seen: Matrix, k: int) -> float:
 
 
 def _of_one_less(true: Matrix, seen: Matrix, k: int) -> float:
-    """The same, as a share of the k - 1 that are left."""
     return (_kept(true, seen, k, itself=True) * k - 1) / (k - 1) if k > 1 else 0.0
 
 
 def _jaccard(true: Matrix, seen: Matrix, k: int) -> float:
-    """What both have of what either has."""
     near = [[{*_order(far[i], i)[:k]} for far in (true, seen)] for i in range(len(true))]
     return sum(len(a & b) / len(a | b) for a, b in near) / len(near)
 
@@ -117,15 +111,6 @@ def _together(
     return sum(shares) / len(shares)
 
 
-def _of_the_group(similar: Matrix, group: Sequence[bool], k: int) -> float:
-    """How much of the group stands among the k, where how much of the k is of the group was asked."""
-    return _together(similar, group, k) * k / sum(group)
-
-
-def _farthest(similar: Matrix, group: Sequence[bool], k: int) -> float:
-    return _together([[-value for value in row] for row in similar], group, k)
-
-
 def _fully(similar: Matrix, group: Sequence[bool], k: int) -> float:
     """The share of members of whom all k neighbors are members."""
     members = [i for i, inside in enumerate(group) if inside]
@@ -148,43 +133,30 @@ def _together_cases() -> Sequence[Case]:
     return [Case(tuple(p), _together(*p), text) for text, *p in problems]
 
 
-def _purity(served: Sequence[tuple[int, int, int]], *, key: Callable = lambda label, center: (label, center)) -> float:
-    groups: dict[object, list[int]] = {}
+def _at_centers(served: Served, key: Callable = lambda label, center: (label, center)) -> list[list[int]]:
+    """The kinds at each center, in the order in which they come."""
+    found: dict[object, list[int]] = {}
     for label, center, kind in served:
-        groups.setdefault(key(label, center), []).append(kind)
-    return sum(max(Counter(kinds).values()) for kinds in groups.values()) / len(served)
+        found.setdefault(key(label, center), []).append(kind)
+    return list(found.values())
 
 
-def _mean_of_centers(served: Sequence[tuple[int, int, int]]) -> float:
-    groups: dict[object, list[int]] = {}
-    for label, center, kind in served:
-        groups.setdefault((label, center), []).append(kind)
-    return sum(max(Counter(kinds).values()) / len(kinds) for kinds in groups.values()) / len(groups)
+def _most(kinds: list[int]) -> int:
+    return max(Counter(kinds).values())
 
 
-def _one_center_a_kind(served: Sequence[tuple[int, int, int]]) -> float:
-    """The other way round: how much of each kind is at one center."""
-    groups: dict[object, list[object]] = {}
-    for label, center, kind in served:
-        groups.setdefault((label, kind), []).append(center)
-    return sum(max(Counter(centers).values()) for centers in groups.values()) / len(served)
+def _purity(served: Served, **key: Callable) -> float:
+    return sum(map(_most, _at_centers(served, **key))) / len(served)
 
 
-def _first_kind(served: Sequence[tuple[int, int, int]]) -> float:
-    """Whoever comes first at a center is taken for its kind."""
-    groups: dict[object, list[int]] = {}
-    for label, center, kind in served:
-        groups.setdefault((label, center), []).append(kind)
-    return sum(kinds.count(kinds[0]) for kinds in groups.values()) / len(served)
+def _mean_of_centers(served: Served) -> float:
+    shares = [_most(kinds) / len(kinds) for kinds in _at_centers(served)]
+    return sum(shares) / len(shares)
 
 
-def _all_ties(served: Sequence[tuple[int, int, int]]) -> float:
+def _all_ties(served: Served) -> float:
     """Of several most frequent kinds all are counted."""
-    groups: dict[object, list[int]] = {}
-    for label, center, kind in served:
-        groups.setdefault((label, center), []).append(kind)
-    most = [(kinds, max(map(kinds.count, kinds))) for kinds in groups.values()]
-    return sum(sum(kinds.count(kind) == count for kind in kinds) for kinds, count in most) / len(served)
+    return sum(sum(kinds.count(kind) == _most(kinds) for kind in kinds) for kinds in _at_centers(served)) / len(served)
 
 
 def _purity_cases() -> Sequence[Case]:
@@ -210,23 +182,23 @@ EXERCISES: tuple[Exercise, ...] = (
                 "Each point is counted as its own nearest neighbor: at distance 0 it comes first. Leave it out.",
             ),
             "the whole rank": Misconception(
-                lambda true, seen, k: _trust(true, seen, k, beyond=False),
+                lambda true, seen, k: _trust(true, seen, k, cost=lambda rank, *_: rank),
                 "You charged the whole rank. The cost is how far beyond k it is: the first one outside costs 1.",
             ),
             "counted": Misconception(
-                lambda true, seen, k: _trust(true, seen, k, count=True),
+                lambda true, seen, k: _trust(true, seen, k, cost=lambda *_: 1),
                 "You counted the false neighbors. Each costs its rank beyond k: a far one is a greater lie.",
             ),
             "ranks from 0": Misconception(
-                lambda true, seen, k: _charged(true, seen, k, lambda r, _: r - 1 - k),
+                lambda true, seen, k: _trust(true, seen, k, cost=lambda rank, _, k: rank - 1 - k),
                 "Your ranks start at 0. The nearest has rank 1, so the first one outside costs 1 and not 0.",
             ),
             "the rank on the map": Misconception(
-                lambda true, seen, k: _charged(true, seen, k, lambda _, r: r - k),
+                lambda true, seen, k: _trust(true, seen, k, cost=lambda _, on_map, k: on_map - k),
                 "You took the rank on the map. A false neighbor costs its rank by `true`, beyond k.",
             ),
             "true ones charged": Misconception(
-                lambda true, seen, k: _charged(true, seen, k, lambda r, _: r - k, false_only=False),
+                lambda true, seen, k: _trust(true, seen, k, false_only=False),
                 "You charged all k, and true neighbors have costs below 0. Only those outside the true k cost.",
             ),
             "not taken from 1": Misconception(
@@ -283,10 +255,12 @@ EXERCISES: tuple[Exercise, ...] = (
                 "You asked all images how many of their like are near. Ask the group's members alone.",
             ),
             "of the group": Misconception(
-                _of_the_group, "You divided by the size of the group. Of k neighbors: divide by k."
+                lambda similar, group, k: _together(similar, group, k) * k / sum(group),
+                "You divided by the size of the group. Of k neighbors: divide by k.",
             ),
             "the least similar": Misconception(
-                _farthest, "You took the smallest similarities: those are the farthest. Similar is large."
+                lambda similar, group, k: _together([[-value for value in row] for row in similar], group, k),
+                "You took the smallest similarities: those are the farthest. Similar is large.",
             ),
             "all or nothing": Misconception(
                 _fully, "You asked that all k be of the group. The share of them is averaged."
@@ -307,7 +281,7 @@ EXERCISES: tuple[Exercise, ...] = (
                 "You averaged over centers. A center that serves one image then weighs as much as one of fifty.",
             ),
             "the first kind": Misconception(
-                _first_kind,
+                lambda served: sum(kinds.count(kinds[0]) for kinds in _at_centers(served)) / len(served),
                 "You counted the kind that comes first at each center. Take the most frequent one.",
             ),
             "all of a tie": Misconception(
@@ -318,7 +292,7 @@ EXERCISES: tuple[Exercise, ...] = (
                 "You took the most frequent kind of each class. Purity asks each center of a class.",
             ),
             "kinds at one center": Misconception(
-                _one_center_a_kind,
+                lambda served: _purity([(label, kind, center) for label, center, kind in served]),
                 "That is the other way round: how much of a kind is at one center. Purity asks each center.",
             ),
         },
