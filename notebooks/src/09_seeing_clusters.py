@@ -21,7 +21,6 @@
 # > with one point a class ask all its images to meet (02, 05). So far we believed scores. Now we look.
 
 # %%
-import statistics
 from itertools import pairwise
 
 import matplotlib.pyplot as plt
@@ -608,71 +607,7 @@ book.show(
 # and by how much several centers help *unseen* classes is measured with searched settings and ten seeds in chapter
 # [06](06_the_field.ipynb).
 #
-# ## 9.10 Photographs
-#
-# Birds that we drew have kinds because we drew them. Three sets of photographs have known kinds, too: species of
-# CUB-200-2011 and models of Cars196, dealt at random into classes of five; and the Grocery Store, whose coarse classes
-# are the store's own (apples are Granny Smith, Royal Gala, and others). On features of a frozen network a linear
-# embedding of 64 dimensions learned the classes, with one center each and with ten, each at its own searched settings,
-# from five seeds. Records hold what was measured on *new* photographs of the trained classes (all in percent, but for
-# `serve`, the centers that serve any; MAP@R asks for all of the right ones, see chapter [01](01_triplets.ipynb); `Rand`
-# is the adjusted index of 9.5):
-
-# %%
-PHOTOGRAPHS = {"CUB, dealt": "cub", "Cars, dealt": "cars", "Grocery, its own": "grocery"}
-recorded = {
-    title: records.compare({k: f"maps/{name}-k{k}" for k in (1, 10)}).rows for title, name in PHOTOGRAPHS.items()
-}
-COLUMNS = {"R@1 class": "recall_by_class", "R@1 kind": "recall_by_kind", "MAP@R class": "map_by_class"}
-BOTH = ("recall_by_class", "map_by_class")
-COLUMNS |= {"purity": "seen_purity", "by chance": "seen_purity_by_chance", "Rand": "recovery"}
-print(f"{'in percent':24}" + "".join(f"{column:>13}" for column in COLUMNS) + f"{'serve':>7}")
-for title, by_k in recorded.items():
-    for k, record in by_k.items():
-        found = [records.interval(record.values(figure)) for figure in COLUMNS.values()]
-        cells = "".join(f"{f'{100 * mean:.1f} ± {100 * half:.1f}':>13}" for mean, half in found)
-        print(f"{title:17} K = {k:<3}{cells}{records.interval(record.values('seen_used'))[0]:7.1f}")
-for title, by_k in recorded.items():
-    gains = [statistics.fmean(by_k[10].values(f)) - statistics.fmean(by_k[1].values(f)) for f in BOTH]
-    assert (gains[0] > 0.03) == (title == "CUB, dealt")
-    assert title == "CUB, dealt" or gains[0] < 0.011
-    assert gains[1] < (-0.01 if title == "Grocery, its own" else 0.005)
-
-# %%
-above, kept_by = {}, {}
-for title, by_k in recorded.items():
-    pure, by_chance = (by_k[10].values(f"seen_purity{end}") for end in ("", "_by_chance"))
-    above[title] = [a - b for a, b in zip(pure, by_chance, strict=True)]
-    for name, prefix in (("UMAP", "seen_"), ("PCA", "seen_pca_")):
-        kept_by[f"{title}: {name}"] = by_k[10].values(f"{prefix}neighbors_kept")
-    assert min(above[title]) > 0
-    assert min(kept_by[f"{title}: UMAP"]) > max(kept_by[f"{title}: PCA"])
-    assert settings.mode() == "smoke" or max(kept_by[f"{title}: UMAP"]) < min(each["kept"] for each in rows["UMAP"])
-figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.6))
-book.dots(axes[0], above).set(xlim=(0, 55), xlabel="purity above chance, in points", title="Ten centers a class")
-book.dots(axes[1], kept_by).set(xlim=(-5, 60), xlabel="of 15 neighbors, percent", title="Kept by the map")
-book.show(
-    figure,
-    alt="Left: purity of ten centers a class above chance for three sets of photographs, with intervals, all above zero. Right: the share of "
-    "fifteen neighbors that a UMAP and a PCA of the same embeddings keep; PCA keeps far fewer on each set.",
-)
-
-# %% [markdown]
-# **What to see.** On each set ten centers sort photographs by kind better than chance does, and on none perfectly. Where
-# classes were dealt at random, nearly all ten centers serve somebody, twice as many as there are kinds; where the store
-# made the classes, two or three do, and purity is not far above chance. By Recall@1 ten centers gain clearly on CUB,
-# and on the others a point at most; by MAP@R, by class, no set gains half a point, and the store loses one: chapter
-# [04](04_how_many_centers.ipynb) looked for the reason. And each map keeps fewer neighbors than that of the drawn birds.
-#
-# **What not to conclude.** That this is how a network would look that was trained as a whole: the features are frozen
-# here, and only a linear layer learned. (One of the searches for the cars chose the lowest rate that was tried.)
-#
-# Such photographs may not be printed in a book. Where you have them, this draws the page (a minute or two), with every
-# center, its photographs and the hidden kinds:
-#
-#     python -m dmlbook kinds --data cub --merge 5 --centers 1 10 --page cub.html
-#
-# ## 9.11 Your own images
+# ## 9.10 Your own images
 #
 # A run that was trained by `python -m dmlbook train` becomes a page that opens anywhere, offline and without a kernel:
 #
@@ -680,6 +615,9 @@ book.show(
 #
 # It holds map, images, neighbors and centers in one file: what a practitioner sends to a colleague. Below it the numbers of
 # section 9.3, so that nobody has to believe the picture.
+#
+# What centers find on photographs whose kinds are known (CUB-200-2011, Cars196, a grocery store) is measured in the
+# companion, [09b](09b_seeing_clusters_deeper.ipynb).
 
 # %% [markdown]
 # ## Exercises
@@ -927,4 +865,4 @@ check("9.4", purity)
 # - Q. Qian, L. Shang, B. Sun, J. Hu, H. Li, R. Jin. *SoftTriple Loss: Deep Metric Learning Without Triplet Sampling*.
 #   ICCV 2019.
 #
-# **Back**: [07 · Training](07_training.ipynb). **The map**: [00 · Start here](00_start_here.ipynb).
+# **Deeper**: [09b · Seeing clusters, deeper](09b_seeing_clusters_deeper.ipynb). **Back**: [07 · Training](07_training.ipynb). **The map**: [00 · Start here](00_start_here.ipynb).
