@@ -60,12 +60,16 @@ def umap_map(
     if len(rows) <= n_neighbors:
         remedy = f"Give at most {len(rows) - 1}, or more images."
         raise bad_input("n_neighbors", "be smaller than the number of images and centers", n_neighbors, remedy)
+    threads = torch.get_num_threads()
     import umap
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="n_jobs value")  # a seed asks for one thread: that is meant
-        layout = umap.UMAP(n_neighbors=n_neighbors, min_dist=min_dist, metric="cosine", random_state=seed)
-        places = torch.from_numpy(layout.fit_transform(rows.numpy())).float()
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="n_jobs value")  # a seed asks for one thread: that is meant
+            layout = umap.UMAP(n_neighbors=n_neighbors, min_dist=min_dist, metric="cosine", random_state=seed)
+            places = torch.from_numpy(layout.fit_transform(rows.numpy())).float()
+    finally:
+        torch.set_num_threads(threads)  # numba gives torch as many as there are processors
     return _apart(places, embeddings, centers, used)
 
 

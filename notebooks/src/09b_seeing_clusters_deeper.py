@@ -12,8 +12,6 @@
 # **Time** about ten minutes. The cells read records and run in seconds.
 
 # %%
-import statistics
-
 import matplotlib.pyplot as plt
 
 from dmlbook import book, records
@@ -36,20 +34,37 @@ PHOTOGRAPHS = {"CUB, dealt": "cub", "Cars, dealt": "cars", "Grocery, its own": "
 recorded = {
     title: records.compare({k: f"maps/{name}-k{k}" for k in (1, 10)}).rows for title, name in PHOTOGRAPHS.items()
 }
-COLUMNS = {"R@1 class": "recall_by_class", "R@1 kind": "recall_by_kind", "MAP@R class": "map_by_class"}
-BOTH = ("recall_by_class", "map_by_class")
-COLUMNS |= {"purity": "seen_purity", "by chance": "seen_purity_by_chance", "Rand": "recovery"}
-print(f"{'in percent':24}" + "".join(f"{column:>13}" for column in COLUMNS) + f"{'serve':>7}")
+FOUND = {"R@1 class": "recall_by_class", "R@1 kind": "recall_by_kind"}
+FOUND |= {"MAP@R class": "map_by_class", "MAP@R kind": "map_by_kind"}
+COLUMNS = FOUND | {"purity": "seen_purity", "by chance": "seen_purity_by_chance", "Rand": "recovery"}
+
+
+def cells(lists):
+    return "".join(f"{f'{100 * mean:.1f} ± {100 * half:.1f}':>12}" for mean, half in map(records.interval, lists))
+
+
+print(f"{'in percent':25}" + "".join(f"{column:>12}" for column in COLUMNS) + f"{'serve':>7}")
 for title, by_k in recorded.items():
+    print(f"{title:17} frozen {cells(by_k[1].values(f'frozen_{figure}') for figure in FOUND.values())}")
     for k, record in by_k.items():
-        found = [records.interval(record.values(figure)) for figure in COLUMNS.values()]
-        cells = "".join(f"{f'{100 * mean:.1f} ± {100 * half:.1f}':>13}" for mean, half in found)
-        print(f"{title:17} K = {k:<3}{cells}{records.interval(record.values('seen_used'))[0]:7.1f}")
+        of_k = cells(record.values(figure) for figure in COLUMNS.values())
+        print(f"{title:17} K = {k:<3}{of_k}{records.interval(record.values('seen_used'))[0]:7.1f}")
+
+# %% [markdown]
+# And seed by seed, ten centers less one:
+
+# %%
+clear = []
 for title, by_k in recorded.items():
-    gains = [statistics.fmean(by_k[10].values(f)) - statistics.fmean(by_k[1].values(f)) for f in BOTH]
-    assert (gains[0] > 0.03) == (title == "CUB, dealt")
-    assert title == "CUB, dealt" or gains[0] < 0.011
-    assert gains[1] < (-0.01 if title == "Grocery, its own" else 0.005)
+    pairs = {name: zip(by_k[10].values(key), by_k[1].values(key), strict=True) for name, key in FOUND.items()}
+    gains = {name: [ten - one for ten, one in both] for name, both in pairs.items()}
+    print(f"{title:25}{cells(gains.values())}")
+    clear += [(title, name) for name, values in gains.items() if abs(sum(values) / 5) > records.interval(values)[1]]
+    assert sum(gains["MAP@R class"]) / 5 < 0.005
+    assert min(gains["MAP@R kind"]) > 0
+assert [title for title, name in clear if name == "R@1 class"] == ["CUB, dealt"]
+for record in (by_k[k] for by_k in recorded.values() for k in by_k):
+    print(f"{record.title.split(',')[0]:35} chose {record.choice['settings']}")
 
 # %%
 above, kept_by = {}, {}
@@ -70,14 +85,21 @@ book.show(
 )
 
 # %% [markdown]
-# **What to see.** On each set ten centers sort photographs by kind better than chance does, and on none perfectly. Where
-# classes were dealt at random, nearly all ten centers serve somebody, twice as many as there are kinds; where the store
-# made the classes, two or three do, and purity is not far above chance. By Recall@1 ten centers gain clearly on CUB,
-# and on the others a point at most; by MAP@R, by class, no set gains half a point, and the store loses one: chapter
-# [04](04_how_many_centers.ipynb) looked for the reason. And each map keeps fewer neighbors than that of the drawn birds.
+# **What to see.** On each set ten centers sort photographs by kind better than chance does, and on none perfectly. On the
+# two dealt sets nearly all ten serve somebody, twice as many as there are kinds; on the store's own classes two or
+# three, in the mean. Many of the store's classes have one kind, which is pure whatever serves it; by the Rand index,
+# which leaves those out, the store is hardly behind the cars.
 #
-# **What not to conclude.** That this is how a network would look that was trained as a whole: the features are frozen
-# here, and only a linear layer learned. (One of the searches for the cars chose the lowest rate that was tried.)
+# By Recall@1, by class, ten centers gain clearly over one on CUB alone; on the others the interval holds 0. And look at
+# the frozen features: most of what ten gain on CUB is what one had lost by training. By MAP@R they gain by kind on each
+# set; by class no set gains half a point, and the store loses one. Chapter [04](04_how_many_centers.ipynb) looked for the
+# reason on two of the sets, and could not settle it.
+#
+# **What not to conclude.** That dealing the classes makes the difference: for ten centers standardized features were
+# chosen on the dealt sets and not on the store's, and that alone may leave more centers apart. That one center had its
+# due on the cars: its search chose the lowest rate that was tried. That photographs are harder to map than drawn birds
+# because fewer neighbors are kept: these maps hold more images, and new ones. Settings were chosen by Recall@1; MAP@R
+# would have chosen others. And the features are frozen here: a network that is trained as a whole may look otherwise.
 #
 # ## 9b.2 The page
 #

@@ -138,3 +138,13 @@ def test_sizes_that_make_no_map_are_refused_before_the_work():
         maps.align(Map(torch.randn(4, 2)), Map(torch.randn(5, 2)))
     with pytest.raises(ValueError, match="align: maps must show images in more than one place"):
         maps.align(Map(torch.ones(4, 2)), Map(torch.randn(4, 2)))
+
+
+def test_a_map_leaves_torch_the_threads_that_it_had():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        maps.umap_map(torch.randn(40, 5, generator=generator(SEED, "threads")), n_neighbors=5)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
