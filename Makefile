@@ -8,6 +8,7 @@
 #   make test PYTEST_ARGS="-x -k softtriple"  WORKERS=1     anything for pytest, and in how many processes
 #   make book CHAPTERS="00 07"                              only some notebooks
 #   make mutants SAMPLE=12                                  twelve of them, other ones each day, in two minutes at most
+#   make fuzz ONLY="book maps"  SAMPLE=10                   of these modules, ten calls of each function
 #   make mutants ONLY="growth"                              those with this word in their file, text or reason
 
 VENV ?= .venv
@@ -24,7 +25,7 @@ WORKERS ?= logical
 FIRST := notebooks/00_start_here.ipynb
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=120 --nbval-sanitize-with=tests/nbval_sanitize.cfg
 
-.PHONY: help lab test test-browser book html bench mutants
+.PHONY: help lab test test-browser book html bench mutants fuzz
 help:
 	@echo "make lab     open the book in JupyterLab (the first call installs it, a few minutes)"
 	@echo "make test    all tests and all notebooks, in their smallest size"
@@ -32,6 +33,7 @@ help:
 	@echo "make book    run the notebooks again from notebooks/src and keep their outputs"
 	@echo "make html    the book as a static site, in build/html; nothing is executed"
 	@echo "make bench   measure what the losses and the retrieval cost on this machine"
+	@echo "make fuzz    call every public function with one wrong argument at a time, and say what came of it"
 	@echo "make mutants plant the faults of tests/mutants.toml, each alone, and name those that no test sees"
 
 # Root must say so to Jupyter. Without a display it prints the address instead of looking for a browser.
@@ -64,6 +66,10 @@ bench: $(VENV)/.ready-book
 # A sample of them is a test, so that `make test` sees all of them in turn.
 mutants: $(VENV)/.ready-test
 	$(PY) -m tests.mutants $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(ONLY),"$(ONLY)")
+
+# A sample of these calls is a test, too.
+fuzz: $(VENV)/.ready-test
+	DMLBOOK_MODE=smoke OMP_NUM_THREADS=1 $(PY) -m tests.fuzz $(ONLY) $(if $(SAMPLE),--sample $(SAMPLE))
 
 # The environment. Each file marks a finished step: an installation that was interrupted is taken up again, a finished one is not.
 $(VENV)/.made:

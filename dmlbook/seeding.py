@@ -6,10 +6,13 @@ import hashlib
 
 import torch
 
+from dmlbook._checks import checked
+
 SEED = 20190811
 """The book's seed. Repetitions use SEED, SEED + 1, ..."""
 
 
+@checked
 def named_seed(seed: int, *names: object) -> int:
     """A 63-bit seed from ``seed`` and what it is for; the same on every machine, in every process.
 
@@ -21,6 +24,7 @@ def named_seed(seed: int, *names: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
 
 
+@checked
 def generator(seed: int, *names: object, device: str | torch.device = "cpu") -> torch.Generator:
     """A torch generator for one purpose, such as ``generator(SEED, "sampler")``.
 

@@ -6,9 +6,11 @@ import importlib
 import inspect
 import pkgutil
 from argparse import Namespace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -20,16 +22,23 @@ from dmlbook._checks import (
     bad_input,
     between,
     check_batch,
+    check_below,
     check_choice,
+    check_filled,
+    check_finite,
+    check_labels,
+    check_lengths,
     check_number,
     check_shape,
     check_unique,
     checked,
     finite,
     one_of,
+    under_vmap,
 )
 from dmlbook._checks.shapes import read
-from dmlbook._types import Float, Int, Tensor
+from dmlbook._checks.values import INTEGERS
+from dmlbook._types import Bool, Float, Int, Tensor
 from dmlbook.chapters.ch05 import theory
 from dmlbook.commands import evaluate
 from dmlbook.datasets import birds
@@ -124,7 +133,7 @@ def test_a_shape_that_is_not_the_annotations_is_refused_in_words(given, message)
         {"paths": torch.ones(2, 7, 5, 3)},
         {"count": 7},
         {"count": LABELS},
-        {"parts": torch.ones(9, 9, 9)},
+        {"parts": torch.ones(9, 9, 9, dtype=torch.long)},
         {"anything": torch.ones(())},
         {"anything": torch.ones(1, 2, 3)},
     ],
@@ -157,7 +166,7 @@ def test_rows_of_a_table_are_called_rows():
     ],
 )
 def test_annotations_are_read_from_their_text(written, names, integer, others):
-    shape, found, beside = read(written)
+    shape, found, beside, _ = read(written)
     assert (shape.names if shape else None, found, set(beside)) == (names, integer, others)
 
 
@@ -173,7 +182,7 @@ def test_annotations_are_read_from_their_text(written, names, integer, others):
     ],
 )
 def test_annotations_are_read_from_the_types_that_they_stand_for(kind, names, integer, others):
-    shape, found, beside = read(kind)
+    shape, found, beside, _ = read(kind)
     assert (shape.names if shape else None, found, set(beside)) == (names, integer, others)
 
 
@@ -211,6 +220,9 @@ NUMBER = "Pass a number in that range."
     [
         ({"gamma": 0}, f"gamma must be a finite number > 0; got 0. {NUMBER}"),
         ({"gamma": float("nan")}, f"gamma must be a finite number > 0; got nan. {NUMBER}"),
+        ({"gamma": 10**400}, "gamma must be a finite number > 0; got 1000"),
+        ({"gamma": np.float32("nan")}, "gamma must be a finite number > 0; got nan."),
+        ({"gamma": np.bool_(True)}, "gamma must be a finite number > 0; got True."),
         ({"gamma": True}, f"gamma must be a finite number > 0; got True. {NUMBER}"),
         ({"gamma": None}, f"gamma must be a finite number > 0; got None. {NUMBER}"),
         ({"share": 1.5}, "share must be a finite number > 0 and <= 1; got 1.5. Pass a share."),
@@ -271,6 +283,186 @@ def test_gradients_vmap_and_autocast_go_through():
         torch.testing.assert_close(similarity(x[0]), stacked[0])
 
 
+# What plain annotations ask, without any rule.
+
+
+class Thing:
+    """A class of this module, written below some functions that take it."""
+
+
+@checked
+def plain(
+    count: int = 1,
+    share: float = 0.5,
+    flag: bool = True,
+    word: str = "a",
+    scores: Sequence[float] = (),
+    ends: Mapping[str, float] | None = None,
+    pair: tuple[int, int] = (1, 2),
+    path: str | Path | None = None,
+    folder: Path | None = None,
+    call: Callable[[int], int] | None = None,
+    draw: torch.Generator | None = None,
+    device: str | torch.device = "cpu",
+    later: Later | None = None,
+    runs: Iterable[Thing] = (),
+    tables: Mapping[str, Int[Tensor, "N K"]] | None = None,
+    anything: object = None,
+) -> dict:
+    return dict(locals())
+
+
+class Later:
+    """Written below what takes it."""
+
+
+ALIKE = [
+    ({"count": True}, "count must be an integer; got True. Pass a whole number."),
+    ({"count": 2.0}, "count must be an integer; got 2.0."),
+    ({"count": 10**400}, "count must be an integer; got 1000"),
+    ({"count": None}, "count must be an integer; got None."),
+    ({"count": np.float64(2)}, "count must be an integer; got 2.0."),
+    ({"share": "0.5"}, "share must be a finite number; got '0.5'. Pass a number."),
+    ({"share": float("nan")}, "share must be a finite number; got nan."),
+    ({"share": np.float32("inf")}, "share must be a finite number; got inf."),
+    ({"share": 10**400}, "share must be a finite number; got 1000"),
+    ({"share": torch.tensor(0.5)}, "share must be a finite number; got Tensor."),
+    ({"flag": 1}, "flag must be True or False; got 1."),
+    ({"word": b"a"}, "word must be a string; got b'a'. Put it in quotes."),
+    ({"scores": [0.5, "a"]}, "scores must be a sequence of finite numbers; got 'a' at 1."),
+    ({"scores": "abc"}, "scores must be a sequence of finite numbers; got 'abc'."),
+    ({"scores": 0.5}, "scores must be a sequence of finite numbers; got 0.5. Put it in brackets: (0.5,)."),
+    ({"scores": np.array([0.5, np.nan])}, "scores must be a sequence of finite numbers; got ndarray."),
+    ({"ends": {"a": None}}, "ends must be a mapping from strings to finite numbers or None; got None at 'a'."),
+    ({"ends": [("a", 0.5)]}, "ends must be a mapping from strings to finite numbers or None; got list."),
+    ({"pair": (1, 2, 3)}, "pair must be a tuple of 2 integers; got tuple. Give one for each."),
+    ({"pair": (1, 0.5)}, "pair must be a tuple of 2 integers; got tuple."),
+    ({"path": 3}, "path must be a path or None; got 3."),
+    ({"path": "a\0b"}, "path must be a path or None; got a name with a NUL."),
+    ({"path": "a" * 300}, "path must be a path or None; got a name of 300 letters."),
+    ({"folder": "a"}, "folder must be a path or None; got 'a'. Pass a pathlib.Path."),
+    ({"call": 3}, "call must be a function or None; got 3."),
+    ({"draw": 3}, "draw must be a torch.Generator or None; got 3. seeding.generator(SEED, ...) makes one."),
+    ({"draw": np.random.default_rng(1)}, "draw must be a torch.Generator or None; got Generator."),
+    ({"device": "gpu"}, "device must be a device; got 'gpu'. This machine has cpu"),
+    ({"later": Thing()}, "later must be a Later or None; got Thing."),
+    ({"runs": [Thing(), 3]}, "runs must be a sequence of Thing objects; got 3 at 1."),
+    (
+        {"tables": {"a": torch.ones(2, 2)}},
+        "tables must be a mapping from strings to tensors or None; got Tensor at 'a'.",
+    ),
+    (
+        {"tables": {"a": torch.arange(2)}},
+        "tables must be a mapping from strings to tensors or None; got Tensor at 'a'.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), ALIKE)
+def test_a_value_of_another_type_is_refused_in_words(given, message):
+    assert said(lambda: plain(**given)).startswith(f"plain: {message}")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"share": 3},
+        {"scores": range(3)},
+        {"scores": []},
+        {"ends": {}},
+        {"pair": [1, 2]},
+        {"path": "a"},
+        {"path": Path("a")},
+        {"folder": Path("a")},
+        {"call": len},
+        {"draw": torch.Generator()},
+        {"device": torch.device("cpu")},
+        {"device": "cuda:1"},
+        {"later": Later()},
+        {"runs": (thing for thing in [Thing()])},
+        {"tables": {"a": torch.ones(2, 2, dtype=torch.int32)}},
+        {"anything": object()},
+    ],
+)
+def test_a_value_of_the_type_is_let_in_as_it_is(given):
+    (name, value), found = next(iter(given.items())), plain(**given)
+    assert found[name] is value
+
+
+def test_numpys_numbers_count_and_the_function_gets_pythons():
+    found = plain(np.int64(3), share=np.float64(0.5), flag=np.bool_(False), scores=np.array([0.5, 1.0]))
+    kinds = [type(found[name]) for name in ("count", "share", "flag", "scores")]
+    assert kinds == [int, float, bool, list]
+    assert (found["count"], found["share"], found["flag"], found["scores"]) == (3, 0.5, False, [0.5, 1.0])
+    assert plain(scores=torch.tensor([0.5, 1.0]))["scores"] == [0.5, 1.0]
+    assert ruled(gamma=np.float32(0.5), classes=np.int16(2)) is None
+    assert said(lambda: ruled(classes=np.int16(1))).startswith("ruled: classes must be an integer >= 2; got 1.")
+
+
+@checked
+def kept(x: Float[Tensor, "B D"], labels: Int[Tensor, " B"], mask: Bool[Tensor, " B"] | None = None) -> tuple:
+    return x, labels
+
+
+@pytest.mark.parametrize(
+    ("x", "labels", "mask", "message"),
+    [
+        (ROWS.long(), LABELS, None, "x must be floating point; got torch.int64. Call .float() on them."),
+        (ROWS.to(torch.complex64), LABELS, None, "x must be floating point; got torch.complex64."),
+        (ROWS, LABELS.float(), None, "labels must be integers; got torch.float32. Number the classes: labels.long()."),
+        (ROWS, LABELS > 1, None, "labels must be integers; got torch.bool."),
+        (ROWS, LABELS, LABELS, "mask must be True and False; got torch.int64. Call .bool() on them."),
+        (ROWS.to("meta"), LABELS, None, "x must hold its values, densely; got a tensor on meta."),
+        (ROWS.to_sparse(), LABELS, None, "x must hold its values, densely; got a tensor of layout torch.sparse_coo."),
+    ],
+)
+def test_a_tensor_of_other_values_is_refused_in_words(x, labels, mask, message):
+    assert said(lambda: kept(x, labels, mask)).startswith(f"kept: {message}")
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int16, torch.int8, torch.uint8])
+def test_integers_of_every_width_arrive_in_64_bits(dtype):
+    x, labels = kept(ROWS, LABELS.to(dtype))
+    assert (x is ROWS, labels.dtype, labels.tolist()) == (True, torch.int64, LABELS.tolist())
+    assert kept(ROWS, LABELS)[1] is LABELS
+
+
+def test_embeddings_that_are_not_finite_are_let_in_where_no_rule_looks_at_them():
+    broken = torch.full((4, 3), torch.nan, requires_grad=True)
+    assert kept(broken, LABELS)[0] is broken
+    assert losses.SemiHardLoss()(broken, torch.tensor([0, 0, 1, 1])).isnan()
+
+
+@checked(x=finite, counts=at_least(0), scores=between(0, 1), ends=above(0))
+def drawn(
+    x: Float[Tensor, "B D"] | None = None,
+    counts: Int[Tensor, " B"] | None = None,
+    scores: Sequence[float] = (),
+    ends: Mapping[str, Sequence[float]] | None = None,
+) -> Tensor | None:
+    return x
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"x": torch.tensor([[1.0, torch.nan]])}, "x must hold finite numbers; got nan at (0, 1)."),
+        ({"x": torch.tensor([[1.0], [torch.inf]])}, "x must hold finite numbers; got inf at (1, 0)."),
+        ({"counts": torch.tensor([0, -1])}, "counts must hold integers >= 0; got -1 at (1,)."),
+        ({"scores": [0.5, 1.5]}, "scores[1] must be a finite number >= 0 and <= 1; got 1.5."),
+        ({"scores": 0.5}, "scores must be a sequence of finite numbers; got 0.5."),
+        ({"ends": {"a": [1.0, 0.0]}}, "ends['a'][1] must be a finite number > 0; got 0.0."),
+    ],
+)
+def test_a_rule_of_numbers_holds_for_each_number_of_a_tensor_or_a_sequence(given, message):
+    assert said(lambda: drawn(**given)).startswith(f"drawn: {message}")
+
+
+def test_what_is_looked_at_comes_without_a_gradient():
+    assert not drawn(torch.ones(2, 2, requires_grad=True)).requires_grad
+    assert drawn(torch.ones(0, 2)).shape == (0, 2)
+
+
 # What is checked in a body.
 
 
@@ -298,6 +490,25 @@ def test_gradients_vmap_and_autocast_go_through():
             lambda: check_shape(expected="B D", x=torch.ones(2, 4), y=torch.ones(3, 4)),
             "y must be a tensor of shape (B, D); got shape (3, 4), while B is 2 in x.",
         ),
+        (
+            lambda: check_finite(x=torch.ones(2) / 0),
+            "x must be finite; got 2 of 2 entries that are not. Look where they",
+        ),
+        (
+            lambda: check_labels([0, 1]),
+            "labels must be a tensor of integers; got list. Convert it with",
+        ),
+        (
+            lambda: check_labels(LABELS + 0.5),
+            "labels must be integers; got torch.float32. Number the classes",
+        ),
+        (lambda: check_labels(LABELS.double() * torch.nan), "labels must be integers; got torch.float64"),
+        (lambda: check_labels(LABELS.to(torch.complex64)), "labels must be integers; got torch.complex64"),
+        (lambda: check_labels(LABELS > 1, argument="kinds"), "kinds must be integers; got torch.bool"),
+        (lambda: check_lengths(ends=[1, 2], names="a"), "names must be as many as the ends; got 2 ends and 1 names."),
+        (lambda: check_filled(names=[]), "names must hold at least one; got none. Leave the call out"),
+        (lambda: check_below(3, "images", query=3), "query must number one of 3 images, from 0; got 3."),
+        (lambda: check_below(3, "images", found=LABELS), "found must number one of 3 images, from 0; got 3."),
         (lambda: check_batch(ROWS.long(), LABELS), "embeddings must be floating point; got torch.int64. Call .float()"),
         (lambda: check_batch(ROWS, ROWS[:, 0]), "labels must be integers; got torch.float32. Number the classes"),
         (lambda: check_batch(ROWS, LABELS > 1), "labels must be integers; got torch.bool. Number the classes"),
@@ -325,6 +536,9 @@ def test_messages_say_what_was_expected_what_came_and_what_to_do(call, message):
         (lambda x: check_number(low=0, open_low=True, x=x), 1e-9, 0),
         (lambda x: check_number(low=1, integer=True, x=x), 1, 0),
         (lambda x: check_unique(x=x), [3, 1], [3, 3]),
+        (lambda x: check_lengths(y=[3, 1], x=x), [3, 1], [3]),
+        (lambda x: check_filled(x=x), [0], []),
+        (lambda x: check_below(3, "images", x=x), 2, 3),
         (lambda x: check_choice(choices=("left", "right"), side=x), "right", "middle"),
         (lambda x: check_shape(expected="B D", x=torch.ones(2, 4), y=x), torch.ones(2, 4), torch.ones(2, 5)),
         (lambda x: check_batch(ROWS, LABELS, num_classes=x), 4, 3),
@@ -333,6 +547,45 @@ def test_messages_say_what_was_expected_what_came_and_what_to_do(call, message):
 def test_what_a_body_asks_for_is_let_in_and_what_is_just_beyond_is_not(check, inside, beyond):
     check(inside)
     assert said(lambda: check(beyond))
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int64, np.float16, np.float32, np.float64])
+def test_numbers_of_numpy_are_numbers_and_arrive_as_pythons_own(kind):
+    @checked(count=at_least(1), share=above(0))
+    def doubled(count: int, *, share: float = 0.5):
+        return count * 2, share * 2
+
+    assert doubled(100, share=kind(1)) == (200, 2)
+    assert {type(number) for number in doubled(100, share=kind(1))} <= {int, float}
+    if issubclass(kind, np.integer):
+        assert doubled(kind(100)) == (200, 1.0)  # int8 ends at 127
+        assert doubled(count=kind(100)) == (200, 1.0)
+    else:
+        assert said(lambda: doubled(kind(100))).startswith("doubled: count must be an integer >= 1; got 100.0.")
+
+
+@pytest.mark.parametrize("width", sorted(INTEGERS, key=str))
+def test_labels_of_every_width_come_back_as_int64(width):
+    labels = torch.tensor([3, 0, 100])
+    for found in (check_labels(labels.to(width)), check_batch(torch.ones(3, 1), labels.to(width), num_classes=101)):
+        assert found.dtype == torch.int64
+        assert torch.equal(found, labels)
+    assert (check_labels(labels.to(width)) * 100).tolist() == [300, 0, 10_000]  # 200 and more would overflow int8
+
+
+def test_a_batch_under_vmap_is_known_beneath_other_transforms_too():
+    seen = []
+
+    def look(x):
+        seen.append(under_vmap(x))
+        return x.sum()
+
+    rows = torch.ones(2, 3)
+    look(rows)
+    torch.func.grad(look)(rows)
+    torch.func.vmap(look)(rows)
+    torch.func.vmap(torch.func.grad(look))(rows)
+    assert seen == [False, False, True, True]
 
 
 # Under whose name it is said.
@@ -472,7 +725,7 @@ SMALL = torch.eye(2)
         (lambda: training.embed(None, None, view="hole"), "training.embed"),
         (lambda: checkpoints.load(Path(__file__)), "checkpoints.load"),
         # A command is known by its own name.
-        (lambda: evaluate.run(Namespace(run=None, net=None)), "evaluate"),
+        (lambda: evaluate.run(Namespace(run=None, net=None, record=None)), "evaluate"),
         (lambda: geometry.one_hot(3, 1), "one_hot"),
         (lambda: losses.TripletLoss(margin=-1), "TripletLoss"),
         (lambda: losses.SoftTriple(num_classes=1, embedding_size=2), "SoftTriple"),
@@ -524,7 +777,10 @@ def doors():
                     yield f"{found.name}.{name}", function
 
 
-SPEAK_FOR_OTHERS = {"dmlbook.chapters.judge"}  # for check, which prints its verdict
+SPEAK_FOR_OTHERS = {
+    "dmlbook.chapters.judge",  # for check, which prints its verdict
+    "dmlbook.weight_files.read_weights",  # for nets.build, whose argument it reads
+}
 
 
 def test_a_function_that_is_exported_and_checks_is_declared_so():

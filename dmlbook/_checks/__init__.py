@@ -11,7 +11,20 @@ What depends on other arguments is checked in the body, by the functions of ``va
 
 from dmlbook._checks.door import above, at_least, between, checked, finite, one_of
 from dmlbook._checks.messages import bad_input, speaker
-from dmlbook._checks.values import check_batch, check_choice, check_number, check_shape, check_unique
+from dmlbook._checks.outside import check_memory
+from dmlbook._checks.values import (
+    check_batch,
+    check_below,
+    check_choice,
+    check_filled,
+    check_finite,
+    check_labels,
+    check_lengths,
+    check_number,
+    check_shape,
+    check_unique,
+    under_vmap,
+)
 
 __all__ = [
     "above",
@@ -19,7 +32,13 @@ __all__ = [
     "bad_input",
     "between",
     "check_batch",
+    "check_below",
     "check_choice",
+    "check_filled",
+    "check_finite",
+    "check_labels",
+    "check_lengths",
+    "check_memory",
     "check_number",
     "check_shape",
     "check_unique",
@@ -27,4 +46,5 @@ __all__ = [
     "finite",
     "one_of",
     "speaker",
+    "under_vmap",
 ]

@@ -5,7 +5,11 @@ from __future__ import annotations
 import sys
 from types import FrameType
 
+import numpy as np
+
 PACKAGE, HERE = __package__.split(".")[0] + ".", __package__
+LONGEST = 80
+"""Letters of a value in a message."""
 DOOR = "guarded"  # the function around each checked one; its frames hold ``function`` and ``arguments``
 
 
@@ -15,6 +19,19 @@ def bad_input(argument: str, rule: str, got: object, remedy: str, *, function: s
     The function is found, see ``speaker``; name it only where the reader knows another one.
     """
     return ValueError(f"{function or speaker()}: {argument} must {rule}; got {got}. {remedy}")
+
+
+def brief(value: object) -> str:
+    """What came, in few letters: a plain value as it is written, a class by its name, anything else by its type."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if not isinstance(value, (str, bytes, int, float, complex, np.generic, type(None))):
+        return type(value).__name__
+    try:
+        text = repr(value.item() if isinstance(value, np.generic) else value)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 20]}... ({len(text)} characters)"
 
 
 def speaker() -> str:

@@ -6,6 +6,8 @@ import ast
 from types import NoneType, UnionType
 from typing import NamedTuple, Union, get_args, get_origin
 
+import torch
+
 from dmlbook._checks.messages import bad_input
 from dmlbook._types import Tensor
 
@@ -13,14 +15,35 @@ Sizes = dict[str, tuple[int, str, "Shape"]]
 """Of each axis that has been seen in a call: its size, the argument it was seen in, and that argument's shape."""
 
 
+_FLOATS = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
+INTEGERS = frozenset(
+    {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint16, torch.uint32, torch.uint64}
+)
+VALUES = {
+    "Float": (_FLOATS, "floating point", "Call .float() on them."),
+    "Int": (INTEGERS, "integers", "Call .long() on them."),
+    "Bool": (frozenset({torch.bool}), "True and False", "Call .bool() on them."),
+    "UInt8": (frozenset({torch.uint8}), "uint8", "Scale to 0..255, call .byte()."),
+    "": (_FLOATS | INTEGERS | {torch.bool}, "real numbers", "Take the real part."),
+}
+"""By annotation: which dtypes a tensor may have, what they are called, and what to do about another."""
+USUAL = {
+    ("labels", "integers"): "Number the classes: labels.long().",
+    ("images", "floating point"): "Use images / 255.",
+}
+"""What is usually wrong with another dtype of these arguments."""
+
+
 class Shape:
-    """The axes of a tensor: a number fixes one, a letter that recurs has one size throughout a call.
+    """The axes of a tensor, and what it holds: a number fixes one, a letter that recurs has one size throughout a call.
 
     ``*batch`` or ``...`` stands for any number of axes. What else jaxtyping knows is passed over: such an axis may have
     any size.
     """
 
-    def __init__(self, axes: str) -> None:
+    def __init__(self, axes: str, values: str = "") -> None:
+        self.holds, self.values, self.remedy = VALUES[values]
+        self.counts = values == "Int"
         names = axes.split()
         spread = [place for place, axis in enumerate(names) if axis.startswith(("*", "..."))]
         self.names = ["..." if place in spread else axis for place, axis in enumerate(names)]
@@ -31,8 +54,11 @@ class Shape:
         self.fixed = [(place, int(names[place])) for place in placed if names[place].isdecimal()]
         self.named = [(p, names[p]) for p in placed if names[p].isidentifier() and names[p] != "_"]
 
-    def check(self, argument: str, tensor: object, sizes: Sizes, remedy: str = "") -> None:
-        """Raises unless it is a tensor with these axes, as long as those of one letter seen before."""
+    def check(self, argument: str, tensor: object, sizes: Sizes, remedy: str = "") -> Tensor | None:
+        """Raises unless it is a tensor with these axes, as long as those of one letter seen before.
+
+        Returns the same integers in 64 bits where they came in fewer, in which torch cannot count or index; else None.
+        """
         if not isinstance(tensor, Tensor):
             got, remedy = type(tensor).__name__, remedy or "Convert it with torch.as_tensor."
             raise bad_input(argument, self.rule, got, remedy)
@@ -43,12 +69,28 @@ class Shape:
                 fits = fits and shape[place] == size
         if not fits:
             raise self._misfit(argument, tensor, remedy)
+        if tensor.layout is not torch.strided or tensor.is_meta:
+            got = "a tensor on meta" if tensor.is_meta else f"a tensor of layout {tensor.layout}"
+            raise bad_input(argument, "hold its values, densely", got, "Call .to_dense(), or build it on a device.")
         for place, axis in self.named:
             size, other, its_shape = sizes.setdefault(axis, (shape[place], argument, self))
             if size != shape[place]:
                 if other == argument:
                     raise self._misfit(argument, tensor, remedy)
                 raise self._disagreement(argument, tensor, place, (size, other, its_shape), remedy)
+        if tensor.dtype not in self.holds:
+            mask = f"A mask becomes numbers by {argument}.nonzero().flatten()."
+            usual = mask if self.counts and tensor.dtype is torch.bool else self.remedy
+            remedy = USUAL.get((argument, self.values), usual)
+            raise bad_input(argument, f"be {self.values}", tensor.dtype, remedy)
+        return tensor.long() if self.counts and tensor.dtype is not torch.int64 else None
+
+    def fits(self, tensor: object) -> bool:
+        """Whether it is a tensor with so many axes, of such values."""
+        if not isinstance(tensor, Tensor) or tensor.dtype not in self.holds:
+            return False
+        long_enough = tensor.dim() >= self.least if self.open else tensor.dim() == self.least
+        return long_enough and tensor.layout is torch.strided and not tensor.is_meta
 
     @property
     def rule(self) -> str:
@@ -84,35 +126,44 @@ class Meaning(NamedTuple):
     integer: bool
     others: frozenset[str]
     """The types that stand beside the tensor's, or alone, such as ``None``."""
+    parts: tuple = ()
+    """The same, as trees of their text or as types."""
 
 
 def read(annotation: object) -> Meaning:
     """The meaning of an annotation: of its text, which modules keep, or of the type that the text stands for."""
     tree = ast.parse(annotation, mode="eval").body if isinstance(annotation, str) else annotation
-    shape, others = None, set()
-    for part in _alternatives(tree):
-        axes = _axes(part)
-        if axes is not None:
-            shape = Shape(axes)
-        elif isinstance(part, ast.AST):
+    shape, others, parts = None, set(), []
+    for part in alternatives(tree):
+        found = shape_of(part)
+        if found is not None:
+            shape = found
+            continue
+        parts.append(part)
+        if isinstance(part, ast.AST):
             others.add(ast.unparse(part))
         else:
             others.add("None" if part in (None, NoneType) else getattr(part, "__name__", repr(part)))
-    return Meaning(shape, "int" in others and "float" not in others, frozenset(others))
+    return Meaning(shape, "int" in others and "float" not in others, frozenset(others), tuple(parts))
 
 
-def _alternatives(annotation: object) -> list:
+def alternatives(annotation: object) -> list:
+    """The alternatives of an annotation, of its tree or of the type itself."""
     if isinstance(annotation, ast.BinOp):
-        return [*_alternatives(annotation.left), *_alternatives(annotation.right)]
+        return [*alternatives(annotation.left), *alternatives(annotation.right)]
     return list(get_args(annotation)) if get_origin(annotation) in (Union, UnionType) else [annotation]
 
 
-def _axes(part: object) -> str | None:
+def shape_of(part: object) -> Shape | None:
     """``B C K`` of ``Float[Tensor, "B C K"]``; ``...`` of a plain ``Tensor``; None where it is no tensor."""
     if part is Tensor or (isinstance(part, ast.Name) and part.id == "Tensor"):
-        return "..."
+        return Shape("...")
     if isinstance(part, ast.Subscript) and isinstance(part.slice, ast.Tuple):
         kind, *said = part.slice.elts
         if isinstance(kind, ast.Name) and kind.id == "Tensor" and isinstance(said[0], ast.Constant):
-            return said[0].value
-    return getattr(part, "dim_str", None)
+            return Shape(said[0].value, ast.unparse(part.value))
+    axes = getattr(part, "dim_str", None)
+    if axes is None:
+        return None
+    word = part.__name__.partition("[")[0]
+    return Shape(axes, "Int" if word == "Integer" else word if word in VALUES else "")

@@ -10,6 +10,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from dmlbook._checks import above, at_least, checked, finite
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.book.figures import class_color
 from dmlbook.book.lines import PALE
@@ -18,6 +19,7 @@ CENTER_RADIUS = 0.8
 """Where learned centers are drawn. They have length 1, and stand inside the circle so that no image hides them."""
 
 
+@checked
 def on_circle(
     degrees: Tensor | Sequence[float] | float, *, dtype: torch.dtype = torch.float32
 ) -> Float[Tensor, "*batch 2"]:
@@ -31,6 +33,7 @@ def on_circle(
     return torch.stack([radians.cos(), radians.sin()], -1)
 
 
+@checked(points=finite)
 def degrees_of(points: Float[Tensor, "*batch 2"]) -> Float[Tensor, "*batch"]:
     """The angles of points of the plane, in (-180, 180]; the inverse of ``on_circle``.
 
@@ -41,6 +44,7 @@ def degrees_of(points: Float[Tensor, "*batch 2"]) -> Float[Tensor, "*batch"]:
     return torch.rad2deg(torch.atan2(points[..., 1], points[..., 0]))
 
 
+@checked(reach=above(0))
 def unit_circle(ax: Axes, *, reach: float = 1.3) -> Axes:
     """The unit circle on equal axes without ticks, which show the square from ``-reach`` to ``reach``."""
     angles = np.linspace(0, 2 * math.pi, 181)
@@ -51,6 +55,7 @@ def unit_circle(ax: Axes, *, reach: float = 1.3) -> Axes:
     return ax
 
 
+@checked(images=finite, labels=at_least(0))
 def image_marks(ax: Axes, images: Float[Tensor, "N 2"], labels: Int[Tensor, " N"]) -> list[Line2D]:
     """Images as circles in the hue of their class; one artist a class, in the order of the class numbers."""
     return [
@@ -59,6 +64,7 @@ def image_marks(ax: Axes, images: Float[Tensor, "N 2"], labels: Int[Tensor, " N"
     ]
 
 
+@checked(centers=finite)
 def center_marks(ax: Axes, centers: Float[Tensor, "C K 2"]) -> list[Line2D]:
     """Learned centers as X, in the hue of their class, at ``CENTER_RADIUS``; one artist a class."""
     style = {"markersize": 12, "markeredgecolor": "white", "linestyle": "none", "zorder": 3}

@@ -14,7 +14,17 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch.nn import functional as F
 
-from dmlbook._checks import bad_input, checked
+from dmlbook._checks import (
+    at_least,
+    bad_input,
+    between,
+    check_below,
+    check_filled,
+    check_lengths,
+    check_number,
+    checked,
+    finite,
+)
 from dmlbook._types import Bool, Float, Int, Tensor, UInt8
 from dmlbook.book.lines import BLACK, MIDDLE, SOFT
 from dmlbook.datasets.image_set import ImageSet
@@ -60,6 +70,7 @@ def show(figure: Figure, alt: str) -> None:
     display(Image(data=png(figure), format="png", alt=alt, width=int(figure.get_size_inches()[0] * 100)))
 
 
+@checked(dpi=between(1, 10_000))
 def png(figure: Figure, *, dpi: int = 100) -> bytes:
     """The figure as PNG bytes; it is closed."""
     buffer = io.BytesIO()
@@ -68,6 +79,7 @@ def png(figure: Figure, *, dpi: int = 100) -> bytes:
     return buffer.getvalue()
 
 
+@checked(number=at_least(0))
 def class_color(number: int) -> str:
     """The hue of a class: petroff10's, whose ten colors stay apart in every kind of color vision.
 
@@ -79,11 +91,13 @@ def class_color(number: int) -> str:
     return to_hex(colors[number % len(colors)])
 
 
+@checked(count=between(0, 10_000))
 def class_colors(count: int) -> list[str]:
     """The hues of the first ``count`` classes."""
     return [class_color(number) for number in range(count)]
 
 
+@checked(number=at_least(0))
 def letter_color(number: int) -> str:
     """Black or white: the one that can be read on the hue of a class.
 
@@ -96,8 +110,10 @@ def letter_color(number: int) -> str:
     return "black" if light > 0.179 else "white"  # where the contrasts with black and with white are equal
 
 
+@checked(index=at_least(0))
 def picture(image_set: ImageSet, index: int) -> UInt8[Tensor, "H W 3"]:
     """One image for the eye, (H, W, 3): photographs get back the shape that they had before they were squeezed."""
+    check_below(len(image_set), "images", index=index)
     pixels = image_set.images[index]
     if image_set.aspects is not None and image_set.aspects[index] != 1:
         side, aspect = pixels.shape[-1], float(image_set.aspects[index])
@@ -107,13 +123,14 @@ def picture(image_set: ImageSet, index: int) -> UInt8[Tensor, "H W 3"]:
     return pixels.permute(1, 2, 0)
 
 
-@checked
+@checked(columns=between(1, 1000), gap=between(0, 1000))
 def tiles(ax: Axes, images: UInt8[Tensor, "N 3 S S"], *, columns: int, gap: int = 2) -> Axes:
     """Images side by side in rows of ``columns``, on a white ground.
 
     Raises:
-        ValueError: ``images`` is not (N, 3, S, S).
+        ValueError: ``images`` is not (N, 3, S, S) with N > 0, or ``columns`` or ``gap`` is out of range.
     """
+    check_filled(images=images)
     rows, side = math.ceil(len(images) / columns), images.shape[-1]
     sheet = torch.full((rows * (side + gap) - gap, columns * (side + gap) - gap, 3), 255, dtype=torch.uint8)
     for place, pixels in enumerate(images):
@@ -124,6 +141,7 @@ def tiles(ax: Axes, images: UInt8[Tensor, "N 3 S S"], *, columns: int, gap: int 
     return ax
 
 
+@checked(query=at_least(0), found=at_least(0))
 def query_row(
     axes: Iterable[Axes], image_set: ImageSet, query: int, found: Int[Tensor, " K"], *, titles: bool = True
 ) -> Iterable[Axes]:
@@ -136,8 +154,11 @@ def query_row(
         found: Numbers of the retrieved images (K,), best first.
         titles: Whether to write "query", "1", "2", ... above.
     """
+    check_below(len(image_set), "images", query=query, found=found)
+    numbers, places = [query, *found.tolist()], list(axes)
+    check_lengths(images=numbers, axes=places)
     same = image_set.labels[found] == image_set.labels[query]
-    for place, (ax, index) in enumerate(zip(axes, [query, *found.tolist()], strict=True)):
+    for place, (ax, index) in enumerate(zip(places, numbers, strict=True)):
         ax.imshow(picture(image_set, index).numpy(), interpolation="antialiased")
         ax.set(xticks=[], yticks=[])
         right = place == 0 or bool(same[place - 1])
@@ -153,6 +174,7 @@ def query_row(
     return axes
 
 
+@checked(queries=at_least(0), found=at_least(0), size=between(0.05, 20))
 def gallery(
     image_set: ImageSet,
     queries: Sequence[int],
@@ -171,6 +193,10 @@ def gallery(
         size: Side of an image in inches.
     """
     by_method = found if isinstance(found, Mapping) else {"": found}
+    check_filled(queries=queries, found=by_method)
+    for numbers in by_method.values():
+        check_lengths(images=image_set, found=numbers)
+    check_below(len(image_set), "images", queries=max(queries))
     columns = next(iter(by_method.values())).shape[1] + 1
     left = 1.5 if "" not in by_method else 0.0
     of_query = [1.0] * len(by_method) + [0.12] * (len(by_method) > 1)  # a gap, so that a query's rows stand together
@@ -188,12 +214,18 @@ def gallery(
     return figure
 
 
+@checked(embeddings=finite, k=at_least(1))
 def nearest(embeddings: Float[Tensor, "N D"], k: int) -> Int[Tensor, "N k"]:
     """The k nearest other rows of each row, by cosine; for figures (scores come from ``retrieval``)."""
+    check_number(high=len(embeddings) - 1, integer=True, k=k, remedy="A row is not its own neighbor.")
     unit = F.normalize(embeddings, dim=1)
     return near.nearest(len(unit), k, lambda rows: -unit[rows] @ unit.T)
 
 
+@checked(found=at_least(0), labels=at_least(0))
 def right_first(found: Int[Tensor, "N K"], labels: Int[Tensor, " N"]) -> Bool[Tensor, " N"]:
     """Whether the first retrieved image is of the query's class."""
+    check_below(len(labels), "images", found=found)
+    if found.shape[1] == 0:
+        raise bad_input("found", "hold a retrieved image a query", "none", "Retrieve one at least.")
     return labels[found[:, 0]] == labels

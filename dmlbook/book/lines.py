@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from dmlbook._checks import at_least, check_filled, check_lengths, checked
 from dmlbook._types import Float, Tensor
 from dmlbook.records import interval
 
@@ -21,11 +22,13 @@ GROUND = {"facecolor": "white", "edgecolor": "none", "pad": 1}
 _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 
 
+@checked(place=at_least(0))
 def line_style(place: int) -> dict[str, object]:
     """Color and line style of the method at ``place`` in a figure, 0 for the first."""
     return {"color": _GREYS[place % len(_GREYS)], "linestyle": _LINES[place % len(_LINES)]}
 
 
+@checked(apart=at_least(0))
 def name_ends(
     ax: Axes,
     ends: Mapping[str, float],
@@ -48,9 +51,11 @@ def name_ends(
     Returns:
         The height of the highest name, in data coordinates.
     """
+    check_filled(ends=ends, colors=colors)
     place = {"xytext": (6, 0), "textcoords": "offset points", "va": "center", "annotation_clip": False, **text}
     color = {name: colors[number % len(colors)] for number, name in enumerate(ends)}
     if across is not None:
+        check_lengths(ends=ends, across=across)
         for (name, value), x in zip(ends.items(), across, strict=True):
             ax.annotate(name, (x, value), color=color[name], **place)
         return max(ends.values())
@@ -65,6 +70,7 @@ def name_ends(
     return top
 
 
+@checked(apart=at_least(0))
 def named_lines(
     ax: Axes,
     across: Sequence[float] | Float[Tensor, " N"],
@@ -82,6 +88,9 @@ def named_lines(
         apart: The least distance of two names, as a share of the height.
         legend: Where lines end in one place: the title of a legend that names them instead.
     """
+    check_filled(across=across, by_name=by_name)
+    for values in by_name.values():
+        check_lengths(across=across, by_name=values)
     for place, (name, values) in enumerate(by_name.items()):
         ax.plot(across, values, **line_style(place), linewidth=2, label=name)
     if legend is not None:
@@ -92,6 +101,7 @@ def named_lines(
     return ax
 
 
+@checked
 def curves(ax: Axes, by_method: Mapping[str, Sequence[Sequence[float]]], *, first: int = 1) -> Axes:
     """Numbers over epochs: seeds faint, their mean strong, each method named at its line's end.
 
@@ -100,6 +110,12 @@ def curves(ax: Axes, by_method: Mapping[str, Sequence[Sequence[float]]], *, firs
         by_method: For each method one sequence a seed, all of one length.
         first: The epoch of the first number.
     """
+    check_filled(by_method=by_method)
+    for runs in by_method.values():
+        check_filled(by_method=runs)
+        for run in runs:
+            check_filled(by_method=run)
+            check_lengths(numbers=runs[0], by_method=run)
     ends = {}
     for place, (method, runs) in enumerate(by_method.items()):
         style, epochs = line_style(place), range(first, first + len(runs[0]))
@@ -115,6 +131,7 @@ def curves(ax: Axes, by_method: Mapping[str, Sequence[Sequence[float]]], *, firs
     return ax
 
 
+@checked
 def dots(ax: Axes, by_method: Mapping[str, Sequence[float]], *, percent: bool = True) -> Axes:
     """One row a method: each seed a faint dot, the mean a strong one with its 95 percent interval.
 
@@ -123,6 +140,7 @@ def dots(ax: Axes, by_method: Mapping[str, Sequence[float]], *, percent: bool = 
         by_method: Values of each method, one a seed, as fractions.
         percent: Whether fractions are shown as percent.
     """
+    check_filled(by_method=by_method)
     factor = 100 if percent else 1
     for row, values in enumerate(by_method.values()):
         mean, half = interval(list(values))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dmlbook._checks import at_least, bad_input, checked
+from dmlbook._checks import at_least, bad_input, check_finite, checked
 from dmlbook._types import Float, Tensor
 from dmlbook.geometry import cosines, squared_distances
 from dmlbook.maps.layout import Map, check_same_images
@@ -120,6 +120,9 @@ def _check(embeddings: Tensor, shown: Map, n_neighbors: int) -> None:
         raise bad_input(
             "shown", "have a place for each image", got, "Judge a map by the embeddings that it was made of."
         )
+    check_finite(embeddings=embeddings)
+    if not bool(embeddings.any(1).all()):
+        raise bad_input("embeddings", "have a direction", "a row of zeros", "Leave it out: it has no cosine.")
     if 2 * n_neighbors >= len(embeddings):
         remedy = f"Give at most {(len(embeddings) - 1) // 2}, or more images."
         raise bad_input("n_neighbors", "be below half the number of images", n_neighbors, remedy)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import torch
 
-from dmlbook._checks import at_least, bad_input, between, checked
+from dmlbook._checks import at_least, bad_input, between, check_finite, checked
 from dmlbook._types import Bool, Float, Tensor
 from dmlbook.geometry import normalize
 from dmlbook.seeding import SEED
 
 
+@checked
 @dataclass(frozen=True)
 class Map:
     """Where things lie in the plane. Distances between far groups, sizes and directions of a UMAP mean nothing.
@@ -24,6 +25,9 @@ class Map:
 
     points: Float[Tensor, "N 2"]
     centers: Float[Tensor, "C K 2"] | None = None
+
+    def __post_init__(self) -> None:
+        check_finite(points=self.points)
 
 
 @checked(n_neighbors=at_least(2), min_dist=between(0, 1))

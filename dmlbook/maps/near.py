@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 import torch
 
+from dmlbook._checks import at_least, checked
 from dmlbook._types import Float, Int, Tensor
 
 BLOCK = 1024
 
 
+@checked(count=at_least(0), k=at_least(1), block=at_least(1))
 def nearest(
     count: int, k: int, distances: Callable[[Int[Tensor, " B"]], Float[Tensor, "B N"]], *, block: int = BLOCK
 ) -> Int[Tensor, "N k"]:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
-from dmlbook._checks import checked
-from dmlbook._files import write_whole
+from dmlbook._checks import bad_input, checked
+from dmlbook._files import unwritable, write_whole
 
 HOST = Path(__file__).parent / "web" / "host.js"
 """Runs a module on a page: it plays the part that the kernel has in a notebook."""
@@ -53,6 +53,10 @@ def write_page(path: str | Path, module: str | Path, data: Mapping[str, object],
     Returns:
         The path.
     """
+    if (reason := unwritable(Path(path))) is not None:
+        raise bad_input("path", "name a file that can be written", reason, "Choose another one.")
+    if not Path(module).is_file():
+        raise bad_input("module", "be a file that exists", repr(str(module)), "Pass maps.view.MODULE, or your own.")
     view = registered("view", Path(module).read_text(encoding="utf-8"), data)
     host = HOST.read_text(encoding="utf-8")
     page = PAGE.format(title=escape(title), text=escape(text), view=view, host=host)
@@ -68,5 +72,9 @@ def registered(name: str, source: str, data: Mapping[str, object]) -> str:
         >>> registered("one", "export default {}", {"a": 1})
         '(window.dmlbookLive ??= {})["one"] = {"source": "export default {}", "data": {"a": 1}};'
     """
-    values = json.dumps({"source": source, "data": data}, ensure_ascii=False).replace("<", "\\u003c")  # no tag in it
+    try:
+        values = json.dumps({"source": source, "data": data}, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise bad_input("data", "hold what JSON can", error, "Pass numbers, texts, lists and dictionaries.") from error
+    values = values.replace("<", "\\u003c")  # no tag in it
     return f"(window.dmlbookLive ??= {{}})[{json.dumps(name)}] = {values};"

@@ -32,8 +32,7 @@ def kind_purity(served: Serving, kinds: Int[Tensor, " N"]) -> tuple[float, Float
         >>> kind_purity(serving(images, labels, torch.eye(2)[None]), torch.tensor([7, 8, 8]))
         (0.6666666666666666, tensor([[0.5000, 1.0000]]))
     """
-    if len(kinds) != len(served.labels):
-        raise bad_input("kinds", f"be one for each of {len(served.labels)} images", len(kinds), "Pass image_set.kinds.")
+    _check_kinds(served, kinds)
     _, numbers = torch.unique(kinds, return_inverse=True)
     classes, per_class = served.counts.shape
     table = torch.zeros(classes, per_class, int(numbers.max()) + 1, dtype=torch.long)
@@ -56,6 +55,7 @@ def purity_by_chance(
 
     Source: made for chapter 9.
     """
+    _check_kinds(served, kinds)
     dealt, home = [], served.labels.argsort(stable=True)
     for _ in range(repeat):
         order = torch.randperm(len(kinds), generator=generator)
@@ -64,3 +64,8 @@ def purity_by_chance(
         shuffled[home] = kinds[order]
         dealt.append(kind_purity(served, shuffled)[0])
     return sum(dealt) / repeat
+
+
+def _check_kinds(served: Serving, kinds: Tensor) -> None:
+    if len(kinds) != len(served.labels):
+        raise bad_input("kinds", f"be one for each of {len(served.labels)} images", len(kinds), "Pass image_set.kinds.")

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import torch
 
-from dmlbook._checks import above, bad_input, checked
+from dmlbook._checks import above, at_least, bad_input, checked, finite
 from dmlbook._types import Bool, Float, Int, Tensor
 from dmlbook.geometry import normalize
 from dmlbook.losses import assigned_centers, distinct_centers
 
 
+@checked(assigned=at_least(0), similarity=finite, counts=at_least(0), stands=at_least(0), labels=at_least(0))
 @dataclass(frozen=True)
 class Serving:
     """What became of the centers. Centers that have merged count as one: the lowest-numbered stands for all.
@@ -45,6 +46,7 @@ class Serving:
         """Centers that stand alone and serve nobody."""
         return ~self.used & ~self.merged
 
+    @checked(label=at_least(0), center=at_least(0))
     def of(self, label: int, center: int) -> Int[Tensor, " M"]:
         """The images that a center serves, the most similar first."""
         members = ((self.labels == label) & (self.assigned == center)).nonzero().flatten()

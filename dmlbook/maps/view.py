@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from dmlbook._checks import at_least, bad_input, checked
+from dmlbook._checks import at_least, bad_input, checked, finite
 from dmlbook._types import Float, Int, Tensor, UInt8
 from dmlbook.datasets.image_set import ImageSet
 from dmlbook.geometry import normalize
@@ -28,6 +28,7 @@ COLORS = ("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e7
 """petroff10: ten hues that stay apart in every kind of color vision (Petroff, 2021). Classes beyond share them."""
 
 
+@checked(embeddings=finite, epoch=at_least(0))
 @dataclass(frozen=True)
 class Shown:
     """One map to look at, and the embedding that it was made of.

@@ -120,3 +120,15 @@ def test_maps_of_unlike_sets_and_of_one_place_have_no_distance():
         maps.procrustes_distance(one, other)
     with pytest.raises(ValueError, match="procrustes_distance: maps must show images in more than one place"):
         maps.procrustes_distance(one, Map(torch.ones(4, 2)))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("measure", [maps.trustworthiness, maps.continuity, maps.kept_neighbors])
+def test_embeddings_without_a_direction_are_refused(measure):
+    places, vectors = Map(torch.rand(8, 2)), torch.rand(8, 3)
+    for value, message in ((float("nan"), "embeddings must be finite"), (0.0, "embeddings must have a direction")):
+        vectors[1] = value
+        with pytest.raises(ValueError, match=message):
+            measure(vectors, places, n_neighbors=2)
+    with pytest.raises(ValueError, match="Map: points must be finite"):
+        Map(torch.full((2, 2), torch.nan))

@@ -41,6 +41,8 @@ def test_purity_is_counted_center_by_center(dealt):
     assert share == pytest.approx(right / 60)
     with pytest.raises(ValueError, match="kind_purity: kinds must be one for each of 60 images; got 59"):
         maps.kind_purity(served, kinds[1:])
+    with pytest.raises(ValueError, match="purity_by_chance: kinds must be one for each of 60 images; got 59"):
+        maps.purity_by_chance(served, kinds[1:], generator=generator(SEED, "chance"))
 
 
 def test_chance_keeps_each_centers_size_and_each_classs_kinds(dealt, monkeypatch):

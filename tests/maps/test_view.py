@@ -163,3 +163,19 @@ def test_the_host_holds_nothing_that_would_end_its_script():
     host = maps.page.HOST.read_text(encoding="utf-8")
     assert "</" not in host
     assert "<!--" not in host
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"data": {"a": object()}}, "data must hold what JSON can; got Object of type object"),
+        ({"path": "."}, "path must name a file that can be written; got"),
+        ({"module": "missing.js"}, "module must be a file that exists; got 'missing.js'"),
+    ],
+)
+def test_a_page_that_cannot_be_written_is_refused(given, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        maps.write_page(**{"path": "map.html", "module": maps.MODULE, "data": {}, "title": "Wrens"} | given)
+    assert list(tmp_path.iterdir()) == []

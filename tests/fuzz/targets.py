@@ -1,0 +1,164 @@
+"""What is called: every public function, class and method of the package, found by walking it."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import dmlbook
+
+INSIDE = {
+    "dmlbook._": "private: reached through the others",
+    "dmlbook.__main__": "the command line, whose lines are tried by its own tests",
+    "dmlbook.commands": "the command line, whose lines are tried by its own tests",
+    "dmlbook.book.attempts": "a part of chapters.check, which speaks under its name",
+    "dmlbook.book.exercises.judge": "a part of chapters.check, which speaks under its name",
+    "dmlbook.book.exercises.value_and_slopes": "a part of chapters.check, which speaks under its name",
+    "dmlbook.datasets.birds.drawing": "a bird's parts, reached through birds.load and birds.draw",
+    "dmlbook.datasets.birds.genera": "a bird's parts, reached through birds.load and birds.draw",
+    "dmlbook.datasets.birds.parts": "a bird's parts, reached through birds.load and birds.draw",
+    "dmlbook.datasets.birds.scenes": "a bird's parts, reached through birds.load and birds.draw",
+    "dmlbook.datasets.birds.shapes": "a bird's parts, reached through birds.load and birds.draw",
+    "dmlbook.datasets.birds.species": "a bird's parts, reached through birds.load and birds.draw",
+    "dmlbook.datasets.birds.wings": "a bird's parts, reached through birds.load and birds.draw",
+    "dmlbook.datasets.kinds.check_kinds": "says no under the name of its caller",
+    "dmlbook.datasets.photos.archives": "parts of datasets.fetch, which speak under its name",
+    "dmlbook.datasets.photos.benchmarks": "parts of datasets.load, which speak under its name",
+    "dmlbook.datasets.photos.cache": "parts of datasets.load, which speak under its name",
+    "dmlbook.datasets.photos.decoding": "parts of datasets.load, which speak under its name",
+    "dmlbook.datasets.photos.downloads.alone": "a part of datasets.fetch and birds.load: files of one writer at a time",
+    "dmlbook.datasets.photos.downloads.check_room": "says no under the name of its caller",
+    "dmlbook.datasets.photos.fetching": "parts of datasets.fetch and describe, which speak under their names",
+    "dmlbook.datasets.photos.formats": "parts of datasets.load, which speak under its name",
+    "dmlbook.datasets.photos.indexes": "parts of datasets.load, which speak under its name",
+    "dmlbook.datasets.photos.layouts": "parts of datasets.load, which speak under its name",
+    "dmlbook.datasets.photos.downloads.check_md5": "says no under the name of its caller",
+    "dmlbook.datasets.photos.matlab": "parts of datasets.load; its child is a program of its own",
+    "dmlbook.datasets.photos.own_folders": "parts of datasets.load, which speak under its name",
+    "dmlbook.layers.batch_norms": "a part of nets.freeze_batch_norm",
+    "dmlbook.layers.pad_as_tensorflow": "a part of nets.build, which speaks under its name",
+    "dmlbook.losses.centroid_bound.own_and_others": "a part of the bounds, which speak under their names",
+    "dmlbook.losses.mined": "parts of the losses of triplets and pairs, which speak under their names",
+    "dmlbook.nets.Head.forward": "a part of EmbeddingNet, whose forward is the door",
+    "dmlbook.maps.layout.check_same_images": "says no under the name of its caller",
+    "dmlbook.maps.near": "a part of the maps' figures",
+    "dmlbook.records.names.path_of": "a part of records.load and save",
+    "dmlbook.records.record.continued": "a part of the command line",
+    "dmlbook.records.record.check_runs": "says no under the name of its caller",
+    "dmlbook.records.record.read": "a part of records.load, which speaks under its name",
+    "dmlbook.records.record.write": "a part of Record.save, which speaks under its name",
+    "dmlbook.records.record.writing": "a part of Record.save, which speaks under its name",
+    "dmlbook.records.tables.check_both_measures": "says no under the name of its caller",
+    "dmlbook.retrieval.exact": "parts of the measures, which speak under their names",
+    "dmlbook.retrieval.ranks.check_ks": "says no under the name of its caller",
+    "dmlbook.retrieval.ranks.expected_recall": "a part of the measures",
+    "dmlbook.retrieval.ranks.precision": "a part of the measures",
+    "dmlbook.retrieval.ranks.recall(": "a part of the measures",
+    "dmlbook.training.checkpoints.find": "a part of Checkpoints, which speaks under its name",
+    "dmlbook.training.checkpoints.save": "a part of training.fit, which speaks under its name",
+    "dmlbook.training.checkpoints.write_history": "a part of training.fit, which speaks under its name",
+    "dmlbook.training.config.described": "writes a dataclass, as the package loads",
+    "dmlbook.training.config.setting": "writes a dataclass, as the package loads",
+    "dmlbook.training.guards": "the loop's parts, reached through training.fit",
+    "dmlbook.training.identity": "the loop's parts, reached through training.fit",
+    "dmlbook.training.outside": "the loop's parts, reached through training.fit",
+    "dmlbook.training.preflight.check_fit": "the loop's parts, reached through training.fit",
+    "dmlbook.training.preflight.check_room": "the loop's parts, reached through training.fit",
+    "dmlbook.training.preflight.sampler": "the loop's parts, reached through training.fit",
+    "dmlbook.training.report.Estimate": "the loop's parts, reached through training.fit",
+    "dmlbook.training.report.Report.tell": "the loop's parts, reached through training.fit",
+    "dmlbook.training.shared_norm": "the loop's parts, reached through training.fit",
+    "dmlbook.training.state": "the loop's parts, reached through training.fit",
+    "dmlbook.training.stepping": "the loop's parts, reached through training.fit",
+    "dmlbook.training.devices.Devices": "the loop's parts, reached through training.fit",
+    "dmlbook.training.sources.Pictures": "the loop's parts, reached through training.fit",
+    "dmlbook.training.sources.kind_of_source": "the loop's parts, reached through training.fit",
+    "dmlbook.training.sources.Features.inputs": "the loop's parts, reached through training.fit",
+    "dmlbook.training.sources.Features.trained": "the loop's parts, reached through training.fit",
+    "dmlbook.training.sources.Features.embeddings": "the loop's parts, reached through training.fit",
+    "dmlbook.training.sources.Features.of": "the loop's parts, reached through training.fit",
+    "dmlbook.weight_files": "a part of nets.build, which speaks under its name",
+}
+"""Beginnings of dotted names that nobody calls from outside, each with the reason."""
+
+METHODS_INSIDE = {"compute": "Loss.forward is the door of each loss", "compute_mined": "Loss.forward is the door"}
+"""Methods that nobody calls from outside, each with the reason."""
+
+RESULTS = {
+    "dmlbook.chapters.ch03.figures.Ring",
+    "dmlbook.chapters.ch06.pairs.Felt",
+    "dmlbook.chapters.ch06.pairs.Used",
+    "dmlbook.chapters.ch09.theory.Look",
+    "dmlbook.datasets.photos.decoding.Decoded",
+    "dmlbook.losses.base.Loss",
+    "dmlbook.losses.centers.CenterReport",
+    "dmlbook.losses.triplets.TripletShares",
+    "dmlbook.book.exercises.Verdict",
+    "dmlbook.book.explorer.PicturedBox",
+    "dmlbook.records.differences.Difference",
+    "dmlbook.retrieval.clustering.Clustering",
+    "dmlbook.retrieval.clustering.WithFloor",
+    "dmlbook.retrieval.exact.Sorted",
+    "dmlbook.training.result.FitResult",
+}
+"""Classes that functions hand back, and bases without a constructor of their own: only their methods are called."""
+
+
+class Target(NamedTuple):
+    """One thing to call."""
+
+    name: str
+    """Without ``dmlbook.``."""
+    function: Callable
+    owner: type | None
+    """The class of a method: called on an object of it."""
+    parameters: tuple[inspect.Parameter, ...]
+    """Without ``self``."""
+
+
+def targets() -> dict[str, Target]:
+    """All of them by name, in the order of the modules."""
+    found = {}
+    for module in _modules():
+        for name, thing in vars(module).items():
+            here = getattr(thing, "__module__", "") == module.__name__
+            alias = getattr(thing, "__name__", name) != name  # such as a chapter's EXPLORER
+            if here and not alias and not name.startswith("_"):
+                found |= {target.name: target for target in _of(f"{module.__name__}.{name}", thing)}
+    return found
+
+
+def _modules() -> Iterator:
+    for found in pkgutil.walk_packages(dmlbook.__path__, "dmlbook."):
+        if not found.name.startswith(("dmlbook._", "dmlbook.commands")):
+            yield importlib.import_module(found.name)
+
+
+def _of(name: str, thing: object) -> Iterator[Target]:
+    if inspect.isfunction(thing):
+        yield from _target(name, thing, None, skip=0)
+    elif inspect.isclass(thing) and not issubclass(thing, BaseException):  # which are raised, and called by nobody
+        if name not in RESULTS:
+            yield from _target(name, thing, None, skip=0)
+        for inner, method in vars(thing).items():
+            bound = isinstance(method, (classmethod, staticmethod))
+            function = method.__func__ if bound else method
+            field = inner in getattr(thing, "__dataclass_fields__", {})
+            if not inner.startswith("_") and inspect.isfunction(function) and not field:
+                yield from _target(
+                    f"{name}.{inner}", function, thing, skip=0 if isinstance(method, staticmethod) else 1
+                )
+
+
+def _is_inside(name: str) -> bool:
+    """Whether its dotted name begins so; one that ends in a bracket is a whole name."""
+    return f"{name}(".startswith(tuple(INSIDE)) or name.rpartition(".")[2] in METHODS_INSIDE
+
+
+def _target(name: str, function: Callable, owner: type | None, *, skip: int) -> Iterator[Target]:
+    if not _is_inside(name):
+        parameters = tuple(inspect.signature(function).parameters.values())[skip:]
+        yield Target(name.removeprefix("dmlbook."), function, owner, parameters)
