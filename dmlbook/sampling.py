@@ -6,13 +6,14 @@ import copy
 
 import torch
 
-from dmlbook._checks import at_least, bad_input, check_number, checked, finite, one_of
+from dmlbook._checks import at_least, bad_input, check_labels, check_number, checked, finite, one_of
 from dmlbook._types import Int, Tensor
 from dmlbook.seeding import generator
 
 SMALL_CLASSES = ("error", "repeat", "leave_out")
 
 
+@checked(count=at_least(1), rank=at_least(0), world_size=at_least(1))
 def places(count: int, rank: int, world_size: int) -> Int[Tensor, " b"]:
     """The places in a batch of ``count`` that one of several processes takes, as many in each.
 
@@ -23,10 +24,14 @@ def places(count: int, rank: int, world_size: int) -> Int[Tensor, " b"]:
         rank: This process, 0 to ``world_size`` - 1.
         world_size: Number of processes, >= 1.
 
+    Raises:
+        ValueError: A number is out of range.
+
     Example:
         >>> [places(5, rank, 2).tolist() for rank in (0, 1)]
         [[0, 1, 2], [3, 4, 4]]
     """
+    check_number(low=0, high=world_size - 1, integer=True, rank=rank)
     each = -(-count // world_size)
     return torch.arange(rank * each, (rank + 1) * each).clamp(max=count - 1)
 
@@ -53,7 +58,7 @@ class _Batches:
         check_number(low=0, high=world_size - 1, integer=True, rank=rank)
         self._check_cut(world_size)
         part = copy.copy(self)
-        part.rank, part.world_size = rank, world_size
+        part.rank, part.world_size = int(rank), world_size
         return part
 
     @checked(epoch=at_least(0))
@@ -76,6 +81,9 @@ class _Batches:
 class UniformBatches(_Batches):
     """Shuffled images cut into batches: every image once an epoch.
 
+    Where a last batch would hold one image, that image joins the batch before it: alone it has no other to be compared
+    with, no spread for batch norm to measure, and yet as large a step as a full batch.
+
     Args:
         images: Number of images N, or their labels (N,), of which only the number matters.
         batch_size: Images a batch, B.
@@ -83,7 +91,7 @@ class UniformBatches(_Batches):
         drop_last: Leave out the last batch of an epoch where it would hold fewer than B images.
 
     Raises:
-        ValueError: A number is out of range, or ``drop_last`` would leave no batch.
+        ValueError: A number is out of range, labels are no integers, or ``drop_last`` would leave no batch.
 
     Example:
         >>> batches = UniformBatches(10, batch_size=4, seed=1)
@@ -93,8 +101,9 @@ class UniformBatches(_Batches):
 
     @checked(batch_size=at_least(1), seed=finite)
     def __init__(self, images: int | Int[Tensor, " N"], batch_size: int, seed: int, drop_last: bool = False) -> None:
-        count = len(images) if isinstance(images, Tensor) else images
+        count = len(check_labels(images)) if isinstance(images, Tensor) else images
         check_number(low=1, integer=True, images=count)
+        count = int(count)
         if drop_last and count < batch_size:
             got = f"{batch_size} for {count} images"
             remedy = "With drop_last=True no batch would be left: choose a smaller one."
@@ -103,7 +112,12 @@ class UniformBatches(_Batches):
 
     def __len__(self) -> int:
         """Steps an epoch."""
-        return self.count // self.batch_size if self.drop_last else -(-self.count // self.batch_size)
+        return self.count // self.batch_size if self.drop_last or self._joined else -(-self.count // self.batch_size)
+
+    @property
+    def _joined(self) -> bool:
+        """Whether the last image of an epoch joins the batch before it."""
+        return not self.drop_last and self.count > self.batch_size > 1 == self.count % self.batch_size
 
     def _check_cut(self, world_size: int) -> None:
         last = 0 if self.drop_last else self.count % self.batch_size
@@ -113,7 +127,10 @@ class UniformBatches(_Batches):
             raise bad_input("world_size", "divide every batch", got, remedy)
 
     def _draw(self, random: torch.Generator) -> list[Tensor]:
-        return list(torch.randperm(self.count, generator=random).split(self.batch_size))[: len(self)]
+        batches = list(torch.randperm(self.count, generator=random).split(self.batch_size))
+        if self._joined:
+            batches[-2] = torch.cat(batches[-2:])
+        return batches[: len(self)]
 
 
 class ClassBatches(_Batches):
@@ -128,7 +145,7 @@ class ClassBatches(_Batches):
     they have left, except that a class which must be in every batch left is.
 
     Args:
-        labels: Class of each image (N,), any integers.
+        labels: Class of each image (N,), any integers of any width.
         batch_size: Images a batch, a multiple of ``samples_per_class``.
         samples_per_class: Images of one class in a batch, m.
         seed: Any integer.
@@ -136,7 +153,8 @@ class ClassBatches(_Batches):
             within the group, as evenly as can be; ``"leave_out"``: never show them.
 
     Raises:
-        ValueError: m does not divide the batch; there are fewer classes than a batch needs; a class is too small.
+        ValueError: m does not divide the batch; labels are no integers; there are fewer classes than a batch needs; a
+            class is too small.
 
     Example:
         >>> batches = ClassBatches(torch.tensor([7, 7, 7, 7, 8, 8, 8, 8]), batch_size=4, samples_per_class=2, seed=1)
@@ -157,7 +175,7 @@ class ClassBatches(_Batches):
         if batch_size % samples_per_class:
             got = f"{batch_size} with {samples_per_class} a class"
             raise bad_input("batch_size", "be a multiple of samples_per_class", got, "Change one of them.")
-        values, classes, sizes = torch.unique(labels.cpu(), return_inverse=True, return_counts=True)
+        values, classes, sizes = torch.unique(check_labels(labels).cpu(), return_inverse=True, return_counts=True)
         small = sizes < samples_per_class
         if small_classes == "error" and small.any():
             got = f"{int(small.sum())} of {len(sizes)} classes with fewer, the first with label {int(values[small][0])}"

@@ -102,3 +102,21 @@ def test_kmeans_centers_are_unit_repeatable_and_better_spread_than_random_points
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("measure", [geometry.cosines, geometry.squared_distances, geometry.distances])
+def test_two_precisions_are_not_mixed(measure):
+    with pytest.raises(ValueError, match="right must be torch.float64 as left is; got torch.float32"):
+        measure(torch.ones(2, 3, dtype=torch.float64), torch.ones(2, 3))
+
+
+@pytest.mark.bad_input
+def test_points_beyond_memory_are_refused():
+    for call in (
+        lambda: geometry.one_hot(3, 10**12),
+        lambda: geometry.simplex(3, 10**12),
+        lambda: geometry.kmeans_on_sphere(3, 10**12),
+    ):
+        with pytest.raises(ValueError, match="dimension must make a table that fits into memory; got 1e.12"):
+            call()

@@ -25,6 +25,7 @@ def numbers() -> tuple[str, ...]:
     return tuple(sorted(folder.name[2:] for folder in HERE.glob("ch[0-9][0-9]")))
 
 
+@checked
 def part(number: str, name: str) -> ModuleType | None:
     """The module ``name`` of a chapter, such as its ``theory``; None where the chapter has none.
 
@@ -32,10 +33,11 @@ def part(number: str, name: str) -> ModuleType | None:
         >>> part("04", "theory").__name__, part("07", "theory")
         ('dmlbook.chapters.ch04.theory', None)
     """
-    here = (HERE / f"ch{number}" / f"{name}.py").is_file()
+    here = number in numbers() and name in (file.stem for file in (HERE / f"ch{number}").glob("*.py"))
     return import_module(f"{__name__}.ch{number}.{name}") if here else None
 
 
+@checked
 def exercises(number: str | None = None) -> dict[str, Exercise]:
     """The exercises of one chapter, or of all, by their numbers such as ``"4.2"``."""
     modules = [part(n, "exercises") for n in (numbers() if number is None else [number])]
@@ -53,7 +55,7 @@ def check(id: str, answer: Callable) -> None:
     """Try the learner's function on every case of an exercise and print the verdict.
 
     Nothing that the function does breaks the notebook: an exception, endless recursion, a wrong shape or an infinite
-    value is explained.
+    value is explained, and a loop that never stops ends after ten seconds.
 
     Args:
         id: Such as ``"7.2"``.
@@ -69,6 +71,6 @@ def judge(id: str, answer: Callable) -> Verdict:
     """What ``check`` prints, as a ``Verdict``."""
     chapter = str(id).partition(".")[0].zfill(2)
     found = exercises(chapter)
-    if id not in found:
+    if not isinstance(id, str) or id not in found:
         check_choice(choices=exercises(), id=id)
     return checker.judge(found[id], answer)

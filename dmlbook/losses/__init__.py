@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import inspect
 
-from dmlbook._checks import bad_input, checked, one_of
+from dmlbook._checks import bad_input, checked, finite, one_of
 from dmlbook.losses.base import CenterLoss, Loss
 from dmlbook.losses.centers import (
     CenterReport,
@@ -56,6 +56,7 @@ from dmlbook.losses.triplets import (
     triplet_sum,
     valid_triplets,
 )
+from dmlbook.seeding import generator
 
 _CLASSES: dict[str, type[Loss]] = {
     "triplet": TripletLoss,
@@ -76,18 +77,25 @@ NAMES = tuple(_CLASSES)
 """What ``make`` builds."""
 
 
-@checked(name=one_of(*NAMES))
-def make(name: str, *, num_classes: int, embedding_size: int, **chosen: object) -> Loss:
+@checked(name=one_of(*NAMES), seed=finite)
+def make(name: str, *, num_classes: int, embedding_size: int, seed: int | None = None, **chosen: object) -> Loss:
     """Build a loss by name.
+
+    Where it draws centers, proxies or centroids, ``seed`` alone decides them: the same call gives the same loss,
+    whatever torch's global state, which stays as it is. ``nets.build`` and ``TrainConfig`` take a seed for the rest of
+    a run.
 
     Args:
         name: One of ``NAMES``.
         num_classes: C; losses on pairs and triplets need none and pass it over.
         embedding_size: D; likewise.
+        seed: Any integer; None: the book's, ``SEED``. Stands for ``generator=seeding.generator(seed, "centers")``, as
+            the command line has it. Losses that draw nothing pass it over.
         **chosen: Options of the loss's class, such as ``scale=20.0``; ``losses.options(name)`` lists them.
 
     Raises:
-        ValueError: No loss has that name, or the loss has no such option, or an option is out of range.
+        ValueError: No loss has that name, or the loss has no such option, or an option is out of range, or both a
+            seed and a generator are given.
 
     Example:
         >>> make("softtriple", num_classes=3, embedding_size=2, centers_per_class=4).centers.shape
@@ -98,6 +106,10 @@ def make(name: str, *, num_classes: int, embedding_size: int, **chosen: object) 
         if option not in known:
             listed = ", ".join(options(name))
             raise bad_input("options", f"be among those of {name}: {listed}", option, "Leave it out.")
+    if seed is not None and "generator" in known:
+        if chosen.get("generator") is not None:
+            raise bad_input("seed", "be left out beside generator", seed, "Give one of them.")
+        chosen["generator"] = generator(seed, "centers")
     sizes = {"num_classes": num_classes, "embedding_size": embedding_size}
     return _CLASSES[name](**{key: value for key, value in sizes.items() if key in known}, **chosen)
 

@@ -5,15 +5,21 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from dmlbook._checks import at_least, bad_input, check_batch, checked
+from dmlbook import seeding
+from dmlbook._checks import at_least, bad_input, check_batch, check_memory, checked
 from dmlbook._types import Float, Int, Tensor
+from dmlbook.geometry import normalize
 
 
 class Loss(nn.Module):
     """A loss called as ``loss(embeddings, labels) -> scalar``, the mean over the batch.
 
     The convention is that of pytorch-metric-learning: ours run in its trainers. Under autocast, or on half-precision
-    embeddings, a loss computes in float32: rounding to bfloat16 would turn small distances negative.
+    embeddings, a loss computes in float32: rounding to bfloat16 would turn small distances negative. An embedding that
+    is not finite makes the loss NaN, whichever pairs the loss looks at, so that a guard of a training run sees it.
+
+    Every loss can be differentiated twice, and in forward mode, and ``torch.func.vmap`` runs it over embeddings of one
+    size; not over labels, whose values are looked at, and not the clustering loss, which searches. Both say so.
 
     Subclasses write ``compute``.
     """
@@ -38,20 +44,25 @@ class Loss(nn.Module):
         Raises:
             ValueError: Shapes, types or class numbers do not fit, or a miner's indices reach a loss without triplets.
         """
-        check_batch(embeddings, labels, num_classes=self.num_classes)
+        labels = check_batch(embeddings, labels, num_classes=self.num_classes)
+        self._check_columns(embeddings)
+        if indices_tuple is not None and not self.takes_mined_triplets:
+            remedy = "This loss samples nothing: leave the miner out."
+            raise bad_input("indices_tuple", "be None", type(indices_tuple).__name__, remedy)
+        with torch.autocast(embeddings.device.type, enabled=False):
+            full = embeddings if embeddings.dtype == torch.float64 else embeddings.float()
+            if indices_tuple is not None:
+                value = self.compute_mined(full, labels, indices_tuple)
+            else:
+                value = self.compute(full, labels)
+            lost = full.detach()
+            return value + (lost - lost).sum()  # 0, or NaN: no choice of pairs may pass over an image that is lost
+
+    def _check_columns(self, embeddings: Tensor) -> None:
         if self.embedding_size is not None and embeddings.shape[1] != self.embedding_size:
             rule = f"have embedding_size = {self.embedding_size} columns"
             remedy = "Make the loss with the network's embedding size."
             raise bad_input("embeddings", rule, embeddings.shape[1], remedy)
-        if indices_tuple is not None and not self.takes_mined_triplets:
-            remedy = "This loss samples nothing: leave the miner out."
-            raise bad_input("indices_tuple", "be None", type(indices_tuple).__name__, remedy)
-        labels = labels.long()  # from here on they index
-        with torch.autocast(embeddings.device.type, enabled=False):
-            full = embeddings if embeddings.dtype == torch.float64 else embeddings.float()
-            if indices_tuple is not None:
-                return self.compute_mined(full, labels, indices_tuple)
-            return self.compute(full, labels)
 
     def compute(self, embeddings: Float[Tensor, "B D"], labels: Int[Tensor, " B"]) -> Float[Tensor, ""]:
         raise NotImplementedError
@@ -64,7 +75,10 @@ class CenterLoss(Loss):
     """A loss with learned centers: K unit vectors for each of C classes.
 
     They are parameters, so the optimizer needs them beside the network's: ``training.fit`` sees to it; in a loop of
-    your own pass ``[*net.parameters(), *loss.parameters()]``.
+    your own pass ``[*net.parameters(), *loss.parameters()]``. Their start is drawn by ``generator``, or else by the
+    book's, ``seeding.generator(SEED, "centers")``: it never depends on torch's global state, nor changes it.
+
+    In half precision they are cast to the precision of the loss before they are normalized.
 
     Source: start as in SoftTriple's official code, uniform in +-1 / sqrt(C K), and normalized at each use.
     """
@@ -78,6 +92,12 @@ class CenterLoss(Loss):
         self, num_classes: int, embedding_size: int, centers_per_class: int, generator: torch.Generator | None
     ) -> None:
         super().__init__()
+        if embedding_size == 1 and num_classes > 2:
+            remedy = "A line has two directions: raise the size, or keep two classes."
+            raise bad_input("embedding_size", "be at least 2 for more than two classes", embedding_size, remedy)
+        sizes = {"num_classes": num_classes, "embedding_size": embedding_size, "centers_per_class": centers_per_class}
+        check_memory(float(num_classes) * embedding_size * centers_per_class, "loss", **sizes)
+        generator = seeding.generator(seeding.SEED, "centers") if generator is None else generator
         self.num_classes, self.embedding_size = num_classes, embedding_size
         bound = (num_classes * centers_per_class) ** -0.5
         start = torch.rand(centers_per_class, num_classes, embedding_size, generator=generator)
@@ -86,14 +106,20 @@ class CenterLoss(Loss):
 
     @property
     def centers(self) -> Float[Tensor, "C K D"]:
-        """The centers as unit vectors; gradients reach the parameters through them."""
-        return nn.functional.normalize(self.weight, dim=-1).transpose(0, 1)
+        """The centers as unit vectors, in float32 or float64; gradients reach the parameters through them."""
+        return self._unit_centers(torch.float32).transpose(0, 1)
 
+    @checked
     def similarities(self, embeddings: Float[Tensor, "B D"]) -> Float[Tensor, "B C K"]:
         """Cosine of each embedding and each center, in [-1, 1]."""
-        unit = nn.functional.normalize(embeddings, dim=-1)
-        centers = self.centers.to(unit.dtype).transpose(0, 1)  # (K, C, D)
+        self._check_columns(embeddings)
+        unit = normalize(embeddings)
+        centers = self._unit_centers(unit.dtype).to(unit.dtype)
         return (unit @ centers.flatten(0, 1).T).unflatten(1, centers.shape[:2]).transpose(1, 2)
+
+    def _unit_centers(self, dtype: torch.dtype) -> Float[Tensor, "K C D"]:
+        """Normalized in the finer of this precision and their own: a rounded unit vector is none any more."""
+        return normalize(self.weight.to(torch.promote_types(self.weight.dtype, dtype)))
 
     def extra_repr(self) -> str:
         per_class, classes, size = self.weight.shape

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from dmlbook._checks import above, at_least, bad_input, checked
+from dmlbook._checks import above, at_least, bad_input, check_batch, check_finite, checked
 from dmlbook._types import Float, Int, Tensor
 
 EPSILON = 1e-5
@@ -22,8 +22,13 @@ def center_distances(centers: Float[Tensor, "*batch K D"], *, epsilon: float = E
         epsilon: Added under the root, >= 0. At 0 the gradient of a pair that coincides is not a number.
 
     Returns:
-        sqrt(2 + epsilon - 2 w_s . w_t) for the P = K (K - 1) / 2 pairs t < s. ``center_regularizer`` is half
-        their mean.
+        sqrt(2 + epsilon - 2 w_s . w_t) for the P = K (K - 1) / 2 pairs t < s, in float32 or float64.
+        ``center_regularizer`` is half their mean.
+
+    Unit vectors in float32 have squared lengths that are off by up to 5e-7 (2,048 dimensions), and products in TF32 or
+    bfloat16 are off by 1e-3: both would reach the epsilon under the root, and beyond. So products are taken in float64
+    whatever torch's settings, and where the lengths' rounding leaves less than half of epsilon, half of it is taken;
+    the gradient is that of the formula, at most 1 / sqrt(2 epsilon) a pair, so it stays finite.
 
     Raises:
         ValueError: ``centers`` has fewer than two axes or one center, or ``epsilon`` is negative.
@@ -39,8 +44,12 @@ def center_distances(centers: Float[Tensor, "*batch K D"], *, epsilon: float = E
         got = f"shape {tuple(centers.shape)}"
         raise bad_input("centers", "be a tensor (..., K, D) with K >= 2", got, "A pair needs two centers.")
     first, second = torch.triu_indices(per_class, per_class, 1, device=centers.device)
-    inner = (centers @ centers.mT)[..., first, second]  # no center is compared with those of other classes
-    return (2 + epsilon - 2 * inner).sqrt()
+    exact = centers if centers.device.type == "mps" else centers.double()  # Apple's GPUs have no float64, nor TF32
+    with torch.autocast(centers.device.type, enabled=False):
+        inner = (exact @ exact.mT)[..., first, second]  # no center is compared with those of other classes
+    root = 2 + epsilon - 2 * inner
+    kept = root + (root.clamp(min=epsilon / 2) - root).detach()
+    return kept.sqrt().to(centers.dtype if centers.dtype == torch.float64 else torch.float32)
 
 
 @checked(epsilon=at_least(1e-6))
@@ -57,8 +66,8 @@ def center_regularizer(centers: Float[Tensor, "C K D"], *, epsilon: float = EPSI
         1 / (C K (K - 1)) times the sum over classes and pairs of sqrt(2 + epsilon - 2 w_s . w_t); 0 for K = 1.
 
     Raises:
-        ValueError: ``centers`` is not (C, K, D), or ``epsilon`` is below 1e-6, where float32 rounds it away (the
-            default, 1e-5, is safe in 2,048 dimensions; 1e-6 is not: chapter 4).
+        ValueError: ``centers`` is not (C, K, D), or ``epsilon`` is below 1e-6: there the rounding of unit vectors in
+            float32 decides as much as it does.
 
     Source: Qian et al., ICCV 2019 (the L2,1 norm of center differences, normalized as in the objective), epsilon as
     in the official code. pytorch-metric-learning 2.9 adds the smallest positive number instead, which is lost beside
@@ -109,7 +118,7 @@ def distinct_centers(centers: Float[Tensor, "C K D"], *, threshold: float = 0.1)
         threshold: Euclidean distance of unit vectors, in (0, 2]; 0.1 is an angle of 5.7 degrees.
 
     Raises:
-        ValueError: ``centers`` is not (C, K, D), or ``threshold`` is out of range.
+        ValueError: ``centers`` is not (C, K, D) or not finite, or ``threshold`` is out of range.
 
     Source: none; the paper counts surviving centers and names no threshold, so ours is stated with each count.
     Chapter 4.
@@ -118,6 +127,7 @@ def distinct_centers(centers: Float[Tensor, "C K D"], *, threshold: float = 0.1)
         >>> print(distinct_centers(torch.tensor([[[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]])))
         distinct centers of 3, at distance 0.1: mean 2.00 over 1 classes (centers in classes: 2 in 1)
     """
+    check_finite(centers=centers)
     centers = centers.detach().double()
     per_class = centers.shape[1]
     joined = torch.cdist(centers, centers, compute_mode="donot_use_mm_for_euclid_dist") < threshold  # (C, K, K)
@@ -141,7 +151,7 @@ def assigned_centers(
         centers: Unit vectors.
 
     Raises:
-        ValueError: Shapes do not fit.
+        ValueError: Shapes or labels do not fit, or an embedding or a center is not finite.
 
     Source: where q of Qian et al., ICCV 2019, is largest. Chapter 4.
 
@@ -149,4 +159,6 @@ def assigned_centers(
         >>> assigned_centers(torch.eye(2), torch.tensor([0, 0]), torch.eye(2).flip(0)[None])
         tensor([1, 0])
     """
-    return torch.einsum("bd,bkd->bk", embeddings, centers[labels.long()]).argmax(-1)
+    labels = check_batch(embeddings, labels, num_classes=len(centers))
+    check_finite(embeddings=embeddings, centers=centers)
+    return torch.einsum("bd,bkd->bk", embeddings, centers[labels].to(embeddings.dtype)).argmax(-1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from dmlbook._checks import at_least, bad_input, check_batch, check_shape, checked, one_of
+from dmlbook._checks import at_least, bad_input, check_batch, check_labels, check_memory, check_shape, checked, one_of
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.geometry import distances, kmeans_on_sphere, normalize, one_hot, simplex
 from dmlbook.losses.base import Loss
@@ -31,6 +31,7 @@ def role_counts(sizes: Int[Tensor, " C"]) -> tuple[Int[Tensor, " C"], Int[Tensor
         >>> role_counts(torch.tensor([4, 4]))
         (tensor([12, 12]), tensor([12, 12]))
     """
+    sizes = check_labels(sizes, argument="sizes")
     ordered_pairs = sizes * (sizes - 1)
     return (sizes - 1).clamp(min=0) * (sizes.sum() - sizes), ordered_pairs.sum() - ordered_pairs
 
@@ -77,7 +78,7 @@ def centroid_bound_sum(distances: Float[Tensor, "N C"], labels: Int[Tensor, " N"
     Source: Do et al., CVPR 2019, for classes of one size; the general weights are derived in chapter 5.
     """
     own, others = own_and_others(distances, labels)
-    labels = labels.long()
+    labels = check_labels(labels)
     sizes = torch.bincount(labels, minlength=distances.shape[1])  # (C,)
     anchor, negative = (counts.to(distances.dtype) for counts in role_counts(sizes))
     sizes = sizes.to(distances.dtype)
@@ -98,7 +99,7 @@ class CentroidBound(Loss):
         class_counts: Images of each class in the training set (C,), each >= 1. Given them, images of class c weigh
             N / (C n_c), so that all classes count alike however many images they have. None: all weigh 1.
         normalize: Whether embeddings are scaled to unit length first, the length of the centroids.
-        generator: Draws the ``"kmeans"`` centroids; None: torch's own.
+        generator: Draws the ``"kmeans"`` centroids; None: the book's.
 
     The factor G of the paper is left out: it scales the sum over all N images, and with the batch size in the place
     of N it would turn negative for batches smaller than C.
@@ -121,6 +122,8 @@ class CentroidBound(Loss):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
+        sizes = {"num_classes": num_classes, "embedding_size": embedding_size}
+        check_memory(float(num_classes) * embedding_size, "loss", **sizes)
         self.num_classes, self.embedding_size = num_classes, embedding_size
         self.kind, self.normalize = centroids, normalize
         if centroids == "kmeans":
@@ -143,6 +146,7 @@ def _class_weights(num_classes: int, counts: Tensor | None) -> Float[Tensor, " C
     if counts is None:
         return torch.ones(num_classes)
     check_shape(expected=str(num_classes), class_counts=counts, remedy="One count a class.")
+    counts = check_labels(counts, argument="class_counts")
     if int(counts.min()) < 1:
         remedy = "Count the training images: torch.bincount(labels)."
         raise bad_input("class_counts", "be at least 1", int(counts.min()), remedy)
@@ -153,8 +157,7 @@ def own_and_others(
     apart: Float[Tensor, "N C"], labels: Int[Tensor, " N"]
 ) -> tuple[Float[Tensor, " N"], Float[Tensor, "N C"]]:
     """The distance to the own centroid, and the distances to all with the own set to 0."""
-    check_batch(apart, labels, num_classes=apart.shape[1])
-    labels = labels.long()
+    labels = check_batch(apart, labels, num_classes=apart.shape[1])
     if apart.shape[1] < 2:
         raise bad_input("distances", "have 2 columns or more", apart.shape[1], "One class has no negatives.")
     own = apart.gather(1, labels[:, None])[:, 0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from dmlbook._checks import at_least, check_batch, checked
+from dmlbook._checks import at_least, bad_input, check_batch, check_finite, check_labels, checked, under_vmap
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.geometry import distances, normalize
 from dmlbook.losses.base import Loss
@@ -27,7 +27,7 @@ def facility_score(distances: Float[Tensor, "B B"], medoids: Int[Tensor, " M"]) 
         >>> facility_score(torch.tensor([[0.0, 1.0], [1.0, 0.0]]), torch.tensor([1]))
         tensor(-1.)
     """
-    return -distances[:, medoids.long()].amin(1).sum()
+    return -distances[:, check_labels(medoids, argument="medoids")].amin(1).sum()
 
 
 @checked(margin_weight=at_least(0), rounds=at_least(0))
@@ -46,12 +46,16 @@ def loss_augmented_medoids(
         rounds: Passes of local search, >= 0.
 
     Raises:
-        ValueError: Shapes do not fit, or a number is negative.
+        ValueError: Shapes or labels do not fit, a distance is not finite, or a number is negative.
 
     Source: Oh Song et al., CVPR 2017; the local search as in TensorFlow's ``cluster_loss``, which judges a candidate by
     its own cluster's distances. NMI divides by the geometric mean of the entropies, as in the paper. Chapter 6.
     """
-    check_batch(distances, labels)
+    check_finite(distances=distances)
+    return _medoids(distances, check_batch(distances, labels), margin_weight, rounds)
+
+
+def _medoids(distances: Tensor, labels: Tensor, margin_weight: float, rounds: int) -> Int[Tensor, " M"]:
     with torch.no_grad():
         apart = distances.detach().double()
         classes = torch.unique(labels, return_inverse=True)[1]  # (B,)
@@ -108,7 +112,8 @@ def clustering_gap(
 
     Source: Oh Song et al., CVPR 2017. Chapter 6.
     """
-    medoids = loss_augmented_medoids(distances, labels, margin_weight=margin_weight, rounds=rounds)
+    labels = check_batch(distances, labels)
+    medoids = _medoids(distances, labels, margin_weight, rounds)
     classes = torch.unique(labels, return_inverse=True)[1]  # (B,)
     clusters = distances.detach()[:, medoids].argmin(1)
     margin = (1 - _agreement(clusters[None], classes)[0]).to(distances.dtype)
@@ -142,6 +147,9 @@ class FacilityLocation(Loss):
         self.margin_weight, self.rounds, self.normalize = margin_weight, rounds, normalize
 
     def compute(self, embeddings: Float[Tensor, "B D"], labels: Int[Tensor, " B"]) -> Float[Tensor, ""]:
+        if under_vmap(embeddings):
+            remedy = "Its medoids are searched for one by one: loop over the batches."
+            raise bad_input("embeddings", "be a tensor of one batch", "a batch of them under vmap", remedy)
         points = normalize(embeddings) if self.normalize else embeddings
         weight = self.margin_weight * len(points)
         gap = clustering_gap(distances(points, points), labels, margin_weight=weight, rounds=self.rounds)

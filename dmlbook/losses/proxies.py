@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
-from dmlbook._checks import above, checked, finite
+from dmlbook._checks import above, check_batch, checked, finite
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.losses.base import CenterLoss
 
@@ -23,7 +23,7 @@ def margin_cross_entropy(
         margin: delta, in units of cosine: by how much the own class must win.
 
     Raises:
-        ValueError: Shapes do not fit, or ``scale`` is not positive.
+        ValueError: Shapes or labels do not fit, or ``scale`` is not positive.
 
     Source: Qian et al., ICCV 2019: normalized SoftMax (margin 0), and the outer form of HardTriple and SoftTriple.
     Chapters 2 and 3.
@@ -32,7 +32,7 @@ def margin_cross_entropy(
         >>> margin_cross_entropy(torch.tensor([[0.0, 0.0]]), torch.tensor([1]))  # log 2: guessing
         tensor(0.6931)
     """
-    labels = labels.long()
+    labels = check_batch(class_similarities, labels, num_classes=class_similarities.shape[1])
     own = F.one_hot(labels, class_similarities.shape[1]).to(class_similarities.dtype)
     return F.cross_entropy(scale * (class_similarities - margin * own), labels)
 
@@ -47,7 +47,7 @@ class NormalizedSoftmax(CenterLoss):
         embedding_size: D, >= 1.
         scale: lambda, > 0.
         margin: delta, in units of cosine; 0 in the paper.
-        generator: Draws the first centers; None: torch's own.
+        generator: Draws the first centers; None: the book's.
 
     Source: Qian et al., ICCV 2019. Equal to pytorch-metric-learning's NormalizedSoftmaxLoss with temperature
     1 / scale. Chapter 2.

@@ -33,7 +33,7 @@ def proxy_anchor_loss(
         >>> proxy_anchor_loss(torch.tensor([[1.0, -1.0]]), torch.tensor([0]), scale=1.0, margin=0.0)
         tensor(0.4699)
     """
-    check_batch(similarities, labels, num_classes=similarities.shape[1])
+    labels = check_batch(similarities, labels, num_classes=similarities.shape[1])
     classes = torch.arange(similarities.shape[1], device=labels.device)
     own = labels[:, None] == classes  # (B, C)
     one = similarities.new_zeros(1, similarities.shape[1])  # the 1 in log(1 + ...), so no proxy's sum is empty
@@ -54,7 +54,7 @@ class ProxyAnchor(CenterLoss):
         embedding_size: D, >= 1.
         scale: alpha, > 0; 32 in the paper.
         margin: delta, in units of cosine; 0.1 in the paper.
-        generator: Draws the first proxies; None: torch's own.
+        generator: Draws the first proxies; None: the book's.
 
     Source: Kim et al., CVPR 2020; batches of 180 images there. Equal to pytorch-metric-learning's ProxyAnchorLoss.
     Chapter 6.

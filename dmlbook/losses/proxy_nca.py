@@ -33,10 +33,10 @@ def proxy_nca_mean(
         >>> proxy_nca_mean(torch.tensor([[0.5, 2.0]]), torch.tensor([0]))  # 0.5 + log exp(-2)
         tensor(-1.5000)
     """
-    check_batch(squared_distances, labels, num_classes=squared_distances.shape[1])
+    labels = check_batch(squared_distances, labels, num_classes=squared_distances.shape[1])
     if squared_distances.shape[1] < 2:
         raise bad_input("squared_distances", "have 2 columns or more", 1, "One class has no negatives.")
-    own = labels.long()[:, None]
+    own = labels[:, None]
     logits = -squared_distances
     pull = squared_distances.gather(1, own)[:, 0]
     if denominator == "others":
@@ -57,7 +57,7 @@ class ProxyNCA(CenterLoss):
             distances of at most 4 cannot tell many classes apart.
         denominator: ``"others"``, the paper's, or ``"all"``: ProxyNCA++'s assignment probabilities, which are
             normalized SoftMax with scale 2 * ``scale``.
-        generator: Draws the first proxies; None: torch's own.
+        generator: Draws the first proxies; None: the book's.
 
     Source: Movshovitz-Attias et al., ICCV 2017; ``scale`` and ``"all"``: Teh et al., ECCV 2020, whose further changes
     (pooling, normalization layers, batches, rates) are none of the loss's. With ``"all"`` equal to

@@ -106,7 +106,7 @@ class _SeveralCenters(CenterLoss):
         value = margin_cross_entropy(similarities, labels, scale=self.scale, margin=self.margin)
         if self.tau == 0 or len(self.weight) == 1:
             return value
-        return value + self.tau * center_regularizer(self.centers.to(value.dtype))
+        return value + self.tau * center_regularizer(self._unit_centers(value.dtype).to(value.dtype).transpose(0, 1))
 
     def report(self, *, threshold: float = 0.1) -> CenterReport:
         """How many distinct centers each class has kept: see ``distinct_centers``."""
@@ -125,7 +125,7 @@ class HardTriple(_SeveralCenters):
         scale: lambda, > 0.
         margin: delta, in units of cosine.
         tau: Weight of the center regularizer, >= 0; HardTriple in the paper has none.
-        generator: Draws the first centers; None: torch's own.
+        generator: Draws the first centers; None: the book's.
 
     Source: Qian et al., ICCV 2019. Chapter 3.
     """
@@ -143,6 +143,7 @@ class HardTriple(_SeveralCenters):
     ) -> None:
         super().__init__(num_classes, embedding_size, centers_per_class, generator, scale=scale, margin=margin, tau=tau)
 
+    @checked
     def class_similarities(self, embeddings: Float[Tensor, "B D"]) -> Float[Tensor, "B C"]:
         return hardtriple_similarity(self.similarities(embeddings))
 
@@ -161,7 +162,7 @@ class SoftTriple(_SeveralCenters):
         tau: Weight of the center regularizer, >= 0.
         margin: delta, in units of cosine.
         similarity: ``"expected"``, the paper's, or ``"logsumexp"``, which never falls when a center comes closer.
-        generator: Draws the first centers; None: torch's own.
+        generator: Draws the first centers; None: the book's.
 
     Source: Qian et al., ICCV 2019; the defaults are its official code's. Equal to pytorch-metric-learning's
     SoftTripleLoss, with its SparseCentersRegularizer weighted by tau, but for epsilon: ``center_regularizer``.
@@ -185,6 +186,7 @@ class SoftTriple(_SeveralCenters):
         super().__init__(num_classes, embedding_size, centers_per_class, generator, scale=scale, margin=margin, tau=tau)
         self.gamma, self.similarity = gamma, similarity
 
+    @checked
     def class_similarities(self, embeddings: Float[Tensor, "B D"]) -> Float[Tensor, "B C"]:
         smooth = softtriple_similarity if self.similarity == "expected" else logsumexp_similarity
         return smooth(self.similarities(embeddings), gamma=self.gamma)

@@ -41,8 +41,8 @@ def angular_margin(
         >>> angular_margin(torch.tensor([[1.0, 0.0]]), torch.tensor([1]), margin=math.pi / 2)
         tensor([[ 1., -1.]])
     """
-    check_batch(class_similarities, labels, num_classes=class_similarities.shape[1])
-    index = labels.long()[:, None]
+    labels = check_batch(class_similarities, labels, num_classes=class_similarities.shape[1])
+    index = labels[:, None]
     cosine = class_similarities.gather(1, index)
     sine = (1 - cosine.square()).clamp(min=TINY).sqrt()
     moved = cosine * math.cos(margin) - sine * math.sin(margin)  # cos(theta + m)
@@ -62,7 +62,7 @@ class SubcenterArcFace(CenterLoss):
         centers_per_class: K, >= 1; 3 in the paper. K = 1 is ArcFace.
         scale: s, > 0; 64 in the paper.
         margin: m, in radians, 0 to pi / 2; 0.5 in the paper. With 0 the loss is HardTriple without its margin.
-        generator: Draws the first centers; None: torch's own.
+        generator: Draws the first centers; None: the book's.
 
     Source: Deng et al., ECCV 2020, without its second half (drop images far from the dominant sub-center and train
     plain ArcFace on the rest). There the further centers collect mislabelled images; SoftTriple's are for images

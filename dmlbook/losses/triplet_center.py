@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from dmlbook._checks import above, at_least, bad_input, check_batch, checked, one_of
+from dmlbook._checks import above, at_least, bad_input, check_batch, check_memory, checked, one_of
 from dmlbook._types import Bool, Float, Int, Tensor
 from dmlbook.geometry import normalize, squared_distances
 from dmlbook.losses.base import Loss
@@ -42,10 +42,9 @@ def triplet_center_mean(
         >>> triplet_center_mean(torch.tensor([[0.5, 2.0]]), torch.tensor([0]))  # 0.25 + 1 - 1
         tensor(0.2500)
     """
-    check_batch(squared_distances, labels, num_classes=squared_distances.shape[1])
+    labels = check_batch(squared_distances, labels, num_classes=squared_distances.shape[1])
     if squared_distances.shape[1] < 2:
         raise bad_input("squared_distances", "have 2 columns or more", 1, "One class has no negatives.")
-    labels = labels.long()
     index = labels[:, None]
     known = torch.ones_like(squared_distances[0], dtype=torch.bool) if known is None else known
     others = known.expand_as(squared_distances).scatter(1, index, False)  # (B, C)
@@ -106,6 +105,8 @@ class TripletCenter(Loss):
         normalize: bool = True,
     ) -> None:
         super().__init__()
+        sizes = {"num_classes": num_classes, "embedding_size": embedding_size}
+        check_memory(float(num_classes) * embedding_size, "loss", **sizes)
         self.num_classes, self.embedding_size = num_classes, embedding_size
         self.margin, self.negatives, self.update, self.rate = margin, negatives, update, rate
         self.normalize = normalize
@@ -120,10 +121,11 @@ class TripletCenter(Loss):
         Raises:
             ValueError: Shapes or labels do not fit.
         """
-        check_batch(embeddings, labels, num_classes=self.num_classes)
-        means, counts = self._means(embeddings, labels.long())
+        self._check_columns(embeddings)
+        labels = check_batch(embeddings, labels, num_classes=self.num_classes)
+        means, counts = self._means(embeddings, labels)
         there = counts > 0
-        self.centroids[there] = means[there]
+        self.centroids[there] = means[there].to(self.centroids.dtype)
         self.known |= there
 
     def compute(self, embeddings: Float[Tensor, "B D"], labels: Int[Tensor, " B"]) -> Float[Tensor, ""]:
@@ -138,8 +140,8 @@ class TripletCenter(Loss):
 
     def _means(self, embeddings: Tensor, labels: Tensor) -> tuple[Float[Tensor, "C D"], Float[Tensor, " C"]]:
         points = normalize(embeddings) if self.normalize else embeddings
-        points = points.to(self.centroids.dtype)
-        sums = torch.zeros_like(self.centroids).index_add_(0, labels, points)
+        points = points.to(torch.promote_types(self.centroids.dtype, torch.float32))  # half ends at 65,504
+        sums = points.new_zeros(self.centroids.shape).index_add_(0, labels, points)
         counts = torch.bincount(labels, minlength=self.num_classes).to(points.dtype)
         return sums / counts.clamp(min=1)[:, None], counts
 
@@ -147,14 +149,14 @@ class TripletCenter(Loss):
         """Classes seen for the first time begin at the mean of what is seen of them."""
         means, counts = self._means(points, labels)
         new = (counts > 0) & ~self.known
-        self.centroids[new] = means[new]
+        self.centroids[new] = means[new].to(self.centroids.dtype)
         self.known |= new
 
     def _follow(self, points: Tensor, labels: Tensor) -> None:
         """Center loss's rule: a class with n images here moves by rate * sum(x - c) / (1 + n)."""
         means, counts = self._means(points, labels)
         share = (self.rate * counts / (1 + counts))[:, None]
-        self.centroids += share * (means - self.centroids)
+        self.centroids.copy_(self.centroids + share * (means - self.centroids))
 
     def extra_repr(self) -> str:
         sizes = f"num_classes={self.num_classes}, embedding_size={self.embedding_size}"

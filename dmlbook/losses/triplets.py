@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import torch
 
-from dmlbook._checks import at_least, bad_input, check_batch, checked, finite, one_of
+from dmlbook._checks import at_least, bad_input, check_batch, check_finite, check_labels, checked, finite, one_of
 from dmlbook._types import Bool, Float, Int, Tensor
 from dmlbook.geometry import distances, normalize, squared_distances
 from dmlbook.losses.base import Loss
+from dmlbook.losses.mined import joined_mean, lost_distance, mined_indices
 
 
 @checked
@@ -22,6 +23,7 @@ def pair_masks(labels: Int[Tensor, " B"]) -> tuple[Bool[Tensor, "B B"], Bool[Ten
                 [1, 0, 0],
                 [0, 0, 0]], dtype=torch.int32)
     """
+    labels = check_labels(labels)
     same = labels[:, None] == labels[None, :]
     return same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device), ~same
 
@@ -41,7 +43,7 @@ def count_triplets(labels: Int[Tensor, " B"]) -> int:
         >>> count_triplets(torch.tensor([0, 0, 1, 1]))
         8
     """
-    sizes = torch.unique(labels, return_counts=True)[1]
+    sizes = torch.unique(check_labels(labels), return_counts=True)[1]
     return int((sizes * (sizes - 1) * (len(labels) - sizes)).sum())
 
 
@@ -57,7 +59,9 @@ class TripletShares(NamedTuple):
 def triplet_kinds(distances: Float[Tensor, "B B"], labels: Int[Tensor, " B"], *, margin: float = 0.2) -> TripletShares:
     """How many of the valid triplets are hard, semi-hard and easy, by where the negative lies.
 
-    Hard: no farther than the positive. Semi-hard: farther, but by less than the margin. Easy: by the margin or more.
+    Hard: no farther than the positive. Semi-hard: farther, but inside the margin, d(a, p) < d(a, n) < d(a, p) + margin.
+    Easy: beyond it. A negative exactly at the margin loses nothing and is easy, as FaceNet has it, whose semi-hard ones
+    "lie inside the margin"; the miners of pytorch-metric-learning call it semi-hard.
 
     Args:
         distances: Of each anchor (row) to each image, squared or not.
@@ -65,7 +69,8 @@ def triplet_kinds(distances: Float[Tensor, "B B"], labels: Int[Tensor, " B"], *,
         margin: In units of the distances, >= 0.
 
     Raises:
-        ValueError: Shapes do not fit, the margin is negative, or no triplet is valid.
+        ValueError: Shapes or labels do not fit, a distance is not finite, the margin is negative, or no triplet is
+            valid.
 
     Source: the names of Schroff et al., CVPR 2015. Chapter 1.
 
@@ -73,6 +78,7 @@ def triplet_kinds(distances: Float[Tensor, "B B"], labels: Int[Tensor, " B"], *,
         >>> triplet_kinds(torch.tensor([[0.0, 1.0, 1.1], [1.0, 0.0, 0.9], [1.1, 0.9, 0.0]]), torch.tensor([0, 0, 1]))
         TripletShares(hard=0.5, semihard=0.5, easy=0.0)
     """
+    check_finite(distances=distances)
     positives, negatives = pair_masks(labels)
     count = count_triplets(labels)
     if count == 0:
@@ -101,7 +107,8 @@ def triplet_mean(
         hinge: Whether triplets that already satisfy the margin count as 0, or as negative numbers.
 
     Returns:
-        The mean (0 where no triplet is valid), and the share of valid triplets with d(a, p) + margin > d(a, n).
+        The mean (0 where no triplet is valid), and the share of valid triplets with d(a, p) + margin > d(a, n). Where
+        a distance is NaN, both are.
 
     Raises:
         ValueError: Shapes do not fit, or the margin is not a finite number.
@@ -121,7 +128,8 @@ def triplet_mean(
     else:
         others = negatives.sum(1, keepdim=True)  # (B, 1)
         total = ((others * limits - closer.gather(1, others)) / count).where(positives, 0).sum()
-    return total, violations.sum().to(distances.dtype) / count
+    lost = lost_distance(distances)
+    return total + lost, violations.sum().to(distances.dtype) / count + lost
 
 
 @checked
@@ -141,7 +149,7 @@ def triplet_sum(distances: Float[Tensor, "N N"], labels: Int[Tensor, " N"]) -> F
 
     Source: derived in chapter 5.
     """
-    check_batch(distances, labels)
+    labels = check_batch(distances, labels)
     sizes = torch.unique(labels, return_inverse=True, return_counts=True)
     of_image = sizes[2][sizes[1]]  # (N,) how many images its class has
     same = labels[:, None] == labels
@@ -177,7 +185,7 @@ def semihard_mean(
     # Rows without a negative hold only infinity, which must not meet a gradient, not even times 0.
     negative = row.gather(1, chosen).where(counted, 0)
     losses = (distances - negative + margin).clamp(min=0).where(counted, 0)
-    return losses.sum() / counted.sum().clamp(min=1)
+    return losses.sum() / counted.sum().clamp(min=1) + lost_distance(distances)
 
 
 class TripletLoss(Loss):
@@ -192,7 +200,8 @@ class TripletLoss(Loss):
         average: ``"valid"`` triplets, all of them, or only the ``"active"`` ones whose hinge is positive.
         normalize: Whether embeddings are scaled to unit length first.
 
-    Takes the triplets of a pytorch-metric-learning miner as a third argument, and then averages over those.
+    Takes the triplets of a pytorch-metric-learning miner as a third argument, and then averages over those; of a miner
+    of pairs, over the triplets that two pairs of one anchor make: in B^2 log B time and B^2 memory, not one by one.
     """
 
     takes_mined_triplets = True
@@ -216,21 +225,21 @@ class TripletLoss(Loss):
 
     def compute(self, embeddings: Float[Tensor, "B D"], labels: Int[Tensor, " B"]) -> Float[Tensor, ""]:
         apart = _batch_distances(embeddings, self.distance, self.normalize)
-        mean, active = triplet_mean(apart, labels, margin=self.margin, hinge=self.hinge)
-        return mean / active.where(active > 0, 1) if self.average == "active" else mean
+        return self._averaged(*triplet_mean(apart, labels, margin=self.margin, hinge=self.hinge))
 
     def compute_mined(self, embeddings: Tensor, labels: Tensor, indices_tuple: tuple) -> Float[Tensor, ""]:
         apart = _batch_distances(embeddings, self.distance, self.normalize)
-        if len(indices_tuple) == 4:  # pairs: anchor, positive and anchor, negative; joined where the anchors are one
-            first, positive, second, negative = indices_tuple
-            left, right = (first[:, None] == second[None, :]).nonzero(as_tuple=True)
-            anchor, positive, negative = first[left], positive[left], negative[right]
-        else:
-            anchor, positive, negative = indices_tuple
+        found = mined_indices(indices_tuple, len(labels))
+        if len(found) == 4:
+            return self._averaged(*joined_mean(apart, *found, margin=self.margin, hinge=self.hinge))
+        anchor, positive, negative = found
         losses = apart[anchor, positive] - apart[anchor, negative] + self.margin
         losses = losses.clamp(min=0) if self.hinge else losses
         counted = (losses > 0).sum() if self.average == "active" else torch.tensor(len(losses))
         return losses.sum() / counted.clamp(min=1)
+
+    def _averaged(self, mean: Tensor, active: Tensor) -> Tensor:
+        return mean / active.where(active > 0, 1) if self.average == "active" else mean
 
     def extra_repr(self) -> str:
         return f"margin={self.margin}, distance={self.distance}, hinge={self.hinge}, average={self.average}"

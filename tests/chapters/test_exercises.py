@@ -135,7 +135,7 @@ def test_predictions_are_noted_and_compared(capsys):
 def test_bad_calls_are_named():
     with pytest.raises(ValueError, match="check: id must be one of .*got '7.33'"):
         chapters.check("7.33", loop)
-    with pytest.raises(ValueError, match="answer must be a function; got float. Pass its name without brackets"):
+    with pytest.raises(ValueError, match="answer must be a function; got 1.0. Pass its name without brackets"):
         chapters.check("7.3", 1.0)
     with pytest.raises(ValueError, match="answer must be one of 'a', 'b', 'c', '\\?'; got 'd'"):
         chapters.predict("7.1", "d")

@@ -311,7 +311,7 @@ BAD_CALLS = [
     (lambda loss, x, y: loss(x, y > 1), "labels must be integers; got torch.bool. Number the classes"),
     (
         lambda loss, x, y: loss(x, y.to("meta")),
-        "labels must be on the embeddings' device; got embeddings on cpu and labels on meta",
+        "labels must hold its values, densely; got a tensor on meta",
     ),
     (lambda loss, x, y: loss(x.long(), y), "embeddings must be floating point; got torch.int64"),
     (lambda loss, x, y: loss(x[:0], y[:0]), "embeddings must hold at least one row; got none"),

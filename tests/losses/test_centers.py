@@ -114,3 +114,27 @@ def test_merged_centers_count_as_one_in_float32_too():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("name", ["softtriple", "softmax", "triplet_center", "centroid_bound"])
+@pytest.mark.parametrize("size", ["num_classes", "embedding_size"])
+def test_centers_beyond_memory_are_refused_before_they_are_drawn(name, size):
+    sizes = {"num_classes": 3, "embedding_size": 4, size: 10**12}
+    with pytest.raises(ValueError, match=rf"{size} must make a loss that fits into memory; got 1e\+12, which needs"):
+        losses.make(name, **sizes)
+
+
+@pytest.mark.bad_input
+def test_embeddings_of_another_size_are_refused_by_the_parts_of_a_loss_too():
+    wrong, message = torch.ones(2, 3), "embeddings must have embedding_size = 4 columns; got 3"
+    softtriple = losses.make("softtriple", num_classes=3, embedding_size=4)
+    centroids = losses.make("triplet_center", num_classes=3, embedding_size=4)
+    calls = [
+        lambda: softtriple.similarities(wrong),
+        lambda: softtriple.class_similarities(wrong),
+        lambda: centroids.recompute(wrong, torch.tensor([0, 1])),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=message):
+            call()

@@ -146,3 +146,14 @@ def test_distances_and_labels_that_do_not_fit_are_named(function, shape, labels,
 def test_a_negative_margin_is_no_semihard_margin():
     with pytest.raises(ValueError, match="semihard_mean: margin must be a finite number >= 0; got -0.1"):
         losses.semihard_mean(torch.ones(3, 3), torch.arange(3), margin=-0.1)
+
+
+def test_a_negative_exactly_at_the_margin_is_easy_as_facenet_has_it_and_semihard_for_the_other_librarys_miner():
+    x, y = torch.tensor([[0.0], [1.0], [1.5]]), torch.tensor([0, 0, 1])  # from 0 at 1 and 1.5, from 1 at 1 and 0.5
+    apart = geometry.distances(x, x)
+    assert losses.triplet_kinds(apart, y, margin=0.5) == (0.5, 0.0, 0.5)
+    assert losses.triplet_kinds(apart, y, margin=0.5 + 1e-6) == (0.5, 0.5, 0.0)
+    assert losses.triplet_mean(apart, y, margin=0.5)[0] == 0.5  # all of it the hard one's
+    as_it_is = pml_distances.LpDistance(normalize_embeddings=False)
+    theirs = pml_miners.TripletMarginMiner(margin=0.5, type_of_triplets="semihard", distance=as_it_is)
+    assert [indices.tolist() for indices in theirs(x, y)] == [[0], [1], [2]]

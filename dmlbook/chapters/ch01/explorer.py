@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
+from dmlbook._checks import at_least, check_below, checked
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.book import Live, class_color, letter_color, on_circle, unit_circle
 from dmlbook.book.explorer import Explorer
@@ -99,7 +100,9 @@ class MarginExplorer(Explorer):
         """Back to where the points were."""
         self.degrees, _ = _start()
 
+    @checked(margin=at_least(0), pair=at_least(0))
     def move(self, *, margin: float, pair: int) -> str:
+        check_below(len(self.pairs), "pairs", pair=pair)
         points = on_circle(self.degrees)
         apart = squared_distances(points, points)
         anchor, positive = self.pairs[pair]

@@ -9,6 +9,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from dmlbook._checks import (
+    at_least,
+    bad_input,
+    between,
+    check_below,
+    check_filled,
+    check_lengths,
+    checked,
+    finite,
+)
 from dmlbook._types import Float, Tensor
 from dmlbook.book.circle import on_circle
 from dmlbook.book.figures import class_color, letter_color
@@ -19,6 +29,7 @@ KINDS = {"hard": BLACK, "semi-hard": SOFT, "easy": PALE}
 ZONE_RADIUS = 1.13
 
 
+@checked(labels=at_least(0), query=at_least(0), rim=at_least(0))
 def samples(
     ax: Axes,
     degrees: Sequence[float],
@@ -29,6 +40,7 @@ def samples(
     rim: int | None = None,
 ) -> Axes:
     """Samples on the circle, colored by class, each with its name inside; ``query`` a square, ``rim`` black-rimmed."""
+    check_lengths(degrees=degrees, labels=labels, names=names)
     for i, (angle, label, name) in enumerate(zip(degrees, labels, names, strict=True)):
         x, y = on_circle(angle).tolist()
         edge = {"markeredgecolor": "black", "markeredgewidth": 2.0} if i == rim else {"markeredgecolor": "white"}
@@ -39,6 +51,7 @@ def samples(
     return ax
 
 
+@checked(positive=between(0, 4), margin=at_least(0))
 def borders(positive: float, margin: float) -> tuple[float, float]:
     """Degrees from the anchor at which the hard and the semi-hard zone end, on the circle.
 
@@ -51,6 +64,7 @@ def borders(positive: float, margin: float) -> tuple[float, float]:
     return hard, semihard
 
 
+@checked(positive=between(0, 4), margin=at_least(0))
 def zones(ax: Axes, anchor: float, positive: float, margin: float) -> dict[str, Line2D]:
     """Three arcs outside the circle: where a negative would be hard, semi-hard or easy.
 
@@ -71,8 +85,10 @@ def zones(ax: Axes, anchor: float, positive: float, margin: float) -> dict[str, 
     return lines
 
 
+@checked(positive=between(0, 4), margin=at_least(0))
 def move_zones(lines: Mapping[str, Line2D], anchor: float, positive: float, margin: float) -> None:
     """Lay the arcs anew; see ``zones``."""
+    _check_kinds(lines=lines)
     hard, semihard = borders(positive, margin)
     pieces = {
         "hard": [(-hard, hard)],
@@ -86,14 +102,20 @@ def move_zones(lines: Mapping[str, Line2D], anchor: float, positive: float, marg
         lines[kind].set_data(ZONE_RADIUS * np.cos(angles), ZONE_RADIUS * np.sin(angles))
 
 
+@checked(gaps=finite)
 def gap_counts(gaps: Float[Tensor, " T"], edges: np.ndarray, margin: float) -> dict[str, np.ndarray]:
     """Triplets of each kind in each bin of the gap d(a, n) - d(a, p): hard up to 0, semi-hard below the margin."""
+    if edges.ndim != 1 or len(edges) < 2 or not (np.diff(edges) > 0).all():
+        raise bad_input(
+            "edges", "increase", f"an array of shape {edges.shape}", "Pass np.linspace(low, high, bins + 1)."
+        )
     found = gaps.numpy()
     hard, active = found <= 0, (found < margin) | (found <= 0)
     members = {"hard": hard, "semi-hard": active & ~hard, "easy": ~active}
     return {kind: np.histogram(found[chosen], bins=edges)[0] for kind, chosen in members.items()}
 
 
+@checked(labels=at_least(0), rankings=at_least(0))
 def rows_of_neighbors(ax: Axes, names: Sequence[str], labels: Sequence[int], rankings: Sequence[Sequence[int]]) -> Axes:
     """One row a query: a square for the query, then circles for the others in their order, matches with a black rim.
 
@@ -103,6 +125,9 @@ def rows_of_neighbors(ax: Axes, names: Sequence[str], labels: Sequence[int], ran
         labels: Classes of the N samples.
         rankings: For each sample the numbers of the others, nearest first.
     """
+    check_lengths(names=names, labels=labels, rankings=rankings)
+    for ranking in rankings:
+        check_below(len(names), "samples", rankings=max(ranking, default=0))
     for row, ranking in enumerate(rankings):
         for place, j in enumerate([row, *ranking]):
             match = place > 0 and labels[j] == labels[row]
@@ -119,6 +144,7 @@ def rows_of_neighbors(ax: Axes, names: Sequence[str], labels: Sequence[int], ran
     return ax
 
 
+@checked
 def shares(ax: Axes, steps: Sequence[float], by_kind: Mapping[str, Sequence[float]]) -> Axes:
     """Areas that fill 0 to 1 at each step, the kind named in its area at the right end.
 
@@ -127,6 +153,10 @@ def shares(ax: Axes, steps: Sequence[float], by_kind: Mapping[str, Sequence[floa
         steps: Places on the horizontal axis.
         by_kind: Shares of the triplets for the kinds of ``KINDS``, which sum to 1 at each step.
     """
+    check_filled(steps=steps)
+    _check_kinds(by_kind=by_kind)
+    for values in by_kind.values():
+        check_lengths(steps=steps, by_kind=values)
     ax.stackplot(steps, [by_kind[kind] for kind in KINDS], colors=list(KINDS.values()), linewidth=0)
     ax.set(xlim=(steps[0], steps[-1]), ylim=(0, 1))
     last = [by_kind[kind][-1] for kind in KINDS]
@@ -134,3 +164,9 @@ def shares(ax: Axes, steps: Sequence[float], by_kind: Mapping[str, Sequence[floa
     names = [f"{kind} {100 * share:.0f} %" for kind, share in zip(KINDS, last, strict=True)]
     name_ends(ax, dict(zip(names, middles.tolist(), strict=True)), apart=0.08, colors=[BLACK], fontsize=10)
     return ax
+
+
+def _check_kinds(**by_kind: Mapping[str, object]) -> None:
+    for name, values in by_kind.items():
+        if values.keys() != KINDS.keys():
+            raise bad_input(name, f"have the keys {', '.join(KINDS)}", ", ".join(values) or "none", "Give all three.")

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.patches import Polygon
 
+from dmlbook._checks import above, between, checked, finite
 from dmlbook._types import Float, Tensor
 from dmlbook.book import MIDDLE, SHADE, SOFT, Live, class_colors, unit_circle
 from dmlbook.book.explorer import Explorer
@@ -34,6 +35,7 @@ class ScaleExplorer(Explorer):
         centers: Unit centers (3, 2), one a class.
     """
 
+    @checked(centers=finite)
     def __init__(self, centers: Float[Tensor, "3 2"] = CENTERS) -> None:
         self.centers = centers.double()
         figure, axes = plt.subplots(
@@ -84,6 +86,7 @@ class ScaleExplorer(Explorer):
     def constants(self) -> dict[str, object]:
         return {"centers": self.centers.tolist(), "colors": class_colors(3), "scales": self.scales.tolist()}
 
+    @checked(scale=above(0, up_to=1e6), own=between(0, 2))
     def move(self, scale: float, angle: int, own: int) -> str:
         image = torch.tensor([math.cos(math.radians(angle)), math.sin(math.radians(angle))], dtype=torch.float64)
         label, similarities = torch.tensor([own]), (image @ self.centers.T)[None]  # (1, 3)

@@ -10,16 +10,30 @@ import torch
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
+from dmlbook._checks import (
+    above,
+    at_least,
+    bad_input,
+    between,
+    check_below,
+    check_filled,
+    checked,
+    finite,
+)
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.book.circle import unit_circle
 from dmlbook.book.figures import class_color, class_colors
 from dmlbook.book.lines import MIDDLE, SHADE, SOFT, named_lines
 
+LOGARITHM = between(-9, 9, "The axis is drawn from 10**low to 10**high.")
 
+
+@checked(image=finite, centers=finite, label=at_least(0))
 def image_and_centers(
     ax: Axes, image: Float[Tensor, " 2"], centers: Float[Tensor, "C 2"], label: int, *, names: bool = True
 ) -> list[Artist]:
     """An image (circle, in the color of its class) and the center of each class (X) on the unit circle."""
+    check_below(len(centers), "centers", label=label)
     colors = class_colors(len(centers))
     marks = [ax.plot(*image.tolist(), "o", color=colors[label], markersize=12, zorder=4)[0]]
     for c, center in enumerate(centers.tolist()):
@@ -33,6 +47,7 @@ def image_and_centers(
     return marks
 
 
+@checked(weights=finite, label=at_least(0))
 def weight_bars(ax: Axes, weights: Float[Tensor, " C"], *, label: int, numbers: bool = True) -> Axes:
     """The weight p of each triplet as a bar over its center."""
     bars = ax.bar(range(len(weights)), weights.tolist(), color=class_colors(len(weights)), width=0.7)
@@ -45,12 +60,14 @@ def weight_bars(ax: Axes, weights: Float[Tensor, " C"], *, label: int, numbers: 
     return ax
 
 
+@checked(weights=finite)
 def triangle(weights: Float[Tensor, "N 3"]) -> tuple[np.ndarray, np.ndarray]:
     """Distributions over three classes as points of a triangle, across and up: class 0 left, 1 right, 2 on top."""
     p = weights.double().numpy()
     return p[:, 1] + p[:, 2] / 2, p[:, 2] * math.sqrt(3) / 2
 
 
+@checked(violations=finite, scale=above(0, up_to=1e6), path=finite, rows=between(2, 1000))
 def weight_triangle(
     ax: Axes, violations: Float[Tensor, " 3"], *, scale: float, path: Float[Tensor, "T 3"], rows: int = 90
 ) -> Axes:
@@ -73,6 +90,7 @@ def weight_triangle(
     return ax
 
 
+@checked(violations=finite, low=LOGARITHM, high=LOGARITHM)
 def limits(ax: Axes, violations: Float[Tensor, " C"], *, low: float = 0.0, high: float = 3.0) -> Axes:
     """The loss over its scale, between the hardest violation and log(C) / scale above it; scales 10^low to 10^high."""
     scales, top = torch.logspace(low, high, 200, dtype=torch.float64), float(violations.max())
@@ -85,14 +103,18 @@ def limits(ax: Axes, violations: Float[Tensor, " C"], *, low: float = 0.0, high:
     return ax
 
 
+@checked(by_name=finite, low=LOGARITHM, high=LOGARITHM)
 def gaps(ax: Axes, by_name: Mapping[str, Float[Tensor, " C"]], *, low: float = -1.0, high: float = 3.0) -> Axes:
     """For each image lambda times its gap, loss / lambda - hardest violation, over lambda; named at the line's end."""
+    for violations in by_name.values():
+        check_filled(by_name=violations)
     scales = torch.logspace(low, high, 200, dtype=torch.float64)
     ax.set(xscale="log", xlabel=r"scale $\lambda$")
     below = {name: violations.double() - violations.max() for name, violations in by_name.items()}
     return named_lines(ax, scales, {name: torch.logsumexp(scales[:, None] * v, 1) for name, v in below.items()})
 
 
+@checked(points=finite, labels=at_least(0), centers=finite)
 def flat_embedding(
     ax: Axes,
     points: Float[Tensor, "N 2"],
@@ -106,6 +128,9 @@ def flat_embedding(
 
     A class's name stands at the mean of its points, or ``away`` times as far from the origin.
     """
+    check_below(len(centers), "centers", labels=labels)
+    if len(names) > len(centers):
+        raise bad_input("names", f"be of at most {len(centers)} classes", len(names), "Give one a center, or none.")
     for c, color in enumerate(class_colors(len(centers))):
         ax.plot(*points[labels == c].T.tolist(), "o", color=color, markersize=3.5, alpha=0.35, markeredgewidth=0)
     for center, color in zip(centers.tolist(), class_colors(len(centers)), strict=True):
@@ -118,6 +143,7 @@ def flat_embedding(
     return ax
 
 
+@checked(radius=between(0, 2), start=between(-2, 2), stop=between(-2, 2))
 def guarantees(ax: Axes, *, radius: float, start: float = -0.6, stop: float = 1.6) -> Axes:
     """Over the margin delta: the bound delta - 2 eps as a dashed line, and the sharp one as a full one."""
     margin = np.linspace(start, stop, 200)
@@ -127,8 +153,11 @@ def guarantees(ax: Axes, *, radius: float, start: float = -0.6, stop: float = 1.
     return ax
 
 
+@checked(points=finite)
 def worst_case(ax: Axes, points: Sequence[Float[Tensor, " 2"]]) -> Axes:
     """Image, own center, example near it, other center, example near it, on the unit circle, with the turns drawn."""
+    if len(points) != 5:
+        raise bad_input("points", "be five", len(points), "Image, own center, example, other center, example.")
     unit_circle(ax, reach=1.45)
     image, own, near_own, other, near_other = (point.tolist() for point in points)
     for center, example, color, names in (

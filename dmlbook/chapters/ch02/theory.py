@@ -10,7 +10,7 @@ import math
 import torch
 from torch.nn import functional as F
 
-from dmlbook._checks import above, at_least, bad_input, checked
+from dmlbook._checks import above, at_least, bad_input, check_batch, checked
 from dmlbook._types import Float, Int, Tensor
 
 
@@ -34,7 +34,7 @@ def violations(similarities: Float[Tensor, "B C"], labels: Int[Tensor, " B"]) ->
         >>> violations(torch.tensor([[0.5, 0.75, -0.25]]), torch.tensor([0]))
         tensor([[ 0.0000,  0.2500, -0.7500]])
     """
-    _check_classes(labels, similarities.shape[1])
+    labels = check_batch(similarities, labels, num_classes=similarities.shape[1])
     return similarities - similarities.gather(1, labels[:, None])
 
 
@@ -162,7 +162,7 @@ def softmax_gradient(
         >>> softmax_gradient(torch.tensor([[0.0, 0.0]]), torch.tensor([0]), scale=2.0)
         tensor([[-1.,  1.]])
     """
-    _check_classes(labels, similarities.shape[1])
+    labels = check_batch(similarities, labels, num_classes=similarities.shape[1])
     own = F.one_hot(labels, similarities.shape[1]).to(similarities.dtype)
     return scale * (smoothing_weights(similarities, scale=scale) - own)
 
@@ -269,13 +269,9 @@ def sharp_example_margin(margin: Float[Tensor, "*B"], radius: Float[Tensor, "*B"
     return 2 * torch.sin(angle.clamp(min=-math.pi / 2))
 
 
-def _check_classes(labels: Tensor, num_classes: int) -> None:
-    if len(labels) and (int(labels.min()) < 0 or int(labels.max()) >= num_classes):
-        got, remedy = f"{int(labels.min())}..{int(labels.max())}", "Number the classes as the columns of similarities."
-        raise bad_input("labels", f"lie in 0..{num_classes - 1}", got, remedy)
-
-
 def _check_margin(margin: Tensor, radius: Tensor) -> None:
+    if margin.shape != radius.shape and margin.numel() != 1 != radius.numel():
+        raise bad_input("radius", "be as many as the margins", tuple(radius.shape), "Give one for each.")
     for name, low, values, remedy in (
         ("margin", -2, margin.detach(), "It is a difference of two cosines."),
         ("radius", 0, radius.detach(), "It is a distance of two unit vectors."),

@@ -11,6 +11,7 @@ from matplotlib.collections import LineCollection
 from torch.nn import functional as F
 
 from dmlbook import losses
+from dmlbook._checks import above, at_least, between, checked, finite, one_of
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.book import CENTER_RADIUS, Live, class_colors, on_circle, unit_circle
 from dmlbook.book.explorer import Explorer
@@ -32,6 +33,7 @@ def _turn(degrees: float) -> float:
     return (degrees + 180) % 360 - 180
 
 
+@checked(number=at_least(0))
 def random_start(number: int) -> list[float]:
     """Four angles of centers, whole degrees; the same on every machine."""
     draw = torch.Generator().manual_seed(number)
@@ -100,6 +102,7 @@ class CircleExplorer(Explorer):
     def _slider(name: str, angle: float) -> ipywidgets.FloatSlider:
         return ipywidgets.FloatSlider(angle, min=-180, max=180, step=1, readout_format=".0f", description=name)
 
+    @checked(kind=one_of("image", "center"))
     def angles(self, kind: str) -> Float[Tensor, " 4"]:
         """Angles in degrees of the four images, or of the four centers (``kind`` "image" or "center")."""
         return torch.tensor(
@@ -110,11 +113,13 @@ class CircleExplorer(Explorer):
         """Images, labels, and centers (C, K, 2) as they stand."""
         return _points(self.angles("image")), LABELS, _points(self.angles("center")).view(2, 2, 2)
 
+    @checked(points=finite, gamma=above(0))
     def similar(self, points: Float[Tensor, "N 2"], gamma: float) -> Float[Tensor, "N 2"]:
         """Expected similarity of each point to both classes."""
         cosines = torch.einsum("nd,ckd->nck", points, self.scene()[2])
         return losses.softtriple_similarity(cosines, gamma=gamma)
 
+    @checked(degrees=finite)
     def gradient(self, degrees: Float[Tensor, " 4"]) -> tuple[float, Float[Tensor, " 4"]]:
         """The mean loss with centers at these angles, and its slope in each angle, in radians, by the chain rule."""
         images, gamma, margin = self.scene()[0], self.controls["gamma"].value, self.controls["margin"].value
@@ -127,6 +132,7 @@ class CircleExplorer(Explorer):
         through = theory.similarity_gradient(cosines, gamma=gamma) * along  # (4, C, K)
         return float(value), SCALE * (wrong[..., None] * through).mean(0).flatten()
 
+    @checked(count=between(0, 1000))
     def step(self, count: int) -> None:
         """Turn the centers down the gradient, ``count`` times; none by more than ``MOST`` degrees at once."""
         degrees = self.angles("center")
@@ -168,6 +174,7 @@ class CircleExplorer(Explorer):
         finally:
             self._quiet = False
 
+    @checked(gamma=above(0), margin=finite)
     def move(self, *, gamma: float, margin: float, **angles: float) -> str:
         images, labels, centers = self.scene()
         value, slope = self.gradient(self.angles("center"))

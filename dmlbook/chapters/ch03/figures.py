@@ -15,6 +15,17 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.ticker import PercentFormatter
 from scipy.stats import binomtest
 
+from dmlbook._checks import (
+    at_least,
+    bad_input,
+    between,
+    check_below,
+    check_filled,
+    check_lengths,
+    check_number,
+    checked,
+    finite,
+)
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.book.circle import CENTER_RADIUS, center_marks, degrees_of, image_marks, on_circle, unit_circle
 from dmlbook.book.figures import class_colors
@@ -28,14 +39,20 @@ SHADES = {"least": 0.12, "most": 0.8, "full": 0.5}
 """How strong the ring's color is where a class hardly wins, and where it wins by ``full`` or more."""
 
 
+@checked(class_similarities=finite)
 def winner_hues(class_similarities: Float[Tensor, "N C"]) -> np.ndarray:
     """A color a row, (N, 3): that of the most similar class."""
+    if class_similarities.shape[1] == 0:
+        raise bad_input("class_similarities", "be to a class or more", "none", "Give a column a class.")
     hues = np.array([mpl_colors.to_rgb(name) for name in class_colors(class_similarities.shape[1])])
     return hues[class_similarities.topk(1, dim=1).indices[:, 0].numpy()]
 
 
+@checked(class_similarities=finite)
 def winner_colors(class_similarities: Float[Tensor, "N C"]) -> np.ndarray:
     """A color a row, (N, 3): that of the most similar class, paler the less it wins, see ``SHADES``."""
+    if class_similarities.shape[1] < 2:
+        raise bad_input("class_similarities", "be to two classes or more", class_similarities.shape[1], "Who wins?")
     best = class_similarities.topk(2, dim=1).values
     win = ((best[:, :1] - best[:, 1:]) / SHADES["full"]).clamp(max=1).numpy()
     strength = SHADES["least"] + (SHADES["most"] - SHADES["least"]) * win
@@ -49,12 +66,15 @@ class Ring(NamedTuple):
     pieces: PolyCollection
     edges: LineCollection
 
+    @checked(class_similarities=finite)
     def paint(self, class_similarities: Float[Tensor, "N C"]) -> None:
         """Color the pieces by ``winner_colors``; the edges keep the full hue, by which the palest piece is known."""
+        check_lengths(directions=self.directions, class_similarities=class_similarities)
         self.pieces.set_facecolor(winner_colors(class_similarities))
         self.edges.set_color(winner_hues(class_similarities))
 
 
+@checked(pieces=between(3, 10_000))
 def ring(ax: Axes, pieces: int = 120) -> Ring:
     """An empty ring around the circle, to be painted."""
     ends = 2 * math.pi * (np.arange(pieces + 1) - 0.5) / pieces
@@ -66,6 +86,7 @@ def ring(ax: Axes, pieces: int = 120) -> Ring:
     return Ring(on_circle(torch.arange(pieces) * 360.0 / pieces), drawn, lines)
 
 
+@checked(images=finite, labels=at_least(0), centers=finite)
 def class_circle(
     ax: Axes,
     images: Float[Tensor, "B 2"],
@@ -82,6 +103,7 @@ def class_circle(
         centers: Unit vectors.
         similarity: From cosines (N, C, K) to class similarities (N, C), for the ring; None: no ring.
     """
+    check_below(len(centers), "centers", labels=labels)
     unit_circle(ax, reach=1.36 if similarity else 1.12)
     colors = class_colors(len(centers))
     if similarity:
@@ -95,6 +117,7 @@ def class_circle(
     return ax
 
 
+@checked(centers=finite, turns=finite)
 def arrow_segments(centers: Float[Tensor, "M 2"], turns: Float[Tensor, " M"]) -> list[np.ndarray]:
     """Arrows along the circle, as lines: from each center through ``turns`` degrees, with a head; short ones vanish."""
     start = degrees_of(centers)
@@ -112,12 +135,14 @@ def arrow_segments(centers: Float[Tensor, "M 2"], turns: Float[Tensor, " M"]) ->
     return segments
 
 
+@checked(centers=finite, turns=finite)
 def center_arrows(ax: Axes, centers: Float[Tensor, "C K 2"], turns: Float[Tensor, "C K"]) -> LineCollection:
     """How far each center turns, in degrees, against the clock; drawn along the circle."""
     segments = arrow_segments(centers.flatten(0, 1), turns.flatten())
     return ax.add_collection(LineCollection(segments, color="black", linewidth=1.8, zorder=5))
 
 
+@checked(degrees=finite, losses=finite)
 def loss_map(ax: Axes, degrees: Float[Tensor, " N"], losses: Float[Tensor, "N N"]) -> Axes:
     """A loss over the directions of two centers: the darker the lower, with its valley and its least value marked.
 
@@ -126,6 +151,8 @@ def loss_map(ax: Axes, degrees: Float[Tensor, " N"], losses: Float[Tensor, "N N"
         degrees: Directions of either center, evenly from 0 to 360.
         losses: First axis: the direction of center 0, drawn across; second: that of center 1, drawn up.
     """
+    if len(degrees) < 2:
+        raise bad_input("degrees", "be two or more", len(degrees), "Pass torch.linspace(0, 360, N).")
     half = 180 / (len(degrees) - 1)  # a pixel's middle, not its corner, is where its loss was taken
     extent = (-half, 360 + half, -half, 360 + half)
     shown = ax.imshow(losses.T.numpy(), origin="lower", extent=extent, cmap="Greys_r", interpolation="bilinear")
@@ -139,6 +166,7 @@ def loss_map(ax: Axes, degrees: Float[Tensor, " N"], losses: Float[Tensor, "N N"
     return ax
 
 
+@checked(similarities=finite, slopes=finite)
 def slope_bars(ax: Axes, similarities: Float[Tensor, " K"], slopes: Float[Tensor, " K"]) -> Axes:
     """For each center, at its cosine, the slope of the class similarity: pulled above the line, pushed below it."""
     pushed = slopes < 0
@@ -148,6 +176,7 @@ def slope_bars(ax: Axes, similarities: Float[Tensor, " K"], slopes: Float[Tensor
     return ax
 
 
+@checked
 def solved_shares(ax: Axes, solved: Mapping[str, Mapping[int, tuple[int, int]]]) -> Axes:
     """Share of random starts that end well against K, with Wilson's 95 percent interval; a line each method.
 
@@ -155,6 +184,13 @@ def solved_shares(ax: Axes, solved: Mapping[str, Mapping[int, tuple[int, int]]])
         ax: Where to draw.
         solved: For each method and each K how many starts were solved, and of how many.
     """
+    check_filled(solved=solved)
+    for counts in solved.values():
+        if counts.keys() != next(iter(solved.values())).keys():
+            raise bad_input("solved", "have the same K under each method", list(counts), "Try them all.")
+        for good, runs in counts.values():
+            check_number(low=1, integer=True, runs=runs)
+            check_number(low=0, high=runs, integer=True, solved=good)
     names = list(solved)
     for place, name in enumerate(names):
         style = line_style(place)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from dmlbook import losses
+from dmlbook._checks import at_least, check_below, check_choice, checked
 from dmlbook._types import Float, Tensor
 from dmlbook.book import CENTER_RADIUS, Live, center_marks, degrees_of, image_marks, unit_circle
 from dmlbook.book.explorer import Explorer
@@ -56,7 +57,10 @@ class TauExplorer(Explorer):
         moving = [*self.crosses, self.said, *self.ways[0], *self.ways[1], self.here]
         super().__init__(Live(figure, moving), controls)
 
+    @checked(tau=at_least(0), per_class=at_least(1))
     def move(self, tau: int, per_class: int, squared: bool) -> str:
+        check_choice(choices=CENTERS, per_class=per_class)
+        check_below(len(TAUS), "taus", tau=tau)
         found = self.rests[per_class, squared]
         here = found[tau]
         for label in (0, 1):

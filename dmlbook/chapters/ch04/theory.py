@@ -7,7 +7,7 @@ import math
 import torch
 from torch.nn import functional as F
 
-from dmlbook._checks import above, at_least, bad_input, between, check_shape, checked, finite
+from dmlbook._checks import above, at_least, bad_input, between, check_batch, check_shape, checked, finite
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.losses.centers import EPSILON, center_distances
 from dmlbook.losses.proxies import margin_cross_entropy
@@ -227,7 +227,7 @@ def center_paths(
         lr: Its first rate, > 0.
 
     Raises:
-        ValueError: Shapes do not fit, or a number is out of range.
+        ValueError: Shapes or labels do not fit, or a number is out of range.
 
     Source: the objective of Qian et al., ICCV 2019, without margin. Chapter 4.
     """
@@ -238,6 +238,7 @@ def center_paths(
         got = f"{len(start)} starts for {len(taus)} taus"
         raise bad_input("start", "be one for all taus, or one for each", got, "Repeat them.")
     many, classes = len(taus), start.shape[1]
+    labels = check_batch(embeddings, labels, num_classes=classes)
     repeated = labels.repeat(many)
     weight = start.detach().clone().contiguous().requires_grad_()
     adam = torch.optim.Adam([weight], lr=lr)
@@ -263,6 +264,7 @@ def toy() -> tuple[Float[Tensor, "12 2"], Int[Tensor, " 12"]]:
     return torch.stack([turn.cos(), turn.sin()], -1), torch.tensor([0, 0, 0, 1, 1, 1]).repeat(2)
 
 
+@checked(per_class=at_least(1))
 def start(per_class: int, seed: int = SEED) -> Float[Tensor, "2 K 2"]:
     """Random directions for the centers of both classes."""
     turn = 2 * math.pi * torch.rand(2, per_class, generator=generator(seed, "spare centers", per_class))

@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import torch
 
 from dmlbook import geometry, losses
+from dmlbook._checks import between, checked
 from dmlbook._types import Tensor
 from dmlbook.book import MIDDLE, PALE, SHADE, Live, class_color
 from dmlbook.book.explorer import Explorer
@@ -72,11 +73,13 @@ class BoundExplorer(Explorer):
             "little": 0.01,
         }
 
+    @checked(spread=between(0, 1))
     def points(self, spread: float) -> Tensor:
         """Where the samples are drawn (9, 2)."""
         own = self.centroids[self.labels]
         return own + spread * (self.samples - own)
 
+    @checked(what=between(0, 11), east=between(-REACH, REACH), north=between(-REACH, REACH), spread=between(0, 1))
     def move(self, what: int, east: float, north: float, spread: float) -> str:
         self._place(what, east, north)
         x = self.points(spread)

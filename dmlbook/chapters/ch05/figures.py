@@ -6,11 +6,23 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 
+from dmlbook._checks import (
+    above,
+    at_least,
+    bad_input,
+    between,
+    check_below,
+    check_filled,
+    check_lengths,
+    checked,
+    finite,
+)
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.book.figures import class_color
 from dmlbook.book.lines import DARK, GROUND, MIDDLE, PALE, SHADE, SOFT, line_style, name_ends
 
 
+@checked(x=finite, labels=at_least(0), size=above(0))
 def samples(ax: Axes, x: Float[Tensor, "N 2"], labels: Int[Tensor, " N"], *, size: float = 70) -> Axes:
     """Embeddings of the plane as circles, one hue a class, on equal axes."""
     colors = [class_color(int(label)) for label in labels]
@@ -19,6 +31,7 @@ def samples(ax: Axes, x: Float[Tensor, "N 2"], labels: Int[Tensor, " N"], *, siz
     return ax
 
 
+@checked(points=finite, size=above(0))
 def centroids(ax: Axes, points: Float[Tensor, "C 2"], *, size: float = 190, names: bool = True) -> Axes:
     """Fixed centroids as plus signs, one hue a class."""
     for number, (across, up) in enumerate(points.tolist()):
@@ -28,8 +41,10 @@ def centroids(ax: Axes, points: Float[Tensor, "C 2"], *, size: float = 190, name
     return ax
 
 
+@checked(x=finite, labels=at_least(0), anchor=at_least(0))
 def one_anchor(ax: Axes, x: Float[Tensor, "N 2"], labels: Int[Tensor, " N"], *, anchor: int) -> Axes:
     """The pairs of one anchor: full lines to its positives, dashed ones to its negatives."""
+    check_below(len(x), "images", anchor=anchor)
     for other in range(len(x)):
         if other != anchor:
             same = labels[other] == labels[anchor]
@@ -42,6 +57,7 @@ def one_anchor(ax: Axes, x: Float[Tensor, "N 2"], labels: Int[Tensor, " N"], *, 
     return ax
 
 
+@checked(x=finite, labels=at_least(0), points=finite)
 def to_centroids(ax: Axes, x: Float[Tensor, "N 2"], labels: Int[Tensor, " N"], points: Float[Tensor, "C 2"]) -> Axes:
     """Every image's distances: a full line to its own centroid, dashed ones to the others."""
     for place, label in zip(x, labels.tolist(), strict=True):
@@ -55,6 +71,7 @@ def to_centroids(ax: Axes, x: Float[Tensor, "N 2"], labels: Int[Tensor, " N"], p
     return ax
 
 
+@checked(triplet=finite, points=finite, classes=at_least(0))
 def detour(
     ax: Axes,
     triplet: Mapping[str, tuple[float, float]],
@@ -69,8 +86,12 @@ def detour(
         points: The centroids.
         classes: Of the anchor and of the negative.
     """
+    check_below(len(points), "centroids", classes=max(classes))
+    roles = ("anchor", "positive", "negative")
+    if set(triplet) != set(roles):
+        raise bad_input("triplet", f"have the keys {', '.join(roles)}", ", ".join(triplet) or "none", "Give all three.")
     own, other = (tuple(points[number].tolist()) for number in classes)
-    anchor, positive, negative = (triplet[name] for name in ("anchor", "positive", "negative"))
+    anchor, positive, negative = (triplet[name] for name in roles)
     for start, end, straight in (
         (anchor, positive, True),
         (anchor, negative, True),
@@ -96,10 +117,13 @@ def detour(
     return centroids(ax, points)
 
 
+@checked
 def sandwich(
     ax: Axes, steps: Sequence[int], truth: Sequence[float], bound: Sequence[float], floor: Sequence[float]
 ) -> Axes:
     """Bound above, truth between, floor below, over training steps; what is known of the truth is shaded."""
+    check_filled(steps=steps)
+    check_lengths(steps=steps, truth=truth, bound=bound, floor=floor)
     ax.fill_between(steps, floor, bound, color=SHADE, linewidth=0, zorder=0)
     lines = {
         "bound": (bound, "--", 9, (8, 6)),
@@ -113,6 +137,7 @@ def sandwich(
     return ax
 
 
+@checked(values=finite, reach=above(0), points=finite, levels=between(1, 1000))
 def landscape(
     ax: Axes, values: Float[Tensor, "H W"], *, reach: float, points: Float[Tensor, "C 2"], levels: int = 14
 ) -> Axes:
@@ -125,6 +150,8 @@ def landscape(
         points: The centroids.
         levels: How many contours.
     """
+    if min(values.shape) < 2:
+        raise bad_input("values", "have two rows and two columns or more", tuple(values.shape), "Take a finer grid.")
     up, across = (reach * size / (size - 1) for size in values.shape)  # a pixel's middle is where its value was taken
     ax.imshow(
         values, origin="lower", extent=(-across, across, -up, up), cmap="gray", alpha=0.55, interpolation="bilinear"
@@ -135,8 +162,12 @@ def landscape(
     return ax
 
 
+@checked(by_kind=finite)
 def angles(ax: Axes, by_kind: Mapping[str, Float[Tensor, " P"]]) -> Axes:
     """One row a kind of centroids: a bar from its smallest angle to its largest, in degrees, a tick for the mean."""
+    check_filled(by_kind=by_kind)
+    for found in by_kind.values():
+        check_filled(by_kind=found)
     for row, found in enumerate(by_kind.values()):
         low, mean, high = float(found.min()), float(found.mean()), float(found.max())
         ax.plot([low, high], [row, row], color=PALE, linewidth=5, solid_capstyle="round", zorder=1)
@@ -149,8 +180,14 @@ def angles(ax: Axes, by_kind: Mapping[str, Float[Tensor, " P"]]) -> Axes:
     return ax
 
 
+@checked(seconds=above(0))
 def growth(ax: Axes, seconds: Mapping[str, Mapping[int, float]], exponents: Mapping[str, float] | None = None) -> Axes:
     """Seconds against N, both as logarithms: each method a line, named at its end with its exponent."""
+    check_filled(seconds=seconds)
+    for by_size in seconds.values():
+        check_filled(seconds=by_size)
+    if exponents is not None and (missing := sorted(seconds.keys() - exponents.keys())):
+        raise bad_input("exponents", "name each method of seconds", f"none for {missing[0]}", "Fit them all.")
     for place, by_size in enumerate(seconds.values()):
         ax.plot(list(by_size), list(by_size.values()), **line_style(place), linewidth=2, marker=".", markersize=6)
     slopes = {name: "" if exponents is None else f"\n$N^{{{exponents[name]:.1f}}}$" for name in seconds}

@@ -91,7 +91,7 @@ def squared_triplet_sum(embeddings: Float[Tensor, "N D"], labels: Int[Tensor, " 
 
     Source: derived in chapter 5.
     """
-    check_batch(embeddings, labels)
+    labels = check_batch(embeddings, labels)
     classes, place, sizes = torch.unique(labels, return_inverse=True, return_counts=True)
     sums = embeddings.new_zeros(len(classes), embeddings.shape[1]).index_add(0, place, embeddings)  # (C, D) s_c
     squares = embeddings.new_zeros(len(classes)).index_add(0, place, embeddings.square().sum(1))  # (C,) q_c
@@ -123,6 +123,7 @@ def hinged_bound_sum(distances: Float[Tensor, "N C"], labels: Int[Tensor, " N"],
     Source: derived in chapter 5; the centroid bound plus a margin for each triplet is no bound of a hinged loss.
     """
     own, _ = own_and_others(distances, labels)
+    labels = labels.long()
     sizes = torch.bincount(labels, minlength=distances.shape[1])
     positive, negative = role_counts(sizes)
     of_pairs = (sizes - 1).clamp(min=0)[labels, None] * sizes  # (N, C) triplets with this anchor and negatives of r
@@ -155,6 +156,7 @@ def squared_bound_sum(
     Source: derived in chapter 5. ``squared_triplet_sum`` gives the sum itself, as quickly.
     """
     own, others = own_and_others(squared_distances, labels)
+    labels = labels.long()
     sizes = torch.bincount(labels, minlength=squared_distances.shape[1])
     positive, negative = (counts.to(own.dtype) for counts in role_counts(sizes))
     sizes = sizes.to(own.dtype)
@@ -168,7 +170,7 @@ def gap_limit_sum(own_distances: Float[Tensor, " N"], labels: Int[Tensor, " N"])
 
     Args:
         own_distances: Of each image to its own class's centroid, >= 0, not squared.
-        labels: Class numbers, >= 0, classes of any sizes.
+        labels: Class numbers, any integers, classes of any sizes.
 
     Returns:
         sum_i 2 (p_y + q_y) d_i, with p_c and q_c the times that an image of class c is anchor and negative; for classes
@@ -180,8 +182,9 @@ def gap_limit_sum(own_distances: Float[Tensor, " N"], labels: Int[Tensor, " N"])
 
     Source: derived in chapter 5.
     """
-    check_batch(own_distances[:, None], labels)
-    anchor, negative = role_counts(torch.bincount(labels))
+    labels = check_batch(own_distances[:, None], labels)
+    _, labels, sizes = torch.unique(labels, return_inverse=True, return_counts=True)
+    anchor, negative = role_counts(sizes)
     return (2 * (anchor + negative).to(own_distances.dtype)[labels] * own_distances).sum()
 
 

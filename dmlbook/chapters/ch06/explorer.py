@@ -14,6 +14,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from dmlbook import losses
+from dmlbook._checks import between, checked, one_of
 from dmlbook._types import Float, Tensor
 from dmlbook.book import BLACK, CENTER_RADIUS, MIDDLE, Live, class_color, degrees_of, on_circle, unit_circle
 from dmlbook.book.explorer import Explorer
@@ -76,6 +77,7 @@ def _field(loss: losses.Loss, degrees: Float[Tensor, " 9"]) -> tuple[float, Floa
     return value.item(), -len(LABELS) * slopes
 
 
+@checked
 def arrow(degrees: float, turn: float, lane: float) -> np.ndarray:
     """An arrow as a line (M, 2): out of an image, ``turn`` degrees along its lane, two barbs; short ones vanish."""
     if abs(turn) < 1:
@@ -165,11 +167,13 @@ class FieldExplorer(Explorer):
         }
         super().__init__(self._draw(), controls)
 
+    @checked(image=between(0, CLASSES * PER_CLASS - 1))
     def degrees(self, image: int, turn: int) -> Float[Tensor, " 9"]:
         """The angle of every image when one of them is turned from where it starts."""
         start = torch.tensor(HOMES)[LABELS] + torch.tensor(STARTS)
         return start + turn * (torch.arange(len(LABELS)) == image)
 
+    @checked(left=one_of(*losses.NAMES), right=one_of(*losses.NAMES), image=between(0, CLASSES * PER_CLASS - 1))
     def move(self, left: str, right: str, image: int, turn: int) -> str:
         degrees = self.degrees(image, turn)
         for panel, name in zip(self.panels, (left, right), strict=True):

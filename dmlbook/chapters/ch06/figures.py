@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 from matplotlib.path import Path
 
 from dmlbook import losses
+from dmlbook._checks import (
+    above,
+    at_least,
+    bad_input,
+    check_below,
+    check_choice,
+    check_filled,
+    check_lengths,
+    checked,
+    finite,
+)
 from dmlbook._types import Float, Tensor
 from dmlbook.book import CENTER_RADIUS, center_marks, class_color, image_marks, unit_circle
 from dmlbook.book.lines import BLACK, DARK, GROUND, MIDDLE, PALE, SHADE, SOFT, WORDS, line_style
@@ -30,6 +41,7 @@ SEVERAL = losses.HardTriple | losses.SoftTriple | losses.SubcenterArcFace
 LONGEST_ARROW = 0.6
 
 
+@checked
 def family_tree(ax: Axes) -> Axes:
     """All methods by year and kind of representative; each arrow carries the need of the one that the other removes.
 
@@ -51,11 +63,14 @@ def family_tree(ax: Axes) -> Axes:
     return ax
 
 
+@checked(ringed=at_least(0))
 def force_panel(ax: Axes, stage: Stage, name: str, *, ringed: int | None = None) -> Axes:
     """One method on the stage: images, representatives, and forces as arrows, the largest always of one length.
 
     The image number ``ringed`` gets a ring.
     """
+    check_choice(choices=losses.NAMES, name=name)
+    check_below(len(stage.points), "images", ringed=ringed or 0)
     loss = place(name, stage)
     found = forces(loss, stage.points, stage.labels)
     largest = float(found.norm(dim=1).max())
@@ -75,6 +90,7 @@ def force_panel(ax: Axes, stage: Stage, name: str, *, ringed: int | None = None)
     return ax
 
 
+@checked(ringed=at_least(0))
 def force_panels(
     axes: Sequence[Axes], stage: Stage, names: Sequence[str] = losses.NAMES, *, ringed: int | None = None
 ) -> Sequence[Axes]:
@@ -83,6 +99,9 @@ def force_panels(
     An arrow's length compares images of one panel, never two panels: each is drawn to its own largest force. Forces
     below a fiftieth of that are left out. The first panel that is left holds the key.
     """
+    _check_names(names)
+    if len(names) > len(axes):
+        raise bad_input("axes", "be one for each name at least", f"{len(axes)} for {len(names)}", "Make more of them.")
     for ax, name in zip(axes, names, strict=False):
         force_panel(ax, stage, name, ringed=ringed)
     for number, ax in enumerate(axes[len(names) :]):
@@ -92,6 +111,7 @@ def force_panels(
     return axes
 
 
+@checked
 def representatives(ax: Axes, loss: Loss) -> Axes:
     """What stands for the classes of a loss, inside the circle: X several centers, star a proxy, plus a centroid."""
     if isinstance(loss, losses.CenterLoss):
@@ -109,8 +129,12 @@ def representatives(ax: Axes, loss: Loss) -> Axes:
     return ax
 
 
+@checked(matrix=finite)
 def alike_matrix(ax: Axes, names: Sequence[str], matrix: Float[Tensor, "M M"]) -> Axes:
     """Cosines of each two methods' forces, darker where they are more alike, each written into its cell."""
+    _check_names(names)
+    check_filled(names=names)
+    check_lengths(names=names, matrix=matrix)
     shown = ax.imshow(matrix.numpy(), cmap="Greys", vmin=0, vmax=1.25, aspect="auto")
     for row, values in enumerate(matrix.tolist()):
         for column, value in enumerate(values):
@@ -125,23 +149,19 @@ def alike_matrix(ax: Axes, names: Sequence[str], matrix: Float[Tensor, "M M"]) -
     return ax
 
 
+@checked
 def used_bars(ax: Axes, used: Mapping[str, Used]) -> Axes:
     """For each method the shares of its pairs of one class (black) and of two (grey) that teach it something."""
+    _check_names(used)
+    check_filled(used=used)
     height = 0.36
     for row, shares in enumerate(used.values()):
         for number, share in enumerate((shares.positives, shares.negatives)):
             up = row + (number - 0.5) * height
             sort = ("pairs of one class", "pairs of two classes")[number] if row == 0 else None
             ax.barh(up, 100 * share, height=height, color=(BLACK, SOFT)[number], label=sort)
-            ax.annotate(
-                f"{100 * share:.0f}%",
-                (100 * share, up),
-                xytext=(4, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=9,
-                color=(BLACK, MIDDLE)[number],
-            )
+            style = {"va": "center", "fontsize": 9, "color": (BLACK, MIDDLE)[number]}
+            ax.annotate(f"{100 * share:.0f}%", (100 * share, up), xytext=(4, 0), textcoords="offset points", **style)
         if shares.triplets is not None:
             said = f"{100 * shares.triplets:.0f}% of its triplets"
             ax.annotate(said, (110, row), va="center", fontsize=9, color=MIDDLE)
@@ -150,20 +170,17 @@ def used_bars(ax: Axes, used: Mapping[str, Used]) -> Axes:
     ax.set_xlabel("share that teaches, percent", x=50 / 146)
     ax.spines["bottom"].set_bounds(0, 100)
     ax.tick_params(axis="y", length=0)
-    ax.legend(
-        loc="upper left",
-        bbox_to_anchor=(110, 2.55),
-        bbox_transform=ax.transData,
-        fontsize=9,
-        handlelength=1.2,
-        borderpad=0,
-        borderaxespad=0,
-    )
+    place = {"loc": "upper left", "bbox_to_anchor": (110, 2.55), "bbox_transform": ax.transData}
+    ax.legend(**place, fontsize=9, handlelength=1.2, borderpad=0, borderaxespad=0)
     return ax
 
 
+@checked(sizes=at_least(1), seconds=above(0))
 def cost_lines(ax: Axes, sizes: Sequence[int], seconds: Mapping[str, Sequence[float]]) -> Axes:
     """Seconds a step against a size, both as logarithms: each method a line, named right of where it ends."""
+    check_filled(sizes=sizes, seconds=seconds)
+    for values in seconds.values():
+        check_lengths(sizes=sizes, seconds=values)
     ax.set(xscale="log", yscale="log")
     for number, values in enumerate(seconds.values()):
         ax.plot(sizes, values, **line_style(number), linewidth=1.8, marker=".", markersize=6)
@@ -180,18 +197,17 @@ def cost_lines(ax: Axes, sizes: Sequence[int], seconds: Mapping[str, Sequence[fl
     return ax
 
 
+def _check_names(names: Iterable[str]) -> None:
+    for name in names:
+        check_choice(choices=tuple(METHODS), name=name)
+
+
 def _box(ax: Axes, name: str) -> None:
     method, row = METHODS[name], ROWS[name]
-    box = FancyBboxPatch(
-        (method.year - HALF_WIDTH, row - HALF_HEIGHT),
-        *(2 * HALF_WIDTH, 2 * HALF_HEIGHT),
-        boxstyle="round,pad=0,rounding_size=0.06",
-        facecolor=SHADE if method.sampled else "white",
-        edgecolor=BLACK,
-        linestyle=EDGES[method.smooth],
-        linewidth=1.3,
-        zorder=3,
-    )
+    corner, style = (method.year - HALF_WIDTH, row - HALF_HEIGHT), "round,pad=0,rounding_size=0.06"
+    line = {"edgecolor": BLACK, "linestyle": EDGES[method.smooth], "linewidth": 1.3, "boxstyle": style, "zorder": 3}
+    size = (2 * HALF_WIDTH, 2 * HALF_HEIGHT)
+    box = FancyBboxPatch(corner, *size, facecolor=SHADE if method.sampled else "white", **line)
     ax.add_patch(box)
     title = _lines(method.title, 13)
     ax.text(method.year, row, title, ha="center", va="center", fontsize=10, linespacing=1.0, zorder=4)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dmlbook._checks import checked
+
 REPRESENTATIVES = ("examples", "class means", "fixed points", "learned proxies", "several centers")
 CHOICES = ("hard", "smooth", "mean")
 ANYTHING = "any images"
 
 
+@checked
 @dataclass(frozen=True)
 class Method:
     """What sets a method apart from the others.

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from dmlbook import losses
-from dmlbook._checks import above, bad_input, check_batch, checked
+from dmlbook._checks import above, bad_input, check_batch, check_finite, checked
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.geometry import distances, normalize, squared_distances
 from dmlbook.losses import Loss
@@ -53,8 +53,7 @@ def felt_pairs(loss: Loss, embeddings: Float[Tensor, "B D"], labels: Int[Tensor,
         >>> felt_pairs(losses.LiftedStructure(), torch.eye(3), torch.tensor([0, 0, 1])).own  # J = 1 + log 2
         tensor([1.6931])
     """
-    check_batch(embeddings, labels, num_classes=loss.num_classes)
-    labels = labels.long()
+    labels = check_batch(embeddings, labels, num_classes=loss.num_classes)
     points = normalize(embeddings) if getattr(loss, "normalize", True) else embeddings
     pairs = _pairs_of(loss, points.detach()).requires_grad_()
     value = _formula(loss, pairs, labels)
@@ -90,7 +89,8 @@ def used_pairs(
         threshold: In (0, 1]. A smooth loss reaches all pairs a little, so its shares depend on it.
 
     Raises:
-        ValueError: Shapes, labels or the threshold do not fit, or there are no pairs of one of the two sorts.
+        ValueError: Shapes, labels or the threshold do not fit, an embedding is not finite, or there are no pairs of
+            one of the two sorts.
 
     Source: made for chapter 6.
 
@@ -98,6 +98,7 @@ def used_pairs(
         >>> used_pairs(losses.SemiHardLoss(), torch.eye(3), torch.tensor([0, 0, 1]))
         Used(positives=1.0, negatives=1.0, triplets=1.0)
     """
+    check_finite(embeddings=embeddings)
     felt = felt_pairs(loss, embeddings, labels)
     if len(felt.own) == 0 or len(felt.foreign) == 0:
         rule = "hold pairs of one class and of two"

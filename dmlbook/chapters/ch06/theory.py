@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from dmlbook import losses
-from dmlbook._checks import at_least, bad_input, check_batch, checked, one_of
+from dmlbook._checks import at_least, bad_input, check_batch, checked, finite, one_of
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.book import on_circle
 from dmlbook.geometry import normalize, simplex
@@ -18,6 +18,7 @@ from dmlbook.losses import Loss
 from dmlbook.seeding import SEED, generator
 
 
+@checked(points=finite, labels=at_least(0), proxies=finite, centers=finite, centroids=finite)
 @dataclass(frozen=True)
 class Stage:
     """Images, and where the representatives of their classes stand: the same for every loss.
@@ -56,7 +57,7 @@ def stage() -> Stage:
     return Stage(_unit(images), torch.arange(3).repeat_interleave(3), corners, centers, corners)
 
 
-@checked(centers_per_class=at_least(1))
+@checked(labels=at_least(0), centers_per_class=at_least(1))
 def around(embeddings: Float[Tensor, "N D"], labels: Int[Tensor, " N"], *, centers_per_class: int = 2) -> Stage:
     """A stage whose representatives stand where the images are: each class's at the direction of its images' mean.
 
@@ -75,9 +76,9 @@ def around(embeddings: Float[Tensor, "N D"], labels: Int[Tensor, " N"], *, cente
         tensor([[1., 0.],
                 [0., 1.]])
     """
-    check_batch(embeddings, labels)
-    counts = torch.bincount(labels)
-    if int(counts.min()) < centers_per_class:
+    labels = check_batch(embeddings, labels)
+    counts = torch.bincount(labels.clamp(min=0))
+    if int(labels.min()) < 0 or int(counts.min()) < centers_per_class:
         rule = f"hold each class 0..{len(counts) - 1} at least {centers_per_class} times"
         raise bad_input("labels", rule, f"counts {counts.tolist()}", "Give more images, or fewer centers.")
     of_class = [normalize(embeddings[labels == c]) for c in range(len(counts))]

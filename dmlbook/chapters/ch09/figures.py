@@ -10,6 +10,17 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from dmlbook._checks import (
+    above,
+    at_least,
+    bad_input,
+    between,
+    check_below,
+    check_filled,
+    check_lengths,
+    checked,
+    finite,
+)
 from dmlbook._types import Bool, Float, Int, Tensor
 from dmlbook.book import BLACK, DARK, MIDDLE, PALE, class_color, picture
 from dmlbook.chapters.ch09.theory import Look
@@ -20,6 +31,7 @@ KIND_MARKERS = ("o", "s", "^", "D")
 """The kinds of a class, by their place among its kinds; a fifth is drawn as the first again."""
 
 
+@checked(labels=at_least(0), places=at_least(0), counts=at_least(0), only=at_least(0), size=above(0, up_to=1e6))
 def map_panel(
     ax: Axes,
     shown: Map,
@@ -41,6 +53,7 @@ def map_panel(
         only: Classes to show in their hue; the images of all others are pale, and their centers left out.
         size: Of an image's marker, in points squared; where it is small, centers are, too.
     """
+    check_lengths(places=shown.points, labels=labels)
     places = torch.zeros_like(labels) if places is None else places
     hued = torch.unique(labels).tolist() if only is None else list(only)
     others = ~torch.isin(labels, torch.tensor(hued))
@@ -52,6 +65,9 @@ def map_panel(
             if own.any():
                 ax.scatter(*shown.points[own].T.tolist(), s=size, marker=marker, color=class_color(label), linewidth=0)
     if shown.centers is not None:
+        if counts is not None and counts.shape != shown.centers.shape[:2]:
+            rule = f"be of shape {tuple(shown.centers.shape[:2])}, as the centers"
+            raise bad_input("counts", rule, tuple(counts.shape), "Pass those of the same centers.")
         most = 1 if counts is None else int(counts.max())
         for label, number in shown.centers.isfinite().all(2).nonzero().tolist():
             if label not in hued:
@@ -72,6 +88,7 @@ def map_panel(
     return ax
 
 
+@checked
 def map_key(ax: Axes) -> Axes:
     """What the marks of a map mean, on an axes of its own."""
     ax.set(xlim=(0, 1), ylim=(0, 1))
@@ -85,6 +102,7 @@ def map_key(ax: Axes) -> Axes:
     return ax
 
 
+@checked(label=at_least(0), near=between(1, 100), far=between(0, 100))
 def center_gallery(image_set: ImageSet, served: Serving, label: int, *, near: int = 6, far: int = 4) -> Figure:
     """For each center of a class that serves somebody a row of its images: the most similar, then the least similar.
 
@@ -98,9 +116,12 @@ def center_gallery(image_set: ImageSet, served: Serving, label: int, *, near: in
         near: How many of the most similar images a row shows first, in order.
         far: How many of the least similar ones follow after a gap, in order; of the rest where few are left.
     """
+    check_below(len(served.counts), "classes", label=label)
+    check_lengths(labels=served.labels, images=image_set)
     rows = [int(k) for k in served.counts[label].argsort(descending=True, stable=True) if served.counts[label, k]]
     purity = None if image_set.kinds is None else kind_purity(served, image_set.kinds)[1][label]
     places = None if image_set.kinds is None else kind_places(image_set.labels, image_set.kinds)
+    check_filled(centers=rows)
     figure = plt.figure(figsize=(9.6, 0.78 * len(rows) + 0.9))
     grid = figure.add_gridspec(len(rows), near + far + 1, width_ratios=[1] * near + [0.35] + [1] * far)
     columns = [*range(near), *range(near + 1, near + far + 1)]
@@ -136,8 +157,10 @@ def _of_the_others(served: Serving, label: int) -> str:
     return "; ".join([*said, f"serving nobody: {', '.join(nobody)}"] if nobody else said)
 
 
+@checked(kinds=at_least(0))
 def center_counts(ax: Axes, served: Serving, kinds: Int[Tensor, " N"]) -> Axes:
     """How many centers of each class serve somebody and how many are distinct, beside its true number of kinds."""
+    check_lengths(labels=served.labels, kinds=kinds)
     classes = len(served.counts)
     used, distinct = served.used.sum(1).tolist(), (~served.merged).sum(1).tolist()
     true = [len(torch.unique(kinds[served.labels == label])) for label in range(classes)]
@@ -155,8 +178,11 @@ def center_counts(ax: Axes, served: Serving, kinds: Int[Tensor, " N"]) -> Axes:
     return ax
 
 
+@checked(centers=finite)
 def center_heat(ax: Axes, centers: Float[Tensor, "C K D"], used: Bool[Tensor, "C K"], names: Sequence[str]) -> Axes:
     """Cosines between all centers that are used, those of a class side by side in a block framed in its hue."""
+    check_lengths(centers=centers, names=names)
+    check_filled(used=used.nonzero())
     rows = centers[used]
     owners = used.nonzero()[:, 0].tolist()
     seaborn.heatmap(
@@ -182,12 +208,15 @@ def center_heat(ax: Axes, centers: Float[Tensor, "C K D"], used: Bool[Tensor, "C
     return ax
 
 
+@checked(label=at_least(0))
 def look_panels(axes: Sequence[Axes], seen: Look, label: int) -> Sequence[Axes]:
     """Where the loss looks: similarity to every center, the weights q, the probabilities p, and whom the slope moves.
 
     Three squares have a row a class and a column a center; the image's own row is framed. The fourth are bars. Each
     square has the key of its shades below it.
     """
+    check_lengths(squares=range(4), axes=axes)
+    check_below(len(seen.classes), "classes", label=label)
     squares = [
         (seen.similar, "similarity", "Greys"),
         (seen.weights, "weights q", "Greys"),
