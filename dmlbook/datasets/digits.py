@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import torch
 
-from dmlbook._checks import at_least, checked, one_of
+from dmlbook._checks import between, checked, one_of
 from dmlbook._types import Tensor
 from dmlbook.datasets.image_set import ImageSet
 from dmlbook.datasets.splits import training_classes
 
 
-@checked(split=one_of("train", "test", "all"), size=at_least(8, "The drawings have 8 x 8 pixels."))
+@checked(split=one_of("train", "test", "all"), size=between(8, 1024, "The drawings have 8 x 8 pixels."))
 def load(split: str, *, size: int = 32) -> ImageSet:
     """The digits 0 to 4 (train), 5 to 9 (test) or all ten, white on black, enlarged and repeated over the three colors.
 
     Args:
         split: ``"train"``, ``"test"`` or ``"all"``.
-        size: Side of the images in pixels, at least 8; the drawings are enlarged bilinearly.
+        size: Side of the images in pixels, 8 to 1024; the drawings are enlarged bilinearly.
 
     Returns:
         901 (train), 896 (test) or 1,797 (all) images; the kinds are unknown.
 
     Raises:
-        ValueError: ``split`` is none of these, or ``size`` is no integer >= 8.
+        ValueError: ``split`` is none of these, or ``size`` is no integer in 8..1024.
 
     Source: Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998 (its test part), as bundled with
     scikit-learn. The split by class is ours.

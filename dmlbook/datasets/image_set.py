@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from dmlbook._checks import bad_input, checked
+from dmlbook._checks import bad_input, check_labels, checked
 from dmlbook._types import Float, Int, Tensor, UInt8
 
 
@@ -40,13 +40,24 @@ class ImageSet:
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8:
             raise bad_input("images", "be uint8", self.images.dtype, "Scale to 0..255, call .byte().")
+        if self.images.numel() == 0:
+            raise bad_input("images", "hold at least one", f"shape {tuple(self.images.shape)}", "Pass more images.")
         if self.paths is not None and len(self.paths) != len(self.images):
             got = f"{len(self.images)} images and {len(self.paths)} paths"
             raise bad_input("paths", "be as many as the images", got, "Give both for the same images.")
+        object.__setattr__(self, "labels", check_labels(self.labels))
         present = torch.unique(self.labels).tolist()
         if present != list(range(len(self.class_names))):
             got = f"{len(present)} classes from {present[:1]} to {present[-1:]} and {len(self.class_names)} names"
             raise bad_input("labels", "be 0 to C - 1, each present", got, "Renumber the classes.")
+        if self.kinds is not None:
+            object.__setattr__(self, "kinds", check_labels(self.kinds, argument="kinds"))
+            if self.kind_names is None:
+                raise bad_input("kind_names", "be known where kinds are", "None", "Name them, or leave out kinds.")
+            _check_numbers("kinds", self.kinds, len(self.kind_names), "kinds")
+        if self.aspects is not None and not bool((torch.isfinite(self.aspects) & (self.aspects > 0)).all()):
+            got = f"{float(self.aspects.min()):g} to {float(self.aspects.max()):g}"
+            raise bad_input("aspects", "be width / height, finite and > 0", got, "Leave them out for squares.")
 
     def __len__(self) -> int:
         return len(self.images)
@@ -55,8 +66,14 @@ class ImageSet:
     def num_classes(self) -> int:
         return len(self.class_names)
 
+    @checked
     def select(self, index: Int[Tensor, " M"], *, split: str | None = None) -> ImageSet:
-        """The images at ``index`` (M,), in that order; the classes left are numbered anew from 0, in their order."""
+        """The images at ``index`` (M,), in that order; the classes left are numbered anew from 0, in their order.
+
+        Raises:
+            ValueError: ``index`` is empty, no integers (a mask: ``mask.nonzero().flatten()``), or not in 0..N - 1.
+        """
+        index = _check_numbers("index", index, len(self), "images")
         kept, labels = torch.unique(self.labels[index], return_inverse=True)
         return replace(
             self,
@@ -69,6 +86,24 @@ class ImageSet:
             split=self.split if split is None else split,
         )
 
+    @checked
     def of_classes(self, classes: Int[Tensor, " M"], *, split: str | None = None) -> ImageSet:
-        """All images of the classes named by number."""
+        """All images of the classes named by number.
+
+        Raises:
+            ValueError: ``classes`` is empty, no integers, or not in 0..C - 1.
+        """
+        classes = _check_numbers("classes", classes, self.num_classes, "classes")
         return self.select(torch.isin(self.labels, classes).nonzero().flatten(), split=split)
+
+
+def _check_numbers(argument: str, numbers: Tensor, count: int, of: str) -> Tensor:
+    """Integers, one at least, in 0..count - 1; they come back as int64."""
+    numbers = check_labels(numbers, argument=argument)
+    if len(numbers) == 0:
+        raise bad_input(argument, "name at least one", "none", f"There are {count} {of}.")
+    low, high = int(numbers.min()), int(numbers.max())
+    if low < 0 or high >= count:
+        remedy = f"There are {count} {of}, numbered from 0."
+        raise bad_input(argument, f"lie in 0..{count - 1}", low if low < 0 else high, remedy)
+    return numbers

@@ -15,10 +15,15 @@ from typing import NamedTuple
 
 import torch
 
-from dmlbook._checks import at_least, bad_input, check_number, checked
+from dmlbook._checks import at_least, bad_input, between, check_labels, check_number, checked, finite
 from dmlbook._types import Float, Int, Tensor
-from dmlbook.retrieval.exact import check_set, grid_points
+from dmlbook.retrieval.exact import check_set, exact_points
 from dmlbook.seeding import SEED, named_seed
+
+MOST_STARTS = 1000
+"""Of k-means: beyond, nothing is gained, and it would not end."""
+GRID = 2.0**25
+"""Unit rows are rounded to multiples of 1 / GRID, so that k-means starts alike on every device."""
 
 
 class WithFloor(NamedTuple):
@@ -67,6 +72,7 @@ def agreement(clusters: Int[Tensor, " N"], labels: Int[Tensor, " N"]) -> Cluster
     from sklearn.metrics import mutual_info_score
     from sklearn.metrics.cluster import contingency_matrix, expected_mutual_information
 
+    clusters, labels = check_labels(clusters, argument="clusters"), check_labels(labels)
     _check_classes(labels)
     _, clusters = torch.unique(clusters.cpu(), return_inverse=True)  # any integers, exactly
     _, labels = torch.unique(labels.cpu(), return_inverse=True)
@@ -82,7 +88,7 @@ def agreement(clusters: Int[Tensor, " N"], labels: Int[Tensor, " N"]) -> Cluster
     )
 
 
-@checked(n_init=at_least(1))
+@checked(num_clusters=at_least(2), n_init=between(1, MOST_STARTS), seed=finite)
 def clustering(
     embeddings: Float[Tensor, "N D"],
     labels: Int[Tensor, " N"],
@@ -99,18 +105,18 @@ def clustering(
         labels: Class of each image, any integers.
         metric: ``"cosine"`` clusters the rows scaled to unit norm, as the papers do; ``"euclidean"`` as they are.
         num_clusters: As many as there are classes by default, as the papers do.
-        n_init: Starts (k-means++), of which the tightest clustering is kept. On thousands of classes take 1.
+        n_init: Starts (k-means++), 1 to 1,000, of which the tightest is kept. On thousands of classes take 1.
         seed: Of the starts. Images are brought into a fixed order first, so theirs does not matter.
 
     Raises:
-        ValueError: As ``recall_at_k``; there is one class; ``num_clusters`` is not in 2..N or ``n_init`` is below 1.
+        ValueError: As ``recall_at_k``; there is one class; ``num_clusters`` or ``n_init`` is out of range.
 
     Source: scikit-learn's KMeans, lloyd, tol 1e-4, at most 300 rounds. Chapter 1.
     """
     return _clustering(embeddings, labels, metric, num_clusters, n_init, seed)
 
 
-@checked(n_init=at_least(1))
+@checked(num_clusters=at_least(2), n_init=between(1, MOST_STARTS), seed=finite)
 def nmi(
     embeddings: Float[Tensor, "N D"],
     labels: Int[Tensor, " N"],
@@ -128,7 +134,7 @@ def nmi(
     return WithFloor(found.nmi, found.nmi_floor)
 
 
-@checked(n_init=at_least(1))
+@checked(num_clusters=at_least(2), n_init=between(1, MOST_STARTS), seed=finite)
 def ami(
     embeddings: Float[Tensor, "N D"],
     labels: Int[Tensor, " N"],
@@ -158,6 +164,15 @@ def _check_classes(labels: Tensor) -> None:
         raise bad_input("labels", "hold two classes or more, fewer than images", got, "Pass more images.")
 
 
+def _float32_points(embeddings: Tensor, metric: str) -> Tensor:
+    """What k-means works on: unit rows in steps of 2^-25, or rows around their median, the largest about 1."""
+    points = exact_points(embeddings, metric)
+    if metric == "cosine":
+        return ((points * GRID).round() / GRID).float()
+    middle = points.sort(dim=0).values[(len(points) - 1) // 2]  # the median: the same in every order
+    return exact_points(points - middle, metric).float()
+
+
 def _clustering(
     embeddings: Tensor, labels: Tensor, metric: str, num_clusters: int | None, n_init: int, seed: int
 ) -> Clustering:
@@ -165,11 +180,11 @@ def _clustering(
     import numpy as np
     from sklearn.cluster import KMeans
 
-    check_set(embeddings, labels, metric)
+    labels = check_set(embeddings, labels, metric)
     _check_classes(labels)
     clusters = len(torch.unique(labels)) if num_clusters is None else num_clusters
     check_number(low=2, high=len(labels), integer=True, num_clusters=clusters)
-    points = grid_points(embeddings, metric).float().cpu().numpy()
+    points = _float32_points(embeddings, metric).cpu().numpy()
     order = np.lexsort(points.T)  # k-means starts from row numbers: the same rows in the same order
     kmeans = KMeans(clusters, n_init=n_init, random_state=named_seed(seed, "k-means") % 2**32)
     found = torch.from_numpy(kmeans.fit_predict(points[order])).long()

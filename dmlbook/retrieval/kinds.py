@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from dmlbook._checks import bad_input, checked
+from dmlbook._checks import bad_input, check_batch, check_labels, checked
 from dmlbook._types import Float, Int, Tensor
 
 
@@ -22,7 +22,7 @@ def kind_recovery(assigned: Int[Tensor, " N"], labels: Int[Tensor, " N"], kinds:
         and for a single center. Only classes with two kinds or more count: in the others there is nothing to recover.
 
     Raises:
-        ValueError: Shapes differ, or no class has two kinds.
+        ValueError: Shapes differ, labels are no integers, or no class has two kinds.
 
     Source: Hubert and Arabie, Journal of Classification 1985, as in scikit-learn. Chapter 4.
 
@@ -33,6 +33,7 @@ def kind_recovery(assigned: Int[Tensor, " N"], labels: Int[Tensor, " N"], kinds:
     """
     from sklearn.metrics import adjusted_rand_score
 
+    assigned = check_labels(assigned, argument="assigned")
     owns = _several_kinds(labels, kinds)
     found = [float(adjusted_rand_score(kinds[own].cpu().numpy(), assigned[own].cpu().numpy())) for own in owns]
     return sum(found) / len(found)
@@ -51,12 +52,15 @@ def kind_cosine(embeddings: Float[Tensor, "N D"], labels: Int[Tensor, " N"], kin
         In [-1, 1]; 1 where a class's kinds have been moved onto one another. Only classes with two kinds or more count.
 
     Raises:
-        ValueError: Shapes differ, no class has two kinds, or the embeddings of a kind cancel out.
+        ValueError: Shapes differ, no class has two kinds, an embedding is not finite, or those of a kind cancel out.
 
     Example:
         >>> kind_cosine(torch.eye(2), torch.tensor([0, 0]), torch.tensor([0, 1]))
         0.0
     """
+    check_batch(embeddings, labels)
+    if not torch.isfinite(embeddings).all():
+        raise bad_input("embeddings", "be finite", "NaN or infinity", "Find out which images give them, and why.")
     unit, found = torch.nn.functional.normalize(embeddings.double(), dim=1), []
     for own in _several_kinds(labels, kinds):
         means = torch.stack([unit[own & (kinds == kind)].mean(0) for kind in torch.unique(kinds[own])])  # (M, D)
@@ -71,6 +75,7 @@ def kind_cosine(embeddings: Float[Tensor, "N D"], labels: Int[Tensor, " N"], kin
 
 def _several_kinds(labels: Tensor, kinds: Tensor) -> list[Tensor]:
     """For each class with two kinds or more: which images are its own, (N,)."""
+    labels, kinds = check_labels(labels), check_labels(kinds, argument="kinds")
     owns = [labels == label for label in torch.unique(labels)]
     several = [own for own in owns if len(torch.unique(kinds[own])) > 1]
     if not several:

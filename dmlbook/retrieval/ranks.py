@@ -2,28 +2,30 @@
 
 Where several images lie equally far from a query, no order among them is right. Every measure here is its expected
 value when ties are ordered at random, in closed form: nothing is drawn, and the order of the images cannot matter.
+Equally far means: squared distances that are equal in float64, computed without any rounding before that. Cosines are
+compared as distances of unit vectors in float64, which tells apart directions that differ by more than about 1e-15.
 A query is never its own match. Queries whose class has one image have no match at all: they are searched, not scored.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 
-from dmlbook._checks import bad_input, check_number, check_unique, checked
+from dmlbook._checks import at_least, bad_input, check_number, check_unique, checked
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.retrieval.exact import Sorted, sort_by_class, sum_in_fixed_order
 
 BLOCK = 1024
 
 
-@checked
+@checked(block=at_least(1))
 def recall_at_k(
     embeddings: Float[Tensor, "N D"],
     labels: Int[Tensor, " N"],
-    ks: Sequence[int] = (1, 2, 4, 8),
+    ks: Iterable[int] = (1, 2, 4, 8),
     *,
     metric: str = "cosine",
     block: int = BLOCK,
@@ -57,11 +59,11 @@ def recall_at_k(
         {1: 0.6666666666666666, 2: 1.0}
     """
     prepared = sort_by_class(embeddings, labels, metric, block)
-    check_ks(ks, len(prepared))
+    ks = check_ks(ks, len(prepared))
     return recall(prepared, ks, block)
 
 
-@checked
+@checked(block=at_least(1))
 def r_precision(
     embeddings: Float[Tensor, "N D"], labels: Int[Tensor, " N"], *, metric: str = "cosine", block: int = BLOCK
 ) -> float:
@@ -82,7 +84,7 @@ def r_precision(
     return precision(sort_by_class(embeddings, labels, metric, block), block)[0]
 
 
-@checked
+@checked(block=at_least(1))
 def map_at_r(
     embeddings: Float[Tensor, "N D"], labels: Int[Tensor, " N"], *, metric: str = "cosine", block: int = BLOCK
 ) -> float:
@@ -105,14 +107,16 @@ def map_at_r(
     return precision(sort_by_class(embeddings, labels, metric, block), block)[1]
 
 
-def check_ks(ks: Sequence[int], images: int) -> None:
-    """The Ks must be different integers in 1..N - 1, one at least."""
-    if len(ks) == 0:
+def check_ks(ks: Iterable[int], images: int) -> list[int]:
+    """The Ks must be different integers in 1..N - 1, one at least; they come back as Python's own."""
+    found = [k.item() if hasattr(k, "item") else k for k in ks]
+    if not found:
         raise bad_input("ks", "hold a number of neighbours", "none", "Pass ks=(1,) for Recall@1.")
-    for k in ks:
+    for k in found:
         remedy = f"There are {images} images, so {images - 1} others to retrieve."
         check_number(low=1, high=images - 1, integer=True, remedy=remedy, ks=k)
-    check_unique(ks=ks)
+    check_unique(ks=found)
+    return found
 
 
 def recall(prepared: Sorted, ks: Sequence[int], block: int) -> dict[int, float]:
@@ -144,16 +148,53 @@ def _best_match_ranks(prepared: Sorted, block: int) -> Int[Tensor, "Q 3"]:
         similarities.masked_fill_(~same, -math.inf)
         best[rows] = torch.maximum(best[rows], similarities.amax(1))
         best[cols] = torch.maximum(best[cols], similarities.amax(0))
-    counts = torch.zeros(3, len(classes), dtype=torch.int64, device=device)
-    for rows, cols, similarities, same in _half_of_pairs(prepared, block):
+    slack = prepared.slack(best, slice(None))
+    above, below = best + slack, best - slack
+    nearer, not_farther = torch.zeros(2, len(classes), dtype=torch.int64, device=device)
+    for rows, cols, similarities, _ in _half_of_pairs(prepared, block):
         for queries, axis in ((rows, 1), (cols, 0))[: 1 if rows == cols else 2]:  # the block serves both of its sides
-            threshold = best[queries].unsqueeze(axis)
-            counts[0, queries] += _count(similarities > threshold, axis)
-            tied = similarities == threshold
-            counts[2, queries] += _count(tied, axis)
-            if same is not None:
-                counts[1, queries] += _count(tied & same, axis)
-    return counts[:, prepared.queries].T.contiguous()
+            nearer[queries] += _count(similarities > above[queries].unsqueeze(axis), axis)
+            not_farther[queries] += _count(similarities >= below[queries].unsqueeze(axis), axis)
+    alone = torch.ones_like(nearer)
+    found = torch.stack([nearer, alone, alone], 1)
+    found[nearer + 1 < not_farther, 0] = -1  # something is about as near as the nearest match
+    (open_queries,) = (found[:, 0] < 0).nonzero(as_tuple=True)
+    for queries in _parts(open_queries, max(16, block // 8)):
+        found[queries] = _settled_ranks(prepared, queries, below[queries], above[queries], block)
+    return found[prepared.queries]
+
+
+def _settled_ranks(
+    prepared: Sorted, queries: Int[Tensor, " Q"], below: Float[Tensor, " Q"], above: Float[Tensor, " Q"], block: int
+) -> Int[Tensor, "Q 3"]:
+    """The same of queries for which the quick similarities between ``below`` and ``above`` do not decide."""
+    classes, first, last = prepared.classes, prepared.classes[queries[0]], prepared.classes[queries[-1]]
+    matches = ((classes >= first) & (classes <= last)).nonzero().flatten()  # of all these queries: classes lie together
+
+    def contested(others: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        for cols in _parts(others, block):
+            similarities = prepared.similarities(queries, cols).masked_fill_(queries[:, None] == cols, -math.inf)
+            nearer = similarities > above[:, None]
+            unclear = ~nearer & (similarities >= below[:, None])
+            (some,) = unclear.any(0).nonzero(as_tuple=True)
+            settled = prepared.settled(queries, cols[some]).masked_fill_(~unclear[:, some], -math.inf)
+            yield _count(nearer, 1), settled, classes[queries, None] == classes[cols[some]]
+
+    best = torch.full_like(above, -math.inf)
+    for _, settled, same in contested(matches):
+        if settled.shape[1]:
+            best = torch.maximum(best, settled.masked_fill(~same, -math.inf).amax(1))
+    counts = torch.zeros(len(queries), 3, dtype=torch.int64, device=classes.device)
+    for nearer, settled, same in contested(torch.arange(len(classes), device=classes.device)):
+        tied = settled == best[:, None]
+        counts[:, 0] += nearer + _count(settled > best[:, None], 1)
+        counts[:, 1] += _count(tied & same, 1)
+        counts[:, 2] += _count(tied, 1)
+    return counts
+
+
+def _parts(indices: Int[Tensor, " M"], size: int) -> Iterator[Tensor]:
+    return (indices[start : start + size] for start in range(0, len(indices), size))
 
 
 def _count(mask: Tensor, axis: int) -> Tensor:
@@ -175,7 +216,7 @@ def _half_of_pairs(
             touch = ascending[cols.start] <= ascending[rows.stop - 1]
             if same_class_only and not touch:
                 break
-            similarities = prepared.left[rows] @ prepared.right[cols].T
+            similarities = prepared.similarities(rows, cols)
             if rows == cols:
                 similarities.fill_diagonal_(-math.inf)
             yield rows, cols, similarities, (classes[rows, None] == classes[cols]) if touch else None
@@ -193,11 +234,15 @@ def precision(prepared: Sorted, block: int) -> tuple[float, float]:
         while sizes[stop - 1] != size:  # rows of one R at a time need no padding
             stop -= 1
         rows = torch.arange(first, stop, device=device)
-        similarities = prepared.left[rows] @ prepared.right.T  # (rows, N)
+        similarities = prepared.similarities(slice(first, stop), slice(None))  # (rows, N)
         similarities.scatter_(1, rows[:, None], -math.inf)
+        top = similarities.topk(size, dim=1).values
+        (unclear,) = _too_close(prepared, top, rows).nonzero(as_tuple=True)
+        for some in _parts(unclear, max(16, block // 8)):
+            similarities[some] = _settled_top(prepared, similarities[some], top[some, -2], rows[some], block)
+            top[some] = similarities[some].topk(size, dim=1).values
         own = similarities.gather(1, starts[rows, None] + torch.arange(size, device=device))
         own = own.sort(dim=1, descending=True).values[:, :-1].contiguous()  # all but the query: (rows, R)
-        top = similarities.topk(size, dim=1).values
         top, beyond = top[:, :-1].contiguous(), top[:, -1]
         cut = (top[:, -1] == beyond).nonzero().flatten()  # rows whose last tie goes on beyond the first R
         tied_last = torch.zeros_like(rows)
@@ -207,6 +252,23 @@ def precision(prepared: Sorted, block: int) -> tuple[float, float]:
         averages += other.tolist()
         first = stop
     return math.fsum(r_precisions) / len(r_precisions), math.fsum(averages) / len(averages)
+
+
+def _too_close(prepared: Sorted, top: Float[Tensor, "Q T"], rows: Int[Tensor, " Q"]) -> Tensor:
+    """Rows in which some of the largest similarities, descending, might be in another order."""
+    gaps, slack = top[:, :-1] - top[:, 1:], prepared.slack(top[:, -2], rows)
+    return (gaps <= slack[:, None]).any(1)
+
+
+def _settled_top(
+    prepared: Sorted, similarities: Float[Tensor, "Q N"], least: Float[Tensor, " Q"], rows: Tensor, block: int
+) -> Float[Tensor, "Q N"]:
+    """Rows that hold what might be as large as ``least``, settled, and -inf for all that is smaller."""
+    candidates = similarities >= (least - prepared.slack(least, rows))[:, None]
+    found = torch.full_like(similarities, -math.inf)
+    for cols in _parts(candidates.any(0).nonzero().flatten(), block):
+        found[:, cols] = prepared.settled(rows, cols).masked_fill_(~candidates[:, cols], -math.inf)
+    return found
 
 
 def precision_of_rows(

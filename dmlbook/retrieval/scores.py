@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable
 
 import torch
 
-from dmlbook._checks import checked
+from dmlbook._checks import at_least, bad_input, between, check_labels, checked, finite
 from dmlbook._types import Float, Int, Tensor
-from dmlbook.retrieval.clustering import clustering
+from dmlbook.retrieval.clustering import MOST_STARTS, clustering
 from dmlbook.retrieval.exact import check_set, sort_by_class
 from dmlbook.retrieval.ranks import BLOCK, check_ks, expected_recall, precision, precision_of_rows, recall
 from dmlbook.seeding import SEED
 
 
 @checked
-def chance(labels: Int[Tensor, " N"], ks: Sequence[int] = (1, 2, 4, 8)) -> dict[str, float]:
+def chance(labels: Int[Tensor, " N"], ks: Iterable[int] = (1, 2, 4, 8)) -> dict[str, float]:
     """Expected Recall@K, R-precision and MAP@R when the others are retrieved in random order.
 
     It depends on the sizes of the classes alone, and is what embeddings score that are all equal.
@@ -35,8 +36,11 @@ def chance(labels: Int[Tensor, " N"], ks: Sequence[int] = (1, 2, 4, 8)) -> dict[
         >>> chance(torch.tensor([0, 0, 1, 1]), ks=(1, 2))["recall_at_1"]  # one match among three others
         0.33333333333333337
     """
+    labels = check_labels(labels)
+    if len(labels) == 0:
+        raise bad_input("labels", "hold at least one class", "none", "Skip empty sets.")
     check_set(torch.ones(len(labels), 1, device=labels.device), labels)
-    check_ks(ks, len(labels))
+    ks = check_ks(ks, len(labels))
     others = len(labels) - 1
     sizes, classes = torch.unique(torch.unique(labels, return_counts=True)[1], return_counts=True)
     kinds = [(size, size * n) for size, n in zip(sizes.tolist(), classes.tolist(), strict=True) if size > 1]
@@ -55,11 +59,11 @@ def chance(labels: Int[Tensor, " N"], ks: Sequence[int] = (1, 2, 4, 8)) -> dict[
     }
 
 
-@checked
+@checked(block=at_least(1), n_init=between(1, MOST_STARTS), seed=finite)
 def evaluate(
     embeddings: Float[Tensor, "N D"],
     labels: Int[Tensor, " N"],
-    ks: Sequence[int] = (1, 2, 4, 8),
+    ks: Iterable[int] = (1, 2, 4, 8),
     *,
     metric: str = "cosine",
     block: int = BLOCK,
@@ -82,6 +86,7 @@ def evaluate(
     Returns:
         ``recall_at_1`` (and so on), ``r_precision``, ``map_at_r``, ``nmi``, ``ami``; each again as ``chance_...``, the
         floor; ``images``, ``classes``, and ``queries``, the images whose class has another image: means are over them.
+        In a set of one class NMI and AMI are not defined: they are left out, with a warning.
 
     Raises:
         ValueError: As ``recall_at_k`` and ``clustering``.
@@ -92,11 +97,13 @@ def evaluate(
         (1.0, 1.0, 4)
     """
     prepared = sort_by_class(embeddings, labels, metric, block)
-    check_ks(ks, len(prepared))
+    ks = check_ks(ks, len(prepared))
     scores = {f"recall_at_{k}": value for k, value in recall(prepared, ks, block).items()}
     scores["r_precision"], scores["map_at_r"] = precision(prepared, block)
     floors = chance(labels, ks)
-    if clusters:
+    if clusters and len(prepared.sizes) == 1:
+        warnings.warn("retrieval.evaluate: NMI and AMI are left out: they compare two classes or more", stacklevel=3)
+    elif clusters:
         found = clustering(embeddings, labels, metric=metric, n_init=n_init, seed=seed)
         scores |= {"nmi": found.nmi, "ami": found.ami}
         floors |= {"nmi": found.nmi_floor, "ami": 0.0}

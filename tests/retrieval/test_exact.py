@@ -1,4 +1,4 @@
-"""What ranking stands on: sums whose order is fixed, points on a grid, a set in the order of its classes."""
+"""What ranking stands on: sums whose order is fixed, distances without rounding, a set in its classes' order."""
 
 import math
 from fractions import Fraction
@@ -6,8 +6,9 @@ from fractions import Fraction
 import pytest
 import torch
 
-from dmlbook.retrieval.exact import GRID, METRICS, Sorted, check_set, grid_points, sort_by_class, sum_in_fixed_order
+from dmlbook.retrieval.exact import METRICS, Sorted, check_set, exact_points, sort_by_class, sum_in_fixed_order
 from dmlbook.seeding import generator
+from tests.retrieval.reference_retrieval import squared_distances
 
 
 def drawn(n=12, dimension=5, seed=0):
@@ -28,26 +29,57 @@ def test_a_sum_of_four_adds_the_halves_and_then_the_pair():
     assert sum_in_fixed_order(torch.tensor([[huge, -huge, 1.0, 1.0]], dtype=torch.float64)).tolist() == [0.0]
 
 
+def rational_distances(points):
+    """Squared distances of all pairs without rounding, by the definition."""
+    return squared_distances([[Fraction(value) for value in row] for row in points.tolist()])
+
+
 @pytest.mark.parametrize("metric", METRICS)
-def test_points_on_the_grid_are_multiples_of_its_step_within_the_unit_ball(metric):
-    points = grid_points(7.3 * drawn(), metric)
-    assert (points * GRID == (points * GRID).round()).all()
-    assert points.norm(dim=1).max() <= 1 + 1e-7
-    rows = [[Fraction(value) for value in row] for row in points.tolist()]
-    exact = [[float(sum((a - b) ** 2 for a, b in zip(u, v, strict=True))) for v in rows] for u in rows]
-    lengths = (points * points).sum(1)
-    found = lengths[:, None] + lengths - 2 * points @ points.T
-    assert found.tolist() == exact  # no rounding at all
+@pytest.mark.parametrize("dimension", [1, 2, 5, 64])
+def test_settled_similarities_are_the_true_ones_rounded_once(metric, dimension):
+    x = drawn(9, dimension) * 10.0 ** torch.arange(-12, 6, 2)[:, None]
+    x[7], x[8] = x[0], 3 * x[1]
+    prepared = sort_by_class(x, torch.tensor([4, 2, 4, 2, 0, 1, 0, 1, 3]), metric, 1)
+    everything = torch.arange(9)
+    exact = [[-float(d) for d in row] for row in rational_distances(prepared.points)]
+    found = prepared.settled(everything, everything)
+    assert found.tolist() == exact
+    assert (found == found.T).all()
+    for i in range(9):  # the same numbers, whatever else is in the block, and however many digits that needs
+        assert prepared.settled(everything[i : i + 1], everything[::2]).tolist() == found[i : i + 1, ::2].tolist()
 
 
-def test_the_grid_keeps_directions_for_cosines_and_proportions_for_distances():
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+@pytest.mark.parametrize("dimension", [1, 5, 300])
+def test_quick_similarities_err_by_less_than_half_of_the_slack(dimension, offset):
+    x = drawn(40, dimension) + offset
+    x[-1] *= 1e6
+    prepared = sort_by_class(x, torch.arange(40) % 5, "euclidean", 1)
+    everything = slice(None)
+    exact, quick = prepared.settled(*[torch.arange(40)] * 2), prepared.similarities(everything, everything)
+    slack = torch.stack([prepared.slack(column, everything) for column in exact.T], 1)
+    assert ((quick - exact).abs() < slack / 2).all()
+    assert slack.max() < 1e-9  # and it is small: all lie within the unit cube
+
+
+@pytest.mark.parametrize("order", [[2, 0, 1, 4, 3], [4, 3, 2, 1, 0]])
+def test_coordinates_in_another_order_have_the_same_length(order):
+    x = drawn(200)
+    assert (exact_points(x, "cosine")[:, order] == exact_points(x[:, order], "cosine")).all()
+
+
+def test_points_for_cosines_are_unit_vectors_and_those_for_distances_keep_every_digit():
     x = drawn()
     unit = x / x.norm(dim=1, keepdim=True)
-    torch.testing.assert_close(grid_points(1e30 * x, "cosine"), unit, rtol=0, atol=1 / GRID)
-    points, apart = grid_points(1e30 * x + 1e29, "euclidean"), torch.cdist(x, x)
-    ratio = torch.cdist(points, points) / apart.fill_diagonal_(1.0)
-    off = ~torch.eye(len(x), dtype=torch.bool)
-    torch.testing.assert_close(ratio[off], ratio[0, 1].expand(off.sum()), rtol=1e-5, atol=0)
+    for scale in (1e-300, 1.0, 1e300):
+        torch.testing.assert_close(exact_points(scale * x, "cosine"), unit, rtol=1e-15, atol=1e-15)
+    points = exact_points(x, "euclidean")
+    assert 0.25 < points.abs().max() < 1
+    assert torch.equal(x / points, torch.full_like(x, float((x / points)[0, 0])))
+    assert math.frexp(float((x / points)[0, 0]))[0] == 0.5  # a power of two
+    assert exact_points(torch.tensor([[1.7e308], [-1.7e308]], dtype=torch.float64), "euclidean").abs().max() < 1
+    assert exact_points(torch.tensor([[5e-324]], dtype=torch.float64), "euclidean").tolist() == [[0.5]]
+    assert exact_points(torch.zeros(3, 2), "euclidean").tolist() == [[0.0, 0.0]] * 3
 
 
 def test_a_sorted_set_has_small_classes_first_and_minus_squared_distances():
@@ -61,9 +93,11 @@ def test_a_sorted_set_has_small_classes_first_and_minus_squared_distances():
     )
     assert prepared.queries == slice(2, 7)  # the lone images of classes 3 and 9 are searched and do not ask
     order = [3, 6, 1, 5, 0, 2, 4]
-    points = grid_points(x, "cosine")[order]
+    points = exact_points(x, "cosine")[order]
     expected = -(points[:, None] - points).square().sum(-1)
-    torch.testing.assert_close(prepared.left @ prepared.right.T, expected, rtol=0, atol=1e-12)
+    assert torch.equal(prepared.points, points)
+    for found in (prepared.similarities(slice(None), slice(None)), prepared.settled(*[torch.arange(7)] * 2)):
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-14)
 
 
 @pytest.mark.bad_input
