@@ -1,7 +1,10 @@
 """Networks: shapes, weights from files, frozen batch norm, padding, and what the optimizer is given."""
 
 import copy
+import io
+import pickle
 
+import joblib
 import pytest
 import torch
 from torch import nn
@@ -106,6 +109,7 @@ def test_weights_that_do_not_fit_are_named(tmp_path, change, message):
         nets.build("small", embedding_size=4, weights=tmp_path / "weights.pt")
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -117,11 +121,63 @@ def test_weights_that_do_not_fit_are_named(tmp_path, change, message):
         ({"weights": "missing.pt"}, "a file that exists; got 'missing.pt'"),
         ({"preprocessing": "imagnet"}, "Did you mean 'imagenet'"),
         ({"bn_eps": -1.0}, "bn_eps must be a finite number > 0"),
+        (
+            {"embedding_size": 10**12},
+            r"embedding_size must make a network that fits into memory; got 1e\+12, which needs",
+        ),
+        ({"embedding_size": 10**200}, "embedding_size must be an integer >= 1 of at most 64 bits; got 1000"),
+        ({"width_mult": 1e6}, r"width_mult must make a network that fits into memory; got 1e\+06, which needs"),
+        ({"name": "mobilenet_v2", "width_mult": 1e300}, "width_mult must make a network that fits into memory"),
+        ({"seed": None}, "seed must be an integer"),
+        ({"weights": 3}, "weights must be a path or None; got 3"),
+        ({"weights": "\0"}, "weights must be a path or None; got a name with a NUL"),
+        ({"weights": "w" * 300}, "weights must be a path or None; got a name of 300 letters"),
+        ({"weights": "w/" * 3000}, "a file that exists"),
     ],
 )
 def test_bad_arguments_of_build_are_explained(options, message):
     with pytest.raises(ValueError, match=message):
         nets.build(**{"name": "small", "embedding_size": 8} | options)
+
+
+@pytest.mark.parametrize(
+    "sizes", [(10**12, 0, 2), (2, 10**12, 2), (2, 0, 10**12), (10**7, 10**7, 2), (2, 10**7, 10**7)]
+)
+def test_a_head_beyond_memory_is_refused_before_it_is_made(sizes):
+    with pytest.raises(ValueError, match="make_head: .* must make a network that fits into memory; got .* GB of"):
+        nets.make_head(*sizes)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lr": float("nan")}, "lr must be a finite number >= 0; got nan"),
+        ({"lr": -1.0}, "lr must be a finite number >= 0; got -1.0"),
+        ({"lr": 1.0, "loss_lr": float("inf")}, "loss_lr must be a finite number >= 0; got inf"),
+        ({"lr": 1.0, "loss_lr": "1"}, "loss_lr must be a finite number >= 0; got '1'"),
+        ({"lr": None}, "lr must be a finite number >= 0; got None"),
+        ({"lr": 1.0, "net": nn.Linear}, "net must be a torch.nn.Module; got the class Linear"),
+        ({"lr": 1.0, "loss": []}, "loss must be a torch.nn.Module; got list"),
+    ],
+)
+def test_groups_of_no_rate_or_no_module_are_refused(options, message):
+    arguments = {"net": nn.Linear(2, 2), "loss": nn.Identity()} | options
+    with pytest.raises(ValueError, match=f"^parameter_groups: {message}"):
+        nets.parameter_groups(arguments.pop("net"), arguments.pop("loss"), **arguments)
+
+
+def test_a_loss_that_holds_the_network_is_refused():
+    net = nn.Linear(2, 2)
+    with pytest.raises(ValueError, match="loss must have weights of its own; got 0.weight, which is the network's"):
+        nets.parameter_groups(net, nn.Sequential(net), lr=1.0)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("function", [nets.freeze_batch_norm, nets.has_untrained_statistics])
+def test_what_is_no_module_has_no_batch_norm(function):
+    with pytest.raises(ValueError, match=f"^{function.__name__}: module must be a torch.nn.Module; got dict"):
+        function({})
 
 
 @pytest.mark.bad_input
@@ -155,6 +211,65 @@ def test_frozen_batch_norm_can_be_thawed_and_copied():
     net(IMAGES)
     assert type(net.backbone[1]) is nn.BatchNorm2d
     assert not torch.equal(before, net.backbone[1].running_mean)
+
+
+def by_pickle(net):
+    return pickle.loads(pickle.dumps(net))
+
+
+def by_torch(net):
+    held = io.BytesIO()
+    torch.save(net, held)
+    held.seek(0)
+    return torch.load(held, weights_only=False)
+
+
+def by_joblib(net):
+    held = io.BytesIO()
+    joblib.dump(net, held)
+    held.seek(0)
+    return joblib.load(held)
+
+
+@pytest.mark.parametrize("copied", [by_pickle, by_torch, by_joblib, copy.deepcopy])
+@pytest.mark.parametrize("name", ["small", "mobilenet_v2"])
+def test_networks_with_fixed_statistics_and_padding_are_copied_whole(copied, name):
+    net = nets.freeze_batch_norm(_trained(name, same_padding=True)).eval()
+    other = copied(net)
+    torch.testing.assert_close(other(IMAGES), net(IMAGES), rtol=0, atol=0)
+    other.train()
+    (norm, *_) = [m for m in other.modules() if isinstance(m, nn.BatchNorm2d)]
+    before = norm.running_mean.clone()
+    other(IMAGES)
+    assert torch.equal(before, norm.running_mean)  # they still stay
+    assert torch.equal(before, next(m for m in net.modules() if isinstance(m, nn.BatchNorm2d)).running_mean)
+    nets.freeze_batch_norm(other, frozen=False).train()(IMAGES)
+    assert type(norm) is nn.BatchNorm2d
+    assert not torch.equal(before, norm.running_mean)
+
+
+@pytest.mark.parametrize("plain", [nn.BatchNorm1d, nn.BatchNorm3d, nn.SyncBatchNorm])
+def test_every_kind_of_fixed_batch_norm_is_pickled(plain):
+    fixed = nets.freeze_batch_norm(plain(3))
+    assert type(by_pickle(fixed)) is type(fixed) is not plain
+    assert isinstance(fixed, plain)
+
+
+def test_weights_of_a_fixed_network_are_loaded_as_weights_alone(tmp_path):
+    net = nets.freeze_batch_norm(_trained(same_padding=True))
+    torch.save(net.state_dict(), tmp_path / "net.pt")
+    other = nets.build("small", embedding_size=8, seed=5, same_padding=True)
+    other.load_state_dict(torch.load(tmp_path / "net.pt", weights_only=True))
+    torch.testing.assert_close(other.eval()(IMAGES), net.eval()(IMAGES))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("side", [32, 33])
+def test_networks_with_fixed_statistics_and_padding_are_traced_and_exported(side):
+    net = nets.freeze_batch_norm(_trained(same_padding=True)).eval()
+    images = torch.rand(2, 3, side, side)
+    for compiled in (torch.jit.trace(net, images), torch.export.export(net, (images,)).module()):
+        torch.testing.assert_close(compiled(images), net(images))
 
 
 def test_untrained_statistics_are_noticed():
@@ -207,3 +322,21 @@ def test_a_hidden_layer_is_one_more_layer_and_the_seed_decides():
     assert [tuple(p.shape) for p in deeper.parameters()] == [(10, 6), (10,), (4, 10), (4,)]
     torch.testing.assert_close(linear.linear.weight, nets.make_head(6, 0, 4, seed=1).linear.weight)
     assert (linear.linear.weight - nets.make_head(6, 0, 4, seed=2).linear.weight).abs().max() > 1e-3
+
+
+@pytest.mark.bad_input
+def test_images_that_the_network_cannot_take_are_named():
+    net = nets.build("small", embedding_size=4)
+    with pytest.raises(ValueError, match="images must be torch.float32 as the network; got torch.float64"):
+        net(torch.rand(2, 3, 16, 16, dtype=torch.float64))
+    assert net.double()(torch.rand(2, 3, 16, 16, dtype=torch.float64)).dtype == torch.float64
+    net.float().train()
+    with pytest.raises(ValueError, match="images must be at least two in training; got 1. Batch norm"):
+        net(torch.rand(1, 3, 16, 16))
+    assert net.eval()(torch.rand(1, 3, 16, 16)).shape == (1, 4)
+
+
+@pytest.mark.bad_input
+def test_a_head_beyond_memory_is_refused():
+    with pytest.raises(ValueError, match="Head: in_features must make a network that fits into memory; got 1e.12"):
+        nets.Head(10**12, 4)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 
 from dmlbook import geometry, losses, records
+from dmlbook._checks import checked
 from dmlbook._types import Tensor
 from dmlbook.seeding import SEED, generator
 from dmlbook.settings import by_mode
@@ -38,6 +39,7 @@ def cost() -> tuple[str, dict[str, Callable[[], object]]]:
     return f"An epoch over N embeddings, C = {CLASSES}, D = {SIZE}, batches of {BATCH}, forward", contest
 
 
+@checked
 def growth_lines(times: Mapping[str, float]) -> list[str]:
     """For each contestant that ran at three N or more, the exponent of its growth, in words."""
     by_way: dict[str, dict[int, float]] = {}

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 import torch
 
 from dmlbook._checks import bad_input, check_choice, checked
+from dmlbook.book.attempts import SECONDS, Odd, attempt, plain, text
 
 
+@checked
 @dataclass(frozen=True)
 class Case:
     """One call of the learner's function.
@@ -26,6 +29,7 @@ class Case:
     text: str
 
 
+@checked
 @dataclass(frozen=True)
 class Misconception:
     """A common wrong answer: recognized when the learner's function agrees with it on every case.
@@ -39,6 +43,7 @@ class Misconception:
     message: str
 
 
+@checked
 @dataclass(frozen=True)
 class Exercise:
     """A task for the learner; ``cases`` are built when they are first needed."""
@@ -71,8 +76,11 @@ EMPTY = "The function returned nothing: are the three dots still there, or is `r
 _PREDICTIONS: dict[str, str] = {}
 
 
-def judge(exercise: Exercise, answer: Callable) -> Verdict:
+def judge(exercise: Exercise, answer: Callable, *, seconds: float = SECONDS) -> Verdict:
     """Try ``answer`` on every case: not attempted, right, wrong with the first failing case's numbers, or an error.
+
+    Every call gets a copy of the arguments, and no more than ``seconds``; see ``attempts``. What the answer changes in
+    place is named. Only KeyboardInterrupt is passed on.
 
     Raises:
         ValueError: ``answer`` is not a function.
@@ -81,31 +89,36 @@ def judge(exercise: Exercise, answer: Callable) -> Verdict:
     if not callable(answer):
         raise bad_input("answer", "be a function", type(answer).__name__, "Pass its name without brackets.")
     cases = exercise.cases()
-    results = []
+    results, changed = [], {}
     for number, case in enumerate(cases, 1):
-        try:
-            result = exercise.read(exercise.call(answer, case.arguments))
-        except Exception as error:  # whatever a learner's code raises is part of the lesson
+        tried = attempt(exercise.call, exercise.read, answer, case.arguments, seconds)
+        changed |= dict.fromkeys(tried.changed)
+        if tried.problem:
             where = f"case {number} of {len(cases)}, {case.text}"
-            return Verdict(id, "error", f"{where}, raised {type(error).__name__}: {_short(error)}")
-        if result is None or result is Ellipsis:
+            return Verdict(id, "error", f"{where}, {tried.problem}{_about(changed)}")
+        if tried.result is None or tried.result is Ellipsis:
             return Verdict(id, "not attempted", f"not attempted. {EMPTY}")
-        results.append(result)
+        results.append(tried.result)
     failing = [
         n for n, (case, result) in enumerate(zip(cases, results, strict=True)) if not same(result, case.expected)
     ]
     if not failing:
-        return Verdict(id, "right", f"right, in all {len(cases)} cases.")
+        return Verdict(id, "right", f"right, in all {len(cases)} cases.{_about(changed)}")
     first = failing[0]
     numbers = f"case {first + 1} of {len(cases)}, {cases[first].text}: expected {show(cases[first].expected)}, "
-    message = f"not yet. {numbers}got {show(results[first])}{_hint(results[first], cases[first].expected)}"
+    hint = _hint(results[first], cases[first].expected)
+    message = f"not yet. {numbers}got {show(results[first])}{hint}{_about(changed)}"
     for name, misconception in exercise.misconceptions.items():
-        if all(
-            same(result, exercise.read(exercise.call(misconception.wrong, case.arguments)))
-            for case, result in zip(cases, results, strict=True)
-        ):
+        wrong = (plain(exercise.read(exercise.call(misconception.wrong, deepcopy(case.arguments)))) for case in cases)
+        if all(map(same, results, wrong)):
             return Verdict(id, "wrong", f"{message}\n  {misconception.message}", name)
     return Verdict(id, "wrong", message)
+
+
+def _about(changed: Iterable[str]) -> str:
+    """What to say of arguments that were changed in place."""
+    names = " and ".join(changed)
+    return f" It changes its argument {names} in place, under its caller's hands: work on a copy." if names else ""
 
 
 @checked
@@ -130,6 +143,7 @@ def predict(id: str, answer: str, choices: str = "abc") -> None:
         print(f"Prediction {id}: ({answer}) is noted.")
 
 
+@checked
 def outcome(id: str, answer: str) -> None:
     """Say what came out of the experiment beside what was predicted."""
     chosen = _PREDICTIONS.get(id)
@@ -140,10 +154,12 @@ def outcome(id: str, answer: str) -> None:
 
 def same(found: object, expected: object) -> bool:
     """Whether two answers agree: numbers to a thousandth, of the same shape; everything else exactly."""
+    if isinstance(found, Odd) or isinstance(expected, Odd):
+        return False
     if isinstance(expected, torch.Tensor) or isinstance(found, torch.Tensor):
         try:
             found, expected = torch.as_tensor(found), torch.as_tensor(expected)
-        except (TypeError, ValueError, RuntimeError):
+        except (TypeError, ValueError, RuntimeError, OverflowError):
             return False
         if found.shape != expected.shape:
             return False
@@ -161,12 +177,14 @@ def same(found: object, expected: object) -> bool:
         return found == expected
     try:
         return math.isclose(float(found), float(expected), rel_tol=1e-3, abs_tol=1e-4)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
 
 
 def show(value: object) -> str:
     """A value short enough for one line."""
+    if isinstance(value, Odd):
+        return value.text
     if isinstance(value, torch.Tensor) and value.ndim == 0:
         value = value.item()
     if isinstance(value, torch.Tensor):
@@ -175,9 +193,10 @@ def show(value: object) -> str:
         return f"a tensor {tuple(value.shape)} of {str(numbers)[1:-1]}{tail}"
     if isinstance(value, float):
         return f"{value:.4f}"
-    return _short(value)
+    return text(value)
 
 
+@checked
 def value_and_slopes(function: Callable, arguments: tuple) -> object:
     """For ``Exercise.call``: what a function returns and its slope in each entry of its first argument, in one tensor.
 
@@ -198,15 +217,18 @@ def value_and_slopes(function: Callable, arguments: tuple) -> object:
 
 
 def _hint(found: object, expected: object) -> str:
+    if isinstance(found, Odd):
+        return f". {found.hint}" if found.hint else "."
     if isinstance(expected, torch.Tensor) and isinstance(found, torch.Tensor) and found.shape != expected.shape:
         return f". Look at the shape: {tuple(found.shape)} is not {tuple(expected.shape)}."
     if isinstance(found, torch.Tensor) and found.is_floating_point() and not torch.isfinite(found).all():
         return ". Some entries are not finite: is something divided by 0?"
     if isinstance(found, float) and not math.isfinite(found):
         return ". That is not finite: is something divided by 0?"
+    if isinstance(found, str) and not isinstance(expected, str):
+        return ". That is text: return the value itself."
+    if isinstance(found, (list, tuple)):
+        for one, other in zip(found, expected if isinstance(expected, (list, tuple)) else found, strict=False):
+            if (hint := _hint(one, other)) != ".":
+                return hint
     return "."
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 120 else text[:117] + "..."

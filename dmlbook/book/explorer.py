@@ -8,6 +8,7 @@ from pathlib import Path
 
 import ipywidgets
 
+from dmlbook._checks import at_least, check_choice, checked
 from dmlbook.book.lines import MIDDLE, PALE, SHADE, SOFT
 from dmlbook.book.live import Live
 from dmlbook.book.web import BrowserView, pictured
@@ -36,6 +37,7 @@ class Explorer:
         picture: The figure, with the words as its alt text.
     """
 
+    @checked
     def __init__(
         self,
         live: Live,
@@ -66,8 +68,10 @@ class Explorer:
         """Each control's value."""
         return {name: control.value for name, control in self.controls.items()}
 
+    @checked(most=at_least(2))
     def grid(self, name: str, most: int = 15) -> list:
         """Values over the whole range of one control: all of them, or ``most`` that are spread evenly."""
+        check_choice(choices=tuple(self.controls), name=name)
         control = self.controls[name]
         if hasattr(control, "options"):
             found = [value for _, value in control._options_full]
@@ -82,6 +86,8 @@ class Explorer:
 
     def set(self, **values: object) -> None:
         """Set several controls, and draw once."""
+        for name in values:
+            check_choice(choices=tuple(self.controls), name=name)
         self._quiet = True
         try:
             for name, value in values.items():

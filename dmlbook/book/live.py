@@ -11,6 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from dmlbook._checks import checked
+
 
 class Live:
     """Pixels of a figure, cheap to renew. Drawing axes, ticks and titles costs far more than a few lines and points.
@@ -24,6 +26,7 @@ class Live:
         ``live = Live(figure, [line]); line.set_ydata(values); live.png()``
     """
 
+    @checked
     def __init__(self, figure: Figure, moving: Iterable[Artist]) -> None:
         self.figure, self.moving = figure, sorted(moving, key=lambda artist: artist.get_zorder())
         self.canvas = FigureCanvasAgg(figure)

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import torch
 
 from dmlbook import book
-from dmlbook._checks import bad_input, checked
+from dmlbook._checks import at_least, bad_input, check_below, check_choice, checked
 from dmlbook._types import Tensor
 from dmlbook.book.explorer import PicturedBox
 from dmlbook.datasets.image_set import ImageSet
@@ -28,7 +28,7 @@ class NeighbourExplorer:
         ValueError: No embedding is given, or one has not one row an image.
     """
 
-    @checked
+    @checked(shown=at_least(1), queries=at_least(1))
     def __init__(
         self, image_set: ImageSet, embeddings: Mapping[str, Tensor], *, shown: int = 8, queries: int = 60
     ) -> None:
@@ -38,6 +38,7 @@ class NeighbourExplorer:
             if len(vectors) != len(image_set):
                 got = f"{len(vectors)} rows under {method!r} for {len(image_set)} images"
                 raise bad_input("embeddings", "have one row an image", got, "Embed that set.")
+        check_below(len(image_set), "images, itself left out", shown=shown)
         self.image_set = image_set
         self.found = {method: book.nearest(vectors, shown) for method, vectors in embeddings.items()}
         spread = torch.linspace(0, len(image_set) - 1, min(queries, len(image_set)))
@@ -50,9 +51,10 @@ class NeighbourExplorer:
             control.observe(self._update, "value")
         self._update()
 
+    @checked(place=at_least(0))
     def state(self, method: str, place: int) -> str:
         """What the picture shows, in words."""
-        query = self.queries[place]
+        query = self._query(method, place)
         labels, names = self.image_set.labels, self.image_set.class_names
         found = self.found[method][query]
         right = int((labels[found] == labels[query]).sum())
@@ -62,14 +64,20 @@ class NeighbourExplorer:
             f"the first is a {first}."
         )
 
+    @checked(place=at_least(0))
     def draw(self, method: str, place: int) -> bytes:
         """The query and its neighbours as PNG bytes."""
-        query = self.queries[place]
+        query = self._query(method, place)
         found = self.found[method][query]
         figure, axes = plt.subplots(1, len(found) + 1, figsize=(len(found) + 1, 1.35), layout="none")
         figure.subplots_adjust(0.01, 0.02, 0.99, 0.84, wspace=0.06)
         book.query_row(axes, self.image_set, query, found)
         return book.png(figure, dpi=100)
+
+    def _query(self, method: str, place: int) -> int:
+        check_choice(choices=tuple(self.found), method=method)
+        check_below(len(self.queries), "queries", place=place)
+        return self.queries[place]
 
     def _update(self, change: object = None) -> None:
         self.picture.value = self.draw(self.method.value, self.query.value)

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from dmlbook._checks import bad_input, check_filled, checked
 from dmlbook.book.lines import dots
 from dmlbook.records import interval
 
 WIDTH = 9.6  # inches
 
 
+@checked
 def score_figure(by_measure: Mapping[str, Mapping[str, Sequence[float]]], *, title: str) -> tuple[Figure, str]:
     """A panel for each measure, the rivals in the order of their means by the first one; and what it shows, in words.
 
@@ -20,7 +22,13 @@ def score_figure(by_measure: Mapping[str, Mapping[str, Sequence[float]]], *, tit
         by_measure: For each measure the scores of each rival as fractions, one a seed.
         title: The finding.
     """
+    check_filled(by_measure=by_measure)
     first = next(iter(by_measure.values()))
+    for scores in by_measure.values():
+        check_filled(by_measure=scores)
+        if scores.keys() != first.keys():
+            got = f"{', '.join(scores)} beside {', '.join(first)}"
+            raise bad_input("by_measure", "name the same rivals under each measure", got, "Measure all of them.")
     order = sorted(first, key=lambda name: interval(list(first[name]))[0], reverse=True)
     figure, axes = plt.subplots(
         1, len(by_measure), figsize=(WIDTH, 1.3 + 0.44 * len(order)), sharey=True, squeeze=False

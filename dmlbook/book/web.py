@@ -42,6 +42,7 @@ class BrowserView:
         ValueError: The module is no file of the package, or the alt text is too short to say anything.
     """
 
+    @checked
     def __init__(self, module: str | Path, data: Mapping[str, object], *, picture: bytes, alt: str) -> None:
         self.module = Path(module).resolve()
         if not self.module.is_file() or PACKAGE not in self.module.parents:
@@ -86,6 +87,7 @@ class BrowserView:
         return content, metadata
 
 
+@checked
 def source(module: Path) -> str:
     """An ES module in one piece: what it imports from files beside it stands in its text.
 
@@ -96,9 +98,13 @@ def source(module: Path) -> str:
     def inlined(match: re.Match) -> str:
         return _EXPORT.sub("", (module.parent / match[1]).read_text(encoding="utf-8"))
 
-    return _IMPORT.sub(inlined, module.read_text(encoding="utf-8"))
+    try:
+        return _IMPORT.sub(inlined, module.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise bad_input("module", "be a module with the files that it imports", str(module), f"{error}.") from error
 
 
+@checked
 def pictured(bundle: dict | tuple[dict, dict] | None, picture: bytes, alt: str) -> tuple[dict, dict]:
     """A widget's MIME bundle, and in it what is kept where no kernel runs: a PNG, and the same in words."""
     content, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
@@ -107,8 +113,15 @@ def pictured(bundle: dict | tuple[dict, dict] | None, picture: bytes, alt: str) 
     return content, {**metadata, "image/png": {"alt": alt}}
 
 
+@checked
 def with_palette(picture: bytes) -> bytes:
     """A PNG in 256 colors, a quarter of the size: a notebook that is stored holds many."""
     buffer = io.BytesIO()
-    Image.open(io.BytesIO(picture)).convert("RGB").quantize(256).save(buffer, format="png", optimize=True)
+    try:
+        opened = Image.open(io.BytesIO(picture), formats=["png"]).convert("RGB")
+    except (OSError, SyntaxError) as error:  # Pillow's for what is no PNG, and for a broken one
+        raise bad_input(
+            "picture", "be a PNG", f"{len(picture)} bytes of something else", "Pass png(figure)."
+        ) from error
+    opened.quantize(256).save(buffer, format="png", optimize=True)
     return buffer.getvalue()

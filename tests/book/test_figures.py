@@ -152,7 +152,7 @@ def test_titles_above_neighbours_can_be_left_out(image_set):
     _, axes = plt.subplots(1, 4)
     book.query_row(axes, image_set, 0, torch.tensor([1, 4, 2]), titles=False)
     assert [ax.get_title() for ax in axes] == [""] * 4
-    with pytest.raises(ValueError, match="longer"):
+    with pytest.raises(ValueError, match="axes must be as many as the images; got 4 images and 3 axes"):
         book.query_row(axes[:3], image_set, 0, torch.tensor([1, 4, 2]))
 
 

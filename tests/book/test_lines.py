@@ -114,7 +114,7 @@ def test_lines_that_end_at_different_places_are_named_there(ax):
     assert [text.get_color() for text in ax.texts] == ["#000000", "#444444"]
     assert {text.get_fontsize() for text in ax.texts} == {7}
     assert top == 3.01
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="across must be as many as the ends; got 2 ends and 1 across"):
         book.name_ends(ax, {"long": 3.0, "short": 3.01}, across=[10])
 
 

@@ -143,7 +143,7 @@ def test_several_controls_are_set_with_one_drawing():
     explorer.set(slope=0.1, start=0.9)
     assert explorer.drawn == drawn + 1
     assert explorer.text.value.startswith("from 0.9 with slope 0.1")
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match="Slope.set: name must be one of 'slope', 'start'; got 'hight'"):
         explorer.set(hight=1)
     explorer.controls["start"].value = 0.2  # it still listens after an error
     assert explorer.text.value.startswith("from 0.2")
