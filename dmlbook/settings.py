@@ -1,12 +1,16 @@
-"""Settings from the environment: DMLBOOK_MODE (how large), DMLBOOK_DATA (where the images are), and the device."""
+"""Settings from the environment: DMLBOOK_MODE (how large), DMLBOOK_DATA (where the images are), and the device.
+
+DMLBOOK_CACHE is where decoded photographs are kept, and DMLBOOK_CACHE_GB how many gigabytes of them.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TypeVar
 
-from dmlbook._checks import check_choice, checked
+from dmlbook._checks import bad_input, check_choice, checked
 
 MODES = ("smoke", "class", "full")
 T = TypeVar("T")
@@ -46,6 +50,41 @@ def data_root() -> Path:
         return Path(chosen).expanduser()
     root = project_root()
     return root / "data" / "downloads" if root else Path.home() / ".cache" / "dmlbook"
+
+
+def cache_root() -> Path:
+    """Where decoded photographs are kept: ``DMLBOOK_CACHE``, or a folder in the user's cache folder.
+
+    That is ``%LOCALAPPDATA%`` on Windows, ``~/Library/Caches`` on a Mac, and elsewhere ``XDG_CACHE_HOME`` or
+    ``~/.cache``; in it ``dmlbook/photos``.
+    """
+    if named := os.environ.get("DMLBOOK_CACHE"):
+        return Path(named).expanduser()
+    if sys.platform == "win32":
+        chosen, usual = os.environ.get("LOCALAPPDATA", ""), Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        chosen, usual = "", Path.home() / "Library" / "Caches"
+    else:
+        chosen, usual = os.environ.get("XDG_CACHE_HOME", ""), Path.home() / ".cache"
+    base = Path(chosen) if os.path.isabs(chosen) else usual  # the convention: what is relative is none
+    return base / "dmlbook" / "photos"
+
+
+@checked
+def cache_bytes() -> int:
+    """The most that is kept there: ``DMLBOOK_CACHE_GB`` gigabytes, or 32.
+
+    Raises:
+        ValueError: ``DMLBOOK_CACHE_GB`` is no number above 0.
+    """
+    text = os.environ.get("DMLBOOK_CACHE_GB", "32")
+    try:
+        gigabytes = float(text)
+    except ValueError:
+        gigabytes = 0.0
+    if not 0 < gigabytes < 1e6:
+        raise bad_input("DMLBOOK_CACHE_GB", "be a number of gigabytes above 0", repr(text), "Set it to 32, say.")
+    return int(gigabytes * 1e9)
 
 
 def results_root() -> Path:

@@ -35,6 +35,39 @@ def test_data_root_follows_the_environment_then_the_checkout_then_the_home(monke
     assert settings.results_root().name == "results"
 
 
+@pytest.mark.parametrize(
+    ("platform", "variables", "folder"),
+    [
+        ("linux", {}, "~/.cache/dmlbook/photos"),
+        ("linux", {"XDG_CACHE_HOME": "/scratch/ann"}, "/scratch/ann/dmlbook/photos"),
+        ("linux", {"XDG_CACHE_HOME": "here"}, "~/.cache/dmlbook/photos"),  # the convention: relative ones are none
+        ("darwin", {"XDG_CACHE_HOME": "/scratch/ann"}, "~/Library/Caches/dmlbook/photos"),
+        ("win32", {}, "~/AppData/Local/dmlbook/photos"),
+        ("win32", {"LOCALAPPDATA": "/local"}, "/local/dmlbook/photos"),
+        ("linux", {"DMLBOOK_CACHE": "~/fast"}, "~/fast"),
+        ("win32", {"DMLBOOK_CACHE": "/fast", "LOCALAPPDATA": "/local"}, "/fast"),
+    ],
+)
+def test_decoded_photographs_are_kept_where_the_platform_keeps_such(monkeypatch, platform, variables, folder):
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "DMLBOOK_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(settings.sys, "platform", platform)
+    assert settings.cache_root() == Path(folder).expanduser()
+
+
+def test_the_cache_is_bounded_by_a_number_of_gigabytes(monkeypatch):
+    monkeypatch.delenv("DMLBOOK_CACHE_GB", raising=False)
+    assert settings.cache_bytes() == 32_000_000_000
+    monkeypatch.setenv("DMLBOOK_CACHE_GB", "0.5")
+    assert settings.cache_bytes() == 500_000_000
+    for text in ("0", "-1", "nan", "inf", "many", ""):
+        monkeypatch.setenv("DMLBOOK_CACHE_GB", text)
+        with pytest.raises(ValueError, match="DMLBOOK_CACHE_GB must be a number of gigabytes above 0; got"):
+            settings.cache_bytes()
+
+
 def test_the_data_folder_may_begin_with_a_tilde(monkeypatch):
     monkeypatch.setenv("DMLBOOK_DATA", "~/images")
     assert settings.data_root() == Path.home() / "images"

@@ -40,7 +40,8 @@ def load(name: str, split: str, root: str | Path | None = None, size: int | None
             folder. By default ``settings.data_root()``, which ``DMLBOOK_DATA`` changes. ``folder`` needs it.
         size: Side of the images in pixels. By default 64 for birds, 32 for digits, 256 for photographs.
         options: For birds those of :func:`dmlbook.datasets.birds.load`, for photographs ``partial``,
-            ``skip_corrupt``, ``cache`` and ``progress`` of :func:`dmlbook.datasets.photos.benchmarks.load`.
+            ``skip_corrupt``, ``merge``, ``cache`` and ``progress`` of
+            :func:`dmlbook.datasets.photos.benchmarks.load`.
 
     Returns:
         The images as bytes, with their labels from 0, names, and what else is known of them.

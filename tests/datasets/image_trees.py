@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,9 @@ def sop_layout(folder: Path, train: dict[int, int], test: dict[int, int]) -> Pat
 
 def cars_layout(folder: Path, names: list[str], train: list[int], test: list[int], *, old: bool = False) -> Path:
     """Cars196's layouts: ``train`` and ``test`` hold the class number, from 1, of each picture of its own split."""
-    from scipy.io import savemat
+    from scipy import io
+
+    savemat = functools.partial(io.savemat, do_compression=True)  # as published
 
     folder.mkdir(parents=True, exist_ok=True)
     class_names = np.array([names], dtype=object)

@@ -202,4 +202,4 @@ def _keep(path: Path, images: np.ndarray) -> None:
         message = (
             f"{speaker()}: the images could not be kept in {path.parent} ({error}), so each call draws them again."
         )
-        warnings.warn(f"{message} Pass root=, a folder that can be written.", stacklevel=4)
+        warnings.warn(f"{message} Pass root=FOLDER, one that can be written.", stacklevel=4)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from dmlbook import settings
-from dmlbook._checks import bad_input, check_choice, check_number
+from dmlbook._checks import bad_input, check_choice, check_number, speaker
 from dmlbook.datasets.image_set import ImageSet
-from dmlbook.datasets.photos import layouts
+from dmlbook.datasets.photos import indexes, layouts, own_folders
 from dmlbook.datasets.photos.layouts import Entry, Listing
 from dmlbook.datasets.splits import join, training_classes
 
@@ -39,15 +40,15 @@ class Benchmark:
 
 BENCHMARKS = {
     "cub": Benchmark(
-        "CUB-200-2011", (100, 100), (5_864, 5_924), ("cub", "cub200", "CUB_200_2011", "cub/CUB_200_2011"), layouts.cub
+        "CUB-200-2011", (100, 100), (5_864, 5_924), ("cub", "cub200", "CUB_200_2011", "cub/CUB_200_2011"), indexes.cub
     ),
     "cars": Benchmark(
         "Cars196", (98, 98), (8_054, 8_131),
-        ("cars", "cars196", "stanford_cars", "CARS196", "car_data/car_data"), layouts.cars,
+        ("cars", "cars196", "stanford_cars", "CARS196", "car_data/car_data"), indexes.cars,
     ),
     "sop": Benchmark(
         "Stanford Online Products", (11_318, 11_316), (59_551, 60_502),
-        ("sop", "Stanford_Online_Products", "sop/Stanford_Online_Products"), layouts.sop,
+        ("sop", "Stanford_Online_Products", "sop/Stanford_Online_Products"), indexes.sop,
     ),
 }  # fmt: skip
 
@@ -60,6 +61,7 @@ def load(
     size: int = 256,
     partial: bool = False,
     skip_corrupt: bool = False,
+    merge: bool = False,
     cache: bool | str | Path = True,
     progress: bool = True,
 ) -> ImageSet:
@@ -69,30 +71,51 @@ def load(
         name: ``"cub"``, ``"cars"``, ``"sop"``, or ``"folder"`` for class folders of your own.
         split: ``"train"``, ``"test"``, or ``"all"`` for both, one after the other.
         root: The folder that holds ``cub/``, ``cars/``, ``sop/`` ..., or the set's own folder; by default
-            ``settings.data_root()``. For ``"folder"``: the folder of class folders, or one that holds ``train`` and
-            ``test`` with class folders inside and nothing else.
+            ``settings.data_root()``. For ``"folder"``: the folder of class folders, or one that holds ``train``,
+            ``val`` and ``test`` with class folders inside and nothing else: see
+            :func:`dmlbook.datasets.photos.own_folders.halves`.
         size: Side of the squares, in pixels. 256 leaves room for crops of 224.
         partial: Accept a set of which classes or images are missing. Its results compare with nobody's.
         skip_corrupt: Leave out images that cannot be decoded, with a warning that names them.
-        cache: Keep the decoded images in ``root/.dmlbook_cache`` (True), in a folder of yours, or nowhere (False).
+        merge: For a ``"folder"`` of ``train``, ``val`` and ``test`` that share their classes: take the images of all
+            three together, and let the first half of the classes train.
+        cache: Keep the decoded images in ``settings.cache_root()`` (True), in a folder of yours, or nowhere (False).
         progress: Show a bar while decoding.
 
     Returns:
         The images with their aspects and paths. For ``"folder"``, folders inside every class folder are its kinds.
 
     Raises:
-        ValueError: The set is not found (all places are listed), its counts are not the published ones, an image
-            cannot be read, or training and test classes share a name.
+        ValueError: The set is not found (all places are listed), its index files are damaged, its counts are not the
+            published ones, an image cannot be read, or training and test classes share a name.
+
+    What lies in the folders and is not taken is counted in a warning.
     """
     check_choice(choices=(*BENCHMARKS, "folder"), name=name)
     check_choice(choices=SPLITS, split=split)
     check_number(low=1, high=4096, integer=True, size=size, remedy="Pass the side of the squares in pixels.")
-    base = settings.data_root() if root is None else Path(root).expanduser()
+    for option, value in {
+        "partial": partial,
+        "skip_corrupt": skip_corrupt,
+        "merge": merge,
+        "progress": progress,
+    }.items():
+        if not isinstance(value, bool):
+            raise bad_input(option, "be True or False", repr(value), "Pass one of them.")
+    for option, value in {"root": root, "cache": cache}.items():
+        if not isinstance(value, (str, Path, type(None) if option == "root" else bool)):
+            raise bad_input(option, "be a folder", repr(value), f"Pass {option}=FOLDER.")
     if name == "folder":
-        halves = _own_halves(_own_folder(root, partial=partial), split)
+        listing = own_folders.find(root, partial=partial)
+        halves, remarks = own_folders.halves(listing, whole=split == "all", merge=merge)
     else:
-        halves = zero_shot(name, find(name, root, partial=partial), partial=partial)
-    kept_in = base / ".dmlbook_cache" if cache is True else None if cache is False else Path(cache).expanduser()
+        if merge:
+            raise bad_input("merge", "be False for a benchmark", True, "Its own classes train and test.")
+        listing = find(name, root, partial=partial)
+        halves, remarks = zero_shot(name, listing, partial=partial), []
+    for remark in [*remarks, *layouts.left_out_remark(listing)]:
+        warnings.warn(f"{speaker()}: {remark}", stacklevel=4)  # who called datasets.load
+    kept_in = settings.cache_root() if cache is True else None if cache is False else Path(cache).expanduser()
     options = {"size": size, "cache": kept_in, "skip_corrupt": skip_corrupt, "progress": progress}
     if split != "all":
         return _decoded(name, split, halves[split], **options)
@@ -103,10 +126,24 @@ def find(name: str, root: str | Path | None = None, *, partial: bool = False) ->
     """The files of a set, from the first place that holds it.
 
     Raises:
-        ValueError: No place does; all that were looked at are listed.
+        ValueError: No place does (all that were looked at are listed), one cannot be read, or what lists its images is
+            damaged.
     """
     base = settings.data_root() if root is None else Path(root).expanduser()
-    benchmark = BENCHMARKS[name]
+    try:
+        found = _find(BENCHMARKS[name], base, partial=partial)
+    except OSError as error:
+        raise bad_input("root", "be readable", f"{base} ({error})", "Change its permissions.") from error
+    if found is not None:
+        return found
+    looked = ", ".join(map(str, [*(base / inside for inside in BENCHMARKS[name].folders), base]))
+    remedy = (
+        f"`python -m dmlbook data {name}` downloads it or says how to get it; DMLBOOK_DATA or root=FOLDER says where."
+    )
+    raise bad_input("root", f"hold {BENCHMARKS[name].title}", f"none in {looked}", remedy)
+
+
+def _find(benchmark: Benchmark, base: Path, *, partial: bool) -> Listing | None:
     places = [base / inside for inside in benchmark.folders]
     for place in [*places, base]:
         if place.is_dir() and (found := benchmark.official(place)) is not None:
@@ -115,20 +152,17 @@ def find(name: str, root: str | Path | None = None, *, partial: bool = False) ->
     for place, enough in [*((place, any) for place in trees), (base, all)]:
         if place.is_dir() and _is_tree(place, enough):
             return layouts.class_folders(place, partial=partial)
-    looked = ", ".join(map(str, [*places, base]))
-    remedy = (
-        f"`python -m dmlbook data {name}` downloads it or says how to get it; DMLBOOK_DATA or root= says where it is."
-    )
-    raise bad_input("root", f"hold {benchmark.title}", f"none in {looked}", remedy)
+    return None
 
 
 def _is_tree(folder: Path, enough: Callable[[list[bool]], bool]) -> bool:
     """Whether ``any`` or ``all`` folders in ``folder`` are class folders, with images directly in them."""
-    places = layouts.split_pair(folder) or (folder,)
+    try:
+        places = [*layouts.split_folders(folder).values()] or [folder]
+    except ValueError:  # other things with such names: sets beside each other, perhaps
+        places = [folder]
     inside = [classes for place in places for classes in layouts.visible_folders(place)]
-    return (
-        enough([any(path.suffix.lower() in layouts.SUFFIXES for path in f.iterdir()) for f in inside]) and inside != []
-    )
+    return inside != [] and enough([layouts.holds_images(classes) for classes in inside])
 
 
 def zero_shot(name: str, listing: Listing, *, partial: bool = False) -> dict[str, Listing]:
@@ -153,12 +187,13 @@ def zero_shot(name: str, listing: Listing, *, partial: bool = False) -> dict[str
     expected = dict(zip(halves, zip(benchmark.classes, benchmark.images, strict=True), strict=True))
     if not partial and counts != expected:
         rule = f"be whole, {_counted(expected)}"
-        got = f"{_counted(counts)} in {listing.folder}{_missing(benchmark, listing, numbers, absent)}"
+        by = f" by {', '.join(listing.index)}" if listing.index else ""
+        got = f"{_counted(counts)} in {listing.folder}{by}{_missing(benchmark, listing, numbers, absent)}"
         remedy = (
             f"Fetch it again (python -m dmlbook data {name}), or pass partial=True: its results compare with nobody's."
         )
         raise bad_input(name, rule, got, remedy)
-    return {half: Listing(listing.folder, listing.layout, tuple(inside)) for half, inside in halves.items()}
+    return {half: replace(listing, entries=tuple(inside)) for half, inside in halves.items()}
 
 
 def _counted(counts: dict[str, tuple[int, int]]) -> str:
@@ -169,55 +204,11 @@ def _counted(counts: dict[str, tuple[int, int]]) -> str:
 
 def _missing(benchmark: Benchmark, listing: Listing, numbers: list[int], absent: list[str]) -> str:
     if absent:
-        return f"; {len(absent):,} listed files are missing: {_first(absent)}"
+        return f"; {len(absent):,} listed files are missing: {layouts.first(absent)}"
     if listing.layout == "class folders":
         return "; its class folders begin with no number, so their alphabetical order was taken"
     classes = sorted(set(range(1, sum(benchmark.classes) + 1)) - set(numbers))
-    return f"; {len(classes):,} classes are missing: {_first(classes)}" if classes else ""
-
-
-def _first(values: list) -> str:
-    return ", ".join(map(str, values[:10])) + (", ..." if len(values) > 10 else "")
-
-
-def _own_folder(root: str | Path | None, *, partial: bool = False) -> Listing:
-    """The class folders of a user's own.
-
-    Raises:
-        ValueError: ``root`` is missing, no folder, or holds no class folders.
-    """
-    remedy = "Pass root= a folder with one folder of images for each class."
-    folder = None if root is None else Path(root).expanduser()
-    if folder is None or not folder.is_dir():
-        raise bad_input("root", "be the folder of class folders", root, remedy)
-    listing = layouts.class_folders(folder, numbered=False, partial=partial)
-    if len({entry.class_name for entry in listing.entries}) < 2:
-        got = f"{len(listing.entries)} images of fewer than two classes in {folder}"
-        raise bad_input("root", "hold at least two class folders", got, remedy)
-    return listing
-
-
-def _own_halves(listing: Listing, split: str) -> dict[str, Listing]:
-    """By the folders ``train`` and ``test``, if the images lie there, else by the order of the class folders."""
-    names = list(dict.fromkeys(entry.class_name for entry in listing.entries))
-    if layouts.split_pair(listing.folder):
-        halves = {half: [e for e in listing.entries if e.file.startswith(f"{half}/")] for half in ("train", "test")}
-        classes = {half: {entry.class_name for entry in inside} for half, inside in halves.items()}
-        shared = sorted(classes["train"] & classes["test"])
-        if shared and split != "all":
-            got = f"{len(shared)} in both: {_first(shared)}"
-            remedy = "Put all class folders into one folder: the first half of them trains, the others test."
-            raise bad_input("classes", "be in train or in test, not in both", got, remedy)
-        empty = [half for half, inside in halves.items() if not inside]
-        if empty:
-            raise bad_input("root", "hold images in train and in test", f"none in {empty[0]}", "Fill it.")
-    else:
-        first = set(names[: training_classes(len(names))])
-        halves = {
-            "train": [entry for entry in listing.entries if entry.class_name in first],
-            "test": [entry for entry in listing.entries if entry.class_name not in first],
-        }
-    return {half: Listing(listing.folder, listing.layout, tuple(inside)) for half, inside in halves.items()}
+    return f"; {len(classes):,} classes are missing: {layouts.first(classes)}" if classes else ""
 
 
 def _decoded(name: str, split: str, listing: Listing, *, size: int, **options) -> ImageSet:

@@ -1,36 +1,39 @@
-"""Resumable downloads with a checksum, and archives that cannot write outside their folder."""
+"""Resumable downloads with a checksum, of one process at a time."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import queue
+import re
 import shutil
-import stat
-import tarfile
-import tempfile
+import ssl
+import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
-import zipfile
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from dmlbook._checks import at_least, bad_input, checked
+from dmlbook._checks import above, at_least, bad_input, checked
+from dmlbook._files import held
 
-CHUNK = 1 << 20
+_CHUNK = 1 << 20
+SLOWEST = 1_000
+"""Bytes a second. A connection that brings less for as long as its timeout counts as broken."""
 
 
 class DownloadError(OSError):
     """A download or an archive that is not what it should be; nothing of it was put in place."""
 
 
-@checked(retries=at_least(0))
+@checked(retries=at_least(0), timeout=above(0))
 def download(
     url: str,
     target: str | Path,
@@ -48,23 +51,61 @@ def download(
     Args:
         url: An http or https address.
         target: The file to make; its folder is made if need be.
-        md5: Checksum of the whole file, 32 hexadecimal digits. None: only its length is compared, if the server
-            states it.
+        md5: Checksum of the whole file, 32 hexadecimal digits in any case. None: only its length is compared, if the
+            server states it.
         retries: How often a broken connection is taken up again, at once and then after 1, 2, 4, ... seconds.
-        timeout: Seconds without an answer after which a connection counts as broken.
+        timeout: Seconds without an answer, or with less than 1 kB/s of one, after which a connection counts as broken.
         progress: Show a progress bar where it takes longer than a second.
 
     Returns:
         ``target``.
 
     Raises:
-        ValueError: ``url`` is no http(s) address.
-        DownloadError: The server refuses, the connection stays broken, the disk is full or the checksum differs.
+        ValueError: ``url`` is no http(s) address, or ``md5`` no checksum.
+        DownloadError: The server refuses, the connection stays broken, another process fetches the same file, the disk
+            is full or cannot be written, or the checksum differs.
     """
-    if not url.startswith(("http://", "https://")):
+    if not _is_address(url):
         raise bad_input("url", "begin with http:// or https://", repr(url), "Give the full address.")
+    if md5 is not None and not re.fullmatch("[0-9a-fA-F]{32}", md5):
+        raise bad_input("md5", "be 32 hexadecimal digits", repr(md5), "Copy it from where the file is published.")
     target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with alone(target):
+            return _download(url, target, md5, retries=retries, timeout=timeout, progress=progress)
+    except DownloadError:
+        raise
+    except OSError as error:
+        raise DownloadError(f"download: {target} cannot be written ({error}).") from error
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return known and url.isascii() and url.isprintable() and " " not in url
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """A block that one process at a time can be in, for each ``path``; a killed process is in it no more.
+
+    Raises:
+        DownloadError: Another one is.
+        OSError: The folder of ``path`` cannot be written.
+    """
+    lock, remedy = path.with_name(f"{path.name}.lock"), "Call again when it is done."
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(held(lock, argument=str(path), rule="be fetched by one process", remedy=remedy))
+        except ValueError as error:
+            raise DownloadError(str(error)) from None
+        yield
+
+
+def _download(url: str, target: Path, md5: str | None, *, retries: int, timeout: float, progress: bool) -> Path:
     part = target.with_name(target.name + ".part")
     for attempt in range(retries + 1):
         try:
@@ -73,7 +114,7 @@ def download(
         except urllib.error.HTTPError as error:
             if error.code < 500 or attempt == retries:
                 raise DownloadError(f"download: {url} answers {error.code} {error.reason}.") from error
-        except (urllib.error.URLError, HTTPException, ConnectionError, TimeoutError) as error:
+        except (urllib.error.URLError, HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
             if attempt == retries:
                 kept = part.stat().st_size if part.exists() else 0
                 text = f"download: {url} broke off ({error}); {kept / 1e6:,.1f} MB are kept. Call again to go on."
@@ -107,7 +148,7 @@ def _transfer(url: str, part: Path, *, checked: bool, timeout: float, progress: 
     if start:
         headers |= {"Range": f"bytes={start}-"} | ({"If-Range": mark} if mark else {})
     try:
-        answer = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=timeout)
+        answer = _answer(urllib.request.Request(url, headers=headers), timeout)
     except urllib.error.HTTPError as error:
         if error.code != 416:
             raise
@@ -122,17 +163,43 @@ def _transfer(url: str, part: Path, *, checked: bool, timeout: float, progress: 
             part.unlink(missing_ok=True)
             raise ConnectionError(f"the server sent another range, {answer.headers.get('Content-Range')}")
         start = start if went_on else 0
-        length = answer.headers.get("Content-Length")
-        total = None if length is None else start + int(length)
-        _check_room(part.parent, 0 if total is None else total - start)
+        length = answer.headers.get("Content-Length", "")
+        total = start + int(length) if re.fullmatch("[0-9]{1,15}", length) else None
+        check_room(part.parent, 0 if total is None else total - start)
         if not went_on:
             mark = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
             mark = "" if mark.startswith("W/") else mark  # a weak mark does not promise the same bytes
             part.unlink(missing_ok=True)
             _about(part).write_text(json.dumps({"url": url, "mark": mark}))
-        size = _copy(answer, part, start, total, progress=progress)
+        size = _copy(answer, part, start, total, timeout=timeout, progress=progress)
     if total is not None and size != total:
         raise ConnectionError(f"{size:,} of {total:,} bytes arrived")
+
+
+def _answer(request: urllib.request.Request, timeout: float) -> HTTPResponse:
+    """The server's answer up to its content; byte by byte it may take twice the timeout, and no longer."""
+    answers: queue.SimpleQueue = queue.SimpleQueue()
+    late = threading.Event()
+
+    def ask() -> None:
+        try:
+            answer = urllib.request.urlopen(request, timeout=timeout)
+        except Exception as error:
+            answers.put(error)
+            return
+        if late.is_set():
+            answer.close()
+        answers.put(answer)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        found = answers.get(timeout=2 * timeout)
+    except queue.Empty:
+        late.set()
+        raise TimeoutError(f"no answer within {2 * timeout:g} seconds") from None
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 def _mark(part: Path, url: str) -> str | None:
@@ -144,15 +211,21 @@ def _mark(part: Path, url: str) -> str | None:
         return None
 
 
-def _copy(answer: HTTPResponse, part: Path, start: int, total: int | None, *, progress: bool) -> int:
+def _copy(answer: HTTPResponse, part: Path, start: int, total: int | None, *, timeout: float, progress: bool) -> int:
     bar = tqdm(
         desc=part.name.removesuffix(".part"), initial=start, total=total, unit="B", unit_scale=True, delay=1,
         mininterval=1, disable=not progress,
     )  # fmt: skip
     with bar, open(part, "ab" if start else "wb") as file:
-        while chunk := answer.read(CHUNK):
+        since, arrived = time.monotonic(), 0
+        while chunk := answer.read1(_CHUNK):
             file.write(chunk)
             bar.update(len(chunk))
+            arrived += len(chunk)
+            if (seconds := time.monotonic() - since) >= timeout:
+                if arrived < SLOWEST * seconds:
+                    raise TimeoutError(f"{arrived:,} bytes in {seconds:.0f} seconds")
+                since, arrived = time.monotonic(), 0
         return file.tell()
 
 
@@ -164,78 +237,12 @@ def check_md5(path: Path, md5: str) -> None:
     """
     with open(path, "rb") as file:
         found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    if found != md5:
+    if found != md5.lower():
         raise DownloadError(f"{path} has MD5 {found}, not {md5}: it is damaged or another version.")
 
 
-def _check_room(folder: Path, needed: int) -> None:
+def check_room(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         text = f"{folder} has room for {free / 1e9:.1f} GB, and {needed / 1e9:.1f} GB are needed. Free some."
         raise DownloadError(text)
-
-
-@contextmanager
-def unpacked(archive: str | Path, folder: str | Path) -> Iterator[Path]:
-    """Unpack a ``.tar``, ``.tgz`` or ``.zip`` into a folder beside ``folder``, to be checked, moved, and then removed.
-
-    Args:
-        archive: The file.
-        folder: Where its content shall go in the end; what ``with`` yields lies on the same disk, so that
-            ``os.replace`` moves it in one step.
-
-    Raises:
-        DownloadError: A member would be written outside the folder, is a link or a device, or the archive is damaged.
-    """
-    archive, folder = Path(archive), Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    _check_room(folder.parent, archive.stat().st_size)  # photographs hardly shrink in archives
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent, ignore_cleanup_errors=True) as place:
-        try:
-            if zipfile.is_zipfile(archive):
-                _unzip(archive, Path(place))
-            else:
-                _untar(archive, Path(place))
-        except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-            raise DownloadError(f"unpacked: {archive} is damaged ({error}). Delete it and fetch it again.") from error
-        yield Path(place)
-
-
-def _untar(archive: Path, place: Path) -> None:
-    with tarfile.open(archive) as tar:
-        for member in tar:
-            kind = (
-                "a link" if member.issym() or member.islnk() else "" if member.isreg() or member.isdir() else "a device"
-            )
-            _check_member(archive, member.name, kind)
-            member.mode = 0o755 if member.isdir() else 0o644
-            _check_room(place, member.size)
-            if hasattr(tarfile, "data_filter"):
-                tar.extract(member, place, set_attrs=False, filter="data")
-            else:
-                tar.extract(member, place, set_attrs=False)
-        while tar.fileobj.read(CHUNK):  # to the end, where the checksum of what was compressed stands
-            pass
-
-
-def _unzip(archive: Path, place: Path) -> None:
-    with zipfile.ZipFile(archive) as content:
-        _check_room(place, sum(member.file_size for member in content.infolist()))
-        for member in content.infolist():
-            kind = stat.S_IFMT(member.external_attr >> 16)
-            strange = (
-                "a link" if kind == stat.S_IFLNK else "" if kind in (0, stat.S_IFREG, stat.S_IFDIR) else "a device"
-            )
-            _check_member(archive, member.orig_filename, strange)
-            content.extract(member, place)
-
-
-def _check_member(archive: Path, name: str, kind: str) -> None:
-    """A member's name must stay inside the folder on every system, and the member must be a file or a folder."""
-    windows = PureWindowsPath(name)
-    outside = name.startswith("/") or windows.drive or windows.root or ".." in windows.parts
-    if kind or outside or "\0" in name or not (PurePosixPath(name).parts or name == "."):
-        why = f"is {kind}" if kind else "would be written outside the folder"
-        raise DownloadError(
-            f"unpacked: {archive} holds {name!r}, which {why}. Nothing was kept: do not trust this file."
-        )

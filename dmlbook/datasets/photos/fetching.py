@@ -8,8 +8,9 @@ from pathlib import Path
 
 from dmlbook import settings
 from dmlbook._checks import check_choice
-from dmlbook.datasets.photos import benchmarks
-from dmlbook.datasets.photos.downloads import DownloadError, check_md5, download, unpacked
+from dmlbook.datasets.photos import benchmarks, layouts, own_folders
+from dmlbook.datasets.photos.archives import unpacked
+from dmlbook.datasets.photos.downloads import DownloadError, alone, check_md5, download
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def fetch(name: str, root: str | Path | None = None, *, progress: bool = True) -
 
     Raises:
         ValueError: ``name`` is no set that can be fetched, or what was found or fetched is not whole.
-        DownloadError: It could not be fetched; the message says how to get it by hand.
+        DownloadError: It could not be fetched, or another process fetches it; the message says how to get it by hand.
     """
     check_choice(choices=("birds", "digits", *SOURCES), name=name)
     if name not in SOURCES:
@@ -89,27 +90,37 @@ def fetch(name: str, root: str | Path | None = None, *, progress: bool = True) -
     state = describe(name, root)
     if state["complete"]:
         return Path(state["folder"])
-    source = SOURCES[name]
-    folder = root / source.folder
-    steps = f"To get {benchmarks.BENCHMARKS[name].title} by hand:\n{source.steps.format(folder=folder)}"
-    if folder.exists() or (state["folder"] and source.url is None):
-        raise DownloadError(f"datasets.fetch: {state['problem']}\nMove what is there aside to fetch it anew. {steps}")
-    if source.url is None:
-        raise DownloadError(f"datasets.fetch: {name} has no address to download from. {steps}")
-    archive = root / source.url.rsplit("/", 1)[1]
+    folder = root / SOURCES[name].folder
+    steps = f"To get {benchmarks.BENCHMARKS[name].title} by hand:\n{SOURCES[name].steps.format(folder=folder)}"
     try:
-        if archive.is_file():  # put there by hand
-            check_md5(archive, source.md5)
-        else:
-            download(source.url, archive, md5=source.md5, progress=progress)
-        with unpacked(archive, folder) as place:
-            listing = benchmarks.BENCHMARKS[name].official(place / source.folder)
-            if listing is None:
-                raise DownloadError(f"datasets.fetch: {archive} does not hold {source.folder}. Delete it.")
-            benchmarks.zero_shot(name, listing)
-            os.replace(place / source.folder, folder)
+        if SOURCES[name].url is None:
+            found = f"{state['problem']}\nMove what is there aside. " if state["folder"] else ""
+            raise DownloadError(f"datasets.fetch: {found}{name} has no address to download from.")
+        with alone(folder):
+            return _fetched(name, root, folder, progress=progress)
     except DownloadError as error:
         raise DownloadError(f"{error}\n{steps}") from error
+    except OSError as error:
+        raise DownloadError(f"datasets.fetch: {root} cannot be written ({error}).\n{steps}") from error
+
+
+def _fetched(name: str, root: Path, folder: Path, *, progress: bool) -> Path:
+    state, source = describe(name, root), SOURCES[name]
+    if state["complete"]:  # another process has just fetched it
+        return Path(state["folder"])
+    if folder.exists():
+        raise DownloadError(f"datasets.fetch: {state['problem']}\nMove what is there aside to fetch it anew.")
+    archive = root / source.url.rsplit("/", 1)[1]
+    if archive.is_file():  # put there by hand
+        check_md5(archive, source.md5)
+    else:
+        download(source.url, archive, md5=source.md5, progress=progress)
+    with unpacked(archive, folder) as place:
+        listing = benchmarks.BENCHMARKS[name].official(place / source.folder)
+        if listing is None:
+            raise DownloadError(f"datasets.fetch: {archive} does not hold {source.folder}. Delete it.")
+        benchmarks.zero_shot(name, listing)
+        os.replace(place / source.folder, folder)
     archive.unlink()
     return folder
 
@@ -118,18 +129,19 @@ def describe(name: str, root: str | Path | None = None) -> dict[str, object]:
     """What is there of a set, without opening a picture.
 
     Args:
-        name: Any of ``datasets.NAMES`` but ``"folder"``.
-        root: Where to look; by default ``settings.data_root()``.
+        name: Any of ``datasets.NAMES``.
+        root: Where to look; by default ``settings.data_root()``. For ``"folder"`` the folder itself.
 
     Returns:
         ``name``; ``complete`` (whether it can be loaded whole); ``folder``, ``layout``, ``classes`` and ``images``
-        (None where nothing is found); ``problem``: what is wrong and what to do, or "".
+        (None where nothing is found); ``problem``: what is wrong and what to do, or ""; ``remarks``: sentences on
+        what lies there and is not taken, and on what was decided.
 
     Example:
         >>> describe("digits")["images"]
         1797
     """
-    check_choice(choices=("birds", "digits", *SOURCES), name=name)
+    check_choice(choices=("birds", "digits", *SOURCES, "folder"), name=name)
     state = {
         "name": name,
         "complete": True,
@@ -138,17 +150,23 @@ def describe(name: str, root: str | Path | None = None) -> dict[str, object]:
         "classes": None,
         "images": None,
         "problem": "",
+        "remarks": [],
     }
     if name == "digits":
         return state | {"layout": "comes with scikit-learn", "classes": 10, "images": 1797}
     if name == "birds":
         return state | {"layout": "drawn here"}
     try:
-        listing = benchmarks.find(name, root, partial=True)
+        own = name == "folder"
+        listing = own_folders.find(root) if own else benchmarks.find(name, root, partial=True)
         classes = len({entry.number for entry in listing.entries})
         state |= {"folder": str(listing.folder), "layout": listing.layout}
         state |= {"classes": classes, "images": len(listing.entries)}
-        benchmarks.zero_shot(name, listing)
+        state["remarks"] = layouts.left_out_remark(listing)
+        if own:
+            state["remarks"] = own_folders.halves(listing)[1] + state["remarks"]
+        else:
+            benchmarks.zero_shot(name, listing)
     except ValueError as error:
         return state | {"complete": False, "problem": str(error)}
     return state

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from dmlbook.datasets.photos import benchmarks
-from dmlbook.datasets.photos.layouts import Entry, Listing, cub
+from dmlbook.datasets.photos.indexes import cub
+from dmlbook.datasets.photos.layouts import Entry, Listing
 from tests.datasets.image_trees import cars_layout, class_tree, cub_layout, picture, sop_layout, whole
 
 CLASSES = {"001.Auk": 2, "002.Bee_eater": 1, "003.Crane": 3, "004.Dove": 2}
@@ -84,7 +85,6 @@ def test_the_published_layout_goes_before_class_folders(tmp_path, monkeypatch):
 def test_dmlbook_data_is_where_sets_are_looked_for(small_cub, monkeypatch):
     monkeypatch.setenv("DMLBOOK_DATA", str(small_cub))
     assert len(load("cub", "train", None)) == 3
-    assert list((small_cub / ".dmlbook_cache").glob("cub-train-8-*.uint8"))
 
 
 def test_both_layouts_of_cars_load_alike(tmp_path, monkeypatch):
@@ -187,19 +187,22 @@ def test_a_class_whose_images_are_all_corrupt_leaves_no_hole_in_the_labels(small
     )
 
 
-@pytest.mark.parametrize(("cache", "kept"), [(True, "root"), (False, None), ("other", "other")])
-def test_the_cache_is_where_it_was_asked_for(small_cub, tmp_path_factory, cache, kept):
-    other = tmp_path_factory.mktemp("other")
-    load("cub", "train", small_cub, cache=other if cache == "other" else cache)
-    places = {"root": small_cub / ".dmlbook_cache", "other": other}
-    assert {name for name, place in places.items() if list(place.glob("*.uint8"))} == ({kept} if kept else set())
+@pytest.mark.parametrize(("cache", "kept"), [(True, "user"), (False, None), ("other", "other")])
+def test_the_cache_is_where_it_was_asked_for(small_cub, tmp_path_factory, monkeypatch, cache, kept):
+    places = {name: tmp_path_factory.mktemp(name) for name in ("user", "other")}
+    monkeypatch.setenv("DMLBOOK_CACHE", str(places["user"]))
+    before = sorted(small_cub.rglob("*"))
+    load("cub", "train", small_cub, cache=places["other"] if cache == "other" else cache)
+    assert {name for name, place in places.items() if list(place.glob("*.photos"))} == ({kept} if kept else set())
+    assert sorted(small_cub.rglob("*")) == before  # nothing is ever written beside the photographs
 
 
 def test_a_folder_of_ones_own_is_split_in_natural_order(tmp_path):
     class_tree(tmp_path, {"b10": 1, "b2": 2, "a": 1, "2019 new": 1, "2019 old": 1})
     assert load("folder", "train", tmp_path).class_names == ("2019 new", "2019 old", "a")
     assert load("folder", "test", tmp_path).class_names == ("b2", "b10")
-    again = load("folder", "all", tmp_path)  # the cache in the folder is no class of it
+    picture(tmp_path / ".dmlbook_cache" / "old.png")  # what an earlier version left is no class
+    again = load("folder", "all", tmp_path)
     assert (again.num_classes, len(again)) == (5, 6)
 
 
@@ -248,6 +251,11 @@ def test_a_folder_that_is_none_is_told(tmp_path, make, message):
         ({"name": "cup"}, "Did you mean 'cub'"),
         ({"split": "val"}, "split must be one of"),
         ({"size": 0}, "size must be an"),
+        ({"skip_corrupt": "true"}, "skip_corrupt must be True or False; got 'true'"),
+        ({"partial": 1}, "partial must be True or False; got 1"),
+        ({"merge": None}, "merge must be True or False"),
+        ({"root": 3}, "root must be a folder; got 3. Pass root=FOLDER."),
+        ({"cache": None}, "cache must be a folder; got None"),
     ],
 )
 def test_bad_input_is_named(tmp_path, options, message):

@@ -10,7 +10,7 @@ import shutil
 import pytest
 
 from dmlbook.datasets.photos import fetching
-from dmlbook.datasets.photos.downloads import DownloadError
+from dmlbook.datasets.photos.downloads import DownloadError, alone
 from tests.datasets.image_trees import class_tree, cub_layout, whole
 
 CLASSES = {"001.Auk": 2, "002.Bee_eater": 1}
@@ -128,7 +128,36 @@ def test_every_address_has_its_checksum_and_every_set_its_steps():
         assert source.md5 is None or re.fullmatch("[0-9a-f]{32}", source.md5)
 
 
-@pytest.mark.parametrize("function", [fetching.fetch, fetching.describe])
-def test_ones_own_folder_cannot_be_fetched(function):
+def test_ones_own_folder_cannot_be_fetched():
     with pytest.raises(ValueError, match="name must be one of .* got 'folder'"):
-        function("folder")
+        fetching.fetch("folder")
+
+
+def test_ones_own_folder_is_described_without_opening_a_picture(tmp_path):
+    for part in ("train", "val", "test"):
+        class_tree(tmp_path / part, {f"{part} 1": 1, f"{part} 2": 2})
+    (tmp_path / "test" / "test 1" / "img0.png").write_text("no picture, which is not seen here")
+    (tmp_path / "test" / "test 1" / "x.heic").write_text("")
+    state = fetching.describe("folder", tmp_path)
+    assert (state["complete"], state["problem"], state["classes"], state["images"]) == (True, "", 6, 9)
+    assert state["layout"] == "class folders in train, val, test"
+    decided, left_out = state["remarks"]
+    assert "the 3 images in val are not used" in decided
+    assert "1 .heic" in left_out
+    class_tree(tmp_path / "more", {"a": 1})
+    assert "root must hold class folders, or parts of a split alone" in fetching.describe("folder", tmp_path)["problem"]
+
+
+def test_two_at_once_fetch_a_set_once(published, tmp_path, monkeypatch):
+    with (
+        alone(tmp_path / "data" / "CUB_200_2011"),
+        pytest.raises(DownloadError, match=r"by one process; .*\nTo get CUB"),
+    ):
+        fetching.fetch("cub", tmp_path / "data")
+    assert published[1] == []
+
+
+def test_a_folder_that_cannot_be_written_is_told_with_the_steps(published, tmp_path):
+    (tmp_path / "data").write_text("a file")
+    with pytest.raises(DownloadError, match=r"data cannot be written .*\nTo get CUB-200-2011 by hand"):
+        fetching.fetch("cub", tmp_path / "data")
