@@ -2,10 +2,11 @@
 
 from dmlbook.records.comparison import FACETS, Comparison, compare
 from dmlbook.records.differences import ALPHA, Difference, adjusted_differences
+from dmlbook.records.names import check_name, check_writable
 from dmlbook.records.numbers import exponent, holm, interval, percent
 from dmlbook.records.origin import provenance
 from dmlbook.records.ranges import Range, Values, read_space
-from dmlbook.records.record import Record, load
+from dmlbook.records.record import Record, continued, load
 from dmlbook.records.search import Search, load_search
 from dmlbook.records.tables import table
 from dmlbook.records.tried import tried
@@ -20,7 +21,10 @@ __all__ = [
     "Search",
     "Values",
     "adjusted_differences",
+    "check_name",
+    "check_writable",
     "compare",
+    "continued",
     "exponent",
     "holm",
     "interval",

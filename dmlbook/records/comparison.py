@@ -54,6 +54,7 @@ FACETS: dict[str, tuple[Callable[[Record], object], str]] = {
 """In what the rows of a comparison must be alike; the first two also where a row trains nothing."""
 
 
+@checked
 @dataclass(frozen=True)
 class Comparison:
     """Records that may stand in one table; made by :func:`compare`.
@@ -66,6 +67,7 @@ class Comparison:
     rows: Mapping[str, Record]
     unequal: Mapping[str, str]
 
+    @checked
     def table(self, figures: Mapping[str, str]) -> str:
         """A Markdown table, ``mean ± interval (n)`` in percent, and below it in what the rows are not alike.
 

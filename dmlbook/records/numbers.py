@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 
-from dmlbook._checks import above, bad_input, check_number, checked
+from dmlbook._checks import above, bad_input, between, check_number, checked
 
 
 @checked(level=above(0, up_to=1))
@@ -89,6 +89,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
+@checked(digits=between(0, 15))
 def percent(values: Sequence[float], *, digits: int = 1) -> str:
     """Fractions as percent, ``"48.3 ± 0.2 (3)"``: mean, half-width of the 95 percent interval, number of seeds.
 

@@ -12,6 +12,7 @@ LOG_FROM = 10
 """A range whose ends differ by this factor is searched by factors, unless it says otherwise."""
 
 
+@checked
 @dataclass(frozen=True)
 class Range:
     """All numbers from ``low`` to ``high``; made by :func:`read_space`.
@@ -28,6 +29,7 @@ class Range:
     log: bool
     integer: bool
 
+    @checked
     def at(self, share: float) -> float:
         """The number at a share of the way, in [0, 1], rounded to two significant digits, or to a whole number.
 
@@ -39,6 +41,7 @@ class Range:
         value = round(value) if self.integer else float(f"{value:.1e}")
         return min(max(value, self.low), self.high)
 
+    @checked
     def place(self, value: float) -> float:
         """The share of the way at which a number lies: what :meth:`at` undoes, but for its rounding."""
         if self.log:

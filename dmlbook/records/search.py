@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,10 +12,11 @@ from dmlbook._checks import bad_input, check_choice, checked
 from dmlbook.records.numbers import interval
 from dmlbook.records.origin import provenance
 from dmlbook.records.ranges import Range, Values, read_space
-from dmlbook.records.record import Record, read, write
+from dmlbook.records.record import Record, check_runs, read, write, writing
 from dmlbook.records.tables import word
 
 
+@checked
 @dataclass
 class Search:
     """What every setting that was tried scored on held-out training data, for one method.
@@ -43,6 +45,7 @@ class Search:
     provenance: dict = field(default_factory=dict)
     rungs: list[int] = field(default_factory=list)
     before: list[dict] = field(default_factory=list)
+    _seen: list = field(default_factory=list, init=False, repr=False, compare=False)
 
     @checked
     def trial(self, settings: Mapping[str, object]) -> Record:
@@ -123,6 +126,7 @@ class Search:
             found += [name] * beyond
         return found
 
+    @checked
     def choice(self, *, own: bool) -> dict:
         """What a final record says of where its settings come from.
 
@@ -145,10 +149,41 @@ class Search:
         trials = [{"settings": trial.configuration, "runs": trial.runs} for trial in self.trials]
         return {**kept, "trials": trials, **({"before": self.before} if self.before else {})}
 
+    @checked
     def save(self, root: Path | None = None) -> Path:
-        """Write ``root/name.json`` (``data/results`` by default), whole or not at all."""
-        self.provenance = provenance()
-        return write(self.name, self.to_dict(), root)
+        """Write ``root/name.json`` (``data/results`` by default), whole or not at all.
+
+        Runs of its trials that another process wrote there since are taken in first. What is there of a search that
+        asked something else is overwritten: ``before`` is for what is to be kept of it.
+
+        Raises:
+            ValueError: The file there is damaged, or another process does not let go of it.
+        """
+        with writing(self.name, root) as path:
+            if path.is_file():
+                self._take_in(load_search(self.name, root))
+            self.provenance = provenance()
+            write(path, self.to_dict())
+            self.follow(self)
+        return path
+
+    @checked
+    def follow(self, former: Search) -> None:
+        """Takes note of the runs of ``former``: those of them that this search lacks are left out on purpose."""
+        self._seen = [(trial.configuration, seed) for trial in former.trials for seed in trial.seeds]
+
+    def _take_in(self, there: Search) -> None:
+        asked = ("configuration", "space", "by", "rungs")
+        mine, others = self.to_dict(), there.to_dict()
+        if any(json.loads(json.dumps(mine.get(key))) != others.get(key) for key in asked):
+            return
+        points = self.points()
+        for trial in there.trials:
+            if (_point(trial) if self.rungs else trial.configuration) in points:
+                own = self.trial(trial.configuration)
+                known = [*own.seeds, *(seed for settings, seed in self._seen if settings == trial.configuration)]
+                new = [run for run in trial.runs if run["seed"] not in known]
+                own.runs = sorted([*own.runs, *new], key=lambda run: run["seed"])
 
     def _score(self, trial: Record) -> float:
         return interval(trial.values(self.by))[0]
@@ -176,9 +211,11 @@ def load_search(name: str, root: Path | None = None) -> Search:
 
     def make(content: dict) -> Search:
         trials = content.pop("trials")
-        search = Search(**{**content, "space": read_space(content["space"])})
+        search = Search(**{**content, "name": name, "space": read_space(content["space"])})
         for trial in trials:
+            check_runs(trial["runs"])
             search.trial(trial["settings"]).runs = trial["runs"]
+        search.follow(search)
         return search
 
     return read(name, make, root)

@@ -40,6 +40,7 @@ def check_both_measures(figures: Mapping[str, str]) -> None:
             raise bad_input("figures", f"hold {precision!r} beside {recall!r}", ", ".join(figures), remedy)
 
 
+@checked
 def word(value: object) -> str:
     """A setting's value as a table shows it.
 

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
+import csv
+import errno
+import io
+import json
+import os
 import re
+import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
 import torch
-from torch import nn
 
-from dmlbook._checks import bad_input, checked, one_of
-from dmlbook._files import whole
-from dmlbook.datasets.image_set import ImageSet
-from dmlbook.training.config import TrainConfig
-from dmlbook.training.sources import Features
+from dmlbook._checks import bad_input, checked, one_of, speaker
+from dmlbook._files import held, whole, write_whole
 
 FORMAT = 1
 KEEP = 2
 _NAME = re.compile(r"checkpoint-(\d{5,})-(\d{7,})\.pt")
 _UNFINISHED = ".unfinished"
+LOCK, HISTORY = "run.lock", "history.csv"
+_COLUMNS = ("epoch", "loss", "lr", "loss_lr", "seconds", "images_per_second", "recall_at_1")
 RESUME = ("auto", "never", "must")
 
 
@@ -35,9 +39,12 @@ class Checkpoints:
         folder: Made if it is missing.
         resume: ``auto`` (go on from the newest, if any), ``must``, or ``never`` (the folder must hold none). A resumed
             run ends as the uninterrupted one would have: on a CPU, bit for bit.
+        any_start: Whether network and loss may come with other values than the run began with (or had when it was left,
+            or in its best epoch): for those that cannot be built again. The checkpoint's values replace them.
+        about: What to write there as ``run.json``, before the first step: plain values. None: nothing.
 
     Raises:
-        ValueError: ``resume`` is none of these.
+        ValueError: ``resume`` is none of these, ``folder`` is no path, or ``about`` cannot be written as JSON.
 
     Example:
         ``fit(net, loss, images, config, folder=Checkpoints("runs/birds", resume="must"))``
@@ -45,6 +52,16 @@ class Checkpoints:
 
     folder: str | PathLike
     resume: str = "auto"
+    any_start: bool = False
+    about: Mapping[str, object] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.folder, str | os.PathLike):
+            raise bad_input("folder", "be a path", repr(self.folder), 'Pass one, such as "runs/birds".')
+        try:
+            json.dumps(self.about, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise bad_input("about", "be plain values, as in JSON", error, "Convert what is not.") from error
 
     def newest(self) -> Path | None:
         """The one to go on from; None: begin anew.
@@ -61,6 +78,20 @@ class Checkpoints:
             raise bad_input("folder", 'hold a checkpoint for resume="must"', str(self.folder), remedy)
         return found[-1] if found else None
 
+    def held(self) -> AbstractContextManager[None]:
+        """Keeps other runs away from the folder as long as the block lasts.
+
+        The processes of one run share it: the first of them holds it.
+
+        Raises:
+            ValueError: Another run is there; the message names its process and machine.
+        """
+        if any(os.environ.get(name, "0") != "0" for name in ("LOCAL_RANK", "RANK", "NODE_RANK")):
+            return nullcontext()
+        remedy = "Wait until that run ends, or choose another folder."
+        rule = "be used by one run at a time"
+        return held(Path(self.folder) / LOCK, argument="folder", rule=rule, remedy=remedy)
+
 
 def save(folder: Path, state: Mapping[str, object], *, epoch: int, step: int) -> Path:
     """Writes ``checkpoint-<epoch>-<step>.pt``, then removes all but the last two.
@@ -73,14 +104,25 @@ def save(folder: Path, state: Mapping[str, object], *, epoch: int, step: int) ->
         state: Tensors and plain values, nested.
         epoch: Finished epochs.
         step: Finished steps of the epoch after those.
+
+    Raises:
+        OSError: It cannot be written; the former checkpoints stay. The message names the folder and, where the disk is
+            full, the bytes.
     """
-    path = folder / f"checkpoint-{epoch:05d}-{step:07d}.pt"
-    with whole(path, suffix=_UNFINISHED, durable=True) as unfinished, unfinished.open("wb") as file:
-        torch.save({"format": FORMAT, **state}, file)
+    path, written = folder / f"checkpoint-{epoch:05d}-{step:07d}.pt", 0
+    try:
+        with whole(path, suffix=_UNFINISHED, durable=True) as unfinished, unfinished.open("wb") as file:
+            try:
+                torch.save({"format": FORMAT, **state}, file)
+            finally:
+                written = file.tell()
+    except (OSError, RuntimeError) as error:  # torch has words of its own for a full disk
+        raise _not_written(folder, written, error) from error
     for old in find(folder)[:-KEEP]:
         old.unlink()
-    for leftover in folder.glob(f"checkpoint-*{_UNFINISHED}"):
-        leftover.unlink()
+    for kind in (f"checkpoint-*{_UNFINISHED}", f"{HISTORY}.*.part", "run.json.*.part"):
+        for leftover in folder.glob(kind):  # of a killed process: the lock keeps living ones away
+            leftover.unlink(missing_ok=True)
     return path
 
 
@@ -119,54 +161,19 @@ def load(path: Path) -> dict:
     return state
 
 
-def fingerprint(
-    net: nn.Module,
-    loss: nn.Module,
-    train_set: ImageSet | Features,
-    validation: ImageSet | Features | None,
-    config: TrainConfig,
-) -> dict[str, object]:
-    """What must agree between a checkpoint and the run that resumes it, as plain values with readable names."""
-    facts = {f"config.{name}": value for name, value in config.to_dict().items()}
-    facts |= {"network": _digest_of_weights(net), "loss": type(loss).__name__, "loss weights": _digest_of_weights(loss)}
-    plain = {name: value for name, value in vars(loss).items() if isinstance(value, int | float | str | None)}
-    facts |= {f"loss.{name}": value for name, value in plain.items() if name[0] != "_" and name != "training"}
-    return facts | _facts_of_set("train_set", train_set) | _facts_of_set("validation", validation)
+def write_history(folder: Path, history: Sequence[Mapping[str, object]]) -> None:
+    """Writes ``history.csv``: one line an epoch, empty where nothing was measured."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    write_whole(folder / HISTORY, text.getvalue())
 
 
-def check_same_run(saved: Mapping[str, object], present: Mapping[str, object], *, path: Path) -> None:
-    """More epochs than before are fine; every other difference is an error that names it.
-
-    Raises:
-        ValueError: The checkpoint belongs to another configuration, network, loss or data set.
-    """
-    names = [name for name in {**saved, **present} if saved.get(name) != present.get(name)]
-    if "config.epochs" in names and present["config.epochs"] > saved["config.epochs"]:
-        names.remove("config.epochs")
-    if names:
-        was = ", ".join(f"{name} {saved.get(name)!r}" for name in names)
-        now = ", ".join(f"{name} {present.get(name)!r}" for name in names)
-        remedy = "Pass the same arguments as before, or another folder for a new run."
-        raise bad_input("folder", f"hold checkpoints of this run ({was})", now, f"{path}: {remedy}")
-
-
-def _facts_of_set(role: str, data: ImageSet | Features | None) -> dict[str, object]:
-    if data is None:
-        return {role: None}
-    rows = data.features if isinstance(data, Features) else data.images
-    some = torch.linspace(0, len(data) - 1, min(64, len(data))).long()
-    digest = hashlib.sha256(data.labels.long().cpu().numpy().tobytes())
-    digest.update(rows[some.to(rows.device)].cpu().numpy().tobytes())
-    return {
-        f"{role}.name": data.name,
-        f"{role}.split": data.split,
-        f"{role}.shape": list(rows.shape),
-        f"{role}.classes": data.num_classes,
-        f"{role}.content": digest.hexdigest()[:16],
-    }
-
-
-def _digest_of_weights(module: nn.Module) -> str:
-    """The names and shapes of the weights, not their values."""
-    shapes = [(name, tuple(value.shape)) for name, value in module.state_dict().items()]
-    return f"{len(shapes)} tensors {hashlib.sha256(repr(shapes).encode()).hexdigest()[:8]}"
+def _not_written(folder: Path, written: int, error: Exception) -> OSError:
+    free = shutil.disk_usage(folder).free if folder.is_dir() else 0
+    former = find(folder)
+    kept = f"The last one is {former[-1]}." if former else "There is none before it."
+    why = f"{error}; {written:,} bytes were written, {free:,} are free"
+    number = getattr(error, "errno", None) or errno.EIO
+    return OSError(number, f"{speaker()}: a checkpoint could not be written in {folder} ({why}). {kept}")

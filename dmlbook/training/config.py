@@ -130,10 +130,12 @@ class TrainConfig:
             got = f"{self.batch_size} for {self.samples_per_class} a class"
             raise bad_input("batch_size", "hold whole classes", got, remedy)
 
+    @checked
     def decay(self, epoch: int) -> float:
         """The factor of both learning rates in ``epoch``, counted from 1."""
         return self.lr_decay ** sum(epoch >= milestone for milestone in self.milestones)
 
+    @checked
     def rate(self, epoch: int) -> float:
         """The network's learning rate in ``epoch``, counted from 1."""
         return self.lr * self.decay(epoch)

@@ -1,7 +1,8 @@
 """Where a run computes: a CPU, a GPU, several; full or mixed precision. Lightning Fabric places it.
 
 Several devices share each batch: every one computes the embeddings of its part, all embeddings are gathered, and the
-loss is computed on the whole batch everywhere. So triplets across devices count, and N devices do what one would.
+loss is computed on the whole batch everywhere. So triplets across devices count, batch norm measures the whole batch
+(``shared_norm``), and N devices do what one would, up to rounding and to dropout, which each draws for its part.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ class Devices:
         rank: Number of this process, 0 to ``world`` - 1.
         world: Number of processes.
         fabric: Lightning's, launched.
+        own: Images of the present batch's part that are no filling.
 
     Raises:
         ValueError: The precision needs a GPU.
@@ -80,9 +82,12 @@ class Devices:
             )
             self.fabric.launch()
         self.device, self.rank, self.world = self.fabric.device, self.fabric.global_rank, self.fabric.world_size
+        self.own = 0
 
     def part(self, count: int) -> Int[Tensor, " b"]:
         """The places in a batch of ``count`` that this process takes."""
+        each = -(-count // self.world)
+        self.own = min(max(count - self.rank * each, 0), each)
         return places(count, self.rank, self.world)
 
     def seed(self, number: int) -> None:

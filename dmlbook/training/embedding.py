@@ -74,6 +74,7 @@ def embed(
 
 
 @contextmanager
+@checked
 def evaluating(net: torch.nn.Module) -> Iterator[None]:
     """Evaluation mode; then each part is put back into the mode it was in."""
     before = [(part, part.training) for part in net.modules()]

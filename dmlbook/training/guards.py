@@ -1,4 +1,4 @@
-"""What ends a training run early: numbers that are not finite, and Ctrl-C."""
+"""What ends a training run early: numbers that are not finite, and signals such as Ctrl-C."""
 
 from __future__ import annotations
 
@@ -60,29 +60,42 @@ def _not_finite(epoch: int, step: int, images: list[int], loss: float, norm: flo
     )
 
 
-class Interruption:
-    """Turns the first Ctrl-C into a request that the loop reads between two steps; the second one stops at once.
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
+"""Ctrl-C, a cluster's time limit, a closed terminal, and Ctrl-Break on Windows."""
 
-    Python lets only the main thread receive it: elsewhere nothing is changed. The former handler is put back.
+
+class Interruption:
+    """Turns the first of ``SIGNALS`` into a request that the loop reads between two steps; a second one acts at once.
+
+    Python lets only the main thread receive them: elsewhere nothing is changed. Those that are ignored, as under
+    ``nohup``, stay so. The former handlers are put back.
 
     Attributes:
-        requested: Whether it came.
+        signal: The number of the one that came; None: none has.
     """
 
     def __init__(self) -> None:
-        self.requested = False
-        self._in_main_thread = threading.current_thread() is threading.main_thread()
+        self.signal: int | None = None
+        self._former: dict[int, object] = {}
+
+    @property
+    def requested(self) -> bool:
+        """Whether one came."""
+        return self.signal is not None
 
     def __enter__(self) -> Interruption:
-        if self._in_main_thread:
-            self._former = signal.signal(signal.SIGINT, self._note)
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):  # None: set from outside Python
+                    self._former[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._in_main_thread:
-            signal.signal(signal.SIGINT, self._former)
+        for number, former in self._former.items():
+            signal.signal(number, former)
 
     def _note(self, number: int, frame: object) -> None:
         if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
+            signal.signal(number, self._former[number])
+            signal.raise_signal(number)
+        self.signal = self.signal or number

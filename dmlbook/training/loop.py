@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
+from contextlib import nullcontext
 from os import PathLike
 from pathlib import Path
 
@@ -12,18 +14,19 @@ from torch import nn
 
 from dmlbook import settings
 from dmlbook._checks import bad_input, checked
+from dmlbook._files import write_whole
 from dmlbook._types import Tensor
 from dmlbook.datasets.image_set import ImageSet
-from dmlbook.nets import freeze_batch_norm, has_untrained_statistics
+from dmlbook.nets import freeze_batch_norm
 from dmlbook.retrieval import recall_at_k
-from dmlbook.sampling import ClassBatches, UniformBatches
-from dmlbook.training import checkpoints
+from dmlbook.training import checkpoints, identity, outside, preflight
 from dmlbook.training.checkpoints import Checkpoints
 from dmlbook.training.config import TrainConfig
 from dmlbook.training.devices import Devices, Place
 from dmlbook.training.guards import FiniteGuard, Interruption
-from dmlbook.training.report import Report
+from dmlbook.training.report import Estimate, Report
 from dmlbook.training.result import FitResult
+from dmlbook.training.shared_norm import shared_statistics
 from dmlbook.training.sources import Features, kind_of_source
 from dmlbook.training.state import RunState
 from dmlbook.training.stepping import Stepper
@@ -55,14 +58,18 @@ def fit(
         validation: Of the kind of ``train_set`` and apart from it: its Recall@1 is measured and decides on the best
             epoch. A split of the training classes; never the test set. None: nothing is measured, and the last epoch is
             what you get.
-        folder: Where to keep checkpoints, one an epoch, the last two. A run that finds its own there goes on from the
-            newest one; ``Checkpoints`` says otherwise. None: nothing is written.
+        folder: Where to keep checkpoints, one an epoch, the last two, and ``history.csv``. A run that finds its own
+            there goes on from the newest one; ``Checkpoints`` says otherwise. One run uses it at a time. None: nothing
+            is written.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, or a ``Place`` for several. None: the first that this machine
             has of GPU and CPU; for features, where they lie.
         progress: Whether to show a bar; or a ``Report``, which may also be told of every epoch.
 
     Raises:
-        ValueError: Arguments do not fit one another, a checkpoint is damaged or belongs to another run.
+        ValueError: Arguments do not fit one another, a set cannot be trained or measured on, the device is not there,
+            the folder cannot be written, lacks room or is used by another run, a checkpoint is damaged or belongs to
+            another run.
+        OSError: A checkpoint could not be written; those before it stay.
         FloatingPointError: The loss or its gradient is not finite; the message names epoch, step and images.
 
     Source: the training of Qian et al., ICCV 2019. Chapter 7.
@@ -73,20 +80,27 @@ def fit(
     place = device if isinstance(device, Place) else Place(device)
     kept = folder if isinstance(folder, Checkpoints | None) else Checkpoints(folder)
     report = progress if isinstance(progress, Report) else Report(bar=progress)
-    _check_fit(net, loss, train_set, config, validation)
-    start = None if kept is None else kept.newest()
-    freeze_batch_norm(net, config.freeze_batch_norm)
+    preflight.check_fit(net, loss, train_set, config, validation)
     chosen = place.device
     if chosen is None:
         chosen = train_set.features.device if isinstance(train_set, Features) else settings.device()
-    devices = Devices(torch.device(chosen), place.devices, config.precision)
-    run = _Run(net, loss, train_set, config, validation, None if kept is None else Path(kept.folder), devices)
-    if start is not None:
-        run.restore(start)
-    forked = [devices.device] if devices.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=forked), Interruption() as interruption:
-        run.train(interruption, report)
-    return run.result()
+    chosen = preflight.check_device(chosen, place.devices)
+    if kept is not None:
+        preflight.check_folder(Path(kept.folder))
+        preflight.check_room(Path(kept.folder), net, loss, measured=validation is not None)
+    with nullcontext() if kept is None else kept.held():
+        start = None if kept is None else kept.newest()
+        freeze_batch_norm(net, config.freeze_batch_norm)
+        devices = Devices(chosen, place.devices, config.precision)
+        run = _Run(net, loss, train_set, config, validation, None if kept is None else Path(kept.folder), devices)
+        if start is not None:
+            run.restore(start, any_start=kept.any_start)
+        if kept is not None and kept.about is not None and devices.rank == 0:
+            write_whole(Path(kept.folder) / "run.json", json.dumps(kept.about, indent=2) + "\n")
+        forked = [devices.device] if devices.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=forked), Interruption() as interruption, shared_statistics(net, devices):
+            run.train(interruption, report)
+        return run.result(interruption.signal)
 
 
 class _Run:
@@ -109,16 +123,18 @@ class _Run:
         self.source = kind.of(train_set, net, config, devices.device)
         self.held_out = None if validation is None else kind.of(validation, net, config, devices.device)
         self.stepper = Stepper(kind.trained(net), loss, config, devices)
-        self.sampler = _sampler(train_set.labels, config)
+        self.sampler = preflight.sampler(train_set.labels, config)
         self.labels = train_set.labels.to(devices.device)
         if folder is not None:
-            self.fingerprint = checkpoints.fingerprint(net, loss, train_set, validation, config)
+            self.fingerprint = identity.fingerprint(net, loss, train_set, validation, config)
+            self._outside()  # refused before the first step, not at the first checkpoint
         self.state = RunState.start(devices.device)
         self.checkpoint: Path | None = None
 
     def train(self, interruption: Interruption, report: Report) -> None:
         """All epochs that are left, up to an interruption."""
         state, steps, epochs = self.state, len(self.sampler), self.config.epochs
+        self.estimate = Estimate(report, left=epochs - state.epoch)
         done = state.epoch * steps + state.step
         with report.open_bar(done=done, total=epochs * steps, rank=self.devices.rank) as self.bar:
             while state.epoch < epochs and not self.devices.any(interruption.requested):
@@ -127,6 +143,7 @@ class _Run:
                     break
                 record = self._finish_epoch()
                 self.save()
+                report.tell_epoch(self.bar, record, epochs=epochs)
                 if report.each_epoch is not None:
                     report.each_epoch(record)
         if state.epoch < epochs:
@@ -152,6 +169,8 @@ class _Run:
             rate = f"{state.images / state.seconds:.0f}"
             self.bar.set_postfix({"epoch": epoch, "loss": f"{guard.latest:.4f}", "images/s": rate}, refresh=False)
             self.bar.update()
+            if self.estimate is not None and self.estimate.told(self.bar, len(index)):
+                self.estimate = None
             if (devices.world == 1 or state.step % ASK_EVERY == 0) and devices.any(interruption.requested):
                 break
         guard.flush()
@@ -181,20 +200,37 @@ class _Run:
         if self.folder is None or self.devices.rank > 0:
             return
         weights = {"net": self.net.state_dict(), "loss": self.loss.state_dict()}
+        weights["outside"] = self._outside()
         content = {"run": self.fingerprint, **self.state.to_dict(), **weights, **self.stepper.state()}
         self.checkpoint = checkpoints.save(self.folder, content, epoch=self.state.epoch, step=self.state.step)
+        checkpoints.write_history(self.folder, self.state.history)
 
-    def restore(self, path: Path) -> None:
+    def _outside(self) -> dict[str, object]:
+        return outside.outside("network", self.net) | outside.outside("loss", self.loss)
+
+    def restore(self, path: Path, *, any_start: bool) -> None:
         """Goes on from a checkpoint of this run."""
-        content = checkpoints.load(path)
-        checkpoints.check_same_run(content["run"], self.fingerprint, path=path)
+        content = {"outside": {}, **checkpoints.load(path)}
+        if missing := [key for key in ("run", "net", "loss", "best") if key not in content]:
+            remedy = "It is none that fit wrote: move it elsewhere."
+            raise bad_input(str(path), "hold a whole run", f"none of {', '.join(missing)}", remedy)
+        left, best = (
+            {name: [identity.plain(value)] for name, value in content["outside"].items()},
+            content["best"] or content,
+        )
+        for role, key in (("network", "net"), ("loss", "loss")):  # or as the run left them, or put back to its best
+            left[f"{role}.start"] = [identity.digest(each[key]) for each in (content, best)]
+        identity.check_same_run(content["run"], self.fingerprint, path=path, left=left, any_start=any_start)
+        self.fingerprint = {**content["run"], "config.epochs": self.config.epochs}
         self.net.load_state_dict(content["net"])
         self.loss.load_state_dict(content["loss"])
+        outside.restore("network", self.net, content["outside"], self.devices.device)
+        outside.restore("loss", self.loss, content["outside"], self.devices.device)
         self.stepper.load_state(content)
         self.state.load(content)
         self.checkpoint = path
 
-    def result(self) -> FitResult:
+    def result(self, signal: int | None) -> FitResult:
         """What the run leaves behind."""
         state = self.state
         return FitResult(
@@ -203,6 +239,7 @@ class _Run:
             history=state.history,
             best_epoch=None if state.best is None else state.best["epoch"],
             interrupted=state.epoch < self.config.epochs,
+            signal=signal if state.epoch < self.config.epochs else None,
             checkpoint=self.checkpoint,
             rank=self.devices.rank,
             best=state.best,
@@ -213,41 +250,6 @@ class _Run:
         if self.checkpoint is None:
             return f"{place} Nothing was saved: pass folder=... to be able to go on."
         return f"{place} Saved as {self.checkpoint}. To go on, call fit with the same arguments again."
-
-
-def _check_fit(
-    net: nn.Module,
-    loss: nn.Module,
-    train_set: ImageSet | Features,
-    config: TrainConfig,
-    validation: ImageSet | Features | None,
-) -> None:
-    if len(train_set) == 0:
-        raise bad_input("train_set", "hold at least one image", "none", "Load another split.")
-    known = getattr(loss, "num_classes", None)
-    if isinstance(known, int) and known > 0 and known != train_set.num_classes:  # some losses of others say 0
-        got = f"num_classes = {known} for {train_set.num_classes} classes"
-        remedy = "Make the loss with num_classes=train_set.num_classes."
-        raise bad_input("loss", "be made for the classes of train_set", got, remedy)
-    if validation is not None and validation.split == "test":
-        remedy = (
-            "Choosing the epoch there would be learning from it: split some images or classes off the training set."
-        )
-        raise bad_input("validation", "be a split of the training classes", "the test split", remedy)
-    if validation is not None and isinstance(validation, Features) != isinstance(train_set, Features):
-        got, remedy = type(validation).__name__, "Compute the features of both, or hand over the images of both."
-        raise bad_input("validation", f"be {type(train_set).__name__} as train_set is", got, remedy)
-    trained = kind_of_source(train_set, config).trained(net)
-    if config.freeze_batch_norm and has_untrained_statistics(trained):
-        remedy = "Pass freeze_batch_norm=False, or build the network with weights=..."
-        raise bad_input("config.freeze_batch_norm", "be False for random weights", True, remedy)
-
-
-def _sampler(labels: Tensor, config: TrainConfig) -> ClassBatches | UniformBatches:
-    if config.sampler == "uniform":
-        return UniformBatches(len(labels), config.batch_size, config.seed, config.drop_last)
-    small = config.small_classes
-    return ClassBatches(labels, config.batch_size, config.samples_per_class, config.seed, small_classes=small)
 
 
 def _copied(module: nn.Module) -> dict[str, Tensor]:

@@ -20,7 +20,8 @@ class FitResult:
         history: One record an epoch: ``epoch`` (from 1), ``loss`` (mean over the images), ``lr``, ``loss_lr``,
             ``seconds`` and ``images_per_second`` of the training part, and ``recall_at_1`` where it was measured.
         best_epoch: The epoch of the highest Recall@1 on the validation set, the earliest of equals; None without one.
-        interrupted: Whether Ctrl-C ended the run early.
+        interrupted: Whether a signal ended the run early: Ctrl-C, or SIGTERM, or SIGHUP.
+        signal: Its number; a program that ends for it returns 128 + ``signal``. None where another process got it.
         checkpoint: The last checkpoint, or None where no folder was given.
         rank: Number of this process; write files in process 0 only.
     """
@@ -30,6 +31,7 @@ class FitResult:
     history: list[dict]
     best_epoch: int | None = None
     interrupted: bool = False
+    signal: int | None = None
     checkpoint: Path | None = None
     rank: int = 0
     best: dict | None = field(default=None, repr=False)

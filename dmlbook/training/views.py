@@ -11,7 +11,7 @@ import math
 
 import torch
 
-from dmlbook._checks import bad_input, checked
+from dmlbook._checks import above, at_least, bad_input, check_below, checked
 from dmlbook._types import Bool, Float, Int, Tensor, UInt8
 from dmlbook.datasets.image_set import ImageSet
 from dmlbook.seeding import generator
@@ -37,18 +37,18 @@ class Views:
     def __init__(self, image_set: ImageSet, config: TrainConfig, *, images: UInt8[Tensor, "N 3 S S"] | None = None):
         self.images = image_set.images if images is None else images
         aspects = torch.ones(len(image_set)) if image_set.aspects is None else image_set.aspects.float().cpu()
-        if not bool((aspects > 0).all() and aspects.isfinite().all()):
-            got = f"{float(aspects.min()):g} to {float(aspects.max()):g}"
-            raise bad_input("aspects", "be width / height > 0", got, "Leave them out for square pictures.")
         self.aspects, self.config = aspects, config
         self.test_crop = config.test_crop or (1.0 if image_set.aspects is None else PHOTO_CROP)
         self.size = config.image_size or max(1, round(self.images.shape[-1] * self.test_crop))
 
+    @checked
     def for_test(self, index: Int[Tensor, " B"], device: torch.device) -> Float[Tensor, "B 3 size size"]:
         """The middle of each picture, in [0, 1]."""
+        self._check(index=index)
         boxes = center_boxes(self.aspects[index], self.test_crop)
         return self._draw(index, boxes, torch.zeros(len(index), dtype=torch.bool), device)
 
+    @checked
     def for_training(
         self,
         index: Int[Tensor, " B"],
@@ -67,6 +67,9 @@ class Views:
             step: Any number.
             part: Places in the batch to draw, None for all; boxes are chosen for the whole batch in any case.
         """
+        self._check(index=index)
+        if part is not None:
+            check_below(len(index), "images of the batch", part=part)
         config, random = self.config, generator(self.config.seed, "views", epoch, step)
         flips = torch.rand(len(index), generator=random) < (0.5 if config.flip else 0.0)
         aspects = self.aspects[index]
@@ -80,6 +83,12 @@ class Views:
         part = slice(None) if part is None else part
         return self._draw(index[part], boxes[part], flips[part], device)
 
+    def _check(self, *, index: Tensor) -> None:
+        """Another index would wrap around, or end in a message of torch's."""
+        check_below(len(self.images), "images", index=index)
+        if bool((index < 0).any()):
+            raise bad_input("index", "be >= 0", int(index.min()), "Images are numbered from 0.")
+
     def _draw(
         self, index: Int[Tensor, " B"], boxes: Float[Tensor, "B 4"], flips: Bool[Tensor, " B"], device: torch.device
     ) -> Float[Tensor, "B 3 size size"]:
@@ -89,6 +98,7 @@ class Views:
         return drawn.contiguous(memory_format=torch.channels_last)  # as the networks are laid out
 
 
+@checked
 def center_boxes(aspects: Float[Tensor, " B"], crop: float) -> Float[Tensor, "B 4"]:
     """The middle square of each picture, ``crop`` times its short side: (left, top, right, bottom) in [0, 1].
 
@@ -100,6 +110,7 @@ def center_boxes(aspects: Float[Tensor, " B"], crop: float) -> Float[Tensor, "B 
     return torch.cat([0.5 - half, 0.5 + half], dim=1)
 
 
+@checked(ratio=above(0))
 def random_boxes(
     aspects: Float[Tensor, " B"],
     random: torch.Generator,
@@ -135,6 +146,7 @@ def random_boxes(
     return torch.cat([places, places + chosen], dim=1)
 
 
+@checked(size=at_least(1))
 def draw(
     images: UInt8[Tensor, "B 3 S S"], boxes: Float[Tensor, "B 4"], flips: Bool[Tensor, " B"], size: int
 ) -> Float[Tensor, "B 3 size size"]:

@@ -21,7 +21,7 @@ def written(root, name, scores=(0.4, 0.6), *, first=0, change=None, choice=None)
     for key, value in (change or {}).items():
         inner, _, last = key.rpartition(".")
         (configuration[inner] if inner else configuration)[last] = value
-    record = records.Record(name, name, configuration, choice={**CHOICE, **(choice or {})})
+    record = records.Record(name, name, configuration, choice={**CHOICE, **(choice or {})}, replaces=True)
     for seed, score in enumerate(scores, start=first):
         record.add(seed, {"recall_at_1": score, "map_at_r": score / 2}, seconds=1)
     record.save(root)

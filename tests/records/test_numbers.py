@@ -78,5 +78,5 @@ def test_holm_is_its_rule_word_by_word():
 @pytest.mark.bad_input
 @pytest.mark.parametrize("value", [-0.1, 1.1, math.nan])
 def test_holm_asks_for_p_values(value):
-    with pytest.raises(ValueError, match=r"p_values\[1\] must be a finite number >= 0 and <= 1"):
+    with pytest.raises(ValueError, match=r"p_values.* must be a .*finite number"):
         records.holm([0.5, value])

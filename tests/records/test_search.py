@@ -214,3 +214,28 @@ def test_what_rivals_tried_in_spaces_of_their_own_stands_below_one_another(tmp_p
         changed.save(tmp_path)
         with pytest.raises(ValueError, match="searches must have one grid, figure, seeds, length and split; got B"):
             records.tried(names, BOTH, root=tmp_path)
+
+
+def test_runs_of_two_processes_stay_in_a_search(tmp_path):
+    first, second = search(), search()
+    for made, settings, seed in ((first, GRID[0], 1), (second, GRID[0], 2), (first, GRID[1], 1)):
+        made.trial(settings).add(seed, {"recall_at_1": 0.5, "map_at_r": 0.1}, seconds=1)
+        made.save(tmp_path)
+    found = records.load_search("choosing/a", tmp_path)
+    assert [found.trial(settings).seeds for settings in GRID[:2]] == [[1, 2], [1]]
+    found.trial(GRID[0]).runs = []  # on purpose
+    found.save(tmp_path)
+    assert records.load_search("choosing/a", tmp_path).trial(GRID[0]).runs == []
+    other = search([0.5] * 6)
+    other.by = "map_at_r"  # which asks something else
+    other.save(tmp_path)
+    assert records.load_search("choosing/a", tmp_path).trial(GRID[0]).seeds == [1]
+
+
+def test_runs_that_were_seen_and_left_out_stay_out(tmp_path):
+    former = search([0.5] * 6, seeds=(1, 2))
+    former.save(tmp_path)
+    fresh = search([0.5] * 6)
+    fresh.follow(former)
+    fresh.save(tmp_path)
+    assert records.load_search("choosing/a", tmp_path).trial(GRID[0]).seeds == [1]

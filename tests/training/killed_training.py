@@ -59,7 +59,7 @@ def child(work):
     return number
 
 
-def main(folder):
+def main(folder, kills=9):
     import lightning.fabric  # noqa: F401  in the parent, once
 
     chance = random.Random(0)
@@ -67,7 +67,7 @@ def main(folder):
     status = os.waitpid(child(lambda: train(None, folder / "expected.pt")), 0)[1]
     assert status == 0, "the uninterrupted run failed"
     duration, killed, whole = time.perf_counter() - start, 0, False
-    for attempt in range(30):
+    for attempt in range(kills + 21):
         writing = attempt < 4
 
         def work(attempt=attempt, writing=writing):
@@ -76,7 +76,7 @@ def main(folder):
             train(folder / "run", folder / "actual.pt")
 
         number = child(work)
-        if not writing and attempt < 9:
+        if not writing and attempt < kills:
             time.sleep(chance.random() * duration)
             os.kill(number, signal.SIGKILL)
         status = os.waitpid(number, 0)[1]
@@ -89,4 +89,4 @@ def main(folder):
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

@@ -1,7 +1,11 @@
 """Checkpoints: whole or absent, resumed bit for bit, and refused where they belong to another run."""
 
+import csv
+import json
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,7 +16,7 @@ import torch
 from torch import nn
 
 from dmlbook.losses import make
-from dmlbook.training import Checkpoints, checkpoints, fit
+from dmlbook.training import Checkpoints, Report, checkpoints, fit
 from tests.training.training_toys import CLASSES, assert_same, outcome, toy_config, toy_loss, toy_net, toy_set
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,14 +27,14 @@ def _fit(folder=None, *, config=None, net=None, loss=None, data=None, **options)
     return fit(net, loss, data, config, folder=folder, device="cpu", progress=False, **options)
 
 
-def _interrupting(loss, at):
-    """The loss, pressing Ctrl-C in its ``at``-th step."""
+def _interrupting(loss, at, number=signal.SIGINT):
+    """The loss, pressing Ctrl-C in its ``at``-th step, or sending another signal."""
     calls = iter(range(1, 10**6))
     forward = loss.forward
 
     def pressing(*arguments):
         if next(calls) == at:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
         return forward(*arguments)
 
     loss.forward = pressing
@@ -44,7 +48,7 @@ def test_a_run_interrupted_anywhere_and_resumed_is_the_uninterrupted_run(tmp_pat
         folder = tmp_path / str(at)
         first = _fit(folder, loss=_interrupting(toy_loss(), at), validation=validation)
         assert first.interrupted == (at < 9)
-        again = Checkpoints(folder, resume="must")
+        again = Checkpoints(folder, resume="must", any_start=True)
         second = _fit(again, net=toy_net(7), loss=toy_loss(seed=8), validation=validation)
         assert not second.interrupted
         assert_same(outcome(second), expected)
@@ -90,7 +94,9 @@ def test_a_run_killed_at_random_moments_and_while_writing_ends_like_the_uninterr
 def test_the_last_two_checkpoints_are_kept_and_nothing_else_is_left(tmp_path):
     (tmp_path / "checkpoint-00001-0000002.unfinished").write_bytes(b"half")
     result = _fit(tmp_path)
-    assert sorted(os.listdir(tmp_path)) == ["checkpoint-00002-0000000.pt", "checkpoint-00003-0000000.pt"]
+    kept = ["checkpoint-00002-0000000.pt", "checkpoint-00003-0000000.pt", "history.csv"]
+    assert sorted(os.listdir(tmp_path)) == kept
+    assert checkpoints.KEEP == 2
     assert result.checkpoint == tmp_path / "checkpoint-00003-0000000.pt"
 
 
@@ -150,6 +156,35 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_serves(tmp_path, da
     assert_same(outcome(_fit(tmp_path)), expected)
 
 
+def test_flipped_bits_of_a_checkpoint_are_named_or_change_nothing(tmp_path):
+    saved = {"a": torch.arange(50.0), "b": [1, "two"]}
+    path, chance, named = checkpoints.save(tmp_path, saved, epoch=1, step=0), random.Random(0), 0
+    whole = path.read_bytes()
+    for _ in range(200):
+        damaged = bytearray(whole)
+        damaged[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
+        path.write_bytes(damaged)
+        try:
+            found = checkpoints.load(path)
+        except ValueError:
+            named += 1
+        else:
+            assert torch.equal(found["a"], saved["a"])
+            assert found["b"] == saved["b"]
+    assert named > 100
+
+
+def test_a_checkpoint_of_an_older_version_is_another_run(tmp_path):
+    path = _fit(tmp_path, config=toy_config(epochs=1)).checkpoint
+    content = torch.load(path)
+    for name in [name for name in content["run"] if name.endswith(".start")]:
+        del content["run"][name]
+    del content["outside"]
+    torch.save(content, path)
+    with pytest.raises(ValueError, match="hold checkpoints of this run .*network.start None"):
+        _fit(tmp_path)
+
+
 def test_a_checkpoint_runs_no_code(tmp_path):
     path = tmp_path / "checkpoint-00001-0000000.pt"
     torch.save({"format": 1, "object": Path("x")}, path)
@@ -161,7 +196,7 @@ def test_a_finished_run_is_continued_with_more_epochs(tmp_path):
     expected = outcome(_fit())
     _fit(tmp_path, config=toy_config(epochs=2))
     assert_same(outcome(_fit(tmp_path)), expected)
-    again = _fit(tmp_path, net=toy_net(5))
+    again = _fit(Checkpoints(tmp_path, any_start=True), net=toy_net(5))
     assert_same(outcome(again), expected)
     with pytest.raises(ValueError, match=r"config.epochs 3.*got config.epochs 1"):
         _fit(tmp_path, config=toy_config(epochs=1))
@@ -224,3 +259,125 @@ def test_resume_must_and_never_mean_what_they_say(tmp_path):
         _fit(Checkpoints(tmp_path, resume="never"))
     with pytest.raises(ValueError, match="Did you mean 'must'"):
         Checkpoints(tmp_path, resume="mus")
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_cluster_that_ends_a_run_finds_it_saved_and_it_goes_on(tmp_path, name):
+    if not hasattr(signal, name):
+        pytest.skip("no such signal here")
+    expected = outcome(_fit())
+    first = _fit(tmp_path, loss=_interrupting(toy_loss(), 5, getattr(signal, name)))
+    assert first.interrupted
+    assert first.signal == getattr(signal, name)
+    assert checkpoints.find(tmp_path)[-1].name == "checkpoint-00001-0000002.pt"
+    second = _fit(tmp_path)
+    assert second.signal is None
+    assert_same(outcome(second), expected)
+
+
+def _history(folder):
+    with (folder / "history.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_history_is_in_the_folder_after_every_epoch_and_goes_on_where_it_was(tmp_path):
+    seen = []
+    report = Report(bar=False, each_epoch=lambda record: seen.append(len(_history(tmp_path))))
+    config = toy_config(evaluate_every=2, epochs=3)
+    options = {"config": config, "validation": toy_set(1, "val")}
+    fit(toy_net(), _interrupting(toy_loss(), 5), toy_set(), config, folder=tmp_path, device="cpu", progress=report,
+        validation=options["validation"])  # fmt: skip
+    assert len(_history(tmp_path)) == 1
+    result = fit(toy_net(), toy_loss(), toy_set(), config, folder=tmp_path, device="cpu", progress=report,
+                 validation=options["validation"])  # fmt: skip
+    assert seen == [1, 2, 3]
+    rows = _history(tmp_path)
+    for row, record in zip(rows, result.history, strict=True):
+        assert {key: float(value) for key, value in row.items() if value} == {k: float(v) for k, v in record.items()}
+    assert [bool(row["recall_at_1"]) for row in rows] == [False, True, True]
+
+
+def test_a_history_without_epochs_is_a_head_and_what_was_not_measured_is_empty(tmp_path):
+    checkpoints.write_history(tmp_path, [])
+    head = "epoch,loss,lr,loss_lr,seconds,images_per_second,recall_at_1\n"
+    assert (tmp_path / "history.csv").read_bytes().decode() == head
+    record = {"epoch": 1, "loss": 0.5, "lr": 0.1, "seconds": 2.0, "images_per_second": 4.0}
+    checkpoints.write_history(tmp_path, [record])
+    assert (tmp_path / "history.csv").read_text() == f"{head}1,0.5,0.1,,2.0,4.0,\n"
+
+
+def test_a_run_says_what_it_is_in_its_folder_before_the_first_step(tmp_path):
+    def stop(embeddings, labels):
+        raise KeyError
+
+    loss = toy_loss()
+    loss.forward = stop
+    with pytest.raises(KeyError):
+        _fit(Checkpoints(tmp_path, about={"net": {"name": "small"}}), loss=loss)
+    assert json.loads((tmp_path / "run.json").read_text()) == {"net": {"name": "small"}}
+    _fit(tmp_path)
+    with pytest.raises(ValueError, match="must hold checkpoints of this run"):
+        _fit(Checkpoints(tmp_path, about={"net": "another"}), config=toy_config(lr=0.5))
+    assert json.loads((tmp_path / "run.json").read_text()) == {"net": {"name": "small"}}
+
+
+def test_a_second_run_in_a_folder_is_refused_by_process_and_machine(tmp_path):
+    kept, said = Checkpoints(tmp_path, about={}), []
+
+    class Trying(nn.Module):
+        def forward(self, embeddings, labels):
+            if not said:
+                with pytest.raises(ValueError, match="folder must be used by one run at a time") as told:
+                    _fit(kept)
+                said.append(str(told.value))
+            return embeddings.square().sum(1).max() * embeddings[0, 0]
+
+    _fit(kept, loss=Trying())
+    assert f"held by process {os.getpid()} on {socket.gethostname()}, since " in said[0]
+    assert not (tmp_path / "run.lock").exists()
+
+
+def test_what_a_killed_run_left_is_taken_over_and_another_machines_is_not(tmp_path):
+    lock = tmp_path / "run.lock"
+    lock.write_text(json.dumps({"process": 2**22 + 1, "machine": socket.gethostname(), "since": "then"}))
+    _fit(tmp_path, config=toy_config(epochs=1))
+    assert not lock.exists()
+    lock.write_text(json.dumps({"process": 7, "machine": "another", "since": "then"}))
+    with pytest.raises(ValueError, match=r"process 7 on another, since then.*delete .*run\.lock"):
+        _fit(tmp_path)
+    lock.unlink()
+    lock.write_text("")  # killed between making and filling it
+    assert len(_fit(tmp_path).history) == 3
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"folder": 3}, "Checkpoints: folder must be a path; got 3"),
+        ({"folder": "a", "about": {"net": torch.nn}}, "Checkpoints: about must be plain values"),
+        ({"folder": "a", "about": {"lr": float("nan")}}, "Checkpoints: about must be plain values"),
+    ],
+)
+def test_what_is_no_folder_or_cannot_be_written_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Checkpoints(**arguments)
+
+
+@pytest.mark.parametrize("name", ["LOCAL_RANK", "RANK"])
+def test_the_other_processes_of_a_run_are_let_in(tmp_path, monkeypatch, name):
+    with Checkpoints(tmp_path).held():
+        monkeypatch.setenv(name, "1")
+        with Checkpoints(tmp_path).held():
+            pass
+        assert (tmp_path / "run.lock").exists()
+        monkeypatch.setenv(name, "0")
+        with pytest.raises(ValueError, match="one run at a time"), Checkpoints(tmp_path).held():
+            pass
+
+
+@pytest.mark.bad_input
+def test_a_checkpoint_of_nothing_that_fit_wrote_is_named(tmp_path):
+    checkpoints.save(tmp_path, {"a": torch.ones(2)}, epoch=1, step=2)
+    with pytest.raises(ValueError, match="must hold a whole run; got none of run, net, loss, best. It is none that"):
+        fit(toy_net(), toy_loss(), toy_set(), toy_config(), folder=tmp_path, device="cpu", progress=False)

@@ -7,7 +7,7 @@ import threading
 import pytest
 import torch
 
-from dmlbook.training.guards import FiniteGuard, Interruption
+from dmlbook.training.guards import SIGNALS, FiniteGuard, Interruption
 
 
 def numbers(loss: float, norm: float = 1.0) -> torch.Tensor:
@@ -63,3 +63,39 @@ def test_outside_the_main_thread_the_handler_stays():
     thread.start()
     thread.join()
     assert seen == [former, False]
+
+
+def test_every_handler_is_put_back():
+    former = [signal.getsignal(number) for number in SIGNALS]
+    with Interruption():
+        assert [signal.getsignal(number) for number in SIGNALS] != former
+    assert [signal.getsignal(number) for number in SIGNALS] == former
+
+
+@pytest.mark.parametrize("number", [getattr(signal, n) for n in ("SIGTERM", "SIGHUP") if hasattr(signal, n)])
+def test_a_clusters_time_limit_is_a_request_as_ctrl_c_is_and_a_second_one_acts_at_once(number):
+    seen = []
+    former = signal.signal(number, lambda *arguments: seen.append(arguments[0]))
+    try:
+        with Interruption() as interruption:
+            signal.raise_signal(number)
+            assert interruption.signal == number
+            assert seen == []
+            signal.raise_signal(number)
+            assert seen == [number]
+        assert interruption.signal == number
+        signal.raise_signal(number)
+        assert seen == [number, number]  # the former handler is back
+    finally:
+        signal.signal(number, former)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="POSIX")
+def test_what_is_ignored_as_under_nohup_stays_ignored():
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interruption() as interruption:
+            signal.raise_signal(signal.SIGHUP)
+            assert not interruption.requested
+    finally:
+        signal.signal(signal.SIGHUP, former)

@@ -15,7 +15,7 @@ from torch import nn
 from dmlbook import nets
 from dmlbook.losses import make
 from dmlbook.retrieval import recall_at_k
-from dmlbook.training import Features, Place, Report, TrainConfig, embed, fit
+from dmlbook.training import Checkpoints, Features, Place, Report, TrainConfig, embed, fit
 from tests.training.training_toys import assert_same, outcome, toy_config, toy_loss, toy_net, toy_set
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -338,12 +338,13 @@ class _Constant(nn.Module):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="gloo between processes is tested on Linux and macOS")
-def test_two_processes_train_as_one_would(tmp_path):
+@pytest.mark.parametrize("live", [False, True], ids=["frozen", "live"])
+def test_two_processes_train_as_one_would(tmp_path, live):
     from tests.training.two_processes import run
 
     environment = {k: v for k, v in os.environ.items() if "RANK" not in k and not k.startswith("MASTER_")}
     done = subprocess.run(
-        [sys.executable, "-m", "tests.training.two_processes", str(tmp_path)],
+        [sys.executable, "-m", "tests.training.two_processes", str(tmp_path), *["live"] * live],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -354,7 +355,7 @@ def test_two_processes_train_as_one_would(tmp_path):
     assert done.stdout == ""
     first, second = (torch.load(tmp_path / f"rank{rank}.pt") for rank in (0, 1))
     assert all(torch.equal(value, second["state"][name]) for name, value in first["state"].items())
-    alone = outcome(run(1))
+    alone = outcome(run(1, live=live))
     _close(first, alone)
     assert [r["loss"] for r in first["history"]] == pytest.approx([r["loss"] for r in alone["history"]], rel=1e-4)
 
@@ -396,7 +397,8 @@ def test_a_run_on_features_is_resumed_and_other_features_are_another_run(tmp_pat
     _fit(toy_config(epochs=1), data=data, net=toy_net().head, folder=tmp_path)
     with pytest.raises(ValueError, match="train_set.content"):
         _fit(data=replace(data, features=2 * data.features), net=toy_net().head, folder=tmp_path)
-    assert_same(outcome(_fit(data=data, net=toy_net(7).head, loss=toy_loss(seed=8), folder=tmp_path)), expected)
+    again = Checkpoints(tmp_path, any_start=True)
+    assert_same(outcome(_fit(data=data, net=toy_net(7).head, loss=toy_loss(seed=8), folder=again)), expected)
 
 
 def test_features_train_where_they_lie(monkeypatch):

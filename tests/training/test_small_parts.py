@@ -5,9 +5,10 @@ import torch
 from torch import nn
 
 from dmlbook.training import FitResult, Report, TrainConfig
-from dmlbook.training.checkpoints import check_same_run, fingerprint
 from dmlbook.training.devices import Devices
 from dmlbook.training.embedding import evaluating
+from dmlbook.training.identity import check_same_run, fingerprint
+from dmlbook.training.report import Estimate, duration
 from dmlbook.training.stepping import Stepper
 from tests.training.training_toys import toy_config, toy_loss, toy_net, toy_set
 
@@ -70,3 +71,55 @@ def test_a_stepper_goes_on_from_its_state():
     second.load_state(first.state())
     steps = [entry["step"].item() for entry in second.state()["optimizer"]["state"].values()]
     assert steps == [1.0] * len(first.weights)
+
+
+def test_an_epochs_line_stays_and_tells_what_was_measured(capsys, monkeypatch):
+    monkeypatch.setenv("DMLBOOK_MODE", "class")
+    record = {"epoch": 3, "loss": 0.43212, "seconds": 260.0, "images_per_second": 61.24}
+    report = Report()
+    with report.open_bar(done=0, total=10, rank=0) as bar:
+        report.tell_epoch(bar, record, epochs=50)
+        report.tell_epoch(bar, {**record, "recall_at_1": 0.7534}, epochs=50)
+    lines = [line.strip() for line in capsys.readouterr().err.replace("\r", "\n").splitlines()]
+    assert "epoch 3 of 50   loss 0.4321   61.2 images/s   4 min" in lines
+    assert "epoch 3 of 50   loss 0.4321   R@1 75.3   61.2 images/s   4 min" in lines
+
+
+@pytest.mark.parametrize(("bar", "mode"), [(False, "class"), (True, "smoke")])
+def test_nothing_is_told_without_a_bar(capsys, monkeypatch, bar, mode):
+    monkeypatch.setenv("DMLBOOK_MODE", mode)
+    report = Report(bar=bar, advice=lambda *numbers: pytest.fail("nobody asked"))
+    with report.open_bar(done=0, total=10, rank=0) as shown:
+        report.tell_epoch(shown, {"epoch": 1, "loss": 1.0, "seconds": 1.0, "images_per_second": 1.0}, epochs=2)
+        report.tell_estimate(shown, 7800.0, epochs=2, images_per_second=7.9)
+        assert Estimate(report, left=2).told(shown, 8)
+    assert capsys.readouterr().err == ""
+
+
+def test_the_whole_runs_time_is_told_once_from_the_speed_after_the_first_step(capsys, monkeypatch):
+    monkeypatch.setenv("DMLBOOK_MODE", "class")
+    clock, asked = iter([100.0, 102.0, 104.0, 106.0, 108.0, 110.0]), []
+    monkeypatch.setattr("dmlbook.training.report.time.perf_counter", lambda: next(clock))
+    report = Report(advice=lambda seconds, rate: asked.append((seconds, rate)) or "Try a smaller image_size.")
+    estimate = Estimate(report, left=50)
+    with report.open_bar(done=0, total=1000, rank=0) as bar:
+        told = [estimate.told(bar, 16) for _ in range(6) if bar.update() or True]
+    assert told == [False] * 5 + [True]
+    assert asked == [(pytest.approx(2 * 994), 8.0)]
+    assert "about 33 min for 50 epochs at 8.0 images/s. Try a smaller image_size." in capsys.readouterr().err
+
+
+def test_a_short_run_is_not_estimated(capsys, monkeypatch):
+    monkeypatch.setenv("DMLBOOK_MODE", "class")
+    report = Report()
+    with report.open_bar(done=0, total=10, rank=0) as bar:
+        report.tell_estimate(bar, 59.0, epochs=1, images_per_second=8.0)
+        assert "about" not in capsys.readouterr().err
+        report.tell_estimate(bar, 7800.0, epochs=1, images_per_second=7.9)
+    assert "about 2 h 10 min for 1 epoch at 7.9 images/s" in capsys.readouterr().err
+
+
+def test_durations_are_said_in_words():
+    assert [duration(s) for s in (0, 59.4, 60, 3599, 3600, 86_399, 90_000)] == [
+        "0 s", "59 s", "1 min", "1 h", "1 h", "1 d", "1 d 1 h",
+    ]  # fmt: skip

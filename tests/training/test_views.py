@@ -156,5 +156,30 @@ def test_no_augmentation_is_the_test_view_and_a_shift_moves_it_by_little():
 
 
 def test_an_aspect_that_is_no_proportion_is_refused():
-    with pytest.raises(ValueError, match="aspects must be width / height > 0"):
+    with pytest.raises(ValueError, match="ImageSet: aspects must be width / height, finite and > 0; got 0 to 1"):
         Views(_set(aspects=torch.tensor([1.0, 0.0, 1.0, 1.0])), TrainConfig())
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [([0, 4], "index must number one of 4 images, from 0; got 4"), ([0, -1], "index must be >= 0; got -1")],
+)
+def test_an_image_that_is_not_there_has_no_view(index, message):
+    views, index = Views(_set(), TrainConfig()), torch.tensor(index)
+    for call in (
+        lambda: views.for_test(index, torch.device("cpu")),
+        lambda: views.for_training(index, torch.device("cpu"), epoch=1, step=1),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+    with pytest.raises(ValueError, match="part must number one of 2 images of the batch, from 0; got 2"):
+        views.for_training(torch.tensor([0, 1]), torch.device("cpu"), epoch=1, step=1, part=torch.tensor([2]))
+
+
+@pytest.mark.bad_input
+def test_views_of_no_size_or_proportion_are_refused():
+    with pytest.raises(ValueError, match="ratio"):
+        random_boxes(torch.ones(2), generator(1), ratio=(-1.0, 1.0))
+    with pytest.raises(ValueError, match="size must be an integer >= 1; got -1"):
+        draw(_images(1, 8), torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.tensor([False]), -1)

@@ -25,10 +25,7 @@ def toy_net(seed=1, **options):
 
 
 def toy_loss(name="softtriple", seed=2):
-    """Losses draw their first centers from torch's own generator where they have any: here from ``seed``."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return make(name, num_classes=CLASSES, embedding_size=8)
+    return make(name, num_classes=CLASSES, embedding_size=8, seed=seed)
 
 
 def toy_config(**options):

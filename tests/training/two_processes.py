@@ -20,14 +20,14 @@ class Both(nn.Module):
         return self.centers(embeddings, labels) + self.triplets(embeddings, labels)
 
 
-def run(devices, folder=None):
+def run(devices, folder=None, *, live=False):
     torch.set_num_threads(1)
     net = toy_net()
-    net.train()(toy_set().images / 255)  # statistics to freeze: each process would measure its own part of a batch
-    config = toy_config(freeze_batch_norm=True, batch_size=15)  # the last batch has 10 images, the others an odd number
+    net.train()(toy_set().images / 255)  # statistics, for where they are frozen
+    config = toy_config(freeze_batch_norm=not live, batch_size=15)  # the last batch has 10 images, the others are odd
     return fit(net, Both(), toy_set(), config, folder=folder, device=Place("cpu", devices), progress=False)
 
 
 if __name__ == "__main__":
-    result = run(2, folder=sys.argv[1])
+    result = run(2, folder=sys.argv[1], live=sys.argv[2:] == ["live"])
     torch.save(outcome(result), f"{sys.argv[1]}/rank{result.rank}.pt")

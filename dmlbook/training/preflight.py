@@ -1,0 +1,137 @@
+"""What is asked before the first step, so that no run ends in what could have been known before it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from dmlbook._checks import at_least, bad_input, checked
+from dmlbook._checks.outside import devices_here
+from dmlbook._files import unwritable
+from dmlbook._types import Tensor
+from dmlbook.datasets.image_set import ImageSet
+from dmlbook.nets import has_untrained_statistics
+from dmlbook.sampling import ClassBatches, UniformBatches
+from dmlbook.training.checkpoints import KEEP, find
+from dmlbook.training.config import TrainConfig
+from dmlbook.training.sources import Features, kind_of_source
+
+
+def check_fit(
+    net: nn.Module,
+    loss: nn.Module,
+    train_set: ImageSet | Features,
+    config: TrainConfig,
+    validation: ImageSet | Features | None,
+) -> None:
+    """Raises where the arguments of ``fit`` do not fit one another, or cannot be trained or measured on."""
+    if len(train_set) == 0:
+        raise bad_input("train_set", "hold at least one image", "none", "Load another split.")
+    _check_classes("train_set", train_set)
+    known = getattr(loss, "num_classes", None)
+    if isinstance(known, int) and known > 0 and known != train_set.num_classes:  # some losses of others say 0
+        got = f"num_classes = {known} for {train_set.num_classes} classes"
+        remedy = "Make the loss with num_classes=train_set.num_classes."
+        raise bad_input("loss", "be made for the classes of train_set", got, remedy)
+    if validation is not None:
+        _check_validation(train_set, validation)
+    trained = kind_of_source(train_set, config).trained(net)
+    if config.freeze_batch_norm and has_untrained_statistics(trained):
+        remedy = "Pass freeze_batch_norm=False, or build the network with weights=..."
+        raise bad_input("config.freeze_batch_norm", "be False for random weights", True, remedy)
+    live = not config.freeze_batch_norm and any(isinstance(part, _BatchNorm) for part in trained.modules())
+    if live and config.batch_size == 1:
+        remedy = "Its statistics would be those of one image: choose a larger one, or freeze_batch_norm=True."
+        raise bad_input("config.batch_size", "be >= 2 with batch norm that measures", 1, remedy)
+
+
+def _check_validation(train_set: ImageSet | Features, validation: ImageSet | Features) -> None:
+    if validation.split == "test":
+        remedy = (
+            "Choosing the epoch there would be learning from it: split some images or classes off the training set."
+        )
+        raise bad_input("validation", "be a split of the training classes", "the test split", remedy)
+    if isinstance(validation, Features) != isinstance(train_set, Features):
+        got, remedy = type(validation).__name__, "Compute the features of both, or hand over the images of both."
+        raise bad_input("validation", f"be {type(train_set).__name__} as train_set is", got, remedy)
+    _check_classes("validation", validation)
+    sizes = torch.bincount(validation.labels)
+    if int(sizes.max()) < 2:
+        got, remedy = f"{len(validation)} classes of one image", "Hold out classes with more images."
+        raise bad_input("validation", "hold two images of some class, or Recall@1 has no meaning", got, remedy)
+
+
+def _check_classes(role: str, data: ImageSet | Features) -> None:
+    count = len(torch.unique(data.labels))
+    if count < 2:
+        remedy = "Nothing can be told apart in one class: load more."
+        raise bad_input(role, "hold images of at least two classes", count, remedy)
+
+
+@checked(count=at_least(1))
+def check_device(device: str | torch.device, count: int = 1) -> torch.device:
+    """The device, if this machine has ``count`` of it.
+
+    Raises:
+        ValueError: It has not; the message says what there is.
+    """
+    there, found = devices_here(), torch.device(device)
+    name = str(found)
+    if name not in there and not (name == "cuda" and len(there) > 1 and "cuda:0" in there) and name != "cpu:0":
+        raise bad_input("device", "be one of this machine's", repr(name), f"It has {', '.join(there)}.")
+    many = sum(each.startswith("cuda") for each in there) if found.type == "cuda" else 1
+    if found.type != "cpu" and count > many:
+        raise bad_input("devices", f"be at most {many} of {found.type}", count, f"This machine has {', '.join(there)}.")
+    return found
+
+
+@checked
+def check_folder(folder: Path) -> None:
+    """Raises unless checkpoints can be written there; nothing is made or left behind.
+
+    Raises:
+        ValueError: It is a file, cannot be written, or its name will not do.
+    """
+    reason = "an empty name" if not str(folder).strip() else None
+    if reason is None and os.path.isfile(folder):
+        reason = f"{folder}, which is a file"
+    if reason is None:
+        reason = unwritable(Path(folder) / "checkpoint-00000-0000000.pt")
+    if reason is not None:
+        raise bad_input("folder", "be a folder that can be written", reason, "Choose another one.")
+
+
+def check_room(folder: Path, net: nn.Module, loss: nn.Module, *, measured: bool) -> None:
+    """Raises unless the disk has room for the checkpoints that are still to come.
+
+    Args:
+        folder: Of the run; it need not be there yet.
+        net: Its weights are counted, with Adam's two moments.
+        loss: And so are its.
+        measured: Whether the best epoch's weights are kept, too.
+    """
+    states = [value for part in (net, loss) for value in part.state_dict().values() if isinstance(value, Tensor)]
+    weights = sum(value.numel() * value.element_size() for value in states)
+    moments = 2 * sum(
+        p.numel() * p.element_size() for part in (net, loss) for p in part.parameters() if p.requires_grad
+    )
+    more = KEEP + 1 - len(find(folder))  # the one that is written is there beside those that are kept
+    needed = more * (weights * (2 if measured else 1) + moments)
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    free = shutil.disk_usage(there).free
+    if free < needed:
+        got = f"{free:,} bytes free of the {needed:,} that {more} checkpoints in {folder} need"
+        raise bad_input("folder", "have room for the checkpoints", got, "Free some, or choose another folder.")
+
+
+def sampler(labels: Tensor, config: TrainConfig) -> ClassBatches | UniformBatches:
+    """The batches of a run; one that cannot be made is refused."""
+    if config.sampler == "uniform":
+        return UniformBatches(len(labels), config.batch_size, config.seed, config.drop_last)
+    small = config.small_classes
+    return ClassBatches(labels, config.batch_size, config.samples_per_class, config.seed, small_classes=small)

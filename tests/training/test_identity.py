@@ -1,0 +1,210 @@
+"""What a run is: every argument of its network, every value that it begins with, and every image."""
+
+from collections import deque
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from dmlbook import nets
+from dmlbook.training import Checkpoints, Features, fit, identity, outside
+from tests.training.training_toys import assert_same, outcome, toy_config, toy_loss, toy_net, toy_set
+
+
+def _facts(net=None, loss=None, data=None, validation=None):
+    return identity.fingerprint(net or toy_net(), loss or toy_loss(), data or toy_set(), validation, toy_config())
+
+
+def _differences(one, other):
+    return [name for name in {**one, **other} if one.get(name) != other.get(name)]
+
+
+def test_two_builds_of_one_run_agree():
+    assert _facts() == _facts()
+    assert _facts(validation=toy_set(1, "val")) == _facts(validation=toy_set(1, "val"))
+    assert _facts(net=nets.freeze_batch_norm(toy_net())) == _facts(net=nets.freeze_batch_norm(toy_net()))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"preprocessing": "imagenet"}, ["network.start"]),
+        ({"bn_eps": 1e-3}, ["network.backbone.1.eps", "network.backbone.5.eps"]),
+        ({"same_padding": True}, ["network.backbone.0"]),
+        ({"normalize": False}, ["network.head.normalize"]),
+        ({"seed": 2}, ["network.start"]),
+    ],
+)
+def test_every_argument_of_a_network_is_told(change, named):
+    assert set(named) <= set(_differences(_facts(), _facts(net=toy_net(**change))))
+
+
+def test_another_file_of_weights_is_another_run(tmp_path):
+    for seed in (5, 6):
+        torch.save(toy_net(seed).backbone.state_dict(), tmp_path / f"{seed}.pt")
+    first, second = (_facts(net=toy_net(weights=tmp_path / f"{seed}.pt")) for seed in (5, 6))
+    assert _differences(first, second) == ["network.start"]
+
+
+def test_one_image_one_label_or_one_proportion_is_another_set():
+    images = toy_set()
+    base = replace(images, aspects=torch.ones(len(images)))
+    other = images.images.clone()
+    other[17, 2, 15, 15] ^= 1
+    labels = images.labels.clone()
+    labels[[0, -1]] = labels[[-1, 0]]
+    aspects = torch.ones(len(images))
+    aspects[3] = 2.0
+    for role in ("data", "validation"):
+        for name, changed in {
+            "content": replace(base, images=other),
+            "labels": replace(base, labels=labels),
+            "aspects": replace(base, aspects=aspects),
+        }.items():
+            found = _differences(_facts(**{role: base}), _facts(**{role: changed}))
+            assert found == [f"{'train_set' if role == 'data' else role}.{name}"]
+    rows = torch.rand(40, 3)
+    changed = rows.clone()
+    changed[39, 2] += 1e-6
+    found = _differences(_facts(data=Features(rows, labels)), _facts(data=Features(changed, labels)))
+    assert found == ["train_set.content"]
+
+
+def test_a_digest_covers_every_piece_and_is_computed_once(monkeypatch):
+    rows = torch.randint(0, 256, (5, 7), dtype=torch.uint8)
+    whole = identity.content(rows)
+    monkeypatch.setattr(identity, "_bytes", None)  # not looked at again
+    assert identity.content(rows) == whole
+    monkeypatch.undo()
+    rows[4, 6] ^= 1
+    assert identity.content(rows) != whole
+    monkeypatch.setattr(identity, "PIECE", 8)
+    digests = set()
+    for place in range(35):
+        other = rows.clone()
+        other.view(-1)[place] ^= 1
+        digests.add(identity.content(other))
+    assert len(digests) == 35
+
+
+def test_a_network_of_another_normalize_is_refused_by_name(tmp_path):
+    def run(net, epochs=1, folder=tmp_path, loss=None):
+        config = toy_config(epochs=epochs)
+        return fit(net, loss or toy_loss(), toy_set(), config, folder=folder, device="cpu", progress=False)
+
+    net, loss = toy_net(), toy_loss()
+    run(net, loss=loss)
+    with pytest.raises(ValueError, match=r"network.head.normalize True\); got network.head.normalize False"):
+        run(toy_net(normalize=False))
+    with pytest.raises(ValueError, match=r"network.start '\w+'\); got .* same seed and weights .*any_start=True"):
+        run(toy_net(7))
+    expected = run(toy_net(), epochs=3, folder=tmp_path / "whole")
+    run(net, epochs=2, loss=loss)  # as the first run left them
+    assert_same(outcome(run(net, epochs=3, loss=loss)), outcome(expected))
+    again = run(toy_net(7), epochs=3, folder=Checkpoints(tmp_path, any_start=True))
+    assert_same(outcome(again), outcome(expected))
+
+
+class Memory(nn.Module):
+    """A loss that remembers the last batch, counts, and draws from a stream of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.former, self.count, self.log = torch.zeros(1, 8), 0, []
+        self.random = torch.Generator().manual_seed(3)
+        self.register_buffer("scale", torch.ones(()), persistent=False)
+
+    def forward(self, embeddings, labels):
+        noise = torch.rand(len(embeddings), generator=self.random)
+        value = ((embeddings - self.former.mean(0)).square().sum(1) * noise).mean() * self.scale
+        self.former, self.count = embeddings.detach(), self.count + 1
+        self.log.append(self.count)
+        self.scale = 0.9 * self.scale
+        return value
+
+
+def _memory_run(folder, loss, epochs, net=None):
+    config = toy_config(epochs=epochs)
+    return fit(net or toy_net(), loss, toy_set(), config, folder=folder, device="cpu", progress=False)
+
+
+def test_state_outside_the_state_dict_is_resumed(tmp_path):
+    expected = _memory_run(None, Memory(), 3)
+    first, again = Memory(), Memory()
+    _memory_run(tmp_path, first, 1)
+    result = _memory_run(tmp_path, again, 3)
+    assert_same(outcome(result), outcome(expected))
+    assert torch.equal(again.former, expected.loss.former)
+    assert again.log == list(range(1, 10))
+    assert float(again.scale) == pytest.approx(0.9**9)
+
+
+def test_a_cross_batch_memory_is_resumed(tmp_path):
+    losses = pytest.importorskip("pytorch_metric_learning.losses")
+
+    def memory():
+        return losses.CrossBatchMemory(losses.ContrastiveLoss(), embedding_size=8, memory_size=24)
+
+    expected = outcome(_memory_run(None, memory(), 3))
+    _memory_run(tmp_path, memory(), 1)
+    assert_same(outcome(_memory_run(tmp_path, memory(), 3)), expected)
+
+
+class _Stream(nn.Module):
+    def __init__(self, held):
+        super().__init__()
+        self.inner = nn.Module()
+        self.inner.held = held
+
+    def forward(self, embeddings, labels):
+        raise AssertionError("before the first step")
+
+
+class _Queue:
+    def __init__(self):
+        self.rows = [torch.zeros(3)]
+
+
+@pytest.mark.parametrize("held", [iter([1, 2]), np.random.default_rng(0), {"a": [np.random.RandomState(0)]}, _Queue()])
+def test_state_that_cannot_be_written_is_refused_before_the_first_step(tmp_path, held):
+    with pytest.raises(
+        ValueError, match=r"loss.inner.held.* must be state that a checkpoint can hold; got a .*folder="
+    ):
+        _memory_run(tmp_path, _Stream(held), 1)
+    with pytest.raises(AssertionError, match="before the first step"):
+        _memory_run(None, _Stream(held), 1)
+
+
+def test_what_holds_no_state_is_left_alone():
+    part = nn.Module()
+    part.activation, part.size, part.kind = nn.functional.relu, torch.Size([2]), torch.float32
+    assert outside.outside("loss", part) == {"loss.size": (2,)}
+    assert identity.settings_of("loss", part) == {
+        "loss": "Module",
+        "loss.activation": "torch.nn.functional.relu",
+        "loss.size": [2],
+        "loss.kind": "torch.float32",
+    }
+    assert {"training", "_parameters", "_buffers"} <= outside.OF_TORCH
+
+
+def test_state_is_put_back_in_its_own_kind_of_place():
+    def part():
+        made = nn.Module()
+        made.queue = deque([torch.zeros(2)], maxlen=2)
+        made.pair, made.known = (1, torch.zeros(())), {"a": torch.Generator().manual_seed(1)}
+        return made
+
+    first, second = part(), part()
+    first.queue.append(torch.ones(2))
+    first.queue.append(torch.ones(2))
+    first.pair = (2, torch.ones(()))
+    torch.rand(3, generator=first.known["a"])
+    outside.restore("loss", second, outside.outside("loss", first), torch.device("cpu"))
+    assert second.queue.maxlen == 2
+    assert torch.equal(torch.stack(list(second.queue)), torch.ones(2, 2))
+    assert second.pair == (2, torch.ones(()))
+    expected = torch.rand(3, generator=first.known["a"])
+    assert torch.equal(torch.rand(3, generator=second.known["a"]), expected)
