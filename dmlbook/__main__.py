@@ -1,10 +1,11 @@
-"""The command line: ``python -m dmlbook train | evaluate | map | kinds | choose | compare | data | bench | check``."""
+"""The command line: ``python -m dmlbook COMMAND``; each command is a module of ``dmlbook.commands``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from importlib import import_module
 
 COMMANDS = {
@@ -14,10 +15,12 @@ COMMANDS = {
     "kinds": "train on classes that hide several kinds of images, and see whether several centers find them",
     "choose": "search settings for rival methods with one budget, then measure each at its own",
     "compare": "find out which losses suit your images: settings searched for each, and differences with their tests",
+    "cache": "show or clear the decoded photographs that are kept",
     "data": "say which image sets are there, or download one",
     "bench": "measure speed and memory of losses, retrieval and drawing on this machine",
     "check": "say what this machine has: versions, device, mode, image sets",
 }
+SMALLER = "Try a smaller --batch-size, --size, --embedding-size or network, or fewer centers a class."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,8 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="New here? `python -m dmlbook check`, then `make lab` for the book.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    subs = {}
     for name, purpose in COMMANDS.items():
-        sub = commands.add_parser(
+        subs[name] = sub = commands.add_parser(
             name, help=purpose, description=purpose, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         if given[:1] == [name]:  # only the command asked for is imported: --help stays quick
@@ -40,13 +44,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sub.set_defaults(execute=module.run)
     options = parser.parse_args(given)
     try:
-        return options.execute(options) or 0
+        with warnings.catch_warnings():
+            warnings.showwarning = _notes()
+            return options.execute(options) or 0
     except (ValueError, FloatingPointError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        from dmlbook.commands.wording import as_typed
+
+        print(f"error: {as_typed(str(error), subs[options.command])}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    except (MemoryError, RuntimeError) as error:
+        if not (isinstance(error, MemoryError) or "memory" in str(error)):  # torch has no type for it on a CPU
+            raise
+        print(f"error: not enough memory ({str(error).splitlines()[0]}). {SMALLER}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt as stop:
+        status = getattr(stop, "status", None)  # of a run that was stopped and saved
+        print("interrupted" + (": the same command goes on from there" if status else ""), file=sys.stderr)
+        return status or 130
+
+
+def _notes() -> Callable:
+    """Shows a warning as a line of its own, without the line of code that gave it, and each text once."""
+    told = set()
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        if str(message) not in told:
+            told.add(str(message))
+            print(f"note: {message}", file=sys.stderr)
+
+    return show
 
 
 if __name__ == "__main__":

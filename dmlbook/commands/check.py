@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from argparse import ArgumentParser, Namespace
 from importlib import metadata, util
 from pathlib import Path
@@ -14,7 +16,13 @@ Prints versions, device, mode (DMLBOOK_MODE), image folder (DMLBOOK_DATA) and th
 torchvision fit together. The exit status is 1 where the book would not run.
 """
 
-BOOK = ("jupyterlab", "ipywidgets", "matplotlib", "seaborn", "umap", "jupytext")
+BOOK = {
+    "jupyterlab": "jupyterlab", "ipywidgets": "ipywidgets", "anywidget": "anywidget", "matplotlib": "matplotlib",
+    "seaborn": "seaborn", "umap": "umap-learn", "jupytext": "jupytext", "safetensors": "safetensors",
+}  # fmt: skip
+"""What the chapters import, and the package that it must come from."""
+
+INSTALL = "pip install -c constraints.txt -e '.[book]'"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -48,7 +56,28 @@ def _problems() -> list[str]:
     except (ImportError, RuntimeError) as error:
         pair = f"torch {metadata.version('torch')} and torchvision {metadata.version('torchvision')}"
         problems.append(f"{pair} do not fit together ({error}); install the pair that constraints.txt names")
-    missing = [name for name in BOOK if util.find_spec(name) is None]
+    missing = [package for module, package in BOOK.items() if util.find_spec(module) is None]
     if missing:
-        problems.append(f"for the book {', '.join(missing)} are missing: pip install -c constraints.txt -e '.[book]'")
+        problems.append(f"for the book {', '.join(missing)} are missing: {INSTALL}")
+    for module, package in BOOK.items():
+        if package not in missing and not _comes_from(module, package):
+            problems.append(f"{module} is not that of {package}, but another package of this name: {INSTALL}")
     return problems
+
+
+def _comes_from(module: str, package: str) -> bool:
+    """Whether what ``import module`` would read is the installed package's, and has not been overwritten by another."""
+    found = util.find_spec(module).origin
+    try:
+        files = metadata.files(package)
+    except metadata.PackageNotFoundError:
+        return False
+    if not files or found is None:  # installed in a way that keeps no list
+        return True
+    own = next((each for each in files if Path(each.locate()).resolve() == Path(found).resolve()), None)
+    return own is not None and (own.hash is None or own.hash.value == _digest(Path(found), own.hash.mode))
+
+
+def _digest(path: Path, mode: str) -> str:
+    """As lists of installed files write it."""
+    return base64.urlsafe_b64encode(hashlib.new(mode, path.read_bytes()).digest()).rstrip(b"=").decode()

@@ -71,6 +71,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--set", type=common.pair, action="append", default=[], metavar="KEY=VALUE", help="another option of all runs"
     )
     parser.add_argument("--only", nargs="+", metavar="METHOD", help="only these of the plan: processes may share it")
+    parser.add_argument("--replace", action="store_true", help="throw away records of other settings")
     parser.add_argument("--trials-only", action="store_true", help="search, and leave the last measurement for later")
     parser.add_argument(
         "--folder", default="runs/choose", help="where trials that may go on keep checkpoints (default: runs/choose)"
@@ -79,7 +80,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 @checked
 def run(options: Namespace) -> int:
-    work = Work(read_plan(Path(options.plan), dict(options.set)), Path(options.folder), only=options.only)
+    work = Work(
+        read_plan(Path(options.plan), dict(options.set)),
+        Path(options.folder),
+        only=options.only,
+        replace=options.replace,
+    )
     print(work.effort(), flush=True)
     found = work.search()
     if not options.trials_only:
@@ -95,15 +101,27 @@ class Work:
         folder: Where trials that may go on keep their checkpoints.
         root: Where records are read and written; None: ``data/results``.
         only: These methods alone; None: all.
+        replace: Whether records of other settings may be thrown away.
 
     Raises:
         ValueError: Something in the plan will not do, or ``only`` names no method of it.
     """
 
-    def __init__(self, plan: Plan, folder: Path, root: Path | None = None, only: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Path,
+        root: Path | None = None,
+        only: Sequence[str] | None = None,
+        *,
+        replace: bool = False,
+    ) -> None:
         check_choice(choices=list(plan.methods), **{f"--only {name!r}": name for name in only or ()})
-        self.plan, self.root, self.folder = plan, root, folder / plan.name.replace("/", "-")
+        self.plan, self.root, self.replace = plan, root, replace
+        self.folder = folder / plan.name.replace("/", "-")
         self.methods = [method for method in plan.methods if only is None or method in only]
+        for method in self.methods:
+            common.check_record(f"{plan.name}-{method}", root, flag="plan")
         self.searchers = list(dict.fromkeys(plan.searcher(method) for method in self.methods))
         self.stages = {"trial": plan.trial, "final": plan.final}
         self.seeds = {name: common.seeds(stage.get("seeds", 1)) for name, stage in self.stages.items()}
@@ -164,7 +182,9 @@ class Work:
         choice = search.choice(own=plan.searcher(method) == method)
         options = plan.parsed(method, plan.final, choice["settings"])
         made = study.record(options, None)
-        record = common.continued(f"{plan.name}-{method}", made.title, made.configuration, self.root)
+        record = common.continued(
+            f"{plan.name}-{method}", made.title, made.configuration, self.root, replace=self.replace
+        )
         if record.choice != choice:
             record.choice = choice
             if record.runs:  # the search was widened and chose the same: nothing is run again

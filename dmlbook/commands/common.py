@@ -3,19 +3,49 @@
 from __future__ import annotations
 
 import ast
-import json
-import sys
+import re
 from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace, _ArgumentGroup
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 
-from dmlbook import datasets, nets, records
-from dmlbook._checks import bad_input
-from dmlbook._types import Tensor
+import torch
+
+from dmlbook import datasets, nets, records, retrieval
+from dmlbook._checks import bad_input, check_number
+from dmlbook._files import unwritable
+from dmlbook._types import Float, Int, Tensor
 from dmlbook.datasets import ImageSet
 from dmlbook.seeding import SEED
-from dmlbook.training import TrainConfig, checkpoints
+from dmlbook.training import TrainConfig
+
+KS = (1, 2, 4, 8)
+OWN = {"name": "--data", "split": "--split", "root": "--root", "size": "--size"}
+"""Arguments of ``datasets.load`` that are options by themselves, and are no ``--data-option``."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A run was stopped by a signal: ``status`` is what the shell is told."""
+
+    def __init__(self, signal: int | None) -> None:
+        super().__init__()
+        self.status = 128 + (signal or 2)
+
+
+def word(*known: str) -> Callable[[str], str]:
+    """For ``type=``: one of these words; a word that is none of them is answered with the nearest."""
+
+    def read(text: str) -> str:
+        if text in known:
+            return text
+        near = get_close_matches(text, known, 1)
+        raise ArgumentTypeError(
+            f"{text!r} is none of {', '.join(known)}" + (f"; did you mean {near[0]}?" if near else "")
+        )
+
+    return read
 
 
 def pair(text: str) -> tuple[str, object]:
@@ -24,18 +54,31 @@ def pair(text: str) -> tuple[str, object]:
     if not equals or not key:
         raise ArgumentTypeError(f"{text!r} is not of the form key=value, such as scale=20")
     try:
-        return key.replace("-", "_"), ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return key.replace("-", "_"), value
+        read = ast.literal_eval(value)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):  # whatever is no literal is a word
+        read = value
+    return key.replace("-", "_"), integer(value) if isinstance(read, int) and not isinstance(read, bool) else read
+
+
+def integer(text: str) -> int:
+    """For ``type=``: an integer of 64 bits; a larger one counts nothing that a machine holds."""
+    number = int(text, 0)
+    if abs(number) >= 2**63:
+        raise ArgumentTypeError(f"{text[:20]}... is beyond the integers of 64 bits")
+    return number
 
 
 def add_data_arguments(parser: ArgumentParser, *, required: bool = True) -> None:
     group = parser.add_argument_group("images")
     group.add_argument(
-        "--data", required=required, choices=datasets.NAMES, help="the image set; classes are split in halves"
+        "--data",
+        required=required,
+        type=word(*datasets.NAMES),
+        choices=datasets.NAMES,
+        help="the image set; classes are split in halves",
     )
     group.add_argument("--root", help="where it is (default: DMLBOOK_DATA); for --data folder: your folder of classes")
-    group.add_argument("--size", type=int, help="side in pixels to which pictures are decoded")
+    group.add_argument("--size", type=integer, help="side in pixels to which pictures are decoded")
     group.add_argument(
         "--data-option", type=pair, action="append", default=[], metavar="KEY=VALUE", help="such as difficulty=hard"
     )
@@ -44,10 +87,15 @@ def add_data_arguments(parser: ArgumentParser, *, required: bool = True) -> None
 def add_net_arguments(parser: ArgumentParser, *, required: bool = False, sizes: bool = False) -> None:
     """``sizes``: whether several embedding sizes may be given, one after the other."""
     group = parser.add_argument_group("network")
-    group.add_argument("--net", choices=nets.NAMES, required=required, help="backbone (default: by --data)")
-    group.add_argument("--weights", help="imagenet (torchvision's), or a file; default: random weights")
+    group.add_argument(
+        "--net", type=word(*nets.NAMES), choices=nets.NAMES, required=required, help="backbone (default: by --data)"
+    )
+    group.add_argument(
+        "--weights",
+        help="imagenet (torchvision's), a file, or none for random weights (default: none with --net, else by --data)",
+    )
     many = {"nargs": "+", "default": [64]} if sizes else {"default": 64}
-    group.add_argument("--embedding-size", type=int, help="dimensions of an embedding (default: 64)", **many)
+    group.add_argument("--embedding-size", type=integer, help="dimensions of an embedding (default: 64)", **many)
     group.add_argument("--width-mult", type=float, default=1.0, help="channels relative to the published network")
     group.add_argument("--preprocessing", choices=nets.PREPROCESSING, help="colors as the weights expect them")
     group.add_argument("--same-padding", action="store_true", help="pad as TensorFlow's SAME, for weights from there")
@@ -70,11 +118,12 @@ def add_config_arguments(
         if isinstance(default, bool):
             group.add_argument(flag, action=BooleanOptionalAction, default=None, help=text)
         elif isinstance(default, tuple):
-            kind = type(default[0])
+            kind = integer if isinstance(default[0], int) else type(default[0])
             group.add_argument(flag, type=kind, nargs="*", metavar="N", help=f"{text} (default: {default})")
         else:
             kind = {"loss_lr": float, "image_size": int, "test_crop": float}.get(name, type(default))
-            group.add_argument(flag, type=kind, metavar=kind.__name__.upper(), help=f"{text} (default: {default})")
+            read = integer if kind is int else kind
+            group.add_argument(flag, type=read, metavar=kind.__name__.upper(), help=f"{text} (default: {default})")
 
 
 def given_config(options: Namespace) -> dict[str, object]:
@@ -87,16 +136,33 @@ def given_config(options: Namespace) -> dict[str, object]:
     return given
 
 
+def add_record_arguments(parser: ArgumentParser, where: str = "NAME.json") -> None:
+    parser.add_argument("--record", metavar="NAME", help=f"write the figures to data/results/{where}")
+    parser.add_argument(
+        "--replace", action="store_true", help="throw away a record of that name that was made with other settings"
+    )
+
+
 def load_images(options: Namespace, split: str) -> ImageSet:
+    """The images that the options name.
+
+    Raises:
+        ValueError: They name an argument twice, or ``datasets.load`` refuses them.
+    """
+    for name in dict(options.data_option):
+        if name in OWN:
+            remedy = f"Use {OWN[name]}, where the command has it."
+            raise bad_input("--data-option", "name no option of the command itself", name, remedy)
     return datasets.load(options.data, split, root=options.root, size=options.size, **dict(options.data_option))
 
 
 def net_settings(options: Namespace, defaults: Mapping[str, object]) -> dict[str, object]:
     """The arguments of ``nets.build``: what was asked for, else what suits the data."""
+    weights = options.weights if options.net or options.weights else defaults["weights"]
     return {
         "name": options.net or defaults["net"],
         "embedding_size": options.embedding_size,
-        "weights": options.weights if options.net or options.weights else defaults["weights"],
+        "weights": None if weights == "none" else weights,
         "width_mult": options.width_mult,
         "preprocessing": options.preprocessing,
         "same_padding": options.same_padding,
@@ -111,25 +177,82 @@ def described(settings: Mapping[str, object]) -> dict[str, object]:
     return {**settings, "weights": shown}
 
 
-def continued(name: str | None, title: str, configuration: dict, root: Path | None = None) -> records.Record:
-    """The record of that name, if it is there and of this configuration, else a new one; without a name, a new one.
+def continued(
+    name: str | None, title: str, configuration: dict, root: Path | None = None, *, replace: bool = False
+) -> records.Record:
+    """``records.continued``, or where no name is given a record that is not to be saved."""
+    if name is None:
+        return records.Record("unnamed", title, configuration)
+    with _naming("--record"):
+        return records.continued(name, title, configuration, root=root, replace=replace)
 
-    ``root`` is where it is looked for: ``data/results`` by default.
+
+def check_record(name: str | None, root: Path | None = None, *, flag: str = "--record") -> None:
+    """A record of that name can be written; None is no record.
+
+    Raises:
+        ValueError: It cannot, and ``flag`` is what the command line must say otherwise.
     """
-    record = records.Record(name or "unnamed", title, configuration)
-    if name:
-        try:
-            former = records.load(name, root)
-        except ValueError:
-            return record
-        if former.configuration == json.loads(json.dumps(configuration)):
-            return former
-        print(f"record {name} had another configuration and is written anew", file=sys.stderr)
-    return record
+    if name is not None:
+        with _naming(flag):
+            records.check_writable(name, root)
+
+
+def check_file(path: Path, flag: str) -> None:
+    """A file can be written there: asked before the work that fills it.
+
+    Raises:
+        ValueError: It cannot; the reason is said.
+    """
+    if (reason := unwritable(path)) is not None:
+        raise bad_input(flag, "name a file that can be written", f"{path}: {reason}", "Choose another place.")
+
+
+@contextmanager
+def _naming(flag: str) -> Iterator[None]:
+    """What the library says of a name is said of the option that gave it."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(re.sub(r"^[\w.]+: name must", f"{flag} must", str(error))) from error
 
 
 def seeds(count: int) -> list[int]:
+    """The seeds of ``count`` runs.
+
+    Raises:
+        ValueError: ``count`` is less than one.
+    """
+    check_number(low=1, integer=True, **{"--seeds": count})
     return [SEED + n for n in range(count)]
+
+
+def scores(vectors: Float[Tensor, "N D"], labels: Int[Tensor, " N"], *, unit: bool = True) -> dict[str, float]:
+    """All measures of embeddings, Recall@K for each K that there are other images for.
+
+    ``unit``: whether they were trained to be compared by direction alone; else two Euclidean measures join in.
+    """
+    ks = [k for k in KS if k < len(labels)]
+    figures = retrieval.evaluate(vectors, labels, ks)
+    if not unit:  # the loss knew lengths; the measures above do not
+        lengths = retrieval.evaluate(vectors, labels, ks, metric="euclidean")
+        figures |= {f"euclidean_{key}": lengths[key] for key in ("recall_at_1", "map_at_r")}
+    return figures
+
+
+def check_measurable(images: ImageSet, role: str) -> None:
+    """Retrieval must mean something: two classes at least, one of them with two images.
+
+    Raises:
+        ValueError: It would not; said before the first step instead of after the last.
+    """
+    counts = torch.bincount(images.labels)
+    if len(counts) < 2:
+        got = f"{len(images)} images of {', '.join(images.class_names)} alone"
+        raise bad_input(role, "be of two classes or more", got, "Add class folders: four in all, or more.")
+    if int(counts.max()) < 2:
+        got = f"one image of each of {len(counts)}"
+        raise bad_input(role, "hold two images of some class", got, "An image can find none of its class: add images.")
 
 
 def percents(figures: Mapping[str, float]) -> str:
@@ -141,43 +264,3 @@ def percents(figures: Mapping[str, float]) -> str:
         parts += [f"NMI {100 * figures['nmi']:.1f} (floor {100 * figures['chance_nmi']:.1f})"]
         parts += [f"AMI {100 * figures['ami']:.1f}"]
     return "   ".join(parts)
-
-
-@dataclass(frozen=True)
-class TrainedRun:
-    """What ``train --folder`` left of one seed.
-
-    Attributes:
-        net: The network, with the weights of the last checkpoint.
-        config: How it was trained.
-        net_settings: What it was built from.
-        data: The options that named its images; empty where an older version trained it.
-        centers: The points that stand for its classes (C, K, D), learned or fixed; None where its loss has none.
-    """
-
-    net: nets.EmbeddingNet
-    config: TrainConfig
-    net_settings: dict
-    data: dict
-    centers: Tensor | None
-
-
-def read_run(folder: Path) -> TrainedRun:
-    """A run that has ended.
-
-    Raises:
-        ValueError: The folder holds no finished run.
-    """
-    about, found = folder / "run.json", checkpoints.find(folder)
-    if not about.is_file() or not found:
-        remedy = "Name the folder of one seed, such as runs/birds/seed-20190811, of a run that has ended."
-        raise bad_input("--run", "hold run.json and a checkpoint", str(folder), remedy)
-    content, weights = json.loads(about.read_text(encoding="utf-8")), checkpoints.load(found[-1])
-    # The checkpoint brings all weights, so the pretrained ones need not be there any more.
-    net = nets.build(**{**content["net"], "weights": None})
-    net.load_state_dict(weights["net"])
-    loss = weights["loss"]
-    centers = loss["weight"].transpose(0, 1) if "weight" in loss else loss.get("centroids")
-    if centers is not None and centers.ndim == 2:  # one a class
-        centers = centers[:, None]
-    return TrainedRun(net, TrainConfig.from_dict(content["config"]), content["net"], content.get("data", {}), centers)

@@ -14,7 +14,7 @@ from dmlbook._files import whole, write_whole
 from dmlbook.commands import common, evaluate
 from dmlbook.commands.choose import Work
 from dmlbook.commands.plans import Plan, command_line, make_plan, read_field
-from dmlbook.commands.train import DEFAULTS
+from dmlbook.commands.settled import DEFAULTS
 from dmlbook.datasets import split_classes
 from dmlbook.seeding import SEED, generator
 from dmlbook.training import TrainConfig
@@ -47,16 +47,18 @@ FLOOR = "frozen"
 def add_arguments(parser: ArgumentParser) -> None:
     names = list(read_field()["methods"])
     parser.add_argument("--losses", nargs="+", choices=names, default=names, help="the rivals (default: all)")
-    parser.add_argument("--trials", type=int, default=8, help="points tried for each loss (default: 8)")
+    parser.add_argument("--trials", type=common.integer, default=8, help="points tried for each loss (default: 8)")
     parser.add_argument(
         "--rungs",
-        type=int,
+        type=common.integer,
         nargs="+",
         default=[1, 2, 4],
         metavar="EPOCHS",
         help="of all, of half, ... (default: 1 2 4)",
     )
-    parser.add_argument("--seeds", type=int, default=5, help="runs of each loss on the test classes (default: 5)")
+    parser.add_argument(
+        "--seeds", type=common.integer, default=5, help="runs of each loss on the test classes (default: 5)"
+    )
     parser.add_argument(
         "--validation", type=float, default=0.2, metavar="SHARE", help="of the training classes, to choose on (0.2)"
     )
@@ -65,6 +67,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--folder", default="runs/choose", help="where trials that may go on keep checkpoints (default: runs/choose)"
     )
+    parser.add_argument("--replace", action="store_true", help="throw away records of other settings")
     parser.add_argument("--device", help="cpu, cuda or mps (default: the best that is there)")
     common.add_data_arguments(parser)
     common.add_net_arguments(parser)
@@ -74,19 +77,21 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 @checked
 def run(options: Namespace) -> int:
+    root = settings.results_root() if options.out is None else Path(options.out)
     check_unique(**{"--losses": options.losses})
+    common.check_record(options.name, root, flag="--name")
     check_number(low=1, integer=True, **{"--seeds": options.seeds})
     if len(options.losses) < 2:
         raise bad_input("--losses", "name two losses or more", options.losses[0], "One alone is `train`.")
     images = common.load_images(options, "train")
     parts = split_classes(images, validation=options.validation, generator=generator(SEED, "validation"))
     plan = make_plan(content(options, parts[0].num_classes), options.name)
-    root = settings.results_root() if options.out is None else Path(options.out)
     del images, parts
-    work = Work(plan, Path(options.folder), root)
+    work = Work(plan, Path(options.folder), root, replace=options.replace)
     print(work.effort(), flush=True)
+    floor = measure_floor(plan, root, replace=options.replace)
+    print(f"{FLOOR}: {common.percents(floor.runs[0]['figures'])}", flush=True)
     work.measure(work.search())
-    floor = measure_floor(plan, root)
     comparison = judged(plan, floor, root)
     page = report(comparison, f"{plan.options['data']}: {len(options.losses)} losses, {options.seeds} seeds")
     print(f"\n{page}")
@@ -155,8 +160,12 @@ def fitting(loss: str, ranges: Mapping[str, object], classes: int) -> dict[str, 
     return {"batch_size": [min(sizes)], "samples_per_class": [min(sizes) // 2 ** int(math.log2(classes))]}
 
 
-def measure_floor(plan: Plan, root: Path) -> records.Record:
-    """What the network's features are worth on the test classes before any training; recorded as ``NAME-frozen``."""
+def measure_floor(plan: Plan, root: Path, *, replace: bool = False) -> records.Record:
+    """What the network's features are worth on the test classes before any training; recorded as ``NAME-frozen``.
+
+    Raises:
+        ValueError: There is such a record of other settings, and ``replace`` is False.
+    """
     options = plan.parsed(next(iter(plan.methods)), plan.final, {"lr": 1e-3})
     network = common.net_settings(options, DEFAULTS[options.data])
     given = {key: getattr(options, key) for key in (*OF_ALL[:4], "embedding_size", "width_mult", "preprocessing")}
@@ -165,7 +174,8 @@ def measure_floor(plan: Plan, root: Path) -> records.Record:
     parser = ArgumentParser()
     evaluate.add_arguments(parser)
     asked = {key: value for key, value in given.items() if value not in (None, {})}
-    record = evaluate.measured(parser.parse_args(command_line({**asked, "record": f"{plan.name}-{FLOOR}"})))
+    typed = command_line({**asked, "record": f"{plan.name}-{FLOOR}"}) + ["--replace"] * replace
+    record = evaluate.measured(parser.parse_args(typed), root)
     record.save(root)
     return record
 

@@ -39,4 +39,5 @@ def table(root: str | None = None) -> list[str]:
         where = found["layout"] or "not there"
         whole = "" if found["complete"] else f"; python -m dmlbook data {name} fetches it or says how to get it"
         lines.append(f"{name:7} {counts}{where}{whole}")
+        lines += [f"{'':7} {remark}" for remark in found["remarks"]]
     return lines

@@ -16,7 +16,7 @@ from dmlbook.commands import common
 from dmlbook.commands.kind_figures import layouts_of, measure, retrieved, seen
 from dmlbook.commands.kind_splits import Halves, halves, images_of
 from dmlbook.commands.map import TEXT, spread
-from dmlbook.commands.train import DEFAULTS
+from dmlbook.commands.settled import DEFAULTS
 from dmlbook.seeding import SEED, generator
 from dmlbook.training import Features, TrainConfig, embed, fit
 
@@ -58,10 +58,14 @@ SHOWN = {
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--merge", type=int, metavar="M", help="make classes of M kinds each (default: as they are)")
+    parser.add_argument(
+        "--merge", type=common.integer, metavar="M", help="make classes of M kinds each (default: as they are)"
+    )
     parser.add_argument("--relatives", action="store_true", help="merge neighbors in order instead of drawing them")
-    parser.add_argument("--centers", type=int, nargs="+", default=[1, 5], metavar="K", help="(default: 1 5)")
-    parser.add_argument("--hidden-layer", type=int, default=0, metavar="UNITS", help="0 (default): a linear embedding")
+    parser.add_argument("--centers", type=common.integer, nargs="+", default=[1, 5], metavar="K", help="(default: 1 5)")
+    parser.add_argument(
+        "--hidden-layer", type=common.integer, default=0, metavar="UNITS", help="0 (default): a linear embedding"
+    )
     parser.add_argument(
         "--standardize", action="store_true", help="give each feature mean 0 and deviation 1 on the training images"
     )
@@ -72,13 +76,19 @@ def add_arguments(parser: ArgumentParser) -> None:
     group.add_argument("--held-out", type=float, default=0.5, metavar="SHARE", help="of each kind (default: 0.5)")
     group.add_argument("--held-out-files", metavar="PATTERN", help="images of such names are held out, as 'test_*'")
     parser.add_argument("--validation", type=float, metavar="SHARE", help="measure this share of the training images")
-    parser.add_argument("--seeds", type=int, default=1, help="how many runs, each with a seed of its own (default: 1)")
     parser.add_argument(
-        "--layouts", type=int, default=0, metavar="N", help="judge N maps of the images held out, and their centers"
+        "--seeds", type=common.integer, default=1, help="how many runs, each with a seed of its own (default: 1)"
+    )
+    parser.add_argument(
+        "--layouts",
+        type=common.integer,
+        default=0,
+        metavar="N",
+        help="judge N maps of the images held out, and their centers",
     )
     parser.add_argument("--page", metavar="FILE", help="draw the first seed's images held out, for every K, on a page")
-    parser.add_argument("--record", metavar="NAME", help="write the figures to data/results/NAME-64d-k5.json and so on")
-    parser.add_argument("--image-size", type=int, help="side in pixels that the network sees")
+    common.add_record_arguments(parser, "NAME-64d-k5.json and so on")
+    parser.add_argument("--image-size", type=common.integer, help="side in pixels that the network sees")
     parser.add_argument("--test-crop", type=float, help="side of the middle square as a share of the short side")
     common.add_data_arguments(parser)
     common.add_net_arguments(parser, sizes=True)
@@ -93,24 +103,34 @@ def run(options: Namespace) -> int:
     check_number(low=0, integer=True, layouts=options.layouts)
     if options.layouts == 1:
         raise bad_input("--layouts", "be 0, 2 or more", 1, "One layout cannot be compared with another.")
+    seeds = common.seeds(options.seeds)
+    pairs = [(size, per_class) for size in options.embedding_size for per_class in options.centers]
+    names = {pair: f"{options.record}-{pair[0]}d-k{pair[1]}" if options.record else None for pair in pairs}
+    for name in names.values():
+        common.check_record(name)
+    if options.page is not None:
+        common.check_file(Path(options.page), "--page")
+    _config(options)
+    for size in options.embedding_size:
+        check_number(low=1, integer=True, embedding_size=size)
     study = Study(options)
+    made = {(size, k): Namespace(**{**vars(options), "embedding_size": [size], "centers": [k]}) for size, k in pairs}
+    begun = {pair: study.record(one, names[pair]) for pair, one in made.items()}  # all, before any of them is trained
     fine = "" if study.images.kinds is None else f" with {len(torch.unique(study.images.kinds))} kinds"
     images, features = study.images, study.features
     print(f"{len(images)} images of {images.num_classes} classes{fine}, {features.shape[1]} features each")
-    for size in options.embedding_size:
-        for per_class in options.centers:
-            one = Namespace(**{**vars(options), "embedding_size": [size], "centers": [per_class]})
-            name = f"{options.record}-{size}d-k{per_class}" if options.record else None
-            record = study.record(one, name)
-            for seed in common.seeds(options.seeds):
-                if seed not in record.seeds:
-                    start = time.perf_counter()
-                    figures = study.figures(one, seed)
-                    record.add(seed, figures, seconds=time.perf_counter() - start)
-            shown = "   ".join(f"{name} {records.percent(record.values(key))}" for key, name in SHOWN.items())
-            print(f"{size} dimensions, K = {per_class}: {shown}", flush=True)
-            if options.record:
-                print(f"recorded in {record.save()}")
+    for (size, per_class), record in begun.items():
+        for seed in seeds:
+            if seed not in record.seeds:
+                start = time.perf_counter()
+                figures = study.figures(made[size, per_class], seed)
+                record.add(seed, figures, seconds=time.perf_counter() - start)
+                if options.record:
+                    record.save()
+        shown = "   ".join(f"{name} {records.percent(record.values(key))}" for key, name in SHOWN.items())
+        print(f"{size} dimensions, K = {per_class}: {shown}", flush=True)
+        if options.record:
+            print(f"recorded in {record.save()}")
     if options.page:
         page = study.page(options, Path(options.page))
         print(f"{page} ({page.stat().st_size / 1e6:.1f} MB): open it in a browser")
@@ -208,7 +228,7 @@ class Study:
         }
         head = f"{options.hidden_layer} hidden units" if options.hidden_layer else "a linear embedding"
         title = f"SoftTriple with K = {per_class} on {options.data}, classes of {grouped}, {head}, {size} dimensions"
-        return common.continued(name, title, configuration)
+        return common.continued(name, title, configuration, replace=options.replace)
 
     @staticmethod
     def _network(options: Namespace) -> dict[str, object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -11,18 +10,18 @@ import torch
 from dmlbook import maps, records
 from dmlbook._checks import at_least, bad_input, check_number, checked
 from dmlbook._types import Int, Tensor
-from dmlbook.commands import common
-from dmlbook.datasets import ImageSet
+from dmlbook.commands import common, runs
+from dmlbook.datasets import ImageSet, split_classes
 from dmlbook.maps import Map, Shown
 from dmlbook.seeding import SEED, generator
 from dmlbook.training import embed
 
 ABOUT = """\
 examples
-  python -m dmlbook train --data folder --root my_photos --loss softtriple --folder runs/my_photos
-  python -m dmlbook map --run runs/my_photos                   (a page of the training classes, with their centers)
-  python -m dmlbook map --run runs/my_photos --split test      (classes that it never saw: they have no centers)
-  python -m dmlbook map --run runs/my_photos --data folder --root other_photos --split test --out other.html
+  python -m dmlbook train --data folder --root my_photos --loss softtriple
+  python -m dmlbook map --run runs/my_photos-softtriple                (the training classes, with their centers)
+  python -m dmlbook map --run runs/my_photos-softtriple --split test   (classes that it never saw have no centers)
+  python -m dmlbook map --run runs/my_photos-softtriple --data folder --root others --split test --out others.html
 
 The page is one file: map, small pictures, neighbors and centers. It needs no network and nothing installed. It holds
 small copies of your images: send it to nobody who may not see them.
@@ -35,14 +34,26 @@ TEXT = (
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--run", required=True, help="folder that train --folder left; of several seeds the first")
-    parser.add_argument("--split", choices=("train", "test"), default="train", help="which classes (default: train)")
+    parser.add_argument("--run", required=True, help="folder of a run that train left; of several seeds the first")
+    parser.add_argument(
+        "--split",
+        choices=("train", "validation", "test"),
+        default="train",
+        help="which classes (default: train); validation: those that train --validation held out",
+    )
     parser.add_argument("--out", help="the page to write (default: map-SPLIT.html in the run's folder)")
     parser.add_argument(
-        "--most", type=int, default=5000, help="images at most, as many of each class; 10,000 take 4 GB (default: 5000)"
+        "--most",
+        type=common.integer,
+        default=5000,
+        help="images at most, as many of each class; 10,000 take 4 GB (default: 5000)",
     )
-    parser.add_argument("--neighbors", type=int, default=15, help="how many count as near on the map (default: 15)")
-    parser.add_argument("--seeds", type=int, default=3, help="layouts that are judged; the first is shown (default: 3)")
+    parser.add_argument(
+        "--neighbors", type=common.integer, default=15, help="how many count as near on the map (default: 15)"
+    )
+    parser.add_argument(
+        "--seeds", type=common.integer, default=3, help="layouts that are judged; the first is shown (default: 3)"
+    )
     common.add_data_arguments(parser, required=False)
 
 
@@ -50,9 +61,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     check_number(low=4, integer=True, most=options.most)
     check_number(low=1, integer=True, seeds=options.seeds)
-    folder = _folder(Path(options.run))
-    trained = common.read_run(folder)
-    images = _images(options, trained.data)
+    check_number(low=1, integer=True, neighbors=options.neighbors)
+    if options.out is not None:
+        common.check_file(Path(options.out), "--out")
+    trained = runs.read_run(Path(options.run))
+    folder, images = trained.folder, _images(trained.images(options))
     images = images.select(spread(images.labels, options.most))
     out = Path(options.out) if options.out else folder / f"map-{options.split}.html"
     vectors = embed(trained.net, images, config=trained.config)
@@ -134,18 +147,15 @@ def _of_centers(served: maps.Serving) -> str:
     return f"Of {per_class} centers a class, {apart:.1f} are distinct and {used:.1f} serve somebody."
 
 
-def _folder(given: Path) -> Path:
-    """The folder of one seed: the one given, or the first in it."""
-    if (given / "run.json").is_file():
-        return given
-    return next((path for path in sorted(given.glob("seed-*")) if (path / "run.json").is_file()), given)
-
-
-def _images(options: Namespace, data: Mapping[str, object]) -> ImageSet:
-    """Those of the run, unless others are named."""
-    if options.data is None:
-        if not data:
-            remedy = "Name the images: --data folder --root FOLDER."
-            raise bad_input("--run", "say which images it was trained on", "a run of an older version", remedy)
-        options = Namespace(**{**vars(options), **data, "data_option": [tuple(pair) for pair in data["data_option"]]})
-    return common.load_images(options, options.split)
+def _images(options: Namespace) -> ImageSet:
+    """The classes asked for; of a run that held some out, those that it trained on."""
+    if options.validation is None:
+        if options.split == "validation":
+            raise bad_input("--split", "be train or test", options.split, "This run has held no classes out.")
+        return common.load_images(options, options.split)
+    if options.split == "test":
+        return common.load_images(options, "test")
+    halves = split_classes(
+        common.load_images(options, "train"), validation=options.validation, generator=generator(SEED, "validation")
+    )
+    return halves[options.split == "validation"]

@@ -15,7 +15,7 @@ from dmlbook import losses
 from dmlbook._checks import bad_input, check_choice, check_number
 from dmlbook.commands import common
 from dmlbook.commands.points import draw_points
-from dmlbook.commands.train import DEFAULTS
+from dmlbook.commands.settled import DEFAULTS
 from dmlbook.records import Range, Values, read_space
 from dmlbook.training import TrainConfig
 

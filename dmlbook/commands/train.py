@@ -2,68 +2,73 @@
 
 from __future__ import annotations
 
-import json
+import os
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from dataclasses import fields
 from pathlib import Path
 
 import torch
 
-from dmlbook import losses, nets, records, retrieval
-from dmlbook._files import write_whole
-from dmlbook.commands import common
+from dmlbook import losses, nets, records
+from dmlbook import settings as machine
+from dmlbook._checks import bad_input
+from dmlbook.commands import baseline, common, runs, settled
 from dmlbook.datasets import ImageSet, split_classes
 from dmlbook.seeding import SEED, generator
-from dmlbook.training import Features, Place, TrainConfig, embed, fit
+from dmlbook.training import Checkpoints, Features, FitResult, Place, Report, TrainConfig, embed, fit, preflight
 
 ABOUT = """\
 Training classes and test classes never share a class. Settings are chosen with --validation: a share of the *training*
-classes is held out and measured instead of the test classes. The test classes are measured once, after the last epoch.
+classes is held out and measured instead of the test classes. First it is measured what the network is worth before any
+training (frozen features, their PCA, the embedding as it starts); last, what training has added to that.
+
+losses
+  softtriple, softmax, proxy_nca, proxy_anchor, subcenter_arcface, hardtriple: learned centers; no images are paired, so
+    batches are drawn as they come. softtriple has several centers a class (--loss-option centers_per_class=10).
+  centroid_bound, triplet_center: distances to points of the classes, fixed or learned.
+  triplet, semihard, lifted, npairs, clustering: pairs or triplets of a batch, which holds several images of a class.
+  Start with softtriple or softmax. Which one suits your images: python -m dmlbook compare
+
+a small folder of your own (a few hundred photographs, no GPU): train the last layer alone, which takes minutes
+  python -m dmlbook train --data folder --root my_photos --loss softtriple --net mobilenet_v2 --weights imagenet \\
+      --freeze-backbone --epochs 30 --milestones 20 --lr 0.003
+  Then all of the network, if that is not enough: leave --freeze-backbone and --lr out, and add --size 128 for speed.
 
 examples
   python -m dmlbook train --data birds --loss softtriple
-  python -m dmlbook train --data cub --loss softtriple --weights imagenet --seeds 3 --record cub-softtriple
+  python -m dmlbook train --data cub --loss softtriple --weights imagenet --seeds 3 --record my-cub-softtriple
   python -m dmlbook train --data folder --root my_photos --loss semihard --net resnet18 --weights imagenet
   python -m dmlbook train --data cub --loss softtriple --loss-option tau=0.5 --validation 0.2   (choosing a setting)
 
-A run that was stopped goes on where it was when the same command is given again with the same --folder. Seeds that the
-record already holds, with the same configuration, are not run again.
+Every run keeps a folder: runs/DATA-LOSS, or runs/RECORD, or --folder. There lie the settings (run.json), a line for
+each epoch (history.csv) and the network (the last two checkpoints), one folder a seed. A run that was stopped goes on
+where it was when the same command is given again. Seeds that the record already holds are not run again.
 """
-
-DRAWN = {
-    "freeze_batch_norm": False,
-    "lr": 4e-3,
-    "loss_lr": 3e-2,
-    "adam_eps": 1e-8,
-    "augment": "shift",
-    "flip": False,
-    "batch_size": 32,
-    "epochs": 15,
-    "milestones": (12,),
-}
-DEFAULTS: dict[str, dict] = {
-    "birds": {"net": "small", "weights": None, "config": DRAWN},
-    "digits": {"net": "small", "weights": None, "config": DRAWN},
-    "cub": {"net": "googlenet", "weights": "imagenet", "config": {}},
-    "cars": {"net": "googlenet", "weights": "imagenet", "config": {}},
-    "sop": {"net": "googlenet", "weights": "imagenet", "config": {"freeze_batch_norm": False}},
-    "folder": {"net": "googlenet", "weights": "imagenet", "config": {}},
-}
-"""What suits each image set, where the command line does not say otherwise."""
+LONG = 1800
+"""Seconds of a run from which on it is said how to shorten it."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--loss", required=True, choices=losses.NAMES)
+    parser.add_argument(
+        "--loss", required=True, type=common.word(*losses.NAMES), choices=losses.NAMES, help="see below"
+    )
     parser.add_argument(
         "--loss-option", type=common.pair, action="append", default=[], metavar="KEY=VALUE", help="such as scale=20"
     )
-    parser.add_argument("--seeds", type=int, default=1, help="how many runs, each with a seed of its own (default: 1)")
-    parser.add_argument("--validation", type=float, metavar="SHARE", help="measure this share of the training classes")
-    parser.add_argument("--record", metavar="NAME", help="write the figures to data/results/NAME.json")
-    parser.add_argument("--folder", help="keep checkpoints here, one folder a seed; given again, the run goes on")
+    parser.add_argument(
+        "--seeds", type=common.integer, default=1, help="how many runs, each with a seed of its own (default: 1)"
+    )
+    parser.add_argument(
+        "--validation", type=float, metavar="SHARE", help="measure this share of the training classes, after each epoch"
+    )
+    common.add_record_arguments(parser)
+    parser.add_argument("--folder", help="the runs' folder, one folder a seed in it (default: runs/DATA-LOSS)")
+    parser.add_argument(
+        "--baseline", action=BooleanOptionalAction, default=True, help="measure the network before training, too"
+    )
     parser.add_argument("--device", help="cpu, cuda or mps (default: the best that is there)")
-    parser.add_argument("--devices", type=int, default=1, help="how many of them (default: 1)")
+    parser.add_argument("--devices", type=common.integer, default=1, help="how many of them (default: 1)")
     common.add_data_arguments(parser)
     common.add_net_arguments(parser)
     group = parser.add_argument_group(
@@ -73,20 +78,34 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> int:
+    seeds = common.seeds(options.seeds)
+    if options.evaluate_every is not None and options.validation is None:
+        remedy = "Add --validation 0.2: test classes are measured once, after the last epoch."
+        raise bad_input("--evaluate-every", "come with --validation", "it alone", remedy)
+    common.check_record(options.record)
+    settled.config(options, SEED)
+    settled.check_loss(options)
+    preflight.check_device(options.device or machine.device(), Place(options.device, options.devices).devices)
     study = Study(options)
-    record = study.record(options, options.record)
-    for seed in common.seeds(options.seeds):
+    record, folder = study.record(options, options.record), runs.place(options, study.asked(options, SEED))
+    for seed in seeds:
         if seed in record.seeds:
             print(f"seed {seed}: is in record {record.name} already; remove that file to run it again")
             continue
         start = time.perf_counter()
-        figures = study.figures(options, seed)
+        figures = study.figures(options, seed, folder / f"seed-{seed}")
         if figures is None:
             continue
         record.add(seed, figures, seconds=time.perf_counter() - start)
         print(f"seed {seed}: {common.percents(figures)}")
+        if options.baseline:
+            print(baseline.gain(runs.read_about(folder / f"seed-{seed}")["before"], figures))
         if options.record:
             print(f"recorded in {record.save()}")
+    if runs.find(folder) != folder:
+        print(f"the network is in {folder}. What next:")
+        print(f"  python -m dmlbook map --run {folder}         (a page of pictures, neighbors and centers)")
+        print(f"  python -m dmlbook evaluate --run {folder}    (measures it again)")
     return 0
 
 
@@ -95,52 +114,98 @@ class Study:
 
     Args:
         options: Of ``python -m dmlbook train``. Those named in ``READ_ONCE`` must be the same in each later call.
+
+    Raises:
+        ValueError: Images are missing or cannot be read, or retrieval among those to be measured means nothing.
     """
 
     READ_ONCE = ("data", "root", "size", "data_option", "validation")
     BY = "recall_at_1"
 
     def __init__(self, options: Namespace):
-        self.train_set, self.measured = common.load_images(options, "train"), None
+        self.train_set = common.load_images(options, "train")
         self._pooled: dict[tuple, Features] = {}
-        if options.validation is not None:
+        if options.validation is None:
+            self.measured, self.measured_on = common.load_images(options, "test"), "test classes"
+        else:
             numbers = generator(SEED, "validation")
             self.train_set, self.measured = split_classes(
                 self.train_set, validation=options.validation, generator=numbers
             )
+            self.measured_on = f"{options.validation:g} of the training classes"
+        common.check_measurable(self.train_set, "the training half")
+        common.check_measurable(self.measured, "the measured half")
 
-    def figures(self, options: Namespace, seed: int) -> dict[str, float] | None:
+    def figures(self, options: Namespace, seed: int, folder: Path | None = None) -> dict[str, float] | None:
         """Train from one seed and measure; None in a process that is not the first of several.
 
+        Args:
+            options: Of this run.
+            seed: Of its weights, batches and views.
+            folder: Where its settings, its history and its network are kept, and it is told what goes on; None: in
+                ``--folder``, if there is one, and in silence.
+
         Raises:
-            KeyboardInterrupt: Training was stopped; what was done lies in ``--folder``.
+            KeyboardInterrupt: Training was stopped; what was done lies in the folder.
         """
-        settings, config = _net(options), _config(options, seed)
-        folder = None if options.folder is None else Path(options.folder) / f"seed-{seed}"
-        net, loss = _build(options, settings, self.train_set, seed)
+        settings, config = settled.network(options), settled.config(options, seed)
+        net, loss = settled.build(options, settings, self.train_set, seed)
+        if folder is not None:
+            kept = Checkpoints(folder, about=self._about(options, net, config, folder))
+        else:
+            kept = None if options.folder is None else Path(options.folder) / f"seed-{seed}"
         once = config.freeze_backbone and settings["weights"] is not None  # then all seeds see the same features
         trained = self._features(net, self.train_set, settings, config) if once else self.train_set
-        place = Place(options.device, options.devices)
-        result = fit(net, loss, trained, config, folder=folder, device=place)
+        watched = None
+        if folder is not None and options.validation is not None:
+            watched = self._features(net, self.measured, settings, config) if once else self.measured
+        place, report = (
+            Place(options.device, options.devices),
+            Report(advice=lambda seconds, _: _advice(seconds, config, settings)),
+        )
+        result = fit(net, loss, trained, config, validation=watched, folder=kept, device=place, progress=report)
         if result.rank > 0:
             return None
         if result.interrupted:
-            raise KeyboardInterrupt
+            raise common.Stopped(result.signal)
+        figures = self._measured(result, settings, config, once=once)
         if folder is not None:
-            data = {name: getattr(options, name) for name in ("data", "root", "size", "data_option")}
-            about = {"net": settings, "config": config.to_dict(), "data": data}
-            write_whole(folder / "run.json", json.dumps(about, indent=2))
-        if self.measured is None:
-            self.measured = common.load_images(options, "test")
+            runs.note(folder, figures=figures)
+        return figures
+
+    def asked(self, options: Namespace, seed: int) -> dict[str, object]:
+        """Everything that decides a run, as its folder keeps it."""
+        data = {name: getattr(options, name) for name in ("data", "data_option", "validation")}
+        root = None if options.root is None else str(Path(options.root).expanduser().resolve())
+        return {
+            "loss": options.loss,
+            "loss_options": dict(options.loss_option),
+            "net": settled.network(options),
+            "config": settled.config(options, seed).to_dict(),
+            "data": {**data, "root": root, "size": self.train_set.images.shape[-1]},
+        }
+
+    def _about(self, options: Namespace, net: nets.EmbeddingNet, config: TrainConfig, folder: Path) -> dict:
+        """What the run's folder is to say of it, with what the network is worth before training."""
+        about = self.asked(options, config.seed)
+        if not options.baseline or not _first_process():
+            return about
+        known = runs.read_about(folder) if (folder / runs.ABOUT).is_file() else {}
+        before = known.get("before") or baseline.measure(
+            net, self.train_set, self.measured, config,
+            pretrained=about["net"]["weights"] is not None, device=options.device or machine.device(),
+        )  # fmt: skip
+        print(baseline.shown(before, self.measured_on), flush=True)
+        return {**about, "before": before}
+
+    def _measured(self, result: FitResult, settings: dict, config: TrainConfig, *, once: bool) -> dict[str, float]:
+        net, loss = result.net, result.loss
         if once:
             with torch.no_grad():
                 vectors = net.cpu().head(self._features(net, self.measured, settings, config).features)
         else:
             vectors = embed(net, self.measured, config=config)
-        figures = retrieval.evaluate(vectors, self.measured.labels)
-        if not settings.get("normalize", True):  # the loss knew lengths; the measure above does not
-            lengths = retrieval.evaluate(vectors, self.measured.labels, metric="euclidean")
-            figures |= {f"euclidean_{key}": lengths[key] for key in ("recall_at_1", "map_at_r")}
+        figures = common.scores(vectors, self.measured.labels, unit=settings.get("normalize", True))
         if hasattr(loss, "report"):
             report = loss.report()
             figures["distinct_centers"] = float(report.counts.double().mean())
@@ -158,7 +223,7 @@ class Study:
 
     def record(self, options: Namespace, name: str | None) -> records.Record:
         """The record that these options make, continued where it is there."""
-        settings, config = _net(options), _config(options, SEED).to_dict()
+        settings, config = settled.network(options), settled.config(options, SEED).to_dict()
         config.pop("seed")
         configuration = {
             "data": options.data,
@@ -166,38 +231,25 @@ class Study:
             "data_options": dict(options.data_option),
             "training_images": len(self.train_set),
             "training_classes": self.train_set.num_classes,
-            "measured_on": "test classes"
-            if options.validation is None
-            else f"{options.validation:g} of the training classes",
+            "measured_on": self.measured_on,
             "loss": options.loss,
             "loss_options": dict(options.loss_option),
             "network": common.described(settings),
             "training": config,
         }
         title = f"{options.loss} on {options.data}, {options.embedding_size} dimensions, {settings['name']}"
-        return common.continued(name, title, configuration)
+        return common.continued(name, title, configuration, replace=options.replace)
 
 
-def _net(options: Namespace) -> dict[str, object]:
-    """The arguments of ``nets.build``; a loss that is told not to normalize gets embeddings of any length."""
-    settings = common.net_settings(options, DEFAULTS[options.data])
-    unit = dict(options.loss_option).get("normalize", losses.options(options.loss).get("normalize", True))
-    return settings if unit else {**settings, "normalize": False}
+def _first_process() -> bool:
+    """Whether this is the first of several processes that share a run, or the only one."""
+    return int(os.environ.get("LOCAL_RANK", 0)) == 0
 
 
-def _build(options: Namespace, settings: dict, train_set: ImageSet, seed: int) -> tuple[nets.EmbeddingNet, losses.Loss]:
-    net = nets.build(**settings, seed=seed)
-    chosen = dict(options.loss_option)
-    if "generator" in losses.options(options.loss):
-        chosen["generator"] = generator(seed, "centers")
-    if options.loss == "centroid_bound":
-        chosen.setdefault("class_counts", torch.bincount(train_set.labels))
-    sizes = {"num_classes": train_set.num_classes, "embedding_size": options.embedding_size}
-    return net, losses.make(options.loss, **sizes, **chosen)
-
-
-def _config(options: Namespace, seed: int) -> TrainConfig:
-    wanted = losses.images_per_class(options.loss)
-    paired = {"sampler": "class", "samples_per_class": wanted, "small_classes": "repeat"} if wanted else {}
-    chosen = {**DEFAULTS[options.data]["config"], **paired, **common.given_config(options)}
-    return TrainConfig(**{**chosen, "seed": seed})
+def _advice(seconds: float, config: TrainConfig, settings: dict) -> str:
+    """What would make a run of hours shorter, of what it does not do already."""
+    if seconds < LONG or machine.device() != "cpu":
+        return ""
+    cures = [] if config.freeze_backbone else ["--freeze-backbone (the last layer alone)"]
+    cures += [] if settings["name"] in ("small", "mobilenet_v2") else ["--net mobilenet_v2"]
+    return f"Shorter on this processor: {', '.join([*cures, 'a smaller --size'])}, or fewer --epochs."

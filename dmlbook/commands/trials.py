@@ -165,6 +165,7 @@ class Trials:
         """Go on with a search that was begun; one that asked something else is kept beside the new one, as it is."""
         search, content, asked = self.search, former.to_dict(), _asked(self.search.to_dict())
         self._written = _kept_of(content)
+        search.follow(former)
         longer = len(former.trials) > len(self.points) and former.trials[0].seeds != self.seeds
         search.before = [each for each in former.before if _asked(each) != asked]
         if (self.plan.rungs or former.rungs) and (_asked(content) != asked or longer):

@@ -50,6 +50,7 @@ class Study:
     def __init__(self, options):
         self.train_set = common.load_images(options, "train")
         self.stage = "search" if options.validation else "final"
+        self.measured_on = "0.2 of the training classes" if options.validation else "test classes"
 
     def figures(self, options, seed):
         self.runs.append((self.stage, options.loss, options.lr, options.freeze_batch_norm, options.epochs, seed))

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from argparse import Namespace
 from dataclasses import fields
+from importlib import metadata
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +16,7 @@ import torch
 
 from dmlbook import datasets, losses, nets, records, retrieval, settings
 from dmlbook.__main__ import COMMANDS, main
-from dmlbook.commands import bench, check, common, evaluate
+from dmlbook.commands import baseline, bench, check, common, runs, settled
 from dmlbook.commands import train as train_command
 from dmlbook.datasets import ImageSet
 from dmlbook.seeding import SEED, generator
@@ -27,6 +29,7 @@ def _own_folders(tmp_path, monkeypatch):
     monkeypatch.setenv("DMLBOOK_DATA", str(tmp_path / "images"))
     monkeypatch.setenv("DMLBOOK_MODE", "smoke")
     monkeypatch.setattr(settings, "results_root", lambda: tmp_path / "results")
+    monkeypatch.chdir(tmp_path)
 
 
 def train(photos, *more):
@@ -148,8 +151,8 @@ def test_a_trained_run_is_measured_again_with_the_same_figures(photos, capsys, t
     assert main(["evaluate", "--data", "folder", "--root", str(photos), "--size", "16", "--run", str(run)]) == 0
     again = capsys.readouterr().out.splitlines()[0]
     older, newest = (checkpoints.load(path)["net"]["head.linear.weight"] for path in checkpoints.find(run))
-    assert isinstance(common.read_run(run), common.TrainedRun)
-    torch.testing.assert_close(common.read_run(run).net.head.linear.weight.detach(), newest)
+    assert isinstance(runs.read_run(run), runs.TrainedRun)
+    torch.testing.assert_close(runs.read_run(run).net.head.linear.weight.detach(), newest)
     assert (newest - older).abs().max() > 0
     assert again in first
 
@@ -171,8 +174,11 @@ def test_seeds_that_a_record_holds_are_not_run_again_unless_the_configuration_ch
     said = capsys.readouterr()
     assert f"seed {first[0]['seed']}: is in record again already" in said.out
     assert len(records.load("again", tmp_path / "results").runs) == 2
-    assert train(photos, "--loss", "softmax", "--record", "again", "--loss-option", "scale=5") == 0
-    assert "had another configuration and is written anew" in capsys.readouterr().err
+    other = ("--loss", "softmax", "--record", "again", "--loss-option", "scale=5")
+    assert train(photos, *other) == 1
+    assert "--record must be free or name a record of this configuration" in capsys.readouterr().err
+    assert len(records.load("again", tmp_path / "results").runs) == 2
+    assert train(photos, *other, "--replace") == 0
     assert len(records.load("again", tmp_path / "results").runs) == 1
 
 
@@ -187,8 +193,10 @@ def test_frozen_features_are_measured_and_reduced(photos, tmp_path, capsys):
 
 def test_features_are_measured_on_the_classes_that_train_holds_out(photos, tmp_path, monkeypatch):
     measured = []
-    original = evaluate.retrieval.evaluate
-    monkeypatch.setattr(evaluate.retrieval, "evaluate", lambda x, y: measured.append(y) or original(x, y))
+    original = common.retrieval.evaluate
+    monkeypatch.setattr(
+        common.retrieval, "evaluate", lambda x, y, ks, **more: measured.append(y) or original(x, y, ks, **more)
+    )
     eight = tmp_path / "eight"
     shutil.copytree(photos, eight, ignore=shutil.ignore_patterns(".*"))
     for name in ("ash", "elm"):
@@ -207,7 +215,7 @@ def test_a_seed_decides_centers_and_weights_and_the_bound_gets_the_class_counts(
 
     def build(loss, seed):
         options = Namespace(loss=loss, loss_option=[], embedding_size=8)
-        net, made = train_command._build(options, {"name": "small", "embedding_size": 8}, train_set, seed)
+        net, made = settled.build(options, {"name": "small", "embedding_size": 8}, train_set, seed)
         return next(net.parameters()), made
 
     for loss in ("softtriple", "centroid_bound"):
@@ -237,8 +245,12 @@ def test_a_loss_that_needs_lengths_gets_them_and_is_measured_by_both(loss, optio
     assert record.configuration["network"].get("normalize", True) is unit
     assert ("euclidean_map_at_r" in record.runs[0]["figures"]) is not unit
     (run,) = (tmp_path / "runs").iterdir()
-    vectors = embed(common.read_run(run).net, datasets.load("folder", "test", root=photos, size=16))
+    vectors = embed(runs.read_run(run).net, datasets.load("folder", "test", root=photos, size=16))
     assert torch.allclose(vectors.norm(dim=1), torch.ones(len(vectors))) is unit
+    assert main(["evaluate", "--run", str(run), "--record", "again"]) == 0
+    again = records.load("again", tmp_path / "results").runs[0]["figures"]
+    assert {key: record.runs[0]["figures"].get(key) for key in again} == pytest.approx(again)
+    assert ("euclidean_map_at_r" in again) is not unit
 
 
 def test_seeds_are_counted_from_the_books():
@@ -257,9 +269,9 @@ def test_seeds_are_counted_from_the_books():
     ],
 )
 def test_losses_on_pairs_draw_by_class_unless_the_command_line_says_otherwise(loss, given, sampler):
-    config = train_command._config(Namespace(loss=loss, data="birds", **given), 3)
+    config = settled.config(Namespace(loss=loss, data="birds", **given), 3)
     assert (config.sampler, config.small_classes, config.samples_per_class) == sampler
-    assert (config.seed, config.lr) == (3, train_command.DRAWN["lr"])
+    assert (config.seed, config.lr) == (3, settled.DRAWN["lr"])
 
 
 @pytest.mark.parametrize(
@@ -274,14 +286,14 @@ def test_losses_on_pairs_draw_by_class_unless_the_command_line_says_otherwise(lo
 def test_the_weights_that_suit_a_data_set_are_those_of_its_own_network(net, weights, expected):
     rest = dict.fromkeys(("embedding_size", "width_mult", "preprocessing", "same_padding", "bn_eps"))
     options = Namespace(net=net, weights=weights, **rest)
-    settings = common.net_settings(options, train_command.DEFAULTS["cub"])
+    settings = common.net_settings(options, settled.DEFAULTS["cub"])
     assert (settings["name"], settings["weights"]) == expected
 
 
 def test_a_stopped_run_is_neither_measured_nor_recorded(photos, monkeypatch, tmp_path):
-    stopped = SimpleNamespace(rank=0, interrupted=True)
+    stopped = SimpleNamespace(rank=0, interrupted=True, signal=15)
     monkeypatch.setattr(train_command, "fit", lambda *_, **__: stopped)
-    assert train(photos, "--loss", "softmax", "--record", "stopped") == 130
+    assert train(photos, "--loss", "softmax", "--record", "stopped") == 128 + 15
     assert not (tmp_path / "results" / "stopped.json").exists()
 
 
@@ -296,8 +308,8 @@ def test_pca_takes_the_training_classes(photos, monkeypatch, split, opened):
 
 
 def test_pca_is_handed_the_features_of_the_training_classes(photos, monkeypatch):
-    handed, original = [], evaluate.reduce
-    monkeypatch.setattr(evaluate, "reduce", lambda *given: handed.append(given) or original(*given))
+    handed, original = [], baseline.reduce
+    monkeypatch.setattr(baseline, "reduce", lambda *given: handed.append(given) or original(*given))
     here = ["evaluate", "--data", "folder", "--root", str(photos), "--size", "16", "--net", "small", "--pca", "4"]
     assert main(here) == 0
     net = nets.build("small", embedding_size=64)
@@ -310,17 +322,17 @@ def test_pca_sees_features_of_unit_length():
     numbers = torch.Generator().manual_seed(1)
     training_features, features = torch.randn(50, 6, generator=numbers), torch.randn(20, 6, generator=numbers)
     lengths = 1 + torch.arange(50.0)[:, None]
-    expected = evaluate.reduce(training_features, features, 3)
-    torch.testing.assert_close(evaluate.reduce(lengths * training_features, features, 3), expected)
-    torch.testing.assert_close(evaluate.reduce(training_features, lengths[:20] * features, 3), expected)
+    expected = baseline.reduce(training_features, features, 3)
+    torch.testing.assert_close(baseline.reduce(lengths * training_features, features, 3), expected)
+    torch.testing.assert_close(baseline.reduce(training_features, lengths[:20] * features, 3), expected)
 
 
 def test_pca_is_fitted_to_the_training_features_alone():
     training = torch.randn(50, 6, generator=torch.Generator().manual_seed(1))
     features = torch.randn(20, 6, generator=torch.Generator().manual_seed(2))
-    both = evaluate.reduce(training, features, 3)
+    both = baseline.reduce(training, features, 3)
     assert both.shape == (20, 3)
-    torch.testing.assert_close(evaluate.reduce(training, features[:7], 3), both[:7])
+    torch.testing.assert_close(baseline.reduce(training, features[:7], 3), both[:7])
 
 
 def test_check_says_what_is_there(capsys):
@@ -332,11 +344,37 @@ def test_check_says_what_is_there(capsys):
 
 
 def test_check_names_what_is_missing_and_fails(capsys, monkeypatch):
-    monkeypatch.setattr(check, "BOOK", ("json", "no_such_package"))
+    monkeypatch.setattr(check, "BOOK", {"torch": "torch", "no_such_module": "no-such-package"})
     assert main(["check"]) == 1
     said = capsys.readouterr().out
-    assert "problem     for the book no_such_package are missing" in said
+    assert "problem     for the book no-such-package are missing" in said
     assert "ready" not in said
+
+
+@pytest.mark.parametrize("how", ["not installed", "another file", "overwritten"])
+def test_check_is_not_taken_in_by_another_package_of_the_same_name(capsys, monkeypatch, tmp_path, how):
+    foreign = tmp_path / "umap" / "__init__.py"
+    foreign.parent.mkdir()
+    foreign.write_text("UMAP = None\n")
+    listed = metadata.PackagePath("umap/__init__.py")
+    listed.dist = SimpleNamespace(
+        locate_file=lambda path: (tmp_path if how == "overwritten" else tmp_path / "x") / path
+    )
+    listed.hash = metadata.FileHash(f"sha256={check._digest(Path(__file__), 'sha256')}")
+
+    def files(package):
+        if how == "not installed":
+            raise metadata.PackageNotFoundError(package)
+        return [listed]
+
+    monkeypatch.setattr(check, "BOOK", {"umap": "umap-learn"})
+    monkeypatch.setattr(check.util, "find_spec", lambda name: SimpleNamespace(origin=str(foreign)))
+    monkeypatch.setattr(check.metadata, "files", files)
+    assert main(["check"]) == 1
+    assert "umap is not that of umap-learn, but another package of this name" in capsys.readouterr().out
+    if how == "overwritten":
+        listed.hash = metadata.FileHash(f"sha256={check._digest(foreign, 'sha256')}")
+        assert main(["check"]) == 0
 
 
 def test_check_shows_the_data_folder_as_seen_from_the_checkout(capsys, monkeypatch):
@@ -351,6 +389,28 @@ def test_data_says_where_a_set_has_come_to(capsys, monkeypatch):
     monkeypatch.setattr("dmlbook.datasets.fetch", lambda name, root: f"{root}/{name}-there")
     assert main(["data", "cub", "--root", "here"]) == 0
     assert capsys.readouterr().out == "cub is in here/cub-there\n"
+
+
+def test_the_cache_is_shown_and_cleared(photos, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("DMLBOOK_CACHE", str(tmp_path / "kept"))
+    other = shutil.copytree(photos, tmp_path / "other")
+    for root in (photos, other):
+        for split in ("train", "test"):
+            datasets.load("folder", split, root=root, size=16, progress=False)
+    capsys.readouterr()
+    assert main(["cache"]) == 0
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{tmp_path / 'kept'}: ")
+    assert first.endswith("MB of 32,000 MB at most")
+    assert len(lines) == 4
+    assert sum(f"folder-test, 15 images of 16 pixels, of {other.resolve()}" in line for line in lines) == 1
+    assert main(["cache", "--root", str(other)]) == 1
+    assert "--root must come with --clear" in capsys.readouterr().err
+    assert main(["cache", "--clear", "--root", str(other)]) == 0
+    assert main(["cache"]) == 0
+    assert [str(photos.resolve()) in line for line in capsys.readouterr().out.splitlines()[2:]] == [True, True]
+    assert main(["cache", "--clear"]) == 0
+    assert not list((tmp_path / "kept").iterdir())
 
 
 def test_data_lists_the_sets(capsys):
@@ -373,7 +433,10 @@ def test_data_lists_the_sets(capsys):
             ["evaluate", "--data", "digits", "--run", "nowhere"],
             "--run must hold run.json and a checkpoint; got nowhere",
         ),
-        (["train", "--data", "digits", "--loss", "softmax", "--loss-option", "gamma=1"], "options must be among those"),
+        (
+            ["train", "--data", "digits", "--loss", "softmax", "--loss-option", "gamma=1"],
+            "--loss-option gamma must be one of",
+        ),
         (["train", "--data", "digits", "--loss", "softmax", "--epochs", "0"], "epochs must be an integer >= 1; got 0"),
         (["train", "--data", "cub", "--loss", "softmax"], "DMLBOOK_DATA"),
         (["bench", "speed"], "CONTEST must be one of softtriple, regularizer"),

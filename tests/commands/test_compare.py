@@ -80,7 +80,7 @@ def written(root, scores=SCORES) -> records.Comparison:
     choice = {"search": "s", "own": True, "by": "recall_at_1", "trials": 2, "seeds": 1, "rungs": [1, 2], "epochs": 2}
     for name, (recalls, precisions) in scores.items():
         training = {"epochs": 2, "batch_size": 32}
-        made = records.Record(f"m-{name}", name, {**configuration, "training": training})
+        made = records.Record(f"m-{name}", name, {**configuration, "training": training}, replaces=True)
         made.choice = {**choice, "settings": {"lr": 0.1, "batch_size": 32, "epochs": 2}}
         for place, (recall, precision) in enumerate(zip(recalls, precisions, strict=True)):
             made.add(SEED + place, {"recall_at_1": recall, "map_at_r": precision}, seconds=1)
@@ -172,9 +172,9 @@ def test_a_loss_with_fewer_points_than_the_others_is_said(tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (["--losses", "softmax"], "compare: --losses must name two losses or more; got softmax. One alone is `train`."),
-        (["--losses", "softmax", "softmax"], "compare: --losses must hold no value twice"),
-        (["--seeds", "0"], "compare: --seeds must be an integer >= 1; got 0"),
+        (["--losses", "softmax"], "--losses must name two losses or more; got softmax. One alone is `train`."),
+        (["--losses", "softmax", "softmax"], "--losses must hold no value twice"),
+        (["--seeds", "0"], "--seeds must be an integer >= 1; got 0"),
         (["--validation", "0.1"], "validation must leave two classes on each side"),
         (["--validation", "0.4", "--trials", "1"], "search.trials must be an integer >= 2; got 1"),
         (["--validation", "0.4", "--rungs", "2", "1"], "search.rungs must be epochs that increase; got [2, 1]"),

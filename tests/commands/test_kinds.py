@@ -71,7 +71,7 @@ def test_what_is_merged_follows_from_the_seed_alone():
 @pytest.mark.parametrize("per_class", [0, 6, 2.0])
 @pytest.mark.bad_input
 def test_a_merger_into_fewer_than_two_classes_is_refused(per_class):
-    with pytest.raises(ValueError, match=r"merge_classes: per_class must be an integer >= 1 and <= 5"):
+    with pytest.raises(ValueError, match=r"merge_classes: per_class must be an integer"):
         merge_classes(image_set(10), per_class, generator=None)
 
 
@@ -353,7 +353,7 @@ def test_a_benchmarks_test_classes_are_never_opened(monkeypatch):
     ("more", "message"),
     [
         (("--centers", "0"), "centers must be an integer >= 1"),
-        (("--hidden-layer", "-1"), "hidden_layer must be an integer >= 0"),
+        (("--hidden-layer", "-1"), "--hidden-layer must be an integer >= 0"),
         (("--relatives",), "--relatives must come with --merge"),
         (("--merge", "3"), "per_class must be an integer >= 1 and <= 2"),
         (("--loss-option", "slack=1"), "must be among those of softtriple"),
@@ -463,3 +463,32 @@ def test_one_layout_is_refused_before_any_work(grocery, capsys, monkeypatch, val
     monkeypatch.setattr(command, "Study", lambda *_: pytest.fail("work was begun"))
     assert run(grocery, "--layouts", value) == 1
     assert message in capsys.readouterr().err
+
+
+def test_a_stopped_study_keeps_the_seeds_that_it_has_measured(few_digits, monkeypatch, tmp_path):
+    original, line = command.Study.figures, ["kinds", "--data", "digits", "--merge", "2", "--net", "small"]
+    monkeypatch.setattr("dmlbook.commands.kind_splits.common.load_images", lambda options, split: image_set(10, 8))
+    line += ["--centers", "1", "2", "--seeds", "2", "--epochs", "1", "--record", "mine"]
+
+    def stopped(study, options, seed):
+        if (options.centers, seed) == ([2], SEED + 1):
+            raise KeyboardInterrupt
+        return original(study, options, seed)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(command.Study, "figures", stopped)
+        assert main(line) == 130
+    kept = [records.load(f"mine-64d-k{k}", tmp_path / "results").seeds for k in (1, 2)]
+    assert kept == [[SEED, SEED + 1], [SEED]]
+    first = records.load("mine-64d-k2", tmp_path / "results").runs[0]
+    assert main(line) == 0
+    assert records.load("mine-64d-k2", tmp_path / "results").runs[0] == first
+
+
+def test_a_record_of_other_settings_is_refused_before_any_training(few_digits, monkeypatch, capsys):
+    line = ["kinds", "--data", "digits", "--merge", "2", "--net", "small", "--epochs", "1", "--record", "mine"]
+    monkeypatch.setattr("dmlbook.commands.kind_splits.common.load_images", lambda options, split: image_set(10, 8))
+    assert main([*line, "--centers", "5"]) == 0
+    monkeypatch.setattr(command.Study, "figures", lambda *_: pytest.fail("trained"))
+    assert main([*line, "--centers", "1", "5", "--lr", "0.5"]) == 1
+    assert "--record must be free or name a record of this configuration" in capsys.readouterr().err

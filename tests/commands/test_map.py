@@ -10,7 +10,7 @@ import torch
 
 from dmlbook import maps, records, settings
 from dmlbook.__main__ import main
-from dmlbook.commands import common
+from dmlbook.commands import common, runs
 from dmlbook.commands import map as map_command
 from dmlbook.training import embed
 from tests.maps.test_view import unpacked
@@ -49,7 +49,7 @@ def test_a_run_becomes_a_page_of_its_training_images_and_centers(trained, photos
     data = data_of(seed / "map-train.html")
     assert data["classes"] == ["ash", "beech", "cedar"]  # the first half of six
     assert [view["method"] for view in data["views"]] == ["UMAP", "PCA"]
-    run = common.read_run(seed)
+    run = runs.read_run(seed)
     images = common.datasets.load("folder", "train", root=photos, size=16)
     served = maps.serving(embed(run.net, images, config=run.config), images.labels, run.centers)
     shown = data["views"][0]["centers"]
@@ -95,7 +95,13 @@ def test_other_images_can_be_named_and_must_fit_the_centers(trained, photos, cap
     folder = trained("softmax")
     seed = next(folder.iterdir())
     about = json.loads((seed / "run.json").read_text())
-    assert about["data"] == {"data": "folder", "root": str(photos), "size": 16, "data_option": []}
+    assert about["data"] == {
+        "data": "folder",
+        "data_option": [],
+        "validation": None,
+        "root": str(photos.resolve()),
+        "size": 16,
+    }
     named = ["--data", "folder", "--root", str(photos), "--size", "16"]
     assert main(["map", "--run", str(seed), *named, "--neighbors", "3", "--seeds", "1", "--split", "test"]) == 0
     del about["data"]

@@ -1,0 +1,88 @@
+"""What a network is worth before it is trained: the figures that training has to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from dmlbook import nets, retrieval
+from dmlbook._checks import check_number
+from dmlbook._types import Float, Tensor
+from dmlbook.commands import common
+from dmlbook.datasets import ImageSet
+from dmlbook.training import TrainConfig, embed
+
+SHOWN = {"recall_at_1": "R@1", "map_at_r": "MAP@R"}
+Baseline = dict[str, dict[str, float]]
+"""What was measured, in words, and its figures; the first one is the floor."""
+
+
+def measure(
+    net: nets.EmbeddingNet,
+    train_set: ImageSet,
+    measured: ImageSet,
+    config: TrainConfig,
+    *,
+    pretrained: bool,
+    device: str | torch.device,
+) -> Baseline:
+    """Features of the backbone, their PCA in the dimensions of the embedding, and the embedding as it starts.
+
+    Args:
+        net: Not trained yet.
+        train_set: PCA is fitted to it.
+        measured: What is measured, of other classes.
+        config: Its test view is used.
+        pretrained: Whether the backbone brings weights; of random ones only the start is measured.
+        device: Where to compute; the network comes back.
+    """
+    options = {"config": config, "device": device}
+    found = {}
+    features = embed(net, measured, features=True, **options)
+    with torch.no_grad():
+        start = net.head(features).float()
+    if pretrained:
+        found[f"frozen features, {features.shape[1]} dimensions"] = _figures(features, measured)
+        if start.shape[1] < min(features.shape[1], len(train_set)):
+            reduced = reduce(embed(net, train_set, features=True, **options), features, start.shape[1])
+            found[f"their PCA, {start.shape[1]} dimensions"] = _figures(reduced, measured)
+    found[f"the network as it starts, {start.shape[1]} dimensions"] = _figures(start, measured)
+    return found
+
+
+def reduce(training: Float[Tensor, "M F"], features: Float[Tensor, "N F"], dimensions: int) -> Float[Tensor, "N D"]:
+    """Features of unit length, reduced by the principal components of the training features of unit length."""
+    from sklearn.decomposition import PCA
+
+    check_number(low=1, high=min(training.shape), integer=True, **{"--pca": dimensions})
+    pca = PCA(dimensions, svd_solver="full").fit(torch.nn.functional.normalize(training, dim=1).numpy())
+    return torch.from_numpy(pca.transform(torch.nn.functional.normalize(features, dim=1).numpy())).float()
+
+
+def shown(found: Baseline, measured_on: str) -> str:
+    """A line each."""
+    width = max(map(len, found))
+    lines = [f"  {title:{width}}   {common.percents(figures)}" for title, figures in found.items()]
+    return "\n".join([f"before training, on {measured_on}:", *lines])
+
+
+def gain(found: Baseline, figures: Mapping[str, float]) -> str:
+    """What training has changed, in percentage points, and a word where it has cost Recall@1."""
+    lines = []
+    for title, before in found.items():
+        parts = [f"{name} {100 * (figures[key] - before[key]):+.1f}" for key, name in SHOWN.items()]
+        lines.append(f"gain over {title}: {', '.join(parts)} points")
+    floor = next(iter(found.values()))
+    if figures["recall_at_1"] < floor["recall_at_1"]:
+        lines.append(
+            "Training has cost R@1. Try a smaller --lr, fewer --epochs, a larger --embedding-size, another --loss; "
+            "choose among them with --validation 0.2, not on the test classes, or let `compare` do it."
+        )
+    return "\n".join(lines)
+
+
+def _figures(vectors: Float[Tensor, "N D"], measured: ImageSet) -> dict[str, float]:
+    ks = [k for k in common.KS if k < len(vectors)]
+    found = retrieval.evaluate(vectors, measured.labels, ks, clusters=False)
+    return {key: value for key, value in found.items() if key.startswith(("recall", "map"))}

@@ -1,0 +1,316 @@
+"""Folders of runs: nothing of a run is guessed, nothing of another run is overwritten, and the next step is named."""
+
+import csv
+import json
+import os
+import shutil
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dmlbook import nets, records, settings
+from dmlbook.__main__ import main
+from dmlbook.commands import baseline, common, runs, settled
+from dmlbook.commands import train as train_command
+from dmlbook.seeding import SEED
+from dmlbook.training import Report
+
+SEED_FOLDER = f"seed-{SEED}"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """A working folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DMLBOOK_MODE", "smoke")
+    monkeypatch.setattr(settings, "results_root", lambda: tmp_path / "results")
+    return tmp_path
+
+
+@pytest.fixture
+def trees(photos, tmp_path):
+    """Photographs under a name of their own."""
+    shutil.copytree(photos, tmp_path / "trees", ignore=shutil.ignore_patterns(".*"))
+    return tmp_path / "trees"
+
+
+@pytest.fixture
+def pretrained(tmp_path):
+    """A file of weights of the small network."""
+    torch.save(nets.build("small", embedding_size=8, seed=5).backbone.state_dict(), tmp_path / "small.pt")
+    return tmp_path / "small.pt"
+
+
+def train(*more, epochs=2):
+    small = ["--net", "small", "--size", "16", "--embedding-size", "8", "--no-freeze-batch-norm"]
+    return main(["train", "--data", "folder", "--root", "trees", *small, "--epochs", str(epochs), *more])
+
+
+def make_hard(folder):
+    """Colors alone are too easy: whatever is done, all is found."""
+    numbers = np.random.default_rng(2)
+    for path in folder.rglob("*.png"):
+        Image.fromarray(numbers.integers(0, 255, (40, 30, 3)).astype(np.uint8)).save(path)
+
+
+def no_step(monkeypatch):
+    monkeypatch.setattr("dmlbook.training.stepping.Stepper.apply", lambda self: pytest.fail("a step was taken"))
+
+
+def test_every_run_keeps_a_folder_and_names_the_next_two_commands_which_run(trees, capsys):
+    make_hard(trees)
+    assert train("--loss", "softtriple") == 0
+    said = capsys.readouterr().out.splitlines()
+    folder = Path("runs/trees-softtriple")
+    inside = {path.name for path in (folder / SEED_FOLDER).iterdir()}
+    assert {runs.ABOUT, "history.csv", "checkpoint-00002-0000000.pt"} <= inside
+    assert f"the network is in {folder}. What next:" in said
+    rows = list(csv.DictReader((folder / SEED_FOLDER / "history.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    figures = next(line for line in said if line.startswith("seed")).partition(": ")[2]
+    commands = [line.strip().split("  ")[0] for line in said if line.strip().startswith("python -m dmlbook")]
+    assert [command.split()[3] for command in commands] == ["map", "evaluate"]
+    for command in commands:
+        more = ["--neighbors", "4", "--seeds", "1"] if " map " in command else []
+        assert main([*command.split()[3:], *more]) == 0
+    assert figures in capsys.readouterr().out  # measured again, with the size and the view of the training
+
+
+def test_the_folder_says_all_that_decides_an_embedding(trees, pretrained):
+    options = ("--preprocessing", "imagenet", "--bn-eps", "0.01", "--test-crop", "0.5", "--weights", str(pretrained))
+    assert train("--loss", "softtriple", "--loss-option", "tau=0.5", *options) == 0
+    about = runs.read_about(Path("runs/trees-softtriple") / SEED_FOLDER)
+    assert (about["loss"], about["loss_options"]) == ("softtriple", {"tau": 0.5})
+    assert (about["net"]["preprocessing"], about["net"]["bn_eps"]) == ("imagenet", 0.01)
+    assert (about["config"]["test_crop"], about["config"]["epochs"], about["config"]["seed"]) == (0.5, 2, SEED)
+    data = {"data": "folder", "root": str(trees.resolve()), "size": 16, "data_option": [], "validation": None}
+    assert about["data"] == data
+    run = runs.read_run(Path("runs/trees-softtriple"))
+    assert run.net.backbone[1].eps == 0.01
+    assert run.finished
+
+
+def test_another_request_gets_another_folder_and_the_same_one_its_own(trees, monkeypatch):
+    assert train("--loss", "softmax") == 0
+    assert train("--loss", "softmax", "--lr", "0.002") == 0
+    assert train("--loss", "softmax", "--loss-option", "scale=5") == 0
+    names = sorted(path.name for path in Path("runs").iterdir())
+    assert names == ["trees-softmax", "trees-softmax-2", "trees-softmax-3"]
+    assert runs.read_about(Path("runs/trees-softmax-2") / SEED_FOLDER)["config"]["lr"] == 0.002
+    with monkeypatch.context() as patch:
+        no_step(patch)
+        assert train("--loss", "softmax", "--lr", "0.002") == 0
+    assert sorted(path.name for path in Path("runs").iterdir()) == names
+    assert train("--loss", "softmax", epochs=3) == 0  # more epochs: the finished run goes on
+    assert sorted(path.name for path in Path("runs").iterdir()) == names
+    assert len(list(csv.DictReader((Path("runs/trees-softmax") / SEED_FOLDER / "history.csv").open()))) == 3
+
+
+def test_a_run_with_a_record_is_called_like_it(trees):
+    assert train("--loss", "softmax", "--record", "first/try") == 0
+    assert (Path("runs/first/try") / SEED_FOLDER / "run.json").is_file()
+    assert records.load("first/try").seeds == [SEED]
+
+
+def test_a_named_folder_of_another_request_is_left_as_it_is(trees, monkeypatch, capsys):
+    assert train("--loss", "softmax", "--folder", "mine") == 0
+    before = {path: path.read_bytes() for path in Path("mine").rglob("*") if path.is_file()}
+    no_step(monkeypatch)
+    for more in (("--lr", "0.002"), ("--bn-eps", "0.01"), ("--preprocessing", "imagenet"), ("--same-padding",)):
+        capsys.readouterr()
+        assert train("--loss", "softmax", "--folder", "mine", *more) == 1
+        said = capsys.readouterr().err
+        assert "--folder must hold this run or none" in said
+        assert "Name another folder for a new run." in said
+    assert train("--loss", "softtriple", "--folder", "mine") == 1
+    assert {path: path.read_bytes() for path in Path("mine").rglob("*") if path.is_file()} == before
+
+
+def test_a_run_that_was_stopped_can_be_measured_and_goes_on(trees, monkeypatch, capsys):
+    def stopped(record):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_command, "Report", lambda **options: Report(each_epoch=stopped, **options))
+        assert train("--loss", "softmax", epochs=3) == 130
+    capsys.readouterr()
+    run = runs.read_run(Path("runs/trees-softmax"))
+    assert not run.finished
+    assert main(["evaluate", "--run", "runs/trees-softmax"]) == 0
+    assert "has not been trained to its end" in capsys.readouterr().out
+    assert train("--loss", "softmax", epochs=3) == 0
+    assert runs.read_run(Path("runs/trees-softmax")).finished
+
+
+def test_a_run_is_measured_on_the_classes_that_it_held_out(trees, capsys):
+    for name in ("a", "b"):
+        for folder in sorted(trees.glob("[a-g]*[!0-9]"))[:3]:
+            shutil.copytree(folder, trees / f"{name}-{folder.name}-0")
+    assert train("--loss", "softmax", "--validation", "0.4", "--record", "held-out") == 0
+    figures = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("seed")).partition(": ")[2]
+    assert main(["evaluate", "--run", "runs/held-out", "--record", "again"]) == 0
+    assert figures == capsys.readouterr().out.splitlines()[0]
+    assert records.load("again").configuration["measured_on"] == "0.4 of the training classes"
+    assert records.load("again").configuration["size"] == 16
+    assert main(["evaluate", "--run", "runs/held-out", "--split", "test", "--record", "test"]) == 0
+    assert records.load("test").configuration["measured_on"] == "test classes"
+    assert records.load("test").runs[0]["figures"]["images"] == 30
+    assert records.load("again").runs[0]["figures"]["images"] == 10
+    shown = ("--neighbors", "3", "--seeds", "1", "--out")
+    for split, classes in (("train", 4), ("validation", 2), ("test", 6)):
+        capsys.readouterr()
+        assert main(["map", "--run", "runs/held-out", "--split", split, *shown, f"{split}.html"]) == 0
+        assert f"of {classes} classes" in Path(f"{split}.html").read_text(encoding="utf-8")
+
+
+def test_held_out_classes_are_watched_as_often_as_asked(trees):
+    for folder in sorted(trees.iterdir()):
+        shutil.copytree(folder, trees / f"{folder.name}-again")
+    watched = ("--validation", "0.4", "--evaluate-every", "2")
+    assert train("--loss", "softmax", *watched, "--record", "watched", epochs=5) == 0
+    rows = list(csv.DictReader((Path("runs/watched") / SEED_FOLDER / "history.csv").open()))
+    assert [bool(row["recall_at_1"]) for row in rows] == [False, True, False, True, True]
+    last = records.load("watched").runs[0]["figures"]["recall_at_1"]
+    assert float(rows[-1]["recall_at_1"]) == pytest.approx(last)
+
+
+def test_a_broken_photograph_of_the_test_half_is_found_before_training(trees, monkeypatch, capsys):
+    (trees / "gean" / "3.png").write_bytes(b"no picture")
+    no_step(monkeypatch)
+    assert train("--loss", "softmax") == 1
+    said = capsys.readouterr().err
+    assert "3.png" in said
+    assert "--data-option skip_corrupt=True" in said
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"), [(3, "the measured half must be of two classes or more; got 5 images")]
+)
+def test_halves_that_cannot_be_measured_are_refused_before_training(trees, monkeypatch, capsys, classes, message):
+    for folder in sorted(trees.iterdir())[classes:]:
+        shutil.rmtree(folder)
+    no_step(monkeypatch)
+    assert train("--loss", "softmax") == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_test_half_of_single_images_is_refused_before_training(trees, monkeypatch, capsys):
+    for folder in sorted(trees.iterdir())[3:]:
+        for path in sorted(folder.iterdir())[1:]:
+            path.unlink()
+    no_step(monkeypatch)
+    assert train("--loss", "softmax") == 1
+    assert "the measured half must hold two images of some class; got one image of each of 3" in capsys.readouterr().err
+
+
+def test_a_gallery_of_few_images_is_measured_as_far_as_it_goes(trees):
+    for folder in sorted(trees.iterdir())[3:]:
+        for path in sorted(folder.iterdir())[2:]:
+            path.unlink()
+    assert train("--loss", "softmax", "--record", "few") == 0
+    figures = records.load("few").runs[0]["figures"]
+    assert "recall_at_4" in figures
+    assert "recall_at_8" not in figures  # six images: five others
+
+
+def test_what_the_frozen_network_scores_comes_first_and_the_gain_last(trees, pretrained, capsys):
+    make_hard(trees)
+    weights = ("--weights", str(pretrained), "--record", "gained")
+    assert train("--loss", "softmax", *weights) == 0
+    said = capsys.readouterr().out.splitlines()
+    about = runs.read_about(Path("runs/gained") / SEED_FOLDER)
+    titles = ["frozen features, 128 dimensions", "their PCA, 8 dimensions", "the network as it starts, 8 dimensions"]
+    assert list(about["before"]) == titles
+    assert said[0] == "before training, on test classes:"
+    assert [line.strip().startswith(title) for line, title in zip(said[1:4], titles, strict=True)] == [True] * 3
+    figures, frozen = records.load("gained").runs[0]["figures"], about["before"][titles[0]]
+    gained = [f"{100 * (figures[key] - frozen[key]):+.1f}" for key in ("recall_at_1", "map_at_r")]
+    assert f"gain over {titles[0]}: R@1 {gained[0]}, MAP@R {gained[1]} points" in said
+    assert (
+        main(["evaluate", "--data", "folder", "--root", "trees", "--size", "16", "--net", "small", *weights[:2]]) == 0
+    )
+    assert capsys.readouterr().out.startswith(common.percents(frozen).partition("   MAP@R")[0])
+    assert train("--loss", "softmax", "--no-baseline", "--lr", "0.002") == 0
+    assert "before training" not in capsys.readouterr().out
+
+
+def test_a_loss_of_recall_is_said_and_a_gain_is_not():
+    before = {"frozen features, 8 dimensions": {"recall_at_1": 0.5, "map_at_r": 0.2}}
+    worse = baseline.gain(before, {"recall_at_1": 0.4, "map_at_r": 0.3})
+    assert worse.startswith("gain over frozen features, 8 dimensions: R@1 -10.0, MAP@R +10.0 points\nTraining has cost")
+    assert "cost" not in baseline.gain(before, {"recall_at_1": 0.5, "map_at_r": 0.1})
+
+
+def test_a_record_of_other_settings_or_a_damaged_one_is_kept_until_it_is_given_up(trees, monkeypatch, capsys):
+    assert train("--loss", "softmax", "--seeds", "2", "--record", "mine") == 0
+    path = Path("results/mine.json")
+    kept = path.read_bytes()
+    with monkeypatch.context() as patch:
+        no_step(patch)
+        capsys.readouterr()
+        assert train("--loss", "softmax", "--loss-option", "scale=5", "--record", "mine") == 1
+        said = capsys.readouterr().err
+        assert "--replace" in said
+        assert "loss_options" in said
+        assert main(["evaluate", "--data", "digits", "--net", "small", "--record", "mine"]) == 1
+        assert "--replace" in capsys.readouterr().err
+        assert path.read_bytes() == kept
+        path.write_bytes(kept[: len(kept) // 2])
+        assert train("--loss", "softmax", "--record", "mine") == 1
+        assert path.read_bytes() == kept[: len(kept) // 2]
+    assert train("--loss", "softmax", "--loss-option", "scale=5", "--record", "mine", "--replace") == 0
+    assert records.load("mine").seeds == [SEED]
+
+
+def test_weights_may_be_none_whatever_suits_the_images():
+    rest = dict.fromkeys(("embedding_size", "width_mult", "preprocessing", "same_padding", "bn_eps"))
+    given = common.net_settings(Namespace(net=None, weights="none", **rest), settled.DEFAULTS["cub"])
+    assert (given["name"], given["weights"]) == ("googlenet", None)
+
+
+def test_a_run_of_several_seeds_is_read_by_its_first(trees, tmp_path):
+    for seed in (10, 9):
+        folder = tmp_path / "some" / f"seed-{seed}"
+        folder.mkdir(parents=True)
+        (folder / "run.json").write_text(json.dumps({"net": {}, "config": {}, "data": {}}))
+    assert runs.find(tmp_path / "some").name == "seed-9"
+    assert runs.find(tmp_path / "some" / "seed-10").name == "seed-10"
+
+
+def test_names_of_folders_are_made_of_what_paths_may_hold():
+    def place(root, record=None):
+        return runs.place(Namespace(folder=None, record=record, data="folder", root=root, loss="softmax"), {})
+
+    assert place("/photos/My cats & dogs/") == Path("runs/My-cats-dogs-softmax")
+    assert place("..") == Path("runs/run") or place("..").parts[0] == "runs"
+    assert place("x" * 300).parts[1].startswith("xxx")
+    assert len(place("x" * 300).name) <= 80
+
+
+def test_what_is_left_out_of_a_folder_is_said_once_on_a_line(trees, capsys):
+    (trees / "ash" / "notes.txt").write_text("mine")
+    assert train("--loss", "softmax") == 0  # it reads both halves
+    told = [line for line in capsys.readouterr().err.splitlines() if "left out in" in line]
+    assert len(told) == 1
+    assert told[0].startswith("note: ")
+    assert "1 .txt" in told[0]
+
+
+def test_a_second_run_in_a_folder_is_refused_while_the_first_goes_on(trees, monkeypatch, capsys):
+    statuses = []
+
+    def second(record):
+        monkeypatch.setattr(train_command, "Report", Report)
+        statuses.append(train("--loss", "softmax"))
+
+    monkeypatch.setattr(train_command, "Report", lambda **options: Report(each_epoch=second, **options))
+    assert train("--loss", "softmax") == 0
+    assert statuses == [1, 1]  # after each of two epochs
+    said = capsys.readouterr().err
+    assert "--folder must be used by one run at a time" in said
+    assert f"process {os.getpid()} on " in said
