@@ -2,12 +2,13 @@
 
 The text is what authors edit and reviewers read; the notebook is what readers open. It goes one way only: nothing that
 was edited in a notebook is merged back. ``make book`` calls this file. ``make html`` calls it with ``--html``, which
-executes nothing: it makes the site of what is stored, see ``pages.py``.
+executes nothing: it makes the site of what is stored, see ``pages.py``. What was stored is noted, see ``stored.py``.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import hashlib
 import json
 import os
@@ -22,6 +23,7 @@ import jupytext
 import ledger
 import nbformat
 import pages
+import stored
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
@@ -52,14 +54,18 @@ def read_text(source: Path) -> nbformat.NotebookNode:
     return book
 
 
-def execute(book: nbformat.NotebookNode, folder: Path) -> str | None:
+def execute(book: nbformat.NotebookNode, folder: Path, environment: dict[str, str]) -> str | None:
     """Run every cell in place, in a fresh kernel that starts in ``folder``.
+
+    Args:
+        book: The notebook.
+        folder: Where it runs.
+        environment: What the kernel's environment has besides, or other than, this process's.
 
     Returns:
         None, or what went wrong and in which cell.
     """
     begun: list[nbformat.NotebookNode] = []
-    environment = {**os.environ, "DMLBOOK_BUILD": "1"}  # views then hand over what they are fed
     client = NotebookClient(
         book,
         timeout=SECONDS_PER_CELL,
@@ -71,7 +77,7 @@ def execute(book: nbformat.NotebookNode, folder: Path) -> str | None:
         on_cell_start=lambda cell, cell_index: begun.append(cell),
     )
     try:
-        client.execute(env=environment)
+        client.execute(env={**os.environ, **environment})
     except (CellExecutionError, CellTimeoutError) as error:  # both show the cell
         return COLOR.sub("", str(error))
     except DeadKernelError as error:
@@ -126,15 +132,57 @@ def build(source: Path, target: Path) -> bool:
     """Make one notebook and print its seconds; False if a cell fails, which is shown, and the former file is kept."""
     start = time.perf_counter()
     book = read_text(source)
-    if failure := execute(book, target.parent):
-        print(f"{target.name}: failed; the former notebook is kept\n{failure}", file=sys.stderr, flush=True)
-        return False
+    if failure := execute(book, target.parent, {"DMLBOOK_BUILD": "1"}):  # views hand over what they are fed
+        return failed(target, failure)
     live = tidy(book, target.stem)
     nbformat.validate(book)
+    if swapped := stored.swapped_alts(former(target), book):
+        remedy = "Mend src/; or, if the former texts were the wrong ones, remove the notebook and build it again."
+        return failed(target, "\n".join([*swapped, remedy]))
     keep_live(target.parent / pages.LIVE_FOLDER, target.stem, live)
     write_whole(target, nbformat.writes(book) + "\n")
+    if not take_note(target):
+        return False
     print(f"{target.name}: {time.perf_counter() - start:.1f} s", flush=True)
     return True
+
+
+def failed(target: Path, why: str) -> bool:
+    """Says so; always False."""
+    print(f"{target.name}: failed; the former notebook is kept\n{why}", file=sys.stderr, flush=True)
+    return False
+
+
+def former(target: Path) -> nbformat.NotebookNode:
+    """The notebook of the last build; an empty one where there is none that can be read."""
+    try:
+        return nbformat.read(target, as_version=4)
+    except (OSError, ValueError, nbformat.reader.NotJSONError):
+        return nbformat.v4.new_notebook()
+
+
+def take_note(target: Path) -> bool:
+    """Run a stored notebook again, small and as on another processor, and note which cells say the same; or False."""
+    book = nbformat.read(target, as_version=4)
+    again = copy.deepcopy(book)
+    if failure := execute(again, target.parent, stored.ELSEWHERE):
+        print(f"{target.name}: stored, but fails in smoke mode\n{failure}", file=sys.stderr, flush=True)
+        return False
+    pairs = zip(book.cells, again.cells, strict=True)
+    steady = {one.id for one, other in pairs if one.cell_type == "code" and stored.is_steady(one, other)}
+    path = target.with_name(stored.NOTED.name)
+    notes = {name: noted for name, noted in stored.read(path).items() if target.with_name(f"{name}.ipynb").is_file()}
+    notes[target.stem] = stored.note(book, steady, live_texts(target))
+    write_whole(path, stored.written(notes))
+    compared, said = stored.share(notes[target.stem])
+    print(f"{target.name}: {compared} of {said} cells that say something are compared in every run", flush=True)
+    return True
+
+
+def live_texts(target: Path) -> dict[str, str]:
+    """What the views of a notebook are fed, by name."""
+    files = (target.parent / pages.LIVE_FOLDER).glob(f"{target.stem}-*.json")
+    return {path.stem: path.read_text(encoding="utf-8") for path in files}
 
 
 def equations(folder: Path) -> str:
@@ -170,10 +218,14 @@ def main(arguments: list[str] | None = None, folder: Path = HERE) -> int:
     parser = argparse.ArgumentParser(description="Make the notebooks from their paired text in src/, executed.")
     parser.add_argument("names", nargs="*", help="chapters, by the beginning of their name: 00 07 (default: all)")
     parser.add_argument("--html", action="store_true", help="make the site of all stored notebooks, in build/html")
+    parser.add_argument("--note", action="store_true", help="note what is stored, executing in smoke mode alone")
     options = parser.parse_args(arguments)
     sources = chosen(options.names, sorted((folder / "src").glob("*.py")))
     if options.html:
         return show(folder, [source.stem for source in sources] if options.names else ["index"])
+    if options.note:
+        results = [take_note(folder / f"{source.stem}.ipynb") for source in sources]
+        return 0 if all(results) else 1
     results = [build(source, folder / f"{source.stem}.ipynb") for source in sources]
     if folder == HERE:
         write_whole(ledger.PAGE, equations(folder))

@@ -1,13 +1,17 @@
 """nbval 0.11.0 lets several faults of a notebook pass in silence. Here they fail; tests/test_nbval_shims.py proves it.
 
+Cells that the build has noted as the same in every run (``stored.py``) are compared with what the notebook stores.
 This touches nbval's internals, so its version is pinned. It lies beside the notebooks so that none is run without.
 """
 
+import functools
 import re
 import time
+from pathlib import Path
 from queue import Empty
 
 import pytest
+import stored
 from nbval.kernel import RunningKernel
 from nbval.plugin import IPyNbCell
 
@@ -62,4 +66,17 @@ def _silent_fault(item):
         return "unknown IPython magic; the rest of the cell did not run"
     if len(MARKER.findall(source)) != len(MARKER_ALONE.findall(source)):
         return "an NBVAL marker must stand alone on its comment line; nbval ignores it otherwise"
+    if _compared(item) and (apart := stored.difference(stored.text_of(item.cell.outputs), stored.text_of(outputs))):
+        return f"the cell no longer says what is stored: {apart}. If it should say that, run `make book`"
     return None
+
+
+def _compared(item):
+    """Whether the build has noted that this cell says the same in every run."""
+    cells = _notes(item.path.with_name(stored.NOTED.name)).get(item.path.stem, {}).get("cells", {})
+    return cells.get(item.cell.get("id"), {}).get("compared", False)
+
+
+@functools.cache
+def _notes(path: Path) -> dict:
+    return stored.read(path)

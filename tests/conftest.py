@@ -1,5 +1,7 @@
 """Shape types are enforced in every test, except where one hands over wrong shapes on purpose."""
 
+import signal
+
 import jaxtyping
 import pytest
 
@@ -17,6 +19,21 @@ def ax():
     figure, ax = plt.subplots()
     yield ax
     plt.close(figure)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _signals():
+    """As at a terminal: a shell ignores Ctrl-C for what it starts in the background, and training lets it be."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _cache_folder(tmp_path_factory):
+    """Tests leave nothing in the user's cache folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DMLBOOK_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -14,9 +14,10 @@ from tests.suite import FUNCTION, Suite, binds, module_name
 # from another.
 FLOORS = [
     {"_types"},
-    {"_checks", "_files"},
+    {"_checks"},
+    {"_files"},
     {"settings", "seeding"},
-    {"geometry"},
+    {"geometry", "layers", "weight_files"},
     {"losses", "retrieval", "nets", "datasets", "sampling"},
     {"training", "records", "maps"},
     {"book"},

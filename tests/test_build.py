@@ -9,6 +9,7 @@ from pathlib import Path
 import build
 import nbformat
 import pytest
+import stored
 
 from dmlbook import maps
 
@@ -78,7 +79,12 @@ def test_a_notebook_is_executed_and_stored_without_traces_of_the_machine(folder,
     assert b"\r" not in first
     assert build.main([], folder) == 0
     assert target.read_bytes() == first
-    assert {path.name for path in folder.iterdir()} == {"src", "00_first.ipynb"}
+    assert {path.name for path in folder.iterdir()} == {"src", "00_first.ipynb", "outputs.json"}
+    noted = stored.read(folder / "outputs.json")
+    assert list(noted) == ["00_first"]
+    assert stored.changes("00_first", nbformat.read(target, as_version=4), noted["00_first"]) == []
+    compared = [cell.get("compared", False) for cell in noted["00_first"]["cells"].values()]
+    assert compared == [True, True, True, False, True, True]  # all but the widget
 
     (folder.parent / "README.md").write_text("# A book\n", encoding="utf-8")
     assert build.main(["--html", "00"], folder) == 0
@@ -109,6 +115,77 @@ def test_a_failing_cell_is_shown_and_the_former_notebook_kept(folder, capsys, mo
     assert said in complaint
     assert target.read_text() == "the former notebook"
     assert len(list(folder.iterdir())) == 2
+
+
+SIZED = """\
+# %%
+import os
+print("mode", os.environ.get("DMLBOOK_MODE"))
+
+# %%
+print(0.25)
+
+# %%
+MORE
+"""
+
+
+@pytest.mark.slow
+def test_what_depends_on_the_size_of_a_run_is_not_compared(folder, capsys, monkeypatch):
+    monkeypatch.delenv("DMLBOOK_MODE", raising=False)
+    target = write_chapter(folder, "00_first", SIZED.replace("MORE", "x = 1"))
+    write_chapter(folder, "01_second", "# %%\nprint(2)\n")
+    assert build.main([], folder) == 0
+    assert "00_first.ipynb: 1 of 2 cells that say something are compared" in capsys.readouterr().out
+    noted = stored.read(folder / "outputs.json")
+    assert [cell.get("compared", False) for cell in noted["00_first"]["cells"].values()] == [False, True, False]
+
+    first, file = target.read_bytes(), folder / "outputs.json"
+    former = file.read_bytes()
+    file.write_bytes(former.replace(b'"compared": true', b'"compared": false'))
+    assert build.main(["--note", "00", "01"], folder) == 0
+    assert file.read_bytes() == former
+    assert target.read_bytes() == first
+
+    write_chapter(folder, "00_first", SIZED.replace("MORE", "assert os.environ.get('DMLBOOK_MODE') != 'smoke'"))
+    assert build.main(["00"], folder) == 1
+    assert "00_first.ipynb: stored, but fails in smoke mode" in capsys.readouterr().err
+
+
+SHOWN = """\
+# %%
+from base64 import b64decode
+from IPython.display import display
+DOT = b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII=")
+
+
+def show(kind, alt):
+    display({"image/png": DOT, "text/plain": kind}, raw=True, metadata={"image/png": {"alt": alt}})
+
+
+# %%
+show("dot", alt="A single dot.")
+
+# %%
+show("line", alt="A line that rises.")
+"""
+
+
+@pytest.mark.slow
+def test_alt_texts_that_changed_places_are_not_stored(folder, capsys):
+    target = write_chapter(folder, "00_first", SHOWN)
+    assert build.main([], folder) == 0
+    former = target.read_bytes()
+    swapped = SHOWN.replace("A single dot.", "X").replace("A line that rises.", "A single dot.")
+    write_chapter(folder, "00_first", swapped.replace("X", "A line that rises."))
+    assert build.main([], folder) == 1
+    complaint = capsys.readouterr().err
+    assert complaint.startswith("00_first.ipynb: failed; the former notebook is kept")
+    assert "an alt text of another figure: 'A single dot.'" in complaint
+    assert "remove the notebook and build it again" in complaint
+    assert target.read_bytes() == former
+    target.unlink()
+    assert build.main([], folder) == 0
 
 
 def test_the_id_of_a_cell_survives_a_change_elsewhere(folder):

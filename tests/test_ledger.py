@@ -155,3 +155,94 @@ def test_rows_are_sorted_as_numbers(tmp_path):
     path = tmp_path / "rows.toml"
     path.write_text("\n".join(f'[[equation]]\nid = "{number}"' for number in ("2.10", "11.10", "10.1", "11.2", "2.9")))
     assert [row["id"] for row in ledger.rows(path)] == ["2.9", "2.10", "10.1", "11.2", "11.10"]
+
+
+SOURCES = {source.name.partition("_")[0]: source for source in sorted(ledger.SOURCES.glob("*.py"))}
+STEPS = ledger.steps()
+
+
+def apart(shown: dict[str, list[str]], rows: list[dict]) -> list[str]:
+    """What chapters and the rows of their unnumbered formulas do not agree on."""
+    listed = [(row["chapter"], row["latex"]) for row in rows]
+    there = [(chapter, latex) for chapter, formulas in shown.items() for latex in formulas]
+    return [
+        f"{chapter}: no row of tests/unnumbered.toml is $${latex}$$"
+        for chapter, latex in there
+        if (chapter, latex) not in listed
+    ] + [f"{chapter}: no longer shows $${latex}$$" for chapter, latex in listed if (chapter, latex) not in there]
+
+
+def test_every_displayed_formula_has_a_number_or_a_row():
+    assert apart({chapter: ledger.unnumbered(ledger.prose(path)) for chapter, path in SOURCES.items()}, STEPS) == []
+
+
+@pytest.mark.parametrize("row", STEPS, ids=lambda row: f"{row['chapter']}-{STEPS.index(row)}")
+def test_a_row_without_a_number_says_why_it_is_true_and_names_tests_that_exist(row):
+    assert list(row) == ["chapter", "latex", "held", "tests"]
+    assert row["chapter"] in SOURCES
+    assert len(row["held"]) > 10
+    assert row["tests"]
+    assert [test for test in row["tests"] if not is_test(test)] == []
+
+
+def test_formulas_within_lines_are_those_that_were_read():
+    now = {chapter: found for chapter, path in SOURCES.items() if (found := ledger.inline(ledger.prose(path)))}
+    remedy = "read them again, then run: python notebooks/ledger.py --accept"
+    assert ledger.inline_changes(ledger.read_inline(), now) == [], remedy
+    assert ledger.read_inline() == now, remedy
+
+
+def test_a_changed_sign_is_seen_in_every_formula_of_the_book():
+    """Each plus, minus and relation of each unnumbered formula, one after the other."""
+    turned = {"+": "-", "-": "+", r"\le": r"\ge", r"\ge": r"\le", "<": ">", ">": "<", "=": r"\ne"}
+    sign = re.compile(r"\\le\b|\\ge\b|[-+<>=]")
+    planted = 0
+    for chapter, path in SOURCES.items():
+        text = ledger.prose(path)
+        shown, within = {chapter: ledger.unnumbered(text)}, {chapter: ledger.inline(text)}
+        rows = [row for row in STEPS if row["chapter"] == chapter]
+        for latex in [*shown[chapter], *within[chapter]]:
+            for match in sign.finditer(latex):
+                bent = latex[: match.start()] + turned[match[0]] + latex[match.end() :]
+                planted += 1
+                seen = apart({chapter: [bent if old == latex else old for old in shown[chapter]]}, rows)
+                changed = {chapter: [bent if old == latex else old for old in within[chapter]]}
+                assert seen or ledger.inline_changes(within, changed), (chapter, bent)
+    assert planted > 400
+
+
+def test_a_sign_flipped_in_a_chapter_is_named(tmp_path):
+    text = SOURCES["05"].read_text(encoding="utf-8")
+    for right, wrong, said in [
+        (r"\le -d_{i y_k} + d_k .", r"\le -d_{i y_k} - d_k .", r"$$-\lVert x_i - x_k \rVert \le -d_{i y_k} - d_k .$$"),
+        (r"$n_m - 1$", r"$n_m + 1$", "05: now $n_m + 1$"),
+    ]:
+        assert right in text
+        bent = tmp_path / SOURCES["05"].name
+        bent.write_text(text.replace(right, wrong), encoding="utf-8")
+        prose = ledger.prose(bent)
+        found = apart({"05": ledger.unnumbered(prose)}, [row for row in STEPS if row["chapter"] == "05"])
+        found += ledger.inline_changes({"05": ledger.read_inline()["05"]}, {"05": ledger.inline(prose)})
+        assert any(said in line for line in found), found
+
+
+def test_unnumbered_formulas_are_read_from_prose():
+    text = "Of $x$, $x_{n-1}$ and `$a = b$`: $x +\n y$. $$z\n = 1$$ $$w = 2 \\tag{1.1}$$ $x + y$, $a \\le b$, $\\left$"
+    assert ledger.unnumbered(text) == ["z = 1"]
+    assert ledger.inline(text) == ["x + y", r"a \le b"]
+
+
+def test_formulas_within_lines_are_listed_and_told_apart(tmp_path, monkeypatch, capsys):
+    (tmp_path / "01_a.py").write_text("# %% [markdown]\n# Of $a = b$.\n", encoding="utf-8")
+    monkeypatch.setattr(ledger, "SOURCES", tmp_path)
+    monkeypatch.setattr(ledger, "WITHIN", tmp_path / "inline.txt")
+    assert ledger.main([]) == 0
+    assert capsys.readouterr().out == "01: now $a = b$\n"
+    assert not ledger.WITHIN.exists()
+    assert ledger.main(["--accept"]) == 0
+    assert ledger.read_inline(ledger.WITHIN) == {"01": ["a = b"]}
+    (tmp_path / "01_a.py").write_text("# %% [markdown]\n# Of $a = -b$.\n", encoding="utf-8")
+    assert ledger.inline_changes(ledger.read_inline(ledger.WITHIN), {"01": ["a = -b"]}) == [
+        "01: was $a = b$",
+        "01: now $a = -b$",
+    ]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import stored
 from nbval.plugin import get_sanitize_patterns
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,6 +47,16 @@ HEALTHY = {
         {"tags": ["nbval-check-output"], "text": "<object object at 0x7f0123456789>\n"},
     ),
 }
+# What the build has noted to be the same in every run: name -> (source, stored output, whether the cell passes).
+COMPARED = {
+    "the same": ("print(0.25)", "0.25\n", True),
+    "rounded otherwise": ("print(0.26)", "0.25\n", True),
+    "another number": ("print(0.35)", "0.25\n", False),
+    "another word": ("print('two')", "one\n", False),
+    "nothing any more": ("x = 1", "0.25\n", False),
+    "more than was stored": ("print(1)", None, False),
+    "another number, and not noted": ("print(0.45)", "0.25\n", True),
+}
 DEADLY = {"the kernel ends": ("import os\nos._exit(1)", {}), "a cell after that": ("x = 1", {})}
 
 
@@ -61,6 +72,13 @@ def write_probe(path: Path, probes: dict) -> None:
     nbformat.write(book, path)
 
 
+def note_probes(path: Path) -> None:
+    """What the build would note of these probes."""
+    book = nbformat.read(path, as_version=4)
+    noted = stored.note(book, {cell.id for cell in book.cells[:-1]})
+    path.with_name("outputs.json").write_text(stored.written({path.stem: noted}), encoding="utf-8")
+
+
 def makefile_flags() -> list[str]:
     """The flags that `make test` gives to nbval, so that what is tested is what runs."""
     flags = re.search(r"^NBVAL := (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)[1].split()
@@ -72,10 +90,13 @@ def makefile_flags() -> list[str]:
 def verdicts(tmp_path_factory):
     """Probe -> PASSED or FAILED, and all that pytest said, from one run over all probes."""
     folder = tmp_path_factory.mktemp("probes")
-    shutil.copy(ROOT / "notebooks" / "conftest.py", folder)
-    probes = {"faulty": FAULTY, "healthy": HEALTHY, "deadly": DEADLY}
+    for name in ("conftest.py", "stored.py"):
+        shutil.copy(ROOT / "notebooks" / name, folder)
+    compared = {name: (source, {} if text is None else {"text": text}) for name, (source, text, _) in COMPARED.items()}
+    probes = {"faulty": FAULTY, "healthy": HEALTHY, "compared": compared, "deadly": DEADLY}
     for name, cells in probes.items():
         write_probe(folder / f"{name}.ipynb", cells)
+    note_probes(folder / "compared.ipynb")
     (folder / "pytest.ini").write_text("[pytest]\n")
     command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "--color=no", *makefile_flags(), "."]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
@@ -103,6 +124,12 @@ def test_a_healthy_cell_passes(verdicts, probe):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("probe", COMPARED)
+def test_a_cell_that_is_the_same_in_every_run_is_compared(verdicts, probe):
+    assert verdicts[0][probe] == ("PASSED" if COMPARED[probe][2] else "FAILED"), verdicts[1]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "reason",
     [
@@ -111,6 +138,7 @@ def test_a_healthy_cell_passes(verdicts, probe):
         "unknown IPython magic; the rest of the cell did not run",
         "an NBVAL marker must stand alone on its comment line",
         "the kernel died in this cell",
+        "the cell no longer says what is stored: stored 0.25, now 0.35. If it should say that, run `make book`",
         "in the callback",
         "No module named 'no_such_module_anywhere'",
     ],

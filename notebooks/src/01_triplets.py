@@ -484,8 +484,10 @@ for name, other in {"D": D, "E": E}.items():
 # | **semi-hard** | farther, but by less than the margin, $d_{ij} < d_{ik} < d_{ij} + \alpha$ | between 0 and $\alpha$ |
 # | **easy** | farther by the margin or more | 0 |
 #
-# Hard and semi-hard triplets are **active**. On the circle around the anchor the hard zone is one arc, the semi-hard zone an arc
-# on either side of it, and the rest is easy. The anchor is the square, the positive the circle with a black rim:
+# Hard and semi-hard triplets are **active**. A negative exactly at the margin is easy: semi-hard ones "lie inside the margin",
+# and there the loss is 0. (A widely used library's miners take this tie for semi-hard; no loss changes by it.) On the circle
+# around the anchor the hard zone is one arc, the semi-hard zone an arc on either side of it, and the rest is easy. The anchor
+# is the square, the positive the circle with a black rim:
 
 
 # %%

@@ -60,7 +60,7 @@ def softmax_loss(x, labels, w, scale=20.0):  # w (C, D): one center a class
     return F.cross_entropy(scale * x @ w.T, labels)
 
 
-degrees = torch.arange(0, 361, settings.by_mode(smoke=15, class_=5, full=5))
+degrees = torch.arange(0.0, 361, settings.by_mode(smoke=15, class_=5, full=5))
 directions = book.on_circle(degrees)  # (73, 2) unit vectors
 table = torch.stack(
     [torch.stack([softmax_loss(x, labels, torch.stack([a, b])) for b in directions]) for a in directions]

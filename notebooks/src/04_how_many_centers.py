@@ -513,7 +513,8 @@ for size in (64, 2048):
 # %% [markdown]
 # Rounding makes some of these squares negative, and their root is not a number; or exactly 0, and its slope is infinite: "lost".
 # So $\varepsilon$ must exceed the rounding: $10^{-8}$ does not, $10^{-6}$ may not, and a widely used library of losses had
-# the smallest *normal* number of single precision there in the version that we tried. Ours has $10^{-5}$ where you name none.
+# the smallest *normal* number of single precision there in the version that we tried. Ours has $10^{-5}$ where you name none,
+# takes the products in double precision, whatever a GPU's short cuts, and never less than $\varepsilon / 2$ under the root.
 #
 # **What it changes.** (4.8) has no corner any more: very close to zero it is a square in disguise, and by 4.3 squares do not
 # merge. So centers merge *almost*. How nearly? Let their images pull a pair apart with a pull that is the share $r < 1$ of

@@ -454,6 +454,11 @@ print("stopped after one epoch and resumed: the same bits as two epochs in one g
 # statistics), and because nothing random depends on what came before: batches and views are drawn from the seed, the epoch
 # and the step alone.
 #
+# A folder belongs to one run. `fit` keeps with each checkpoint what the run is: every setting of network and loss, the
+# values that their weights began with, and a digest of all images. Where one of these differs it refuses and names it:
+# otherwise a record would say what never ran. A second process in the folder is refused, too. A cluster's time limit
+# (SIGTERM) saves the run as Ctrl-C does.
+#
 # ## 7.8 Photographs
 #
 # A pretrained network already knows a great deal, and three more settings come in. Only the first is tried here; the others

@@ -244,7 +244,7 @@ for name, results in rows.items():
     print(f"{name:17} {'  '.join(cells)}  beyond {beyond:.0f}")
 
 # %% [markdown]
-# **What to see.** About three in ten of UMAP's neighbors are not among the true fifteen, but these stand not far beyond
+# **What to see.** About a third of UMAP's neighbors are not among the true fifteen, but these stand not far beyond
 # them in the list of 600, and so they cost little. PCA is the flat shadow along the two directions in which the
 # embeddings vary most; of its neighbors seven in ten are not true, and they come from much further down: it lays apart
 # things onto each other. Places at random score 0.5, so read both scales from there. (± is a 95 percent interval over
@@ -468,9 +468,10 @@ book.show(
 
 # %% [markdown]
 # **What to see.** Of a hundred centers a handful carries nearly all: the one of the own class that speaks for the image
-# is pulled to it, and the one that speaks for its rival is pushed away. Look for a center of the *own* class among the
-# pushed ones: its class's similarity is a mean weighed by $q$, and a far center that came a little nearer would take
-# weight from the near one and lower that mean (the slope has the factor $q\,(1 + (s - S)/\gamma)$, chapter 03). Spare
+# is pulled to it, and the one that speaks for its rival is pushed away. A center of the *own* class may be pushed away,
+# too: its class's similarity is a mean weighed by $q$, and a far center that came a little nearer would take weight from
+# the near one and lower that mean (the slope has the factor $q\,(1 + (s - S)/\gamma)$, below 0 where $s < S - \gamma$,
+# chapter 03). Spare
 # centers get almost no pull from this image; what moves them is the regularizer, which has drawn most of them onto one
 # another: the cells of one gray in a row. The neighbors show whom it is confused with: those in dashed frames.
 #
@@ -614,7 +615,7 @@ book.show(
 #
 # A run that was trained by `python -m dmlbook train` becomes a page that opens anywhere, offline and without a kernel:
 #
-#     python -m dmlbook map --run runs/my_photos
+#     python -m dmlbook map --run runs/my_photos-softtriple
 #
 # It holds map, images, neighbors and centers in one file: what a practitioner sends to a colleague. Below it the numbers of
 # section 9.3, so that nobody has to believe the picture.
@@ -868,4 +869,5 @@ check("9.4", purity)
 # - Q. Qian, L. Shang, B. Sun, J. Hu, H. Li, R. Jin. *SoftTriple Loss: Deep Metric Learning Without Triplet Sampling*.
 #   ICCV 2019.
 #
-# **Deeper**: [09b · Seeing clusters, deeper](09b_seeing_clusters_deeper.ipynb). **Back**: [07 · Training](07_training.ipynb). **The map**: [00 · Start here](00_start_here.ipynb).
+# **Deeper**: [09b · Seeing clusters, deeper](09b_seeing_clusters_deeper.ipynb). **Back**:
+# [07 · Training](07_training.ipynb). **The map**: [00 · Start here](00_start_here.ipynb).

@@ -32,7 +32,7 @@ book.use_style()
 # %%
 PHOTOGRAPHS = {"CUB, dealt": "cub", "Cars, dealt": "cars", "Grocery, its own": "grocery"}
 recorded = {
-    title: records.compare({k: f"maps/{name}-k{k}" for k in (1, 10)}).rows for title, name in PHOTOGRAPHS.items()
+    title: records.compare({k: f"maps/{name}-k{k}" for k in ("1", "10")}).rows for title, name in PHOTOGRAPHS.items()
 }
 FOUND = {"R@1 class": "recall_by_class", "R@1 kind": "recall_by_kind"}
 FOUND |= {"MAP@R class": "map_by_class", "MAP@R kind": "map_by_kind"}
@@ -45,7 +45,7 @@ def cells(lists):
 
 print(f"{'in percent':25}" + "".join(f"{column:>12}" for column in COLUMNS) + f"{'serve':>7}")
 for title, by_k in recorded.items():
-    print(f"{title:17} frozen {cells(by_k[1].values(f'frozen_{figure}') for figure in FOUND.values())}")
+    print(f"{title:17} frozen {cells(by_k['1'].values(f'frozen_{figure}') for figure in FOUND.values())}")
     for k, record in by_k.items():
         of_k = cells(record.values(figure) for figure in COLUMNS.values())
         print(f"{title:17} K = {k:<3}{of_k}{records.interval(record.values('seen_used'))[0]:7.1f}")
@@ -56,7 +56,7 @@ for title, by_k in recorded.items():
 # %%
 clear = []
 for title, by_k in recorded.items():
-    pairs = {name: zip(by_k[10].values(key), by_k[1].values(key), strict=True) for name, key in FOUND.items()}
+    pairs = {name: zip(by_k["10"].values(key), by_k["1"].values(key), strict=True) for name, key in FOUND.items()}
     gains = {name: [ten - one for ten, one in both] for name, both in pairs.items()}
     print(f"{title:25}{cells(gains.values())}")
     clear += [(title, name) for name, values in gains.items() if abs(sum(values) / 5) > records.interval(values)[1]]
@@ -69,10 +69,10 @@ for record in (by_k[k] for by_k in recorded.values() for k in by_k):
 # %%
 above, kept_by = {}, {}
 for title, by_k in recorded.items():
-    pure, by_chance = (by_k[10].values(f"seen_purity{end}") for end in ("", "_by_chance"))
+    pure, by_chance = (by_k["10"].values(f"seen_purity{end}") for end in ("", "_by_chance"))
     above[title] = [a - b for a, b in zip(pure, by_chance, strict=True)]
     for name, prefix in (("UMAP", "seen_"), ("PCA", "seen_pca_")):
-        kept_by[f"{title}: {name}"] = by_k[10].values(f"{prefix}neighbors_kept")
+        kept_by[f"{title}: {name}"] = by_k["10"].values(f"{prefix}neighbors_kept")
     assert min(above[title]) > 0
     assert min(kept_by[f"{title}: UMAP"]) > max(kept_by[f"{title}: PCA"])
 figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.6))
