@@ -16,16 +16,17 @@ from dmlbook.weight_files import read_weights
 WEIGHTS = {"0.weight": torch.arange(12.0).view(3, 4), "0.bias": torch.tensor([0.5, -1.0, 2.0])}
 
 
-def refused(path, message):
+def refusal(path):
+    """The one sentence that such a file ends in, wherever it is read."""
     with pytest.raises(ValueError, match="^read_weights: weights must be ") as caught:
         read_weights(path)
     said = str(caught.value)
     assert path.name in said
-    assert message in said
     assert said.endswith(".")
     assert "\n" not in said
     with pytest.raises(ValueError, match="^nets.build: weights must be "):
         nets.build("small", embedding_size=2, weights=path)
+    return said
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_safetensors_are_read(tmp_path):
 @pytest.mark.filterwarnings("ignore")
 def test_files_of_other_things_are_refused(tmp_path, held, message, zipped):
     torch.save(held, tmp_path / "w.pt", _use_new_zipfile_serialization=zipped)
-    refused(tmp_path / "w.pt", message)
+    assert message in refusal(tmp_path / "w.pt")
 
 
 @pytest.mark.parametrize("name", ["w.pt", "w.safetensors"])
@@ -86,20 +87,20 @@ def test_files_of_other_things_are_refused(tmp_path, held, message, zipped):
 )
 def test_what_is_no_file_of_weights_is_refused(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
-    refused(tmp_path / name, message)
+    assert message in refusal(tmp_path / name)
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_archives_of_other_things_are_refused(tmp_path):
     torch.jit.save(torch.jit.script(nn.Linear(2, 2)), tmp_path / "script.pt")
-    refused(tmp_path / "script.pt", "it is a TorchScript archive.")
+    assert "it is a TorchScript archive." in refusal(tmp_path / "script.pt")
     for name, options, message in (
         ("other.pt", {}, "it is an archive of other files."),
         ("packed.pt", {"compression": zipfile.ZIP_DEFLATED}, "it is a compressed archive."),
     ):
         with zipfile.ZipFile(tmp_path / name, "w", **options) as archive:
             archive.writestr("readme.txt", "hello " * 99)
-        refused(tmp_path / name, message)
+        assert message in refusal(tmp_path / name)
 
 
 def written(folder, kind):
@@ -118,7 +119,8 @@ def test_cut_files_are_refused_wherever_they_end(tmp_path, kind):
     whole = path.read_bytes()
     for end in range(1, len(whole), max(1, len(whole) // 40)):
         path.write_bytes(whole[:end])
-        refused(path, "" if kind == "old" else "again.")  # half a name there is the name of something unknown
+        said = refusal(path)
+        assert kind == "old" or "again." in said  # half a name there is the name of something unknown
 
 
 @pytest.mark.parametrize("kind", ["zip", "old", "safetensors"])
@@ -149,7 +151,7 @@ def test_a_bit_of_a_weight_is_noticed_by_its_checksum(tmp_path):
     place = whole.index(WEIGHTS["0.bias"].numpy().tobytes())
     (tmp_path / "w.pt").write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
     assert torch.load(tmp_path / "w.pt", weights_only=True)["0.bias"][0] != 0.5  # torch does not look
-    refused(tmp_path / "w.pt", "it is damaged: the checksum of w/data/1 differs. Copy or download it again.")
+    assert "it is damaged: the checksum of w/data/1 differs. Copy or download it again." in refusal(tmp_path / "w.pt")
 
 
 def test_a_published_name_must_fit_what_is_in_the_file(tmp_path):
@@ -160,7 +162,7 @@ def test_a_published_name_must_fit_what_is_in_the_file(tmp_path):
     for path in (right, wrong, own := tmp_path / "mine-f37072fd.pth"):
         path.write_bytes(content)
     assert list(read_weights(right)) == list(read_weights(own)) == list(WEIGHTS)
-    refused(wrong, f"its SHA-256 begins with {digest}, not as its name says.")
+    assert f"its SHA-256 begins with {digest}, not as its name says." in refusal(wrong)
 
 
 def test_published_weights_that_were_damaged_on_the_disk_are_named(tmp_path, monkeypatch):
@@ -173,11 +175,11 @@ def test_published_weights_that_were_damaged_on_the_disk_are_named(tmp_path, mon
 
 def test_a_folder_and_a_header_that_promises_too_much_are_refused(tmp_path):
     (tmp_path / "w.pt").mkdir()
-    refused(tmp_path / "w.pt", "a file that exists")
+    assert "a file that exists" in refusal(tmp_path / "w.pt")
     entry = {"a": {"dtype": "F32", "shape": [10**12], "data_offsets": [0, 4 * 10**12]}}
     header = json.dumps(entry).encode()
     (tmp_path / "w.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
-    refused(tmp_path / "w.safetensors", "it is no whole .safetensors file.")
+    assert "it is no whole .safetensors file." in refusal(tmp_path / "w.safetensors")
 
 
 def test_weights_of_another_type_do_not_fit(tmp_path):

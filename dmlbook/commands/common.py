@@ -11,8 +11,6 @@ from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 
-import torch
-
 from dmlbook import datasets, nets, records, retrieval
 from dmlbook._checks import bad_input, check_number
 from dmlbook._files import unwritable
@@ -238,21 +236,6 @@ def scores(vectors: Float[Tensor, "N D"], labels: Int[Tensor, " N"], *, unit: bo
         lengths = retrieval.evaluate(vectors, labels, ks, metric="euclidean")
         figures |= {f"euclidean_{key}": lengths[key] for key in ("recall_at_1", "map_at_r")}
     return figures
-
-
-def check_measurable(images: ImageSet, role: str) -> None:
-    """Retrieval must mean something: two classes at least, one of them with two images.
-
-    Raises:
-        ValueError: It would not; said before the first step instead of after the last.
-    """
-    counts = torch.bincount(images.labels)
-    if len(counts) < 2:
-        got = f"{len(images)} images of {', '.join(images.class_names)} alone"
-        raise bad_input(role, "be of two classes or more", got, "Add class folders: four in all, or more.")
-    if int(counts.max()) < 2:
-        got = f"one image of each of {len(counts)}"
-        raise bad_input(role, "hold two images of some class", got, "An image can find none of its class: add images.")
 
 
 def percents(figures: Mapping[str, float]) -> str:

@@ -11,7 +11,7 @@ from dmlbook._checks import bad_input, check_number, checked
 from dmlbook.commands import baseline, common, runs
 from dmlbook.datasets import ImageSet, split_classes
 from dmlbook.seeding import SEED, generator
-from dmlbook.training import TrainConfig, embed
+from dmlbook.training import TrainConfig, embed, preflight
 
 ABOUT = """\
 A run is measured as it was trained: its images, their size, its classes held out and its view are those that its folder
@@ -138,7 +138,7 @@ def _halves(options: Namespace) -> tuple[ImageSet | None, ImageSet]:
         images = common.load_images(options, "train")
         return split_classes(images, validation=options.validation, generator=generator(SEED, "validation"))
     measured = common.load_images(options, split)
-    common.check_measurable(measured, f"the {split} half")
+    preflight.check_measurable(f"the {split} half", measured)
     if options.pca is None:
         return None, measured
     return measured if split == "train" else common.load_images(options, "train"), measured

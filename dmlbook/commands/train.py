@@ -133,8 +133,8 @@ class Study:
                 self.train_set, validation=options.validation, generator=numbers
             )
             self.measured_on = f"{options.validation:g} of the training classes"
-        common.check_measurable(self.train_set, "the training half")
-        common.check_measurable(self.measured, "the measured half")
+        preflight.check_classes("the training half", self.train_set)
+        preflight.check_measurable("the measured half", self.measured)
 
     def figures(self, options: Namespace, seed: int, folder: Path | None = None) -> dict[str, float] | None:
         """Train from one seed and measure; None in a process that is not the first of several.

@@ -32,7 +32,7 @@ def check_fit(
     """Raises where the arguments of ``fit`` do not fit one another, or cannot be trained or measured on."""
     if len(train_set) == 0:
         raise bad_input("train_set", "hold at least one image", "none", "Load another split.")
-    _check_classes("train_set", train_set)
+    check_classes("train_set", train_set)
     known = getattr(loss, "num_classes", None)
     if isinstance(known, int) and known > 0 and known != train_set.num_classes:  # some losses of others say 0
         got = f"num_classes = {known} for {train_set.num_classes} classes"
@@ -59,18 +59,23 @@ def _check_validation(train_set: ImageSet | Features, validation: ImageSet | Fea
     if isinstance(validation, Features) != isinstance(train_set, Features):
         got, remedy = type(validation).__name__, "Compute the features of both, or hand over the images of both."
         raise bad_input("validation", f"be {type(train_set).__name__} as train_set is", got, remedy)
-    _check_classes("validation", validation)
-    sizes = torch.bincount(validation.labels)
-    if int(sizes.max()) < 2:
-        got, remedy = f"{len(validation)} classes of one image", "Hold out classes with more images."
-        raise bad_input("validation", "hold two images of some class, or Recall@1 has no meaning", got, remedy)
+    check_measurable("validation", validation)
 
 
-def _check_classes(role: str, data: ImageSet | Features) -> None:
+def check_classes(role: str, data: ImageSet | Features) -> None:
+    """Raises unless there are two classes to be told apart; ``role`` is what the message calls the images."""
     count = len(torch.unique(data.labels))
     if count < 2:
         remedy = "Nothing can be told apart in one class: load more."
         raise bad_input(role, "hold images of at least two classes", count, remedy)
+
+
+def check_measurable(role: str, data: ImageSet | Features) -> None:
+    """Raises unless retrieval among these images means something: two classes, and a pair of one class."""
+    check_classes(role, data)
+    if int(torch.bincount(data.labels).max()) < 2:
+        got, remedy = f"{len(data)} classes of one image", "Hold out classes with more images."
+        raise bad_input(role, "hold two images of some class, or Recall@1 has no meaning", got, remedy)
 
 
 @checked(count=at_least(1))

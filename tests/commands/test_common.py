@@ -7,7 +7,6 @@ import torch
 
 from dmlbook import datasets, losses, nets, settings
 from dmlbook.commands import baseline, common, settled
-from tests.datasets.test_splits import image_set
 
 
 def parsed(add, *given, **options):
@@ -102,14 +101,6 @@ def test_a_word_that_is_none_is_answered_with_the_nearest():
 def test_what_has_an_option_of_its_own_is_no_data_option(name):
     with pytest.raises(ValueError, match=f"--data-option must name no option of the command itself; got {name}"):
         common.load_images(Namespace(data="digits", root=None, size=None, data_option=[(name, 1)]), "train")
-
-
-def test_images_that_say_nothing_of_retrieval_are_refused():
-    common.check_measurable(image_set(2, 2), "it")
-    with pytest.raises(ValueError, match="it must be of two classes or more; got 3 images of 0 alone"):
-        common.check_measurable(image_set(1, 3), "it")
-    with pytest.raises(ValueError, match="it must hold two images of some class; got one image of each of 3"):
-        common.check_measurable(image_set(3, 1), "it")
 
 
 def test_recall_is_measured_as_far_as_there_are_others():

@@ -67,6 +67,8 @@ INSIDE = {
     "dmlbook.training.outside": "the loop's parts, reached through training.fit",
     "dmlbook.training.preflight.check_fit": "the loop's parts, reached through training.fit",
     "dmlbook.training.preflight.check_room": "the loop's parts, reached through training.fit",
+    "dmlbook.training.preflight.check_classes": "the loop's parts, reached through training.fit",
+    "dmlbook.training.preflight.check_measurable": "the loop's parts, reached through training.fit",
     "dmlbook.training.preflight.sampler": "the loop's parts, reached through training.fit",
     "dmlbook.training.report.Estimate": "the loop's parts, reached through training.fit",
     "dmlbook.training.report.Report.tell": "the loop's parts, reached through training.fit",

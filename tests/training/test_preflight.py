@@ -1,6 +1,7 @@
 """What is asked before the first step: sets, batches, devices, folders and room."""
 
 import os
+import re
 import shutil
 from collections import namedtuple
 from dataclasses import replace
@@ -23,10 +24,12 @@ class Never(nn.Module):
         raise AssertionError("a step was made")
 
 
-def _refused(message, *, data=None, **options):
+def _refusal(*, data=None, **options):
+    """What ``fit`` says instead of making a step."""
     options = {"config": toy_config(), "folder": None, "device": "cpu", **options}
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - each test asserts what it says
         fit(options.pop("net", None) or toy_net(), Never(), data or toy_set(), progress=False, **options)
+    return str(caught.value)
 
 
 def _classes(*sizes):
@@ -35,14 +38,25 @@ def _classes(*sizes):
 
 
 def test_sets_that_cannot_be_trained_or_measured_on_are_refused():
-    _refused("fit: train_set must hold images of at least two classes; got 1", data=_classes(5))
+    assert "fit: train_set must hold images of at least two classes; got 1" in _refusal(data=_classes(5))
     head = {"net": nets.Head(4, 3), "data": _classes(3, 3)}
-    _refused("validation must hold images of at least two classes; got 1", validation=_classes(5), **head)
-    _refused(
-        "validation must hold two images of some class.*got 3 classes of one", validation=_classes(1, 1, 1), **head
-    )
+    said = _refusal(validation=_classes(5), **head)
+    assert "validation must hold images of at least two classes; got 1" in said
+    said = _refusal(validation=_classes(1, 1, 1), **head)
+    assert "validation must hold two images of some class" in said
+    assert "got 3 classes of one" in said
     one = toy_set(1, "val").select(torch.arange(0, 40, 8), split="val")
-    _refused("got 5 classes of one image. Hold out", validation=one)
+    assert "got 5 classes of one image. Hold out" in _refusal(validation=one)
+
+
+def test_images_that_say_nothing_of_retrieval_are_refused():
+    preflight.check_measurable("it", _classes(2, 1))
+    preflight.check_classes("it", _classes(1, 1))  # enough to train centers on
+    for check in (preflight.check_classes, preflight.check_measurable):
+        with pytest.raises(ValueError, match="it must hold images of at least two classes; got 1"):
+            check("it", _classes(3))
+    with pytest.raises(ValueError, match="it must hold two images of some class, .* got 3 classes of one image"):
+        preflight.check_measurable("it", _classes(1, 1, 1))
 
 
 def test_what_fits_passes():
@@ -67,7 +81,7 @@ def test_a_class_of_one_image_is_measured_without_its_query():
     ],
 )
 def test_a_device_that_is_not_there_is_refused(device, message):
-    _refused(message, device=device)
+    assert message in _refusal(device=device)
 
 
 def test_devices_are_those_of_the_machine(monkeypatch):
@@ -102,7 +116,8 @@ def test_a_last_batch_of_one_image_joins_the_one_before_it():
 
 
 def test_batch_norm_that_measures_sees_no_batch_of_one_image():
-    _refused("config.batch_size must be >= 2 with batch norm that measures", config=toy_config(batch_size=1))
+    said = _refusal(config=toy_config(batch_size=1))
+    assert "config.batch_size must be >= 2 with batch norm that measures" in said
     sizes = []
 
     def watched(part, inputs, outputs):
@@ -126,17 +141,16 @@ def test_batch_norm_that_measures_sees_no_batch_of_one_image():
 )
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path, folder, message):
     (tmp_path / "file").touch()
-    _refused(message or "got an empty name", folder=tmp_path / folder if message else Checkpoints(" "))
+    said = _refusal(folder=tmp_path / folder if message else Checkpoints(" "))
+    assert re.search(message or "got an empty name", said)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_room_for_the_checkpoints_is_asked_for(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(10**6, 0, 1000))
-    _refused(
-        r"folder must have room .*; got 1,000 bytes free of the [\d,]+ that 3 checkpoints in .*run",
-        folder=tmp_path / "run",
-    )
+    said = _refusal(folder=tmp_path / "run")
+    assert re.search(r"folder must have room .*; got 1,000 bytes free of the [\d,]+ that 3 checkpoints in .*run", said)
     assert not list(tmp_path.iterdir())
     monkeypatch.undo()
     sizes = {}
