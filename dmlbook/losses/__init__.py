@@ -15,6 +15,11 @@
 | ``centroid_bound`` | ``CentroidBound`` | 5 | Do et al., CVPR 2019 |
 | ``proxy_anchor`` | ``ProxyAnchor`` | 6 | Kim et al., CVPR 2020 |
 | ``subcenter_arcface`` | ``SubcenterArcFace`` | 6 | Deng et al., ECCV 2020 |
+
+``triplet``, ``semihard``, ``lifted`` and ``npairs`` compare images with one another, and take what
+pytorch-metric-learning's losses take: ``loss(embeddings, labels, indices_tuple, ref_emb, ref_labels)``, the pairs that
+a miner found and references that stand for the positives and negatives. ``cross_batch_memory`` puts one of them behind
+a memory of former batches. The others compare images with centers, or score a whole batch, and say so.
 """
 
 from __future__ import annotations
@@ -24,7 +29,6 @@ import inspect
 from dmlbook._checks import bad_input, checked, finite, one_of
 from dmlbook.losses.base import CenterLoss, Loss
 from dmlbook.losses.centers import (
-    CenterReport,
     assigned_centers,
     center_distances,
     center_regularizer,
@@ -32,6 +36,8 @@ from dmlbook.losses.centers import (
 )
 from dmlbook.losses.centroid_bound import CentroidBound, centroid_bound_sum, centroid_terms, role_counts
 from dmlbook.losses.facility_location import FacilityLocation, clustering_gap
+from dmlbook.losses.masks import count_triplets, pair_masks, valid_triplets
+from dmlbook.losses.memory import cross_batch_memory
 from dmlbook.losses.pairs import LiftedStructure, NPairs, lifted_mean, npairs_mean
 from dmlbook.losses.proxies import NormalizedSoftmax, margin_cross_entropy
 from dmlbook.losses.proxy_anchor import ProxyAnchor, proxy_anchor_loss
@@ -48,13 +54,10 @@ from dmlbook.losses.triplet_center import TripletCenter, triplet_center_mean
 from dmlbook.losses.triplets import (
     SemiHardLoss,
     TripletLoss,
-    count_triplets,
-    pair_masks,
     semihard_mean,
     triplet_kinds,
     triplet_mean,
     triplet_sum,
-    valid_triplets,
 )
 from dmlbook.seeding import generator
 
@@ -140,7 +143,6 @@ def images_per_class(name: str) -> int | None:
 __all__ = [
     "NAMES",
     "CenterLoss",
-    "CenterReport",
     "CentroidBound",
     "FacilityLocation",
     "HardTriple",
@@ -163,6 +165,7 @@ __all__ = [
     "centroid_terms",
     "clustering_gap",
     "count_triplets",
+    "cross_batch_memory",
     "distinct_centers",
     "hardtriple_similarity",
     "images_per_class",

@@ -9,6 +9,8 @@ from dmlbook import seeding
 from dmlbook._checks import at_least, bad_input, check_batch, check_memory, checked
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.geometry import normalize
+from dmlbook.losses.mined import check_classes, mined_indices
+from dmlbook.losses.references import ITSELF, References
 
 
 class Loss(nn.Module):
@@ -21,42 +23,86 @@ class Loss(nn.Module):
     Every loss can be differentiated twice, and in forward mode, and ``torch.func.vmap`` runs it over embeddings of one
     size; not over labels, whose values are looked at, and not the clustering loss, which searches. Both say so.
 
-    Subclasses write ``compute``.
+    Subclasses write ``compute``; those with ``compares_images`` are also handed ``references`` and ``mined`` there.
     """
 
-    takes_mined_triplets = False
+    compares_images = False
+    """Whether it is made of pairs of images: a miner may choose them, and references be their other ends."""
+    why_alone = "This loss samples nothing"
+    """Why it takes neither, where it does not."""
     images_per_class: int | None = None
     """How many images of a class a batch should hold; None: any batch will do."""
     num_classes: int | None = None
     embedding_size: int | None = None
 
+    def __call__(self, embeddings, labels, indices_tuple=None, ref_emb=None, ref_labels=None):
+        if ref_labels is labels and isinstance(labels, Tensor) and labels.dtype is not torch.int64:
+            labels = ref_labels = labels.long()  # once: that they are the same object means something
+        chosen = (indices_tuple, ref_emb, ref_labels)
+        return super().__call__(embeddings, labels, *(chosen if any(each is not None for each in chosen) else ()))
+
     @checked
     def forward(
-        self, embeddings: Float[Tensor, "B D"], labels: Int[Tensor, " B"], indices_tuple: tuple | None = None
+        self,
+        embeddings: Float[Tensor, "B D"],
+        labels: Int[Tensor, " B"],
+        indices_tuple: tuple | None = None,
+        ref_emb: Float[Tensor, "M D"] | None = None,
+        ref_labels: Int[Tensor, " M"] | None = None,
     ) -> Float[Tensor, ""]:
-        """The loss of a batch.
+        """The loss of a batch, by itself or against references.
 
         Args:
             embeddings: One row an image. Losses on the unit sphere normalize them first.
             labels: Class numbers, 0 to ``num_classes - 1`` where the loss knows its classes.
-            indices_tuple: What a pytorch-metric-learning miner returned; only the triplet loss takes one.
+            indices_tuple: What a pytorch-metric-learning miner returned: triplets, or pairs of both kinds. Anchors are
+                images of the batch, the other ends are references, or of the batch where there are none. None: all.
+            ref_emb: References, one row each, such as a memory of former batches. Anchors come from the batch, their
+                positives and negatives from here. One that is a copy of its anchor is a positive like any other, and a
+                miner's indices leave it out: as ``cross_batch_memory`` does.
+            ref_labels: Their classes. Where it is the very tensor ``labels``, row i of both is one image, and no pair.
 
         Raises:
-            ValueError: Shapes, types or class numbers do not fit, or a miner's indices reach a loss without triplets.
+            ValueError: Shapes, types or class numbers do not fit, or indices or references reach a loss that does not
+                compare images, or only one of the references' arguments is given.
         """
         labels = check_batch(embeddings, labels, num_classes=self.num_classes)
         self._check_columns(embeddings)
-        if indices_tuple is not None and not self.takes_mined_triplets:
-            remedy = "This loss samples nothing: leave the miner out."
-            raise bad_input("indices_tuple", "be None", type(indices_tuple).__name__, remedy)
+        if indices_tuple is None and ref_emb is None and ref_labels is None:
+            return self._valued(embeddings, labels)
+        if not self.compares_images:
+            given = {"indices_tuple": indices_tuple, "ref_emb": ref_emb, "ref_labels": ref_labels}
+            name, value = next((name, value) for name, value in given.items() if value is not None)
+            what = "miner" if name == "indices_tuple" else "references"
+            raise bad_input(name, "be None", type(value).__name__, f"{self.why_alone}: leave the {what} out.")
+        if (ref_emb is None) != (ref_labels is None):
+            absent, present = ("ref_emb", "ref_labels") if ref_emb is None else ("ref_labels", "ref_emb")
+            raise bad_input(absent, f"come with {present}", None, "Give embeddings and classes of the references.")
+        if ref_emb is not None and ref_emb.device != embeddings.device:
+            got = f"references on {ref_emb.device} and embeddings on {embeddings.device}"
+            raise bad_input("ref_emb", "be on the embeddings' device", got, "Call ref_emb.to(embeddings.device).")
+        own = ref_labels is None or ref_labels is labels
+        others = len(labels) if ref_emb is None else len(ref_emb)
+        mined = None if indices_tuple is None else mined_indices(indices_tuple, len(labels), others)
+        if mined is not None and not own:
+            check_classes(mined, labels, ref_labels)
+        alone = own and (ref_emb is None or ref_emb is embeddings)
+        references = ITSELF if alone else References(ref_emb, None if own else ref_labels)
+        return self._valued(embeddings, labels, references=references, mined=mined)
+
+    def _valued(self, embeddings: Tensor, labels: Tensor, **chosen: object) -> Float[Tensor, ""]:
+        """``compute`` in full precision; 0 or NaN is added: no choice of pairs may pass over an image that is lost."""
         with torch.autocast(embeddings.device.type, enabled=False):
             full = embeddings if embeddings.dtype == torch.float64 else embeddings.float()
-            if indices_tuple is not None:
-                value = self.compute_mined(full, labels, indices_tuple)
-            else:
-                value = self.compute(full, labels)
-            lost = full.detach()
-            return value + (lost - lost).sum()  # 0, or NaN: no choice of pairs may pass over an image that is lost
+            seen = [full.detach()]
+            if chosen and chosen["references"].embeddings is not None:
+                others = chosen["references"].embeddings.to(full.dtype)
+                chosen["references"] = chosen["references"]._replace(embeddings=others)
+                seen.append(others.detach())
+            value = self.compute(full, labels, **chosen)
+            for lost in seen:
+                value = value + (lost - lost).sum()
+            return value
 
     def _check_columns(self, embeddings: Tensor) -> None:
         if self.embedding_size is not None and embeddings.shape[1] != self.embedding_size:
@@ -65,9 +111,6 @@ class Loss(nn.Module):
             raise bad_input("embeddings", rule, embeddings.shape[1], remedy)
 
     def compute(self, embeddings: Float[Tensor, "B D"], labels: Int[Tensor, " B"]) -> Float[Tensor, ""]:
-        raise NotImplementedError
-
-    def compute_mined(self, embeddings: Tensor, labels: Tensor, indices_tuple: tuple) -> Float[Tensor, ""]:
         raise NotImplementedError
 
 
@@ -82,6 +125,8 @@ class CenterLoss(Loss):
 
     Source: start as in SoftTriple's official code, uniform in +-1 / sqrt(C K), and normalized at each use.
     """
+
+    why_alone = "It compares images with centers, not with one another"
 
     @checked(
         num_classes=at_least(2, "A loss tells classes apart."),

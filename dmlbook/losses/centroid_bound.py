@@ -107,6 +107,7 @@ class CentroidBound(Loss):
     Source: Do et al., CVPR 2019. Whether the authors normalize embeddings is not known to us. Chapter 5.
     """
 
+    why_alone = "It compares images with centroids, not with one another"
     centroids: Tensor
     class_weights: Tensor
 

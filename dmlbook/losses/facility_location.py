@@ -139,6 +139,7 @@ class FacilityLocation(Loss):
     Source: Oh Song et al., CVPR 2017. Chapter 6.
     """
 
+    why_alone = "It scores the clustering of a whole batch, which has no single pairs"
     images_per_class = 4
 
     @checked(margin_weight=at_least(0), rounds=at_least(0))

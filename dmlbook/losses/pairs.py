@@ -5,25 +5,33 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
-from dmlbook._checks import above, at_least, checked, finite
+from dmlbook._checks import above, at_least, bad_input, checked, finite
 from dmlbook._types import Float, Int, Tensor
-from dmlbook.geometry import distances, normalize
+from dmlbook.geometry import distances
 from dmlbook.losses.base import Loss
-from dmlbook.losses.triplets import pair_masks
+from dmlbook.losses.masks import masks, pair_masks
+from dmlbook.losses.mined import lost_distance, pair_counts
+from dmlbook.losses.references import ITSELF, References, ends
 
 
 @checked(margin=finite)
 def lifted_mean(
-    distances: Float[Tensor, "B B"], labels: Int[Tensor, " B"], *, margin: float = 1.0
+    distances: Float[Tensor, "B M"],
+    labels: Int[Tensor, " B"],
+    ref_labels: Int[Tensor, " M"] | None = None,
+    *,
+    margin: float = 1.0,
 ) -> Float[Tensor, ""]:
     """Half the mean over positive pairs (i, j) of [J_ij]_+^2, where J weighs all negatives of both ends smoothly.
 
     J_ij = d_ij + log( sum_k exp(margin - d_ik) + sum_l exp(margin - d_jl) ), k and l over all images of other classes.
-    Costs B^2: the sums over negatives are one number a row.
+    Costs B M: the sums over negatives are one number a row. A reference is no anchor and has no row, so that against
+    references the sum over k stands alone.
 
     Args:
-        distances: Of each image to each; Euclidean, not squared, in the paper.
-        labels: Class numbers.
+        distances: Of each image (row) to each (column); Euclidean, not squared, in the paper.
+        labels: Class numbers of the rows.
+        ref_labels: Of the columns, where they are references. None: rows and columns are the same images.
         margin: alpha, in units of the distances.
 
     Returns:
@@ -39,23 +47,29 @@ def lifted_mean(
         >>> lifted_mean(square, torch.tensor([0, 0, 1]))  # J = 1 + log(2 exp(-1)) = log 2
         tensor(0.2402)
     """
-    positives, negatives = pair_masks(labels)
+    positives, negatives = masks(distances, labels, ref_labels)
     reach = (margin - distances).masked_fill(~negatives, -torch.inf)
-    push = torch.logsumexp(reach, dim=1)  # (B,), minus infinity where all are of one class
-    violations = distances + torch.logaddexp(push[:, None], push[None, :])  # (B, B)
-    squares = violations.clamp(min=0).square().where(positives, 0)
+    squares = _squares(distances, reach, both=ref_labels is None).where(positives, 0)
     return squares.sum() / (2 * positives.sum().clamp(min=1))  # both orders of a pair are in both sums
 
 
+def _squares(distances: Tensor, reach: Tensor, *, both: bool) -> Float[Tensor, "B M"]:
+    """[J_ij]_+^2 of every pair. ``reach``: minus infinity where no negative is; ``both``: columns are rows."""
+    push = torch.logsumexp(reach, dim=1)  # (B,), minus infinity where all are of one class
+    of_ends = torch.logaddexp(push[:, None], push[None, :]) if both else push[:, None]
+    return (distances + of_ends).clamp(min=0).square()
+
+
 @checked
-def npairs_mean(similarities: Float[Tensor, "P P"]) -> Float[Tensor, ""]:
+def npairs_mean(similarities: Float[Tensor, "P Q"]) -> Float[Tensor, ""]:
     """Mean over pairs i of log(1 + sum_j exp(s_ij - s_ii)): each anchor picks its positive among all pairs' positives.
 
     Args:
-        similarities: Inner product of anchor i and the positive of pair j; every pair is of another class.
+        similarities: Inner product of anchor i and the positive of pair j; every pair is of another class. Columns
+            beyond the P pairs are further negatives, of classes that have no pair.
 
     Raises:
-        ValueError: ``similarities`` is not square.
+        ValueError: ``similarities`` has fewer columns than rows.
 
     Source: Sohn, NIPS 2016, the multi-class N-pair loss. It is a cross-entropy whose class weights are images.
     Chapter 6.
@@ -64,7 +78,11 @@ def npairs_mean(similarities: Float[Tensor, "P P"]) -> Float[Tensor, ""]:
         >>> npairs_mean(torch.zeros(2, 2))  # log 2: guessing
         tensor(0.6931)
     """
-    return F.cross_entropy(similarities, torch.arange(len(similarities), device=similarities.device))
+    rows, columns = similarities.shape
+    if columns < rows:
+        remedy = "Column i holds the positive of row i."
+        raise bad_input("similarities", "have a column for each row", f"shape {tuple(similarities.shape)}", remedy)
+    return F.cross_entropy(similarities, torch.arange(rows, device=similarities.device))
 
 
 class LiftedStructure(Loss):
@@ -76,13 +94,15 @@ class LiftedStructure(Loss):
             the sphere: that takes a negative farther than the positive by margin + log(2 n), n negatives, and two unit
             vectors are at most 2 apart.
 
-    Costs B^2 D.
+    Costs B^2 D. Against M references B M D, and the negatives are those of the anchor: a reference is no anchor and has
+    none. A miner's pairs are the positives and negatives; one that is listed twice counts twice.
 
     Source: Oh Song et al., CVPR 2016; Euclidean distances, not squared, as in the official code. Its batches also pair
     each image with a second view of itself; ours do not. Equal to pytorch-metric-learning's LiftedStructureLoss, which
     scales embeddings to unit length unless its distance is told not to. Chapter 6.
     """
 
+    compares_images = True
     images_per_class = 4
 
     @checked(margin=finite)
@@ -90,9 +110,21 @@ class LiftedStructure(Loss):
         super().__init__()
         self.margin, self.normalize = margin, normalize
 
-    def compute(self, embeddings: Float[Tensor, "B D"], labels: Int[Tensor, " B"]) -> Float[Tensor, ""]:
-        points = normalize(embeddings) if self.normalize else embeddings
-        return lifted_mean(distances(points, points), labels, margin=self.margin)
+    def compute(
+        self,
+        embeddings: Float[Tensor, "B D"],
+        labels: Int[Tensor, " B"],
+        references: References = ITSELF,
+        mined: list[Tensor] | None = None,
+    ) -> Float[Tensor, ""]:
+        apart = distances(*ends(embeddings, references, self.normalize))
+        if mined is None:
+            return lifted_mean(apart, labels, references.labels, margin=self.margin)
+        own, foreign = pair_counts(mined, tuple(apart.shape))
+        times = foreign.clamp(min=1).to(apart.dtype).log()
+        reach = (self.margin - apart + times).masked_fill(foreign == 0, -torch.inf)
+        squares = _squares(apart, reach, both=references.labels is None).where(own > 0, 0)
+        return (own * squares).sum() / (2 * own.sum().clamp(min=1)) + lost_distance(apart)
 
     def extra_repr(self) -> str:
         return f"margin={self.margin}, normalize={self.normalize}"
@@ -102,7 +134,9 @@ class NPairs(Loss):
     """One pair a class; each anchor is to be closer to its positive than to the positives of all other classes.
 
     The first image of a class in the batch is its anchor, the second its positive; further ones are passed over, and so
-    are classes with one image. Costs P^2 D for P pairs.
+    are classes with one image. Costs P^2 D for P pairs. Against references the positive is the first reference of the
+    anchor's class, and the first one of every class without a pair is one more negative. Of a miner's pairs the first
+    positive one of each class is taken, and its negatives are passed over, as in pytorch-metric-learning.
 
     Args:
         length_weight: Weight of the mean squared length of the pairs' embeddings, >= 0, which keeps them from growing.
@@ -115,6 +149,7 @@ class NPairs(Loss):
     normalize, on batches of pairs. Chapter 6.
     """
 
+    compares_images = True
     images_per_class = 2
 
     @checked(length_weight=at_least(0), scale=above(0))
@@ -122,17 +157,47 @@ class NPairs(Loss):
         super().__init__()
         self.length_weight, self.normalize, self.scale = length_weight, normalize, scale
 
-    def compute(self, embeddings: Float[Tensor, "B D"], labels: Int[Tensor, " B"]) -> Float[Tensor, ""]:
-        points = normalize(embeddings) if self.normalize else embeddings
-        anchor, positive = _first_pairs(labels)
+    def compute(
+        self,
+        embeddings: Float[Tensor, "B D"],
+        labels: Int[Tensor, " B"],
+        references: References = ITSELF,
+        mined: list[Tensor] | None = None,
+    ) -> Float[Tensor, ""]:
+        points, others = ends(embeddings, references, self.normalize)
+        anchor, positive = _chosen_pairs(labels, references.labels, mined)
         if len(anchor) == 0:
             return points.sum() * 0.0
-        anchors, others = points[anchor], points[positive]  # (P, D)
-        lengths = (anchors.square().sum(1) + others.square().sum(1)).mean() / 2
-        return npairs_mean(self.scale * anchors @ others.T) + self.length_weight * lengths
+        anchors, positives = points[anchor], others[positive]  # (P, D)
+        lengths = (anchors.square().sum(1) + positives.square().sum(1)).mean() / 2
+        candidates = positives
+        if references.labels is not None:
+            first = _first_of_each(references.labels)
+            further = ~torch.isin(references.labels[first], labels[anchor])
+            candidates = torch.cat([positives, others[first[further]]])  # (Q, D)
+        return npairs_mean(self.scale * anchors @ candidates.T) + self.length_weight * lengths
 
     def extra_repr(self) -> str:
         return f"length_weight={self.length_weight}, normalize={self.normalize}, scale={self.scale}"
+
+
+def _chosen_pairs(
+    labels: Int[Tensor, " B"], ref_labels: Int[Tensor, " M"] | None, mined: list[Tensor] | None
+) -> tuple[Int[Tensor, " P"], Int[Tensor, " P"]]:
+    """Anchor and positive of one pair a class, in the order of the class numbers."""
+    if mined is None and ref_labels is None:
+        return _first_pairs(labels)
+    anchor, positive = pair_masks(labels, ref_labels)[0].nonzero(as_tuple=True) if mined is None else mined[:2]
+    chosen = _first_of_each(labels[anchor])
+    return anchor[chosen], positive[chosen]
+
+
+def _first_of_each(labels: Int[Tensor, " N"]) -> Int[Tensor, " C"]:
+    """Where each class stands first, in the order of the class numbers."""
+    sorted_labels, order = labels.sort(stable=True)
+    starts = torch.ones_like(sorted_labels, dtype=torch.bool)
+    starts[1:] = sorted_labels[1:] != sorted_labels[:-1]
+    return order[starts]
 
 
 def _first_pairs(labels: Int[Tensor, " B"]) -> tuple[Int[Tensor, " P"], Int[Tensor, " P"]]:

@@ -82,6 +82,7 @@ class TripletCenter(Loss):
     of center loss (Wen et al., ECCV 2016). Chapter 6.
     """
 
+    why_alone = "It compares images with centroids, not with one another"
     centroids: Tensor
     known: Tensor
 

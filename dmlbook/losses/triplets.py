@@ -5,46 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+from torch.nn import functional as F
 
-from dmlbook._checks import at_least, bad_input, check_batch, check_finite, check_labels, checked, finite, one_of
-from dmlbook._types import Bool, Float, Int, Tensor
-from dmlbook.geometry import distances, normalize, squared_distances
+from dmlbook._checks import at_least, bad_input, check_batch, check_finite, checked, finite, one_of
+from dmlbook._types import Float, Int, Tensor
 from dmlbook.losses.base import Loss
-from dmlbook.losses.mined import joined_mean, lost_distance, mined_indices
-
-
-@checked
-def pair_masks(labels: Int[Tensor, " B"]) -> tuple[Bool[Tensor, "B B"], Bool[Tensor, "B B"]]:
-    """Which pairs are positive (one class, two images) and which negative (two classes).
-
-    Example:
-        >>> pair_masks(torch.tensor([0, 0, 1]))[0].int()
-        tensor([[0, 1, 0],
-                [1, 0, 0],
-                [0, 0, 0]], dtype=torch.int32)
-    """
-    labels = check_labels(labels)
-    same = labels[:, None] == labels[None, :]
-    return same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device), ~same
-
-
-@checked
-def valid_triplets(labels: Int[Tensor, " B"]) -> Bool[Tensor, "B B B"]:
-    """True at (anchor, positive, negative) where the triplet is valid. B^3 entries: to look at, not to train with."""
-    positives, negatives = pair_masks(labels)
-    return positives[:, :, None] & negatives[:, None, :]
-
-
-@checked
-def count_triplets(labels: Int[Tensor, " B"]) -> int:
-    """How many valid triplets there are: the sum over classes of n (n - 1) (N - n), without listing one.
-
-    Example:
-        >>> count_triplets(torch.tensor([0, 0, 1, 1]))
-        8
-    """
-    sizes = torch.unique(check_labels(labels), return_counts=True)[1]
-    return int((sizes * (sizes - 1) * (len(labels) - sizes)).sum())
+from dmlbook.losses.masks import count_triplets, masks, pair_masks
+from dmlbook.losses.mined import joined_mean, lost_distance, pair_counts
+from dmlbook.losses.references import ITSELF, References, pair_distances
 
 
 class TripletShares(NamedTuple):
@@ -93,16 +61,22 @@ def triplet_kinds(distances: Float[Tensor, "B B"], labels: Int[Tensor, " B"], *,
 
 @checked(margin=finite)
 def triplet_mean(
-    distances: Float[Tensor, "B B"], labels: Int[Tensor, " B"], *, margin: float = 0.0, hinge: bool = True
+    distances: Float[Tensor, "B M"],
+    labels: Int[Tensor, " B"],
+    ref_labels: Int[Tensor, " M"] | None = None,
+    *,
+    margin: float = 0.0,
+    hinge: bool = True,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """Mean over all valid triplets of [d(a, p) - d(a, n) + margin]_+, or of the same without the hinge [.]_+.
 
-    Exact in O(B^2 log B) time and O(B^2) memory: each row's negatives are sorted once, and prefix sums then give each
+    Exact in O(B M log M) time and O(B M) memory: each row's negatives are sorted once, and prefix sums then give each
     positive the sum over all negatives closer than it plus the margin.
 
     Args:
-        distances: Of each anchor (row) to each image, squared or not.
-        labels: Class numbers.
+        distances: Of each anchor (row) to each image (column), squared or not.
+        labels: Class numbers of the rows.
+        ref_labels: Of the columns, where they are references. None: rows and columns are the same images.
         margin: In units of the distances.
         hinge: Whether triplets that already satisfy the margin count as 0, or as negative numbers.
 
@@ -116,12 +90,13 @@ def triplet_mean(
     Source: the constraint of Qian et al., ICCV 2019, and of Schroff et al., CVPR 2015; without the hinge and with
     margin 0 the triplet loss of Do et al., CVPR 2019. Chapters 1 and 5.
     """
-    positives, negatives = pair_masks(labels)
-    limits = distances + margin  # (B, B): a negative closer than this violates the pair's margin
+    positives, negatives = masks(distances, labels, ref_labels)
+    limits = distances + margin  # (B, M): a negative closer than this violates the pair's margin
     row, closer = _sorted_negatives(distances, negatives)
-    violations = torch.searchsorted(row.detach(), limits.detach().contiguous())  # (B, B) negatives closer than limit
+    violations = torch.searchsorted(row.detach(), limits.detach().contiguous())  # (B, M) negatives closer than limit
     violations = violations.where(positives, 0)
-    count = max(count_triplets(labels), 1)
+    listed = count_triplets(labels) if ref_labels is None else int((positives.sum(1) * negatives.sum(1)).sum())
+    count = max(listed, 1)
     # Division comes first: in float32 a sum over a million triplets would lose what the mean keeps.
     if hinge:
         total = ((violations * limits - closer.gather(1, violations)) / count).sum()
@@ -159,15 +134,20 @@ def triplet_sum(distances: Float[Tensor, "N N"], labels: Int[Tensor, " N"]) -> F
 
 @checked(margin=at_least(0))
 def semihard_mean(
-    distances: Float[Tensor, "B B"], labels: Int[Tensor, " B"], *, margin: float = 0.2
+    distances: Float[Tensor, "B M"],
+    labels: Int[Tensor, " B"],
+    ref_labels: Int[Tensor, " M"] | None = None,
+    *,
+    margin: float = 0.2,
 ) -> Float[Tensor, ""]:
     """Mean over positive pairs of [d(a, p) - d(a, n) + margin]_+, with n the closest negative farther than p.
 
     Where no negative is farther than p, the farthest one is taken. Pairs whose batch holds no negative do not count.
 
     Args:
-        distances: Of each anchor (row) to each image; squared in the paper.
-        labels: Class numbers.
+        distances: Of each anchor (row) to each image (column); squared in the paper.
+        labels: Class numbers of the rows.
+        ref_labels: Of the columns, where they are references. None: rows and columns are the same images.
         margin: In units of the distances, >= 0; 0.2 in the paper.
 
     Raises:
@@ -176,7 +156,10 @@ def semihard_mean(
     Source: the rule of TensorFlow's ``triplet_semihard_loss``, after Schroff et al., CVPR 2015 (FaceNet), who ask for a
     negative farther than p but within the margin. Chapter 1.
     """
-    positives, negatives = pair_masks(labels)
+    return _semihard(distances, *masks(distances, labels, ref_labels), margin=margin)
+
+
+def _semihard(distances: Tensor, positives: Tensor, negatives: Tensor, *, margin: float) -> Float[Tensor, ""]:
     row, _ = _sorted_negatives(distances, negatives)
     others = negatives.sum(1, keepdim=True)  # (B, 1) how many negatives the row has
     chosen = torch.searchsorted(row.detach(), distances.detach().contiguous(), right=True)  # first one farther than p
@@ -202,9 +185,10 @@ class TripletLoss(Loss):
 
     Takes the triplets of a pytorch-metric-learning miner as a third argument, and then averages over those; of a miner
     of pairs, over the triplets that two pairs of one anchor make: in B^2 log B time and B^2 memory, not one by one.
+    Against M references, B M log M and B M.
     """
 
-    takes_mined_triplets = True
+    compares_images = True
     images_per_class = 4
 
     @checked(margin=at_least(0), distance=one_of("squared", "euclidean"), average=one_of("valid", "active"))
@@ -223,16 +207,20 @@ class TripletLoss(Loss):
         self.margin, self.distance, self.hinge = margin, distance, hinge
         self.average, self.normalize = average, normalize
 
-    def compute(self, embeddings: Float[Tensor, "B D"], labels: Int[Tensor, " B"]) -> Float[Tensor, ""]:
-        apart = _batch_distances(embeddings, self.distance, self.normalize)
-        return self._averaged(*triplet_mean(apart, labels, margin=self.margin, hinge=self.hinge))
-
-    def compute_mined(self, embeddings: Tensor, labels: Tensor, indices_tuple: tuple) -> Float[Tensor, ""]:
-        apart = _batch_distances(embeddings, self.distance, self.normalize)
-        found = mined_indices(indices_tuple, len(labels))
-        if len(found) == 4:
-            return self._averaged(*joined_mean(apart, *found, margin=self.margin, hinge=self.hinge))
-        anchor, positive, negative = found
+    def compute(
+        self,
+        embeddings: Float[Tensor, "B D"],
+        labels: Int[Tensor, " B"],
+        references: References = ITSELF,
+        mined: list[Tensor] | None = None,
+    ) -> Float[Tensor, ""]:
+        apart = pair_distances(embeddings, references, self.distance, self.normalize)
+        if mined is None:
+            given = {"margin": self.margin, "hinge": self.hinge}
+            return self._averaged(*triplet_mean(apart, labels, references.labels, **given))
+        if len(mined) == 4:
+            return self._averaged(*joined_mean(apart, *mined, margin=self.margin, hinge=self.hinge))
+        anchor, positive, negative = mined
         losses = apart[anchor, positive] - apart[anchor, negative] + self.margin
         losses = losses.clamp(min=0) if self.hinge else losses
         counted = (losses > 0).sum() if self.average == "active" else torch.tensor(len(losses))
@@ -254,9 +242,13 @@ class SemiHardLoss(Loss):
         margin: In units of squared distance, >= 0.
         normalize: Whether embeddings are scaled to unit length first.
 
+    Of a miner's pairs or triplets it takes, for each positive pair, the closest of its anchor's negatives beyond the
+    positive: it chooses among them. A pair that is listed twice counts once.
+
     Source: Schroff et al., CVPR 2015. Batches need several images a class: ``sampling.ClassBatches``.
     """
 
+    compares_images = True
     images_per_class = 4
 
     @checked(margin=at_least(0))
@@ -264,20 +256,25 @@ class SemiHardLoss(Loss):
         super().__init__()
         self.margin, self.normalize = margin, normalize
 
-    def compute(self, embeddings: Float[Tensor, "B D"], labels: Int[Tensor, " B"]) -> Float[Tensor, ""]:
-        return semihard_mean(_batch_distances(embeddings, "squared", self.normalize), labels, margin=self.margin)
+    def compute(
+        self,
+        embeddings: Float[Tensor, "B D"],
+        labels: Int[Tensor, " B"],
+        references: References = ITSELF,
+        mined: list[Tensor] | None = None,
+    ) -> Float[Tensor, ""]:
+        apart = pair_distances(embeddings, references, "squared", self.normalize)
+        if mined is None:
+            return semihard_mean(apart, labels, references.labels, margin=self.margin)
+        own, foreign = pair_counts(mined, tuple(apart.shape))
+        return _semihard(apart, own > 0, foreign > 0, margin=self.margin)
 
     def extra_repr(self) -> str:
         return f"margin={self.margin}"
 
 
-def _batch_distances(embeddings: Tensor, distance: str, unit: bool) -> Float[Tensor, "B B"]:
-    points = normalize(embeddings) if unit else embeddings
-    return squared_distances(points, points) if distance == "squared" else distances(points, points)
-
-
-def _sorted_negatives(apart: Tensor, negatives: Tensor) -> tuple[Float[Tensor, "B B"], Float[Tensor, "B B1"]]:
+def _sorted_negatives(apart: Tensor, negatives: Tensor) -> tuple[Float[Tensor, "B M"], Float[Tensor, "B M1"]]:
     """Each row's negatives, ascending, infinity behind them; and the sums of the first 0, 1, ... of them."""
     row = apart.where(negatives, torch.inf).sort(dim=1).values
     sums = row.where(row < torch.inf, 0).cumsum(1)
-    return row, torch.cat([torch.zeros_like(sums[:, :1]), sums], 1)
+    return row, F.pad(sums, (1, 0))

@@ -28,14 +28,13 @@ from tests.losses.loss_toys import (
 class Spread(losses.Loss):
     """A loss of one's own: minus the mean squared length; with a miner's triplets, how many there are."""
 
-    takes_mined_triplets = True
+    compares_images = True
     embedding_size = SIZE
 
-    def compute(self, embeddings, labels):
+    def compute(self, embeddings, labels, references=None, mined=None):
+        if mined is not None:
+            return embeddings.new_tensor(float(len(mined[0])))
         return -embeddings.square().sum(1).mean()
-
-    def compute_mined(self, embeddings, labels, indices_tuple):
-        return embeddings.new_tensor(float(len(indices_tuple[0])))
 
 
 def test_a_loss_of_ones_own_writes_compute_and_gets_the_checks_and_the_precision():
@@ -49,8 +48,6 @@ def test_a_loss_of_ones_own_writes_compute_and_gets_the_checks_and_the_precision
         Spread()(x[:, :5].contiguous(), y)
     with pytest.raises(NotImplementedError):
         losses.Loss().compute(x, y)
-    with pytest.raises(NotImplementedError):
-        losses.Loss().compute_mined(x, y, (y, y, y))
 
 
 @pytest.mark.parametrize(
@@ -343,5 +340,5 @@ def test_losses_that_know_their_classes_name_what_does_not_fit(name):
         loss(x[:, :5], y)
     with pytest.raises(ValueError, match="embeddings must have embedding_size = 6 columns; got 12"):
         loss(torch.cat([x, x], 1), y)
-    with pytest.raises(ValueError, match="indices_tuple must be None; got tuple. This loss samples nothing"):
+    with pytest.raises(ValueError, match="indices_tuple must be None; got tuple. It compares images with cent"):
         loss(x, y, (y, y, y))

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from dmlbook import losses
+from dmlbook.losses.centers import CenterReport
 from dmlbook.seeding import generator
 from tests import reference
 
@@ -53,7 +54,7 @@ def test_distinct_centers_equal_their_loop():
 def test_a_report_holds_the_threshold_the_counts_and_the_groups():
     centers = torch.eye(3)[torch.tensor([[0, 1, 0], [2, 2, 2]])]
     report = losses.distinct_centers(centers, threshold=0.5)
-    expected = losses.CenterReport(0.5, torch.tensor([2, 1]), torch.tensor([[0, 1, 0], [0, 0, 0]]))
+    expected = CenterReport(0.5, torch.tensor([2, 1]), torch.tensor([[0, 1, 0], [0, 0, 0]]))
     assert_close(report.counts, expected.counts)
     assert_close(report.groups, expected.groups)
     assert str(report) == str(expected)

@@ -67,6 +67,17 @@ def test_the_triplet_loss_takes_what_their_miners_return(miner):
     assert not torch.equal(before, after)
 
 
+@pytest.mark.parametrize("name", ["triplet", "semihard", "lifted", "npairs"])
+@pytest.mark.parametrize("miner", [None, pml_miners.MultiSimilarityMiner()], ids=["all", "mined"])
+def test_ours_behind_a_memory_train_in_their_trainer(name, miner):
+    loss = losses.make(name, num_classes=CLASSES, embedding_size=SIZE)
+    memory = losses.cross_batch_memory(loss, embedding_size=SIZE, memory_size=64, miner=miner)
+    before, after = (weights[0] for weights in their_trainer(memory))
+    assert torch.isfinite(after).all()
+    assert not torch.equal(before, after)
+    assert memory.queue_idx == 40
+
+
 @pytest.mark.parametrize("name", THEIRS)
 def test_their_losses_train_in_fit_with_their_own_weights(name):
     torch.manual_seed(0)

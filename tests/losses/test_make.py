@@ -129,6 +129,7 @@ def test_one_class_is_too_few_to_tell_apart(name):
 SOURCES = [path.read_text(encoding="utf-8") for path in Path(losses.__file__).parent.glob("*.py")]
 # Functions that no trainable loss calls: each counts, lists or measures what one of them works on.
 INSPECT = {
+    "cross_batch_memory": "a memory of former batches around a loss on pairs",
     "assigned_centers": "to which of a center loss's centers an image belongs",
     "centroid_bound_sum": "the bound of CentroidBound over a whole set, for classes of any sizes",
     "triplet_kinds": "how many triplets of TripletLoss are hard, semi-hard and easy",

@@ -142,7 +142,7 @@ def test_indices_of_any_width_are_places_and_not_masks(width):
     listed = convert_to_triplets(found, y)
     narrow = tuple(indices.to(width) for indices in listed)
     assert_close(losses.TripletLoss()(x, y, narrow), losses.TripletLoss()(x, y, listed), rtol=0, atol=0)
-    assert [i.dtype for i in mined_indices(narrow, 12)] == [torch.int64] * 3
+    assert [i.dtype for i in mined_indices(narrow, 12, 12)] == [torch.int64] * 3
 
 
 def test_the_share_of_joined_triplets_that_violate_the_margin_is_counted():
