@@ -1,4 +1,4 @@
-"""Image sets, all loaded by one function and all split by class: training classes never occur in the test set.
+"""Image sets, all loaded by one function and, unless asked otherwise, split by class: no training class is tested.
 
 >>> train, test = load("birds", "train"), load("birds", "test")  # doctest: +SKIP
 """
@@ -6,21 +6,29 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from pathlib import Path
 
 from dmlbook._checks import check_choice, checked, one_of
+from dmlbook.datasets import protocols
+from dmlbook.datasets.foreign import from_dataset
 from dmlbook.datasets.image_set import ImageSet
 from dmlbook.datasets.kinds import kinds_as_classes, merge_classes, split_images
-from dmlbook.datasets.splits import split_classes
+from dmlbook.datasets.protocols import Protocol
+from dmlbook.datasets.splits import closed_set, split_classes
 
 __all__ = [
     "NAMES",
     "ImageSet",
+    "Protocol",
+    "closed_set",
     "describe",
     "fetch",
+    "from_dataset",
     "kinds_as_classes",
     "load",
     "merge_classes",
+    "protocol",
     "split_classes",
     "split_images",
 ]
@@ -29,18 +37,19 @@ NAMES = ("birds", "digits", "cub", "cars", "sop", "folder")
 """``birds`` is drawn here, ``digits`` comes with scikit-learn, ``folder`` is your own; the others are fetched."""
 
 
-@checked(name=one_of(*NAMES), split=one_of("train", "test", "all"))
+@checked(name=one_of(*NAMES))
 def load(name: str, split: str, root: str | Path | None = None, size: int | None = None, **options: object) -> ImageSet:
     """A set's training or test half, or all of it, decoded.
 
     Args:
         name: One of ``NAMES``.
-        split: ``"train"`` (the first half of the classes), ``"test"`` (the others) or ``"all"``.
+        split: ``"train"`` (the first half of the classes), ``"test"`` (the others) or ``"all"``; with ``splits`` also
+            ``"validation"``, ``"query"`` and ``"gallery"``, as far as the file names them.
         root: Where the photographs are: a folder that holds ``cub/``, ``cars/``, ``sop/`` ..., or the set's own
             folder. By default ``settings.data_root()``, which ``DMLBOOK_DATA`` changes. ``folder`` needs it.
         size: Side of the images in pixels. By default 64 for birds, 32 for digits, 256 for photographs.
         options: For birds those of :func:`dmlbook.datasets.birds.load`, for photographs ``partial``,
-            ``skip_corrupt``, ``merge``, ``cache`` and ``progress`` of
+            ``skip_corrupt``, ``merge``, ``shared``, ``splits``, ``cache`` and ``progress`` of
             :func:`dmlbook.datasets.photos.benchmarks.load`.
 
     Returns:
@@ -54,6 +63,8 @@ def load(name: str, split: str, root: str | Path | None = None, size: int | None
         >>> load("digits", "test").class_names
         ('5', '6', '7', '8', '9')
     """
+    if options.get("splits") is None:
+        check_choice(choices=("train", "test", "all"), split=split)
     if name == "birds":
         from dmlbook.datasets import birds
 
@@ -75,6 +86,66 @@ def load(name: str, split: str, root: str | Path | None = None, size: int | None
     for option in given:
         check_choice(choices=accepted, option=option)
     return loader(*first, **given)
+
+
+@checked(name=one_of(*NAMES))
+def protocol(
+    name: str,
+    split: str | Path = "classes",
+    root: str | Path | None = None,
+    size: int | None = None,
+    *,
+    held_out: float | None = None,
+    validation: float | str | None = None,
+    **options: object,
+) -> Protocol:
+    """What trains and what is measured, loaded: by class, as a closed set, of all images, or as a file says.
+
+    Args:
+        name: One of ``NAMES``.
+        split: ``"classes"``: the first half of the classes trains, the others' images search one another.
+            ``"closed"``: all classes train, and a share of each one's images, held out, searches those that train;
+            where the ``folder`` holds ``train`` and ``test``, these are the sides. ``"all"``: everything trains and
+            is measured. A CSV file with ``path,split`` and perhaps ``label``, for a ``folder``: see
+            :func:`dmlbook.datasets.photos.split_files.read`.
+        root: As ``load`` has it.
+        size: As ``load`` has it.
+        held_out: Share of each class's images, in (0, 1), 0.2 by default, for ``"closed"``.
+        validation: A share, in (0, 1), of what trains, to be measured instead, to choose settings on: whole classes,
+            and in a closed set a share of each class's images. ``"file"``: the images that a file of splits names so.
+        options: As ``load`` has them.
+
+    Returns:
+        The images, and in words what a measure of them says.
+
+    Raises:
+        ValueError: As ``load``; or an option has no meaning beside ``split``.
+
+    Example:
+        >>> closed = protocol("digits", "closed")
+        >>> closed.measured_on, len(closed.train), len(closed.queries), closed.gallery is closed.train
+        ("0.2 of each class's images against the rest (closed set)", 1438, 359, True)
+    """
+    return protocols.build(
+        split,
+        lambda part, **more: load(name, part, root, size, **options, **more),
+        folder=own_folder(name, root),
+        parts=own_parts(name, root, options),
+        held_out=held_out,
+        validation=validation,
+    )
+
+
+def own_folder(name: str, root: str | Path | None) -> Path | None:
+    """The folder of the reader's own photographs, or None for another set."""
+    return Path(root).expanduser() if name == "folder" and root is not None else None
+
+
+def own_parts(name: str, root: str | Path | None, options: Mapping[str, object]) -> bool:
+    """Whether the reader's own photographs lie in ``train`` and ``test``, and are not to be merged."""
+    from dmlbook.datasets.photos import own_folders
+
+    return name == "folder" and not options.get("merge") and own_folders.has_parts(root)
 
 
 @checked

@@ -12,6 +12,7 @@ import torch
 
 from dmlbook._checks import above, bad_input, check_number, checked
 from dmlbook.datasets.image_set import ImageSet
+from dmlbook.datasets.splits import draw_share
 
 
 @checked
@@ -95,15 +96,12 @@ def split_images(
         (451, 450, True)
     """
     kinds = image_set.labels if image_set.kinds is None else image_set.kinds
-    held_out = torch.zeros(len(image_set), dtype=torch.bool)
-    for kind in torch.unique(kinds).tolist():
-        places = (kinds == kind).nonzero().flatten()
-        if len(places) < 2:
-            names = image_set.class_names if image_set.kinds is None else image_set.kind_names
-            remedy = "Leave it out: a part to train on and a part to measure need an image each."
-            raise bad_input("image_set", "hold two images of each kind", f"one of {names[kind]!r}", remedy)
-        count = min(max(round(share * len(places)), 1), len(places) - 1)
-        held_out[places[torch.randperm(len(places), generator=generator)[:count]]] = True
+    alone = (torch.bincount(kinds) == 1).nonzero().flatten().tolist()
+    if alone:
+        names = image_set.class_names if image_set.kinds is None else image_set.kind_names
+        remedy = "Leave it out: a part to train on and a part to measure need an image each."
+        raise bad_input("image_set", "hold two images of each kind", f"one of {names[alone[0]]!r}", remedy)
+    held_out = draw_share(kinds, share, generator)
     return image_set.select((~held_out).nonzero().flatten()), image_set.select(
         held_out.nonzero().flatten(), split=split
     )

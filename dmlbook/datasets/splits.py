@@ -1,4 +1,4 @@
-"""Splits by class: what is tested is never of a class that was trained on."""
+"""Splits by class, where what is tested is never of a class that was trained on, and within classes: closed sets."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 
 from dmlbook._checks import above, at_least, bad_input, checked
+from dmlbook._types import Bool, Int, Tensor
 from dmlbook.datasets.image_set import ImageSet
 
 
@@ -54,6 +55,54 @@ def split_classes(
     chosen[torch.randperm(total, generator=generator)[:held_out]] = True
     train = image_set.of_classes((~chosen).nonzero().flatten())
     return train, image_set.of_classes(chosen.nonzero().flatten(), split="validation")
+
+
+@checked(held_out=above(0, up_to=1))
+def closed_set(
+    image_set: ImageSet, held_out: float = 0.2, *, generator: torch.Generator, split: str = "query"
+) -> tuple[ImageSet, ImageSet]:
+    """Hold out a share of each *class's* images: queries that search the others, which train and are the gallery.
+
+    All classes train, so what is measured are new images of known classes; of classes that nobody has seen it says
+    nothing. Photographs of one object or one minute should lie on one side: a share drawn at random tears them apart,
+    and the score is flattered; a file of splits keeps them together.
+
+    Args:
+        image_set: Of any classes; those of one image only train.
+        held_out: Share of each class, in (0, 1); rounded to whole images, at least one, and at least one stays.
+        generator: Draws the images: ``generator(SEED, "closed set")``.
+        split: What the queries are called.
+
+    Returns:
+        The images that train, of all classes, numbered as before, and the queries, both in their order.
+
+    Raises:
+        ValueError: ``held_out`` is out of range, or no class has two images.
+
+    Example:
+        >>> from dmlbook.datasets import load
+        >>> from dmlbook.seeding import SEED, generator
+        >>> train, queries = closed_set(load("digits", "train"), 0.2, generator=generator(SEED, "closed set"))
+        >>> len(train), len(queries), train.class_names == queries.class_names
+        (721, 180, True)
+    """
+    chosen = draw_share(image_set.labels, held_out, generator)
+    if not chosen.any():
+        got, remedy = f"{image_set.num_classes} classes of one image", "Add images: one to ask, one to be found."
+        raise bad_input("image_set", "hold two images of some class", got, remedy)
+    train = image_set.select((~chosen).nonzero().flatten(), split="train")
+    return train, image_set.select(chosen.nonzero().flatten(), split=split)
+
+
+def draw_share(groups: Int[Tensor, " N"], share: float, generator: torch.Generator) -> Bool[Tensor, " N"]:
+    """Which images are drawn: a share of each group, at least one, and never all; none of a group of one."""
+    drawn = torch.zeros(len(groups), dtype=torch.bool)
+    order = groups.argsort(stable=True)
+    for places in order.split(torch.unique(groups, return_counts=True)[1].tolist()):
+        if len(places) > 1:
+            count = min(max(round(share * len(places)), 1), len(places) - 1)
+            drawn[places[torch.randperm(len(places), generator=generator)[:count]]] = True
+    return drawn
 
 
 @checked

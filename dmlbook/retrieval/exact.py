@@ -73,22 +73,25 @@ class Sorted:
     Attributes:
         points: What is ranked, (N, D), no coordinate above 1.
         shifted: For quick products: rows (x, 1, |x|^2), (N, D + 2), x the points around their rough middle.
-        classes: Class of each image (N,), ascending from 0.
-        sizes: Images of each class (C,), ascending.
+        classes: Class of each image (N,), ascending from 0; with a gallery ascending twice.
+        sizes: Images of each class that are searched (C,), ascending.
+        apart: Rows at the head that are queries alone, the others being their gallery; 0: all rows are both.
     """
 
     points: Float[Tensor, "N D"]
     shifted: Float[Tensor, "N E"]
     classes: Int[Tensor, " N"]
     sizes: Int[Tensor, " C"]
+    apart: int = 0
 
     def __len__(self) -> int:
         return len(self.classes)
 
     @property
     def queries(self) -> slice:
-        """Images that have a match. Those without one come first: their classes are the smallest."""
-        return slice(int((self.sizes == 1).sum()), len(self))
+        """Images that ask and have a match. Those without one come first: their classes are the smallest."""
+        stop, alone = self.apart or len(self), int(not self.apart)
+        return slice(int((self.sizes[self.classes[:stop]] == alone).sum()), stop)
 
     def similarities(self, rows: slice | Tensor, cols: slice | Tensor) -> Float[Tensor, "R S"]:
         """Minus the squared distances, quickly; ``slack`` says how well."""
@@ -138,8 +141,12 @@ def _digits(points: Float[Tensor, "N D"], bits: int) -> list[Tensor]:
     return digits
 
 
-def check_set(embeddings: Tensor, labels: Tensor, metric: str = "cosine", block: int = 1) -> Tensor:
+def check_set(
+    embeddings: Tensor, labels: Tensor, metric: str = "cosine", block: int = 1, *, queries: bool = False
+) -> Tensor:
     """What every measure here asks of its input: a finite batch, a known metric, and a class of two images.
+
+    ``queries``: whether they search something else, so that each class may have one image.
 
     Returns:
         The labels as int64.
@@ -153,22 +160,64 @@ def check_set(embeddings: Tensor, labels: Tensor, metric: str = "cosine", block:
     if len(broken):
         got = f"{len(broken)} rows with NaN or infinity, the first at index {int(broken[0])}"
         raise bad_input("embeddings", "be finite", got, "Training diverged, or those images are broken.")
-    if len(torch.unique(labels)) == len(labels):
+    if not queries and len(torch.unique(labels)) == len(labels):
         got = f"{len(labels)} images of {len(labels)} classes"
         raise bad_input("labels", "name some class twice", got, "Nothing can be retrieved: pass more images.")
     return labels
 
 
-def sort_by_class(embeddings: Tensor, labels: Tensor, metric: str, block: int) -> Sorted:
+def check_gallery(
+    embeddings: Tensor, labels: Tensor, gallery: Tensor | None, gallery_labels: Tensor | None, metric: str = "cosine"
+) -> Tensor:
+    """What a gallery must be: embeddings as the queries', with labels of which one at least is a query's.
+
+    Returns:
+        Its labels as int64.
+    """
+    if gallery is None or gallery_labels is None:
+        absent = "gallery" if gallery is None else "gallery_labels"
+        raise bad_input(absent, "be given with the other", None, "Pass both, or neither for the images themselves.")
+    try:
+        found = check_set(gallery, gallery_labels, metric, queries=True)
+        if metric == "cosine":
+            exact_points(gallery, metric)
+    except ValueError as error:
+        said = (
+            str(error).replace(": embeddings must", ": gallery must").replace(": labels must", ": gallery_labels must")
+        )
+        raise ValueError(said) from error
+    if gallery.shape[1] != embeddings.shape[1] or gallery.device != embeddings.device:
+        got = f"{gallery.shape[1]} on {gallery.device} for {embeddings.shape[1]} on {embeddings.device}"
+        raise bad_input("gallery", "have the dimensions and the device of the embeddings", got, "Embed both alike.")
+    if not torch.isin(labels, found).any():
+        got = f"none of the classes of {len(labels)} queries"
+        raise bad_input("gallery_labels", "name a class of the queries", got, "Number the classes of both alike.")
+    return found
+
+
+def sort_by_class(
+    embeddings: Tensor,
+    labels: Tensor,
+    metric: str,
+    block: int,
+    gallery: Tensor | None = None,
+    gallery_labels: Tensor | None = None,
+) -> Sorted:
     """Check the input and bring it into the form that the measures work on. Labels may be any integers."""
-    labels = check_set(embeddings, labels, metric, block)
+    within = gallery is None and gallery_labels is None
+    labels = check_set(embeddings, labels, metric, block, queries=not within)
+    apart = 0 if within else len(labels)
+    if not within:
+        labels = torch.cat([labels, check_gallery(embeddings, labels, gallery, gallery_labels, metric)])
+        embeddings = torch.cat([embeddings.detach(), gallery.detach()])
     points = exact_points(embeddings, metric)
-    _, classes, sizes = torch.unique(labels.to(points.device), return_inverse=True, return_counts=True)
+    _, classes = torch.unique(labels.to(points.device), return_inverse=True)
+    sizes = torch.bincount(classes[apart:], minlength=int(classes.max()) + 1)
     by_size = sizes.argsort(stable=True)
     classes = by_size.argsort()[classes]  # numbered anew, small classes first
-    order = classes.argsort(stable=True)
+    order = torch.cat([classes[:apart].argsort(stable=True), apart + classes[apart:].argsort(stable=True)])
     points, classes = points[order], classes[order]
     middle = points[:: -(-len(points) // SAMPLE)].median(dim=0).values
     x = points - middle  # products err less where rows are short
     norms = (x * x).sum(1, keepdim=True)
-    return Sorted(points, torch.cat([x, torch.ones_like(norms), norms], 1), classes, sizes[by_size])
+    return Sorted(points, torch.cat([x, torch.ones_like(norms), norms], 1), classes, sizes[by_size], apart)

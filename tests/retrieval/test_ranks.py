@@ -10,7 +10,7 @@ import torch
 from dmlbook import retrieval
 from dmlbook.retrieval import ranks
 from dmlbook.retrieval.exact import sort_by_class
-from dmlbook.retrieval.ranks import BLOCK, check_ks, expected_recall, precision, precision_of_rows
+from dmlbook.retrieval.ranking import BLOCK, check_ks, expected_recall, precision, precision_of_rows
 from tests.retrieval.reference_retrieval import (
     map_at_r_of_ranking,
     mean_over_queries,

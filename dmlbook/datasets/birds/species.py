@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, product
 
+import numpy as np
+
 from dmlbook.datasets.birds.genera import GENERA, PALETTE, POSES, Color, Genus
 from dmlbook.seeding import named_seed
 
@@ -72,20 +74,29 @@ def make_species(count: int, seed: int) -> tuple[Species, ...]:
     least three traits from every earlier species of the genus, or in as many as fifty attempts reach.
     """
     made: list[Species] = []
+    codes = np.zeros((len(GENERA), -(-count // len(GENERA)), len(TRAITS)), np.int8)  # of the species of each genus
+    names: list[set[str]] = [set() for _ in GENERA]
     for number in range(count):
-        kin = number % len(GENERA)
+        kin, place = number % len(GENERA), number // len(GENERA)
         type_rng = random.Random(named_seed(seed, "birds", "genus", kin))
         genus_type = {trait: _pick(type_rng, values) for trait, values in TRAITS.items()}
         rng = random.Random(named_seed(seed, "birds", "species", number))
-        earlier = made[kin :: len(GENERA)]
-        details = _draw_details(rng, genus_type, [dict(species.details) for species in earlier])
+        details = _draw_details(rng, genus_type, codes[kin, :place])
+        codes[kin, place] = _code(details)
         poses, shares = _draw_poses(rng, GENERA[kin])
-        name = _name(rng, GENERA[kin], details, {species.name for species in earlier})
+        name = _name(rng, GENERA[kin], details, names[kin])
+        names[kin].add(name)
         made.append(Species(number, name, GENERA[kin], tuple(details.items()), poses, shares))
     return tuple(made)
 
 
-def _draw_details(rng: random.Random, genus_type: dict, earlier: list[dict], *, wanted: int = 3) -> dict:
+def _code(details: dict) -> list[int]:
+    """The places of the values among those of their traits."""
+    return [values.index(details[trait]) for trait, values in TRAITS.items()]
+
+
+def _draw_details(rng: random.Random, genus_type: dict, earlier: np.ndarray, *, wanted: int = 3) -> dict:
+    """Details of one more species; ``earlier`` are the codes of its genus, (M, traits)."""
     best, apart = {}, -1
     for _ in range(50):
         details = {t: _pick(rng, values) if rng.random() < 0.5 else genus_type[t] for t, values in TRAITS.items()}
@@ -93,7 +104,7 @@ def _draw_details(rng: random.Random, genus_type: dict, earlier: list[dict], *, 
             details["breast_color"] = 0  # what nobody can see must not count as a difference
         if details["wing_bars"] == 0:
             details["bar_color"] = "ivory"
-        nearest = min((sum(details[t] != other[t] for t in TRAITS) for other in earlier), default=wanted)
+        nearest = int((earlier != np.array(_code(details), np.int8)).sum(1).min(initial=wanted))
         if nearest > apart:
             best, apart = details, nearest
         if apart >= wanted:

@@ -12,7 +12,7 @@ import torch
 from dmlbook import settings
 from dmlbook._checks import bad_input, check_choice, check_number, speaker
 from dmlbook.datasets.image_set import ImageSet
-from dmlbook.datasets.photos import indexes, layouts, own_folders
+from dmlbook.datasets.photos import indexes, layouts, own_folders, split_files
 from dmlbook.datasets.photos.layouts import Entry, Listing
 from dmlbook.datasets.splits import join, training_classes
 
@@ -62,6 +62,8 @@ def load(
     partial: bool = False,
     skip_corrupt: bool = False,
     merge: bool = False,
+    shared: bool = False,
+    splits: str | Path | None = None,
     cache: bool | str | Path = True,
     progress: bool = True,
 ) -> ImageSet:
@@ -69,7 +71,7 @@ def load(
 
     Args:
         name: ``"cub"``, ``"cars"``, ``"sop"``, or ``"folder"`` for class folders of your own.
-        split: ``"train"``, ``"test"``, or ``"all"`` for both, one after the other.
+        split: ``"train"``, ``"test"``, or ``"all"`` for both, one after the other; one of those in ``splits``.
         root: The folder that holds ``cub/``, ``cars/``, ``sop/`` ..., or the set's own folder; by default
             ``settings.data_root()``. For ``"folder"``: the folder of class folders, or one that holds ``train``,
             ``val`` and ``test`` with class folders inside and nothing else: see
@@ -79,6 +81,9 @@ def load(
         skip_corrupt: Leave out images that cannot be decoded, with a warning that names them.
         merge: For a ``"folder"`` of ``train``, ``val`` and ``test`` that share their classes: take the images of all
             three together, and let the first half of the classes train.
+        shared: For a ``"folder"`` of ``train`` and ``test`` that share their classes: that is meant, a closed set.
+        splits: For a ``"folder"``: a CSV file that says of each image to which split it belongs, see
+            :func:`dmlbook.datasets.photos.split_files.read`.
         cache: Keep the decoded images in ``settings.cache_root()`` (True), in a folder of yours, or nowhere (False).
         progress: Show a bar while decoding.
 
@@ -92,25 +97,36 @@ def load(
     What lies in the folders and is not taken is counted in a warning.
     """
     check_choice(choices=(*BENCHMARKS, "folder"), name=name)
-    check_choice(choices=SPLITS, split=split)
+    check_choice(choices=SPLITS if splits is None else split_files.PARTS, split=split)
     check_number(low=1, high=4096, integer=True, size=size, remedy="Pass the side of the squares in pixels.")
     for option, value in {
         "partial": partial,
         "skip_corrupt": skip_corrupt,
         "merge": merge,
+        "shared": shared,
         "progress": progress,
     }.items():
         if not isinstance(value, bool):
             raise bad_input(option, "be True or False", repr(value), "Pass one of them.")
-    for option, value in {"root": root, "cache": cache}.items():
-        if not isinstance(value, (str, Path, type(None) if option == "root" else bool)):
-            raise bad_input(option, "be a folder", repr(value), f"Pass {option}=FOLDER.")
-    if name == "folder":
+    for option, value in {"root": root, "cache": cache, "splits": splits}.items():
+        if not isinstance(value, (str, Path, bool if option == "cache" else type(None))):
+            what = "file" if option == "splits" else "folder"
+            raise bad_input(option, f"be a {what}", repr(value), f"Pass {option}={what.upper()}.")
+    if name == "folder" and splits is not None:
+        if merge or shared:
+            raise bad_input("merge" if merge else "shared", "be False beside splits", True, "The file says all.")
+        halves, remarks = split_files.read(splits, root or "")
+        listing = next(iter(halves.values()))
+        remarks = remarks if split == "train" else []  # once is enough
+        halves = {**dict.fromkeys(split_files.PARTS, replace(listing, entries=())), **halves}
+    elif name == "folder":
         listing = own_folders.find(root, partial=partial)
-        halves, remarks = own_folders.halves(listing, whole=split == "all", merge=merge)
+        halves, remarks = own_folders.halves(listing, whole=split == "all", merge=merge, shared=shared)
     else:
-        if merge:
-            raise bad_input("merge", "be False for a benchmark", True, "Its own classes train and test.")
+        for option, value in {"merge": merge, "shared": shared, "splits": splits is not None}.items():
+            if value:
+                remedy = "Its own classes train and test; as a folder of your own it may be split otherwise."
+                raise bad_input(option, "be False for a benchmark", True, remedy)
         listing = find(name, root, partial=partial)
         halves, remarks = zero_shot(name, listing, partial=partial), []
     for remark in [*remarks, *layouts.left_out_remark(listing)]:

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -58,16 +59,40 @@ def decode_file(path: Path, size: int) -> tuple[np.ndarray, float]:
     """
     if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for, and a device read for ever
         raise ValueError("it is no regular file")
-    with Image.open(path, formats=readable_formats()) as picture:
+    return decode_content(path, size)
+
+
+def decode_content(source: Path | BytesIO, size: int, *, most_pixels: int | None = None) -> tuple[np.ndarray, float]:
+    """As ``decode_file``, from an open file or from bytes in memory.
+
+    Args:
+        source: What Pillow can open.
+        size: Side of the square, in pixels.
+        most_pixels: Pictures of more are refused before one of them is decoded; None: Pillow's own bound.
+
+    Raises:
+        ValueError: There are more pixels than that; and all that ``decode_file`` raises.
+    """
+    with Image.open(source, formats=readable_formats()) as picture:
         width, height = picture.size
-        orientation = picture.getexif().get(0x0112, 1)
+        if most_pixels is not None and width * height > most_pixels:
+            raise ValueError(f"it has {width:,} x {height:,} pixels, at most {most_pixels:,} are taken")
         picture.draft("RGB", (2 * size, 2 * size))  # twice the size, so that the filter has something to average
-        if orientation != 1:
-            ImageOps.exif_transpose(picture, in_place=True)
-        square = _to_rgb(picture).resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0)
-    pixels = np.asarray(square, dtype=np.uint8).transpose(2, 0, 1)
-    on_its_side = orientation in (5, 6, 7, 8)
+        pixels, on_its_side = squeeze(picture, size)
     return pixels, height / width if on_its_side else width / height
+
+
+def squeeze(picture: Image.Image, size: int) -> tuple[np.ndarray, bool]:
+    """A picture of Pillow's as RGB bytes (3, S, S), upright, and whether width and height changed places for that.
+
+    Raises:
+        ValueError: Its pixels are 32-bit numbers of unknown range.
+    """
+    orientation = picture.getexif().get(0x0112, 1)
+    if orientation != 1:
+        picture = ImageOps.exif_transpose(picture)
+    square = _to_rgb(picture).resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0)
+    return np.asarray(square, dtype=np.uint8).transpose(2, 0, 1), orientation in (5, 6, 7, 8)
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
@@ -113,7 +138,7 @@ def decode(
     content = None if cache is None or not files else _through(cache, folder, files, size, name=name, progress=progress)
     if content is None:
         images = np.empty((len(files), 3, size, size), np.uint8)
-        about = _fill(images, folder, files, progress=progress)
+        about = fill(images, folder, files, progress=progress)
         content = cached.Content(images[: len(about["kept"])], about)
     about = content.about
     if about["corrupt"]:
@@ -134,7 +159,7 @@ def _through(
     known = {"key": key, "folder": printable(os.path.realpath(folder))}
     try:
         cached.write(
-            path, (len(files), 3, size, size), lambda images: known | _fill(images, folder, files, progress=progress)
+            path, (len(files), 3, size, size), lambda images: known | fill(images, folder, files, progress=progress)
         )
         why = "it changed while it was written"
     except OSError as error:
@@ -167,8 +192,14 @@ def _why(path: Path, error: Exception) -> str:
     return f"{type(error).__name__}: {printable(str(error))}"
 
 
-def _fill(images: np.ndarray, folder: Path, files: Sequence[str], *, progress: bool) -> dict:
+def fill(images: np.ndarray, folder: Path, files: Sequence[str], *, progress: bool) -> dict:
     """Fill ``images`` (N, 3, S, S), the M readable ones first, in their order.
+
+    Args:
+        images: Where the pictures go.
+        folder: Where the files are.
+        files: Paths below ``folder``, or absolute ones.
+        progress: Show a bar where it takes longer than a second.
 
     Returns:
         ``aspects`` and ``kept``, places in ``files``, of the readable ones (M), and ``corrupt``: for each place of

@@ -144,6 +144,16 @@ class _Tree:
             self.left_out[LOOSE] += files
 
 
+def images_below(folder: Path) -> tuple[list[str], dict[str, int]]:
+    """Image files anywhere below a folder and in it, in natural order, as paths below it; and what was left out.
+
+    Raises:
+        ValueError: A folder cannot be read.
+    """
+    tree = _Tree(folder)
+    return sorted(tree.images_below(folder), key=natural), dict(tree.left_out)
+
+
 def class_folders(folder: Path, *, numbered: bool = True, partial: bool = False) -> Listing:
     """A folder of class folders: ``001.Albatross/*.jpg``, or such folders in ``train``, ``val`` and ``test``.
 

@@ -38,7 +38,9 @@ def find(root: str | Path | None, *, partial: bool = False) -> Listing:
     return listing
 
 
-def halves(listing: Listing, *, whole: bool = False, merge: bool = False) -> tuple[dict[str, Listing], list[str]]:
+def halves(
+    listing: Listing, *, whole: bool = False, merge: bool = False, shared: bool = False
+) -> tuple[dict[str, Listing], list[str]]:
     """The training and the test half of a user's own set, and remarks on what was decided for him.
 
     Class folders: the first half of them, in natural order, trains; the others test. ``train`` and ``test``: these
@@ -49,15 +51,17 @@ def halves(listing: Listing, *, whole: bool = False, merge: bool = False) -> tup
         listing: What ``find`` found.
         whole: Both halves are wanted together: classes may be in both.
         merge: Take the images of all parts together, as if all class folders lay in one folder.
+        shared: Classes are in ``train`` and in ``test``: a closed set.
 
     Raises:
-        ValueError: A class is in both halves, a half is empty, or ``merge`` has nothing to merge.
+        ValueError: A class is in both halves, or with ``shared`` none is, a half is empty, or ``merge`` or ``shared``
+            find no folders ``train`` and ``test``.
     """
     parts = {entry.part for entry in listing.entries}
-    if merge and parts == {""}:
-        raise bad_input(
-            "merge", "be used with folders train and test", f"class folders in {listing.folder}", "Drop it."
-        )
+    for option, value in {"merge": merge, "shared": shared}.items():
+        if value and parts == {""}:
+            got = f"class folders in {listing.folder}"
+            raise bad_input(option, "be used with folders train and test", got, "Drop it.")
     if merge or parts == {""}:
         names = list(dict.fromkeys(entry.class_name for entry in listing.entries))
         first = set(names[: training_classes(len(names))])
@@ -72,14 +76,24 @@ def halves(listing: Listing, *, whole: bool = False, merge: bool = False) -> tup
             got += f" (left out: {layouts.counted(listing.left_out)})"
         raise bad_input("root", "hold images in train and in test", got, "Fill it.")
     classes = {half: {entry.class_name for entry in inside} for half, inside in chosen.items()}
-    shared = sorted(classes["train"] & classes["test"], key=layouts.natural)
-    if shared and not whole:
-        got = f"{len(shared)} in both: {layouts.first(shared)}"
-        remedy = "Pass merge=True to take the images of all folders together: the first half of the classes trains, "
+    common = sorted(classes["train"] & classes["test"], key=layouts.natural)
+    if common and not (whole or shared):
+        got = f"{len(common)} in both: {layouts.first(common)}"
+        remedy = "Where test holds new images of the classes in train, that is a closed set: say split='closed'. "
+        remedy += "Pass merge=True to take the images of all folders together: the first half of the classes trains, "
         raise bad_input("classes", "be in train or in test, not in both", got, remedy + "the others test.")
+    if shared and not common:
+        got = f"none of {len(classes['test'])} in both"
+        raise bad_input("classes", "be in train and in test, for a closed set", got, "Split by classes instead.")
     remarks = []
     if "validation" in there:
         name, count = there["validation"].name, sum(entry.part == "validation" for entry in listing.entries)
         said = f"the {count:,} images in {name} are not used" if "test" in there else f"{name} tests: there is no test"
         remarks = [f"{listing.folder} holds {', '.join(place.name for place in there.values())}; {said}."]
     return {half: replace(listing, entries=tuple(inside)) for half, inside in chosen.items()}, remarks
+
+
+def has_parts(root: str | Path | None) -> bool:
+    """Whether a user's own folder holds ``train`` and ``test``, told without opening a picture."""
+    folder = None if root is None else Path(root).expanduser()
+    return folder is not None and folder.is_dir() and layouts.split_folders(folder) != {}
