@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import fields
 
 import torch
 
-from dmlbook import losses, nets
-from dmlbook._checks import check_choice
+from dmlbook import losses, nets, recipes
+from dmlbook import settings as machine
+from dmlbook._checks import bad_input, check_choice
 from dmlbook.commands import common
 from dmlbook.datasets import ImageSet
 from dmlbook.seeding import generator
-from dmlbook.training import TrainConfig
+from dmlbook.training import TrainConfig, Views
 
 DRAWN = {
     "freeze_batch_norm": False,
@@ -35,6 +37,44 @@ DEFAULTS: dict[str, dict] = {
 """What suits each image set, where the command line does not say otherwise."""
 GIVEN = ("generator", "class_counts")
 """Options of losses that follow from the seed and the images, and are nobody's choice."""
+UNSAID = {"embedding_size": 64, "width_mult": 1.0, "same_padding": False}
+"""Options of the network where neither the command line nor a recipe says anything."""
+DECIDING = {"data_option", "preprocessing", "bn_eps", *UNSAID, *(field.name for field in fields(TrainConfig))}
+"""Options that decide a run, beside those that every recipe has."""
+
+
+def resolved(options: Namespace) -> Namespace:
+    """The options of ``train`` with all that a recipe says where the command line says nothing.
+
+    What the line says otherwise stands in ``but_for``. Options of a loss go with their loss: another ``--loss`` begins
+    with its own defaults.
+
+    Raises:
+        ValueError: Neither names the images, or the loss.
+    """
+    if not hasattr(options, "recipe") or hasattr(options, "but_for"):
+        return options
+    recipe = {} if options.recipe is None else dict(recipes.read(options.recipe).options)
+    given = {name: value for name, value in vars(options).items() if value is not None and value != []}
+    if given.get("loss", recipe.get("loss")) != recipe.get("loss"):
+        recipe.pop("loss_option", None)
+    said_of_loss = recipe.pop("loss_option", {})
+    of_loss = {**said_of_loss, **dict(options.loss_option)}
+    found = Namespace(**{**vars(options), **UNSAID, **recipe, **given, "loss_option": list(of_loss.items())})
+    other = [name for name in given if name in {*recipe, *DECIDING} and given[name] != recipe.get(name)]
+    other += [f"loss_option.{name}" for name, value in options.loss_option if said_of_loss.get(name) != value]
+    found.but_for = sorted(other) if options.recipe else []
+    for name in ("data", "loss"):
+        if getattr(found, name) is None:
+            remedy = "See `python -m dmlbook train --help`."
+            raise bad_input(f"--{name}", "be named, or a --recipe that names it", "neither", remedy)
+    return found
+
+
+def recipe_of(options: Namespace) -> dict[str, object]:
+    """What a run and its record say of their recipe; nothing where there is none."""
+    name = getattr(options, "recipe", None)
+    return {} if name is None else {"recipe": {"name": name, "but_for": options.but_for}}
 
 
 def network(options: Namespace) -> dict[str, object]:
@@ -48,6 +88,8 @@ def build(options: Namespace, settings: dict, train_set: ImageSet, seed: int) ->
     """The network and the loss of one run, as they start."""
     chosen = dict(options.loss_option)
     net = nets.build(**settings, seed=seed)
+    if settings["name"] not in nets.NAMES:
+        nets.check_image_size(net, Views(train_set, config(options, seed)).size)
     if "generator" in losses.options(options.loss):
         chosen["generator"] = generator(seed, "centers")
     if options.loss == "centroid_bound":
@@ -69,4 +111,6 @@ def config(options: Namespace, seed: int) -> TrainConfig:
     wanted = losses.images_per_class(options.loss)
     paired = {"sampler": "class", "samples_per_class": wanted, "small_classes": "repeat"} if wanted else {}
     chosen = {**DEFAULTS[options.data]["config"], **paired, **common.given_config(options)}
+    if chosen.get("precision") == recipes.AUTO:
+        chosen["precision"] = recipes.precision_of(options.device or machine.device())
     return TrainConfig(**{**chosen, "seed": seed})

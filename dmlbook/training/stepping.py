@@ -2,49 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import nn
 
 from dmlbook._checks import bad_input
 from dmlbook._types import Float, Int, Tensor
-from dmlbook.nets import parameter_groups
+from dmlbook.nets import EmbeddingNet, parameter_groups
 from dmlbook.seeding import named_seed
+from dmlbook.training.average import Average
+from dmlbook.training.compiling import compiled
 from dmlbook.training.config import TrainConfig
 from dmlbook.training.devices import Devices
+from dmlbook.training.memory import in_pieces
+from dmlbook.training.mining import Mining
 
 
 class Stepper:
-    """What is trained, the loss and Adam, placed on their devices.
+    """What is trained, the loss and the optimizer, placed on their devices.
 
     Args:
         trained: The network, or the part of it that is trained; it is moved to the device.
         loss: Moved there too.
-        config: Its rates, decay, Adam's constants, precision and seed are used.
+        config: Its rates, their schedule, the optimizer's constants, precision and seed are used.
         devices: Where.
+        mining: Chooses the pairs that the loss looks at; None: it looks at the whole batch.
+        steps: Of each epoch, for rates that change within one.
     """
 
-    def __init__(self, trained: nn.Module, loss: nn.Module, config: TrainConfig, devices: Devices):
+    def __init__(
+        self,
+        trained: nn.Module,
+        loss: nn.Module,
+        config: TrainConfig,
+        devices: Devices,
+        mining: Mining | None = None,
+        *,
+        steps: int = 1,
+    ):
         self.config, self.devices, self.loss = config, devices, loss.to(devices.device)
+        self.mining, self.steps = mining, steps
         if devices.device.type in ("cpu", "cuda"):
             trained.to(memory_format=torch.channels_last)  # the faster order for convolutions on both
-        self.trained = devices.fabric.setup_module(trained)
+        self.average = Average(trained, config.ema_decay) if config.ema_decay else None
+        self.resting = list(trained.backbone.parameters()) if isinstance(trained, EmbeddingNet) else []
+        self.trained = devices.fabric.setup_module(in_pieces(compiled(trained, config), config))
         groups = parameter_groups(trained, loss, lr=config.lr, loss_lr=config.loss_lr)
         self.weights = [weight for group in groups for weight in group["params"]]
         self.base_rates = [group["lr"] for group in groups]
-        self.adam = torch.optim.Adam(groups, eps=config.adam_eps, weight_decay=config.weight_decay)
-        self.optimizer = devices.fabric.setup_optimizers(self.adam)
+        self.plain_optimizer = _optimizer(groups, config)
+        self.optimizer = devices.fabric.setup_optimizers(self.plain_optimizer)
 
     def set_epoch(self, epoch: int) -> None:
         """Modes and learning rates of ``epoch``, counted from 1."""
         self.trained.train()
         self.loss.train()
-        for group, rate in zip(self.adam.param_groups, self.base_rates, strict=True):
-            group["lr"] = rate * self.config.decay(epoch)
+        self._set_rates(self.config.decay(epoch))
 
     def rates(self) -> dict[str, float]:
         """The present learning rates: ``lr``, and ``loss_lr`` where the loss has weights of its own."""
         names = {"network": "lr", "loss": "loss_lr"}
-        return {names[group["name"]]: group["lr"] for group in self.adam.param_groups}
+        return {names[group["name"]]: group["lr"] for group in self.plain_optimizer.param_groups}
 
     def gradients(
         self, inputs: Tensor, labels: Int[Tensor, " B"], *, epoch: int, step: int
@@ -60,9 +80,13 @@ class Stepper:
         Returns:
             The loss, and the loss beside the gradient's norm for the guard.
         """
+        if self.config.changes_each_step:
+            self._set_rates(self.config.decay(epoch, step, self.steps))
         self.devices.seed(named_seed(self.config.seed, "step", epoch, step, self.devices.rank))
         self.optimizer.zero_grad()
-        value = self.loss(self.devices.gathered(self.trained(inputs), len(labels)), labels)
+        embeddings = self.devices.gathered(self.trained(inputs), len(labels))
+        chosen = () if self.mining is None else (self.mining(embeddings, labels, epoch=epoch, step=step),)
+        value = self.loss(embeddings, labels, *chosen)
         if value.ndim or not value.requires_grad:
             remedy = "Return a mean over the batch that is computed from the embeddings."
             got = f"shape {tuple(value.shape)}, requires_grad {value.requires_grad}"
@@ -71,22 +95,54 @@ class Stepper:
         for weight in self.loss.parameters():  # the network's are averaged by Fabric
             if weight.grad is not None:
                 weight.grad = self.devices.mean(weight.grad)
-        value = value.detach().float()
+        if epoch <= self.config.head_epochs:
+            for weight in self.resting:  # an optimizer passes over what has no gradient
+                weight.grad = None
+        value, fabric = value.detach().float(), self.devices.fabric
+        if self.config.clip_norm:
+            most = {"max_norm": self.config.clip_norm, "error_if_nonfinite": False}
+            norm = fabric.clip_gradients(self.trained, self.optimizer, **most)
         if self.config.precision == "16-mixed":  # its gradients overflow now and then, and the step is left out
             return value, torch.stack([value, torch.zeros_like(value)])
-        norm = torch.nn.utils.get_total_norm([weight.grad for weight in self.weights if weight.grad is not None])
+        if not self.config.clip_norm:
+            norm = torch.nn.utils.get_total_norm([weight.grad for weight in self.weights if weight.grad is not None])
         return value, torch.stack([value, norm.to(value)])
 
     def apply(self) -> None:
-        """Moves the weights along the last gradients."""
+        """Moves the weights along the last gradients, and their average after them."""
         self.optimizer.step()
+        if self.average is not None:
+            self.average.update()
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The network holds the average of its weights as long as the block lasts, where one is taken."""
+        if self.average is None:
+            yield
+        else:
+            with self.average.shown():
+                yield
 
     def state(self) -> dict:
-        """Of the optimizer and of the precision's loss scale."""
+        """Of the optimizer, of the precision's loss scale, and of the average."""
         precision = self.devices.fabric.strategy.precision
-        return {"optimizer": self.adam.state_dict(), "precision": precision.state_dict()}
+        average = {} if self.average is None else {"average": self.average.state()}
+        return {"optimizer": self.plain_optimizer.state_dict(), "precision": precision.state_dict(), **average}
 
     def load_state(self, state: dict) -> None:
-        """Goes on from what ``state`` gave."""
-        self.adam.load_state_dict(state["optimizer"])
+        """Goes on from what ``state`` gave, with the network as it was saved: the average, where one is taken."""
+        self.plain_optimizer.load_state_dict(state["optimizer"])
         self.devices.fabric.strategy.precision.load_state_dict(state["precision"])
+        if self.average is not None:
+            self.average.load_state(state["average"])
+
+    def _set_rates(self, factor: float) -> None:
+        for group, rate in zip(self.plain_optimizer.param_groups, self.base_rates, strict=True):
+            group["lr"] = rate * factor
+
+
+def _optimizer(groups: list[dict], config: TrainConfig) -> torch.optim.Optimizer:
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(groups, momentum=config.momentum, weight_decay=config.weight_decay)
+    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, eps=config.adam_eps, weight_decay=config.weight_decay)
