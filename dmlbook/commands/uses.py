@@ -1,0 +1,91 @@
+"""Options that the commands share which put a trained run to use, and what is made of them."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TextIO
+
+from dmlbook._checks import bad_input, check_number
+from dmlbook.commands import common
+from dmlbook.training import Place, preflight
+from dmlbook.use.gallery import Gallery
+from dmlbook.use.photographs import Found, find_photographs
+from dmlbook.use.store import check_installed
+from dmlbook.use.trained import Run, load_run
+
+
+def add_run_argument(parser: ArgumentParser) -> None:
+    parser.add_argument("--run", required=True, help="folder of a run that train left; of several seeds the first")
+
+
+def add_work_arguments(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("work")
+    group.add_argument("--skip-corrupt", action="store_true", help="leave out photographs that cannot be read")
+    group.add_argument("--batch-size", type=common.integer, default=64, help="photographs at a time (default: 64)")
+    group.add_argument("--device", help="cpu, cuda or mps (default: the best that is there)")
+
+
+def add_store_arguments(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("store")
+    group.add_argument(
+        "--store",
+        help="where vectors are kept: a folder, or an address that several machines reach, such as s3://bucket/vectors"
+        " or db://ours (default: in the run's folder)",
+    )
+    group.add_argument("--table", default="", help="the gallery's name in a store that several machines share")
+    group.add_argument("--verify", action="store_true", help="compare the contents of all files, not size and time")
+
+
+def opened(options: Namespace) -> tuple[Run, dict]:
+    """The run, and how to work: the last arguments of ``Run.embedded``.
+
+    Raises:
+        ValueError: An option is out of range, or the folder holds no run.
+    """
+    from dmlbook import settings
+
+    check_number(low=1, integer=True, **{"--batch-size": options.batch_size})
+    device = options.device or settings.device()
+    preflight.check_device(device, Place(options.device).devices)
+    trained = load_run(options.run, device=device)
+    if not trained.finished:
+        print(f"note: {trained.folder} has not been trained to its end: this is its last checkpoint", file=sys.stderr)
+    return trained, {"batch_size": options.batch_size}
+
+
+def photographs(root: str, flag: str) -> Found:
+    """The photographs of a folder, with a note of what was left out.
+
+    Raises:
+        ValueError: There are none; the message names the option.
+    """
+    try:
+        found = find_photographs(root)
+    except ValueError as error:
+        raise ValueError(str(error).replace("use.find_photographs: root", flag).replace("root=", f"{flag} ")) from error
+    for remark in found.remarks():
+        print(f"note: {remark}", file=sys.stderr)
+    return found
+
+
+def gallery(options: Namespace) -> tuple[Gallery, dict]:
+    """The gallery that the options name, before anything in it is looked at, and how to work.
+
+    Raises:
+        ValueError: There is no such folder, store or run.
+    """
+    check_installed()
+    if not Path(options.gallery).expanduser().is_dir():
+        raise bad_input("--gallery", "be a folder of photographs", options.gallery, "Check the path.")
+    trained, work = opened(options)
+    return Gallery(trained, options.gallery, store=options.store, table=options.table), work
+
+
+def updated(gallery: Gallery, options: Namespace, work: dict, *, out: TextIO | None = None) -> None:
+    """Makes the gallery what its folder is, and says what changed, to ``out`` (None: standard output)."""
+    change = gallery.update(verify=options.verify, skip_corrupt=options.skip_corrupt, **work)
+    for remark in change.remarks:
+        print(f"note: {remark}", file=sys.stderr)
+    print(f"{len(gallery):,} photographs in the gallery: {change}", file=out or sys.stdout)

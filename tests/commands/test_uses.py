@@ -1,0 +1,189 @@
+"""The road from a run to a use, as typed: train, embed, index, search, export, demo."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dmlbook.__main__ import main
+from dmlbook.commands import search as search_command
+from dmlbook.commands import uses
+from dmlbook.training import checkpoints
+from dmlbook.use.gallery import Hit
+from dmlbook.use.page import Answer
+from tests.use.conftest import class_folders, gallery_folder, picture, run_folder  # noqa: F401 fixtures
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DMLBOOK_MODE", "smoke")
+    return tmp_path
+
+
+def said(capsys, *line):
+    """Exit status, standard output, standard error."""
+    capsys.readouterr()
+    status = main([str(word) for word in line])
+    return status, *capsys.readouterr()
+
+
+def test_the_whole_road_from_a_run_to_a_search(run_folder, gallery_folder, capsys):  # noqa: F811
+    pytest.importorskip("lancedb")
+    run, query = ("--run", run_folder), gallery_folder / "a" / "1.png"
+    status, out, _ = said(capsys, "embed", *run, "--root", gallery_folder, "--out", "v.npz")
+    assert status == 0
+    assert "5 photographs in 8 dimensions" in out
+    status, out, _ = said(capsys, "index", *run, "--gallery", gallery_folder, "--store", "store")
+    assert (status, out) == (0, "5 photographs in the gallery: 5 new\n")
+    picture(77).save(gallery_folder / "new.png")
+    asked = ("search", *run, "--gallery", gallery_folder, "--store", "store", "--query", query)
+    status, out, _ = said(capsys, *asked, "--out", "page.html", "--most", "3")
+    assert status == 0
+    assert "6 photographs in the gallery: 1 new, 5 as before" in out
+    rows = [line.split() for line in out.splitlines() if line.startswith("   ")]
+    assert (len(rows), rows[0][:5], rows[0][-1]) == (3, ["1", "distance", "0.000", "cosine", "1.000"], "a/1.png")
+    assert out.splitlines()[-1].startswith("page.html (")
+    assert Path("page.html").read_text(encoding="utf-8").count("<figure>") == 4
+    _, stored, told = said(capsys, *asked, "--json", "--no-update", "--most", "4")
+    assert told == ""
+    by_store = json.loads(stored)[0]["hits"]
+    status, out, _ = said(capsys, "search", *run, "--vectors", "v.npz", "--query", query, "--json")
+    by_file = json.loads(out)[0]["hits"]
+    assert [hit["path"] for hit in by_store if hit["path"] != "new.png"][:3] == [hit["path"] for hit in by_file][:3]
+    near = [hit["distance"] for hit in by_store]
+    assert near == sorted(near)
+    status, out, _ = said(capsys, "export", *run, "--out", "net.pt2")
+    assert status == 0
+    assert "images: uint8 (batch, 3, 24, 24)" in out
+
+
+def test_files_are_embedded_by_name_and_their_labels_are_their_folders(run_folder, gallery_folder, capsys):  # noqa: F811
+    names = [str(gallery_folder / "a" / "1.png"), str(gallery_folder / "b" / "deep" / "3.png")]
+    assert said(capsys, "embed", "--run", run_folder, "--files", *names, "--out", "v.npz")[0] == 0
+    with np.load("v.npz") as found:
+        assert found["paths"].tolist() == names
+        by_name = found["vectors"]
+    assert said(capsys, "embed", "--run", run_folder, "--root", gallery_folder, "--out", "w.npz")[0] == 0
+    with np.load("w.npz") as found:
+        assert found["labels"].tolist() == ["a", "a", "b", "b", ""]
+        np.testing.assert_allclose(found["vectors"][[0, 2]], by_name, atol=1e-6)
+
+
+REFUSED = {
+    "a file of another kind": (["embed", "RUN", "--root", "photos", "--out", "v.csv"], "--out must end in .npz or"),
+    "no folder": (["embed", "RUN", "--root", "no", "--out", "v.npz"], "--root must be a folder of photographs; got no"),
+    "no such run": (["embed", "--run", "no", "--root", "photos", "--out", "v.npz"], "--run must hold run.json and a"),
+    "no batch": (["embed", "RUN", "--root", "photos", "--out", "v.npz", "--batch-size", "0"], "--batch-size must be"),
+    "no device": (["embed", "RUN", "--root", "photos", "--out", "v.npz", "--device", "gpu"], "--device must "),
+    "a folder for a file": (["embed", "RUN", "--root", "photos", "--out", "folder.npz"], "--out must name a file that"),
+    "no gallery": (["index", "RUN", "--gallery", "no"], "--gallery must be a folder of photographs; got no"),
+    "a table that is none": (["index", "RUN", "--gallery", "photos", "--table", "../x"], "--table must be a word"),
+    "no query": (["search", "RUN", "--gallery", "photos", "--query", "no.jpg"], "--query must name photographs that"),
+    "a query that is none": (["search", "RUN", "--gallery", "photos", "--query", "x.txt"], "x.txt: it is no picture"),
+    "no hits": (["search", "RUN", "--gallery", "photos", "--query", "x.txt", "--most", "0"], "--most must be"),
+    "vectors of another": (["search", "RUN", "--vectors", "o.npz", "--query", "x.png"], "--vectors must be made by"),
+    "vectors that are none": (["search", "RUN", "--vectors", "x.npz", "--query", "x.png"], "--vectors must be a file"),
+    "a format that is none": (["export", "RUN", "--format", "tflite", "--out", "x"], "invalid choice: 'tflite'"),
+    "an export into a folder": (["export", "RUN", "--out", "folder.npz"], "--out must name a file that can be"),
+    "a port that is none": (["demo", "RUN", "--gallery", "photos", "--port", "70000"], "--port must be"),
+    "a host that is none": (
+        ["demo", "RUN", "--gallery", "photos", "--host", "no.invalid"],
+        "--host and --port must be",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_will_not_do_is_one_sentence_before_any_work(name, run_folder, gallery_folder, capsys, monkeypatch):  # noqa: F811
+    line, expected = REFUSED[name]
+    monkeypatch.setattr("dmlbook.use.trained.embed", lambda *_, **__: pytest.fail("a network ran"))
+    Path("folder.npz").mkdir()
+    Path("x.txt").write_text("no picture")
+    Path("x.npz").write_bytes(b"no file of numpy")
+    picture(1).save("x.png")
+    about = np.array(json.dumps({"model": "another"}))
+    np.savez("o.npz", vectors=np.ones((1, 8), np.float32), paths=np.array(["a"]), labels=np.array([""]), about=about)
+    line = [part for word in line for part in (("--run", str(run_folder)) if word == "RUN" else (word,))]
+    try:
+        status = main(line)
+    except SystemExit as stop:
+        status = stop.code
+    told = capsys.readouterr().err
+    assert status in (1, 2)
+    assert expected in told
+    assert "Traceback" not in told
+
+
+def test_a_run_that_has_not_ended_is_used_with_a_note(run_folder, gallery_folder, capsys, monkeypatch):  # noqa: F811
+    original = checkpoints.load
+    monkeypatch.setattr(checkpoints, "load", lambda path: {**original(path), "epoch": 0})
+    status, _, told = said(capsys, "embed", "--run", run_folder, "--root", gallery_folder, "--out", "v.npz")
+    assert status == 0
+    assert "has not been trained to its end" in told
+
+
+def test_a_broken_photograph_stops_an_index_and_may_be_left_out(run_folder, gallery_folder, capsys):  # noqa: F811
+    pytest.importorskip("lancedb")
+    (gallery_folder / "bad.jpg").write_bytes(b"no picture")
+    (gallery_folder / "notes.txt").write_text("")
+    line = ("index", "--run", run_folder, "--gallery", gallery_folder, "--store", "store")
+    status, _, told = said(capsys, *line)
+    assert status == 1
+    assert "bad.jpg" in told
+    assert "--skip-corrupt" in told
+    status, out, told = said(capsys, *line, "--skip-corrupt")
+    assert (status, out) == (0, "5 photographs in the gallery: 0 new, 5 as before, 1 unreadable\n")
+    assert "1 .txt" in told
+
+
+def test_a_table_of_hits_names_what_is_known():
+    answer = Answer("q.jpg", [Hit("a/1.png", "ash", 0.5), Hit("2.png", "", 1.5)], [Path(), Path()])
+    lines = search_command.table(answer, unit=False).splitlines()
+    assert lines == ["q.jpg", "    1  distance 0.500  ash  a/1.png", "    2  distance 1.500       2.png"]
+    assert "cosine  0.875" in search_command.table(answer, unit=True)
+
+
+def test_options_of_use_are_the_same_in_every_command():
+    from argparse import ArgumentParser
+
+    parser = ArgumentParser()
+    uses.add_run_argument(parser)
+    uses.add_store_arguments(parser)
+    uses.add_work_arguments(parser)
+    options = parser.parse_args(["--run", "r"])
+    assert (options.store, options.table, options.verify, options.batch_size) == (None, "", False, 64)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="no Ctrl-C for one process there")
+def test_a_page_is_served_on_this_machine_alone_until_ctrl_c(run_folder, gallery_folder):  # noqa: F811
+    for name in ("lancedb", "uvicorn", "starlette"):
+        pytest.importorskip(name)
+    line = [sys.executable, "-m", "dmlbook", "demo", "--run", run_folder, "--gallery", gallery_folder, "--port", "0"]
+    with subprocess.Popen(
+        [*line, "--store", "store"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:  # fmt: skip
+        try:
+            address = next(text.split()[0] for text in process.stdout if text.startswith("http://"))
+            assert address.startswith("http://127.0.0.1:")
+            for _ in range(100):
+                try:
+                    page = urllib.request.urlopen(address, timeout=10).read()
+                    break
+                except OSError:
+                    time.sleep(0.1)
+            assert b"Search by photograph" in page
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert (process.returncode, out.splitlines()[-1], "Traceback" in err) == (0, "ended", False)

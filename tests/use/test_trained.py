@@ -1,0 +1,149 @@
+"""A run read again gives the embeddings that its training measured, of sets and of files."""
+
+import dataclasses
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import dmlbook
+from dmlbook import datasets, nets
+from dmlbook.__main__ import main
+from dmlbook.training import TrainConfig, embed
+from dmlbook.use import Embedded, Run, load_run, run_folders
+from tests.use.conftest import picture
+
+
+def test_the_package_imports_nothing_until_a_run_is_asked_for():
+    code = "import sys, dmlbook; assert 'torch' not in sys.modules; assert callable(dmlbook.load_run); import torch"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    assert dmlbook.load_run is load_run
+    with pytest.raises(AttributeError, match="has no attribute 'load_runs'"):
+        _ = dmlbook.load_runs
+
+
+@pytest.mark.parametrize("half", ["train", "test"])
+def test_files_are_embedded_as_the_images_of_the_training_were(run, run_folder, class_folders, half):
+    images = datasets.load("folder", half, root=class_folders, size=24)
+    trained = run_folders.read_run(run_folder)
+    expected = embed(trained.net, images, config=trained.config)
+    torch.testing.assert_close(run.embed(images), expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(run.embed_files(images.paths, batch_size=5), expected, rtol=0, atol=1e-6)
+    assert float(torch.pdist(expected).min()) > 1e-3  # they are not all the same
+
+
+def test_a_run_says_what_it_was_trained_on(run, run_folder):
+    assert isinstance(run, Run)
+    assert run.class_names == ("ash", "beech", "cedar")
+    assert run.centers.shape == (3, 2, 8)
+    assert (run.view, run.dimensions, run.unit) == ({"decoded": 24, "crop": 0.875, "seen": 21}, 8, True)
+    assert run.settings["loss"] == "softtriple"
+    assert run.finished
+    assert run.folder == run_folders.find(run_folder)
+    assert not run.net.training
+
+
+def test_pictures_that_were_drawn_are_seen_whole_and_photographs_after_them_as_large(tmp_path):
+    given = ["--data", "digits", "--loss", "softmax", "--epochs", "1", "--no-baseline"]
+    assert main(["train", *given, "--embedding-size", "4", "--folder", str(tmp_path / "digits")]) == 0
+    run = load_run(tmp_path / "digits")
+    assert run.view == {"decoded": 32, "crop": 1.0, "seen": 32}
+    digits = datasets.load("digits", "test")
+    few = digits.select(torch.arange(6))
+    torch.testing.assert_close(run.embed(few), embed(run.net, few, config=TrainConfig()))
+    about = run_folders.read_about(run.folder)
+    del about["view"], about["classes"]  # as an older version wrote it
+    (run.folder / "run.json").write_text(json.dumps(about))
+    older = load_run(tmp_path / "digits")
+    assert (older.view, older.model, older.class_names) == (run.view, run.model, ())
+    del about["data"]
+    (run.folder / "run.json").write_text(json.dumps(about))
+    with pytest.raises(ValueError, match="load_run: folder must say how large its images were"):
+        load_run(tmp_path / "digits")
+    assert load_run(tmp_path / "digits", size=40).view["decoded"] == 40
+
+
+def test_files_that_cannot_be_read_are_named_and_left_out_only_if_asked(run, tmp_path):
+    picture(1).save(tmp_path / "good.png")
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    names = ["good.png", "bad.png", "absent.png"]
+    with pytest.raises(ValueError, match="photographs must be readable; got 2 of 3") as failed:
+        run.embed_files(names, root=tmp_path)
+    assert "bad.png: it is no picture" in str(failed.value)
+    assert "absent.png: it is not there" in str(failed.value)
+    with pytest.warns(UserWarning, match="2 of 3 photographs cannot be read and are left out"):
+        found = run.embed_files(names, root=tmp_path, skip_corrupt=True)
+    assert found.shape == (1, 8)
+    with pytest.raises(ValueError, match="got 1 of 1"):
+        run.embed_files(["bad.png"], root=tmp_path, skip_corrupt=True)
+    told = run.embedded(names, root=tmp_path)
+    assert isinstance(told, Embedded)
+    assert (told.paths, list(told.unreadable)) == (("good.png",), ["bad.png", "absent.png"])
+
+
+def test_after_a_file_that_cannot_be_read_no_network_runs_but_all_such_files_are_found(run, tmp_path, monkeypatch):
+    for number in range(6):
+        picture(number).save(tmp_path / f"{number}.png")
+    for number in (1, 5):
+        (tmp_path / f"{number}.png").write_bytes(b"")
+    calls = []
+    monkeypatch.setattr(
+        Run, "embed", lambda self, images, **_: calls.append(len(images)) or torch.zeros(len(images), 8)
+    )
+    told = run.embedded([f"{n}.png" for n in range(6)], root=tmp_path, go_on=False, batch_size=1)
+    assert (calls, list(told.unreadable)) == ([1], ["1.png", "5.png"])
+
+
+def test_many_files_are_never_in_memory_together(run, tmp_path, monkeypatch):
+    picture(3).save(tmp_path / "one.png")
+    sizes = []
+    original = Run.embed
+    monkeypatch.setattr(
+        Run, "embed", lambda self, images, **options: sizes.append(len(images)) or original(self, images, **options)
+    )
+    found = run.embed_files([tmp_path / "one.png"] * 10, batch_size=4)
+    assert sizes == [4, 4, 2]
+    assert torch.equal(found[0], found[9]) or float((found[0] - found[9]).abs().max()) < 1e-6
+
+
+def test_the_model_is_known_by_its_weights_and_its_view(run, run_folder):
+    assert load_run(run_folder).model == run.model
+    assert load_run(run_folder, size=32).model != run.model
+    other = load_run(run_folder)
+    with torch.no_grad():
+        other.net.head.linear.bias[0] += 1e-3
+    assert other.model != run.model
+    unlike = dataclasses.replace(run, config=dataclasses.replace(run.config, test_crop=0.5))
+    assert unlike.model != run.model
+    slope = load_run(run_folder)
+    slope.net.backbone[1].eps = 0.5
+    assert slope.model != run.model
+
+
+def test_a_network_of_ones_own_is_handed_over(run, run_folder, tmp_path):
+    folder = tmp_path / "own"
+    shutil.copytree(run_folder, folder)
+    seed = run_folders.find(folder)
+    about = run_folders.read_about(seed)
+    del about["net"]
+    (seed / "run.json").write_text(json.dumps(about))
+    with pytest.raises(ValueError, match="folder must hold a run.json that fits its checkpoint"):
+        load_run(folder)
+    own = load_run(folder, net=nets.build("small", embedding_size=8, seed=9))
+    assert own.model == run.model
+    with pytest.raises(ValueError, match="fits its checkpoint"):
+        load_run(folder, net=nets.build("small", embedding_size=9))
+
+
+def test_a_network_whose_embeddings_have_any_length_says_so(tmp_path):
+    net = nets.build("small", embedding_size=3, normalize=False).eval()
+    run = Run(tmp_path, net, TrainConfig(image_size=16, test_crop=1.0), 16, (), None, {}, finished=True)
+    assert (run.unit, run.dimensions) == (False, 3)
+
+
+def test_folders_that_hold_no_run_are_told_by_their_name(tmp_path):
+    with pytest.raises(ValueError, match="load_run: folder must hold run.json and a checkpoint; got .*neither"):
+        load_run(tmp_path)
