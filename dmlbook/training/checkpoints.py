@@ -20,6 +20,7 @@ import torch
 
 from dmlbook._checks import bad_input, checked, one_of, speaker
 from dmlbook._files import held, whole, write_whole
+from dmlbook.training.processes import first_process
 
 FORMAT = 1
 KEEP = 2
@@ -86,7 +87,7 @@ class Checkpoints:
         Raises:
             ValueError: Another run is there; the message names its process and machine.
         """
-        if any(os.environ.get(name, "0") != "0" for name in ("LOCAL_RANK", "RANK", "NODE_RANK")):
+        if not first_process():
             return nullcontext()
         remedy = "Wait until that run ends, or choose another folder."
         rule = "be used by one run at a time"
@@ -161,10 +162,24 @@ def load(path: Path) -> dict:
     return state
 
 
+def load_run(path: Path) -> dict:
+    """What a run's last save holds, all of it.
+
+    Raises:
+        ValueError: As ``load``, or ``fit`` has not written it.
+    """
+    content = {"outside": {}, **load(path)}
+    if missing := [key for key in ("run", "net", "loss", "best") if key not in content]:
+        remedy = "It is none that fit wrote: move it elsewhere."
+        raise bad_input(str(path), "hold a whole run", f"none of {', '.join(missing)}", remedy)
+    return content
+
+
 def write_history(folder: Path, history: Sequence[Mapping[str, object]]) -> None:
     """Writes ``history.csv``: one line an epoch, empty where nothing was measured."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, _COLUMNS, restval="", lineterminator="\n")
+    columns = [*_COLUMNS, *sorted({name for record in history for name in record} - set(_COLUMNS))]
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(history)
     write_whole(folder / HISTORY, text.getvalue())

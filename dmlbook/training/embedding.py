@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
+from torch import nn
 
 from dmlbook._checks import at_least, bad_input, checked, one_of
-from dmlbook._types import Float, Tensor
+from dmlbook._types import Float, Int, Tensor
 from dmlbook.datasets.image_set import ImageSet
 from dmlbook.nets import EmbeddingNet
+from dmlbook.training.ahead import ahead
 from dmlbook.training.config import TrainConfig
+from dmlbook.training.memory import is_out_of_memory, release
 from dmlbook.training.views import Views
 
 VIEWS = ("test", "whole")
@@ -56,16 +59,46 @@ def embed(
         views = Views(squares, TrainConfig(image_size=views.size if config else None, test_crop=1.0))
     home = next(net.parameters()).device
     target = home if device is None else torch.device(device)
-    rows = []
+    try:
+        net.to(target)
+        return embed_views(net, views, device=target, features=features, batch_size=batch_size).cpu()
+    finally:
+        net.to(home)
+
+
+def embed_views(
+    net: EmbeddingNet,
+    views: Views,
+    *,
+    device: torch.device,
+    index: Int[Tensor, " n"] | None = None,
+    features: bool = False,
+    batch_size: int = 256,
+) -> Float[Tensor, "n D"]:
+    """As ``embed``, from views that are there; what comes back lies on ``device``, where the network is.
+
+    Where memory ends, half as many images go through it at a time: an embedding does not depend on its company.
+
+    Args:
+        net: See ``embed``.
+        views: Of N images.
+        device: Where to compute.
+        index: Which of them. None: all.
+        features: See ``embed``.
+        batch_size: Images at a time, >= 1, at most.
+    """
+    index = torch.arange(len(views.images)) if index is None else index
+    run, dtype = net.features if features else net, next(net.parameters()).dtype
     with evaluating(net), torch.inference_mode():
-        try:
-            net.to(target)
-            for index in torch.arange(len(image_set)).split(batch_size):
-                images = views.for_test(index, target)
-                rows.append(net.features(images) if features else net(images))
-        finally:
-            net.to(home)
-        found = torch.cat([row.float() for row in rows]).cpu()
+        while True:
+            try:
+                found = _embedded(run, views, index.split(batch_size), device, dtype)
+                break
+            except RuntimeError as error:
+                if batch_size == 1 or not is_out_of_memory(error):
+                    raise
+            release(device)
+            batch_size = -(-batch_size // 2)
     broken = (~found.isfinite().all(1)).nonzero().flatten()
     if len(broken):
         got = f"{len(broken)} rows that are not, the first of image {int(broken[0])}"
@@ -73,9 +106,17 @@ def embed(
     return found.clone()  # outside inference mode, so that a loss may be trained on it
 
 
+def _embedded(
+    run: Callable[[Tensor], Tensor], views: Views, pieces: Sequence[Tensor], device: torch.device, dtype: torch.dtype
+) -> Float[Tensor, "n D"]:
+    threaded = device.type == "cuda" and views.images.device.type == "cpu"
+    with ahead(lambda piece: views.test_parts(piece, device), pieces, device=device, threaded=threaded) as ready:
+        return torch.cat([run(views.drawn(parts).to(dtype)).float() for parts in ready])
+
+
 @contextmanager
 @checked
-def evaluating(net: torch.nn.Module) -> Iterator[None]:
+def evaluating(net: nn.Module) -> Iterator[None]:
     """Evaluation mode; then each part is put back into the mode it was in."""
     before = [(part, part.training) for part in net.modules()]
     net.eval()

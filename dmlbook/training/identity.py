@@ -26,6 +26,8 @@ from dmlbook.training.sources import Features
 PIECE = 1 << 26  # bytes that one thread hashes at a time
 SHOWN = 6  # differences that a message names
 NOT_PLAIN = object()
+HOW = ("compile", "micro_batch", "on_memory")
+"""Settings that say how a run computes, and not what: a run may go on with others."""
 SKIPPED = OF_TORCH | {"forward"}  # which tools put around a module's own
 _known_content: WeakTensorKeyDictionary = WeakTensorKeyDictionary()  # of images: version and digest
 
@@ -42,7 +44,7 @@ def fingerprint(
     Of network and loss: the class and the plain attributes of every part, such as ``network.head.normalize``, and the
     values that the weights begin with. Of each set: every byte of its images, labels and proportions.
     """
-    facts = {f"config.{name}": value for name, value in config.to_dict().items()}
+    facts = {f"config.{name}": value for name, value in config.to_dict().items() if name not in HOW}
     for role, module in (("network", net), ("loss", loss)):
         facts |= settings_of(role, module)
         facts |= {f"{role} weights": _shapes(module), f"{role}.start": digest(module.state_dict())}
@@ -69,7 +71,7 @@ def check_same_run(
     left: Mapping[str, Collection] | None = None,
     any_start: bool = False,
 ) -> None:
-    """More epochs than before are fine; every other difference is an error that names it.
+    """More epochs than before are fine, but for a cosine schedule; every other difference is an error that names it.
 
     Args:
         saved: Of the checkpoint's run.
@@ -88,7 +90,8 @@ def check_same_run(
         for name in names
         if not name.endswith(".start") or not (any_start or name.replace(".start", " weights") in names)
     ]
-    if "config.epochs" in names and present["config.epochs"] > saved["config.epochs"]:
+    longer = "config.epochs" in names and present["config.epochs"] > saved["config.epochs"]
+    if longer and "config.schedule" not in present:  # which a cosine's rates depend on from the first step
         names.remove("config.epochs")
     if names:
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
@@ -102,6 +105,14 @@ def check_same_run(
                 f"Checkpoints(..., any_start=True). {remedy}"
             )
         raise bad_input("folder", f"hold checkpoints of this run ({was})", now, f"{path}: {remedy}")
+
+
+def left_by(content: Mapping[str, object]) -> dict[str, list]:
+    """What a checkpoint's run left, for ``check_same_run``: last weights or best, and what lies outside them."""
+    left = {name: [plain(value)] for name, value in content["outside"].items()}
+    for role, key in (("network", "net"), ("loss", "loss")):
+        left[f"{role}.start"] = [digest(each[key]) for each in (content, content["best"] or content)]
+    return left
 
 
 def digest(state: Mapping[str, object]) -> str:

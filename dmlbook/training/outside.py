@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Iterator, Mapping
+from enum import Enum
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 
 import numpy as np
@@ -18,8 +19,8 @@ from torch import nn
 from dmlbook._checks import bad_input
 from dmlbook._types import Tensor
 
-OF_TORCH = frozenset(vars(nn.Module()))
-"""What torch itself keeps in every module."""
+OF_TORCH = frozenset(vars(nn.Module())) | {"_compile_kwargs"}
+"""What torch itself keeps in every module, and in those that it has compiled."""
 
 _STREAMS = (Iterator, random.Random, np.random.Generator, np.random.RandomState, np.random.BitGenerator)
 _NO_STATE = (type, FunctionType, BuiltinFunctionType, MethodType, ModuleType, nn.Module)
@@ -55,6 +56,17 @@ def restore(role: str, module: nn.Module, saved: Mapping[str, object], device: t
                 setattr(part, key, _put(value, getattr(part, key, None), device))
 
 
+def with_buffers(role: str, module: nn.Module) -> dict[str, object]:
+    """As ``outside``, and the buffers that are persistent: all that a forward pass may change; ``restore`` takes it."""
+    buffers = {
+        f"{place}.{key}": value.detach().clone()
+        for place, part in _places(role, module)
+        for key, value in part._buffers.items()
+        if value is not None
+    }
+    return buffers | outside(role, module)
+
+
 def _places(role: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     return ((f"{role}.{name}" if name else role, part) for name, part in module.named_modules())
 
@@ -65,6 +77,8 @@ def _attributes(part: nn.Module) -> dict[str, object]:
 
 
 def _kept(value: object, place: str) -> object:
+    if isinstance(value, Enum):  # a word of a fixed list, which the module was built with
+        return _NOTHING
     if isinstance(value, bool | int | float | str | None):
         return value
     if isinstance(value, Tensor):

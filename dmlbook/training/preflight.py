@@ -15,11 +15,14 @@ from dmlbook._checks.outside import devices_here
 from dmlbook._files import unwritable
 from dmlbook._types import Tensor
 from dmlbook.datasets.image_set import ImageSet
-from dmlbook.nets import has_untrained_statistics
+from dmlbook.nets import EmbeddingNet, check_image_size, has_untrained_statistics
 from dmlbook.sampling import ClassBatches, UniformBatches
 from dmlbook.training.checkpoints import KEEP, find
+from dmlbook.training.compiling import check_compile
 from dmlbook.training.config import TrainConfig
+from dmlbook.training.memory import check_pieces
 from dmlbook.training.sources import Features, kind_of_source
+from dmlbook.training.views import Views
 
 
 def check_fit(
@@ -48,6 +51,8 @@ def check_fit(
     if live and config.batch_size == 1:
         remedy = "Its statistics would be those of one image: choose a larger one, or freeze_batch_norm=True."
         raise bad_input("config.batch_size", "be >= 2 with batch norm that measures", 1, remedy)
+    if isinstance(net, EmbeddingNet) and isinstance(train_set, ImageSet):
+        check_image_size(net, Views(train_set, config).size)
 
 
 def _check_validation(train_set: ImageSet | Features, validation: ImageSet | Features) -> None:
@@ -95,6 +100,15 @@ def check_device(device: str | torch.device, count: int = 1) -> torch.device:
     return found
 
 
+def check_means(
+    net: nn.Module, train_set: ImageSet | Features, config: TrainConfig, device: torch.device, processes: int
+) -> None:
+    """Raises where the run cannot be computed as its settings say: in pieces, compiled, by so many processes."""
+    trained = kind_of_source(train_set, config).trained(net)
+    check_pieces(trained, config, processes)
+    check_compile(trained, config, device, processes)
+
+
 @checked
 def check_folder(folder: Path) -> None:
     """Raises unless checkpoints can be written there; nothing is made or left behind.
@@ -111,14 +125,14 @@ def check_folder(folder: Path) -> None:
         raise bad_input("folder", "be a folder that can be written", reason, "Choose another one.")
 
 
-def check_room(folder: Path, net: nn.Module, loss: nn.Module, *, measured: bool) -> None:
+def check_room(folder: Path, net: nn.Module, loss: nn.Module, *, copies: int) -> None:
     """Raises unless the disk has room for the checkpoints that are still to come.
 
     Args:
         folder: Of the run; it need not be there yet.
         net: Its weights are counted, with Adam's two moments.
         loss: And so are its.
-        measured: Whether the best epoch's weights are kept, too.
+        copies: How many more of the weights are kept: the best epoch's, and the average of them.
     """
     states = [value for part in (net, loss) for value in part.state_dict().values() if isinstance(value, Tensor)]
     weights = sum(value.numel() * value.element_size() for value in states)
@@ -126,7 +140,7 @@ def check_room(folder: Path, net: nn.Module, loss: nn.Module, *, measured: bool)
         p.numel() * p.element_size() for part in (net, loss) for p in part.parameters() if p.requires_grad
     )
     more = KEEP + 1 - len(find(folder))  # the one that is written is there beside those that are kept
-    needed = more * (weights * (2 if measured else 1) + moments)
+    needed = more * (weights * (1 + copies) + moments)
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     free = shutil.disk_usage(there).free
     if free < needed:

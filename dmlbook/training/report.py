@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -96,6 +97,21 @@ class Estimate:
 def _tell(bar: tqdm, line: str) -> None:
     if not bar.disable:
         tqdm.write(line, file=sys.stderr)
+
+
+@checked(epoch=at_least(0), step=at_least(0))
+def farewell(epoch: int, step: int, checkpoint: Path | None) -> str:
+    """What is said where a run is interrupted.
+
+    Args:
+        epoch: Finished ones.
+        step: Finished ones of the next.
+        checkpoint: Where it is saved; None: nowhere.
+    """
+    place = f"Interrupted after epoch {epoch} and {step} steps of the next."
+    if checkpoint is None:
+        return f"{place} Nothing was saved: pass folder=... to be able to go on."
+    return f"{place} Saved as {checkpoint}. To go on, call fit with the same arguments again."
 
 
 @checked(seconds=at_least(0))

@@ -18,7 +18,8 @@ class FitResult:
         net: The network that was handed over, trained.
         loss: The loss that was handed over, its centers trained.
         history: One record an epoch: ``epoch`` (from 1), ``loss`` (mean over the images), ``lr``, ``loss_lr``,
-            ``seconds`` and ``images_per_second`` of the training part, and ``recall_at_1`` where it was measured.
+            ``seconds`` and ``images_per_second`` of the training part, ``recall_at_1`` where it was measured, and with
+            a miner ``mined``: the triplets, or the pairs of both kinds, that it found in a batch on average.
         best_epoch: The epoch of the highest Recall@1 on the validation set, the earliest of equals; None without one.
         interrupted: Whether a signal ended the run early: Ctrl-C, or SIGTERM, or SIGHUP.
         signal: Its number; a program that ends for it returns 128 + ``signal``. None where another process got it.

@@ -42,8 +42,9 @@ def _forward(norm: _BatchNorm, devices: Devices, inputs: Tensor) -> Tensor:
     if not norm.training:
         return type(norm).forward(norm, inputs)
     axes, shape = [0, *range(2, inputs.ndim)], [1, -1, *[1] * (inputs.ndim - 2)]
-    measured = inputs[: devices.own].float()
-    size = torch.full((1,), measured.numel() / inputs.shape[1], device=inputs.device)
+    exact = torch.promote_types(inputs.dtype, torch.float32)
+    measured = inputs[: devices.own].to(exact)
+    size = measured.new_full((1,), measured.numel() / inputs.shape[1])
     sums = summed(torch.cat([measured.sum(axes), size]))
     count = sums[-1].detach()
     mean = sums[:-1] / count
@@ -55,7 +56,11 @@ def _forward(norm: _BatchNorm, devices: Devices, inputs: Tensor) -> Tensor:
             norm.running_mean.lerp_(mean.detach(), share)
             norm.running_var.lerp_(variance.detach() * count / (count - 1), share)
     scale = (variance + norm.eps).rsqrt()
-    outputs = (inputs.float() - mean.view(shape)) * scale.view(shape)
+    outputs = (inputs.to(exact) - mean.view(shape)) * scale.view(shape)
     if norm.affine:
         outputs = outputs * norm.weight.view(shape) + norm.bias.view(shape)
-    return outputs.to(inputs.dtype)
+    outputs = outputs.to(inputs.dtype)
+    for after in ("drop", "act"):  # what timm's batch norms end in
+        if isinstance(getattr(norm, after, None), nn.Module):
+            outputs = getattr(norm, after)(outputs)
+    return outputs

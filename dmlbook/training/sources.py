@@ -1,7 +1,7 @@
 """What a run trains on: pictures, of which every step sees other views, or features that were computed once.
 
-The loop does not know which. Either kind of source says which part of the network its inputs go into, hands out inputs
-by index, and embeds all its rows, as a validation set must.
+The loop does not know which. Either kind of source says which part of the network its inputs go into, makes inputs
+ready by index, and embeds all its rows, as a validation set must.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from dmlbook._types import Float, Int, Tensor
 from dmlbook.datasets.image_set import ImageSet
 from dmlbook.nets import EmbeddingNet
 from dmlbook.training.config import TrainConfig
-from dmlbook.training.embedding import embed, evaluating
-from dmlbook.training.views import Views
+from dmlbook.training.embedding import embed, embed_views, evaluating
+from dmlbook.training.views import Parts, Views
+
+LARGE = 1 << 30
+"""Bytes of images on the CPU from which on a thread reads them ahead: they may lie on a disk."""
 
 
 class Pictures:
@@ -44,13 +47,22 @@ class Pictures:
         """The part of the network that is trained: all of it."""
         return net
 
-    def inputs(self, index: Int[Tensor, " B"], *, epoch: int, step: int, part: Int[Tensor, " b"]) -> Tensor:
-        """Views of the ``part`` of a batch, (b, 3, size, size): random by seed, epoch and step alone."""
-        return self._views.for_training(index, self.device, epoch=epoch, step=step, part=part)
+    @property
+    def threaded(self) -> bool:
+        """Whether the next batches are worth a thread of their own."""
+        return self.device.type == "cuda" or self._views.images.numel() >= LARGE
 
-    def embeddings(self, net: nn.Module) -> Float[Tensor, "N D"]:
-        """Of all images, from their test views, on the CPU."""
-        return embed(net, self.image_set, config=self.config)
+    def parts(self, index: Int[Tensor, " B"], *, epoch: int, step: int, part: Int[Tensor, " b"]) -> Parts:
+        """What the views of the ``part`` of a batch are drawn from: random by seed, epoch and step alone."""
+        return self._views.training_parts(index, self.device, epoch=epoch, step=step, part=part)
+
+    def inputs(self, parts: Parts) -> Tensor:
+        """The views (b, 3, size, size)."""
+        return self._views.drawn(parts)
+
+    def embeddings(self, net: nn.Module, part: Int[Tensor, " n"] | None = None) -> Float[Tensor, "n D"]:
+        """Of all images, or of those named, from their test views, on the source's device."""
+        return embed_views(net, self._views, index=part, device=self.device)
 
     @cached_property
     def _views(self) -> Views:
@@ -104,16 +116,24 @@ class Features:
         """The part of the network that is trained: its head, or all of what is no ``EmbeddingNet``."""
         return net.head if isinstance(net, EmbeddingNet) else net
 
-    def inputs(self, index: Int[Tensor, " B"], *, epoch: int, step: int, part: Int[Tensor, " b"]) -> Tensor:
+    threaded = False  # they lie where they are wanted
+
+    def parts(self, index: Int[Tensor, " B"], *, epoch: int, step: int, part: Int[Tensor, " b"]) -> Tensor:
         """Features of the ``part`` of a batch, (b, F): the same in every epoch and step."""
         del epoch, step
         return self.features[index[part].to(self.features.device)]
 
-    def embeddings(self, net: nn.Module) -> Float[Tensor, "N D"]:
-        """Of all rows, on the CPU."""
+    @staticmethod
+    def inputs(parts: Tensor) -> Tensor:
+        """They are what the head sees."""
+        return parts
+
+    def embeddings(self, net: nn.Module, part: Int[Tensor, " n"] | None = None) -> Float[Tensor, "n D"]:
+        """Of all rows, or of those named, where the features lie."""
         head = self.trained(net)
+        features = self.features if part is None else self.features[part.to(self.features.device)]
         with evaluating(head), torch.inference_mode():
-            return head(self.features).float().cpu()
+            return head(features.to(next(head.parameters()).dtype)).float()
 
 
 def kind_of_source(data: ImageSet | Features, config: TrainConfig) -> type[Pictures] | type[Features]:
@@ -125,4 +145,4 @@ def _near(images: Tensor, device: torch.device) -> Tensor:
     """All images on the GPU, once, where they take up less than half of its free memory."""
     if device.type == "cuda" and 2 * images.numel() < torch.cuda.mem_get_info(device)[0]:
         return images.to(device)
-    return images
+    return images  # a thread reads them, pins them and sends them

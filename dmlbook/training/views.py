@@ -8,6 +8,7 @@ the weights of an antialiased bilinear resize: exact on every kind of device, an
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 
@@ -15,10 +16,19 @@ from dmlbook._checks import above, at_least, bad_input, check_below, checked
 from dmlbook._types import Bool, Float, Int, Tensor, UInt8
 from dmlbook.datasets.image_set import ImageSet
 from dmlbook.seeding import generator
+from dmlbook.training.ahead import rows, sent
 from dmlbook.training.config import TrainConfig
 
 PHOTO_CROP = 224 / 256  # of the short side: the papers resize to 256 and cut 224 from the middle
 TRIES = 10  # at random crops that fit, as torchvision; then the largest one in the middle
+
+
+class Parts(NamedTuple):
+    """What a batch of views is drawn from, on the device where it is drawn."""
+
+    images: UInt8[Tensor, "B 3 S S"]
+    boxes: Float[Tensor, "B 4"]
+    flips: Bool[Tensor, " B"]
 
 
 class Views:
@@ -44,9 +54,13 @@ class Views:
     @checked
     def for_test(self, index: Int[Tensor, " B"], device: torch.device) -> Float[Tensor, "B 3 size size"]:
         """The middle of each picture, in [0, 1]."""
+        return self.drawn(self.test_parts(index, device))
+
+    def test_parts(self, index: Int[Tensor, " B"], device: torch.device) -> Parts:
+        """What ``for_test`` is drawn from; any thread may ask for it."""
         self._check(index=index)
         boxes = center_boxes(self.aspects[index], self.test_crop)
-        return self._draw(index, boxes, torch.zeros(len(index), dtype=torch.bool), device)
+        return self._parts(index, boxes, torch.zeros(len(index), dtype=torch.bool), device)
 
     @checked
     def for_training(
@@ -67,6 +81,18 @@ class Views:
             step: Any number.
             part: Places in the batch to draw, None for all; boxes are chosen for the whole batch in any case.
         """
+        return self.drawn(self.training_parts(index, device, epoch=epoch, step=step, part=part))
+
+    def training_parts(
+        self,
+        index: Int[Tensor, " B"],
+        device: torch.device,
+        *,
+        epoch: int,
+        step: int,
+        part: Int[Tensor, " b"] | None = None,
+    ) -> Parts:
+        """What ``for_training`` is drawn from; any thread may ask for it."""
         self._check(index=index)
         if part is not None:
             check_below(len(index), "images of the batch", part=part)
@@ -81,7 +107,12 @@ class Views:
                 moves = (2 * torch.rand(len(index), 2, generator=random) - 1) * config.shift
                 boxes = boxes + moves.repeat(1, 2) * (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
         part = slice(None) if part is None else part
-        return self._draw(index[part], boxes[part], flips[part], device)
+        return self._parts(index[part], boxes[part], flips[part], device)
+
+    def drawn(self, parts: Parts) -> Float[Tensor, "b 3 size size"]:
+        """The views of which these are the parts."""
+        pixels = draw(*parts, self.size)
+        return pixels.contiguous(memory_format=torch.channels_last)  # as the networks are laid out
 
     def _check(self, *, index: Tensor) -> None:
         """Another index would wrap around, or end in a message of torch's."""
@@ -89,13 +120,10 @@ class Views:
         if bool((index < 0).any()):
             raise bad_input("index", "be >= 0", int(index.min()), "Images are numbered from 0.")
 
-    def _draw(
+    def _parts(
         self, index: Int[Tensor, " B"], boxes: Float[Tensor, "B 4"], flips: Bool[Tensor, " B"], device: torch.device
-    ) -> Float[Tensor, "B 3 size size"]:
-        here = self.images.device
-        images = self.images[index.to(here)].to(device, non_blocking=True)
-        drawn = draw(images, boxes.to(device), flips.to(device), self.size)
-        return drawn.contiguous(memory_format=torch.channels_last)  # as the networks are laid out
+    ) -> Parts:
+        return Parts(rows(self.images, index, device), sent(boxes, device), sent(flips, device))
 
 
 @checked

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from dmlbook.losses import make
-from dmlbook.training import Checkpoints, Report, checkpoints, fit
+from dmlbook.training import Checkpoints, Report, board, checkpoints, fit
 from tests.training.training_toys import CLASSES, assert_same, outcome, toy_config, toy_loss, toy_net, toy_set
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,7 +95,7 @@ def test_the_last_two_checkpoints_are_kept_and_nothing_else_is_left(tmp_path):
     (tmp_path / "checkpoint-00001-0000002.unfinished").write_bytes(b"half")
     result = _fit(tmp_path)
     kept = ["checkpoint-00002-0000000.pt", "checkpoint-00003-0000000.pt", "history.csv"]
-    assert sorted(os.listdir(tmp_path)) == kept
+    assert sorted(name for name in os.listdir(tmp_path) if not name.endswith(board.SUFFIX)) == kept
     assert checkpoints.KEEP == 2
     assert result.checkpoint == tmp_path / "checkpoint-00003-0000000.pt"
 

@@ -208,3 +208,22 @@ def test_state_is_put_back_in_its_own_kind_of_place():
     assert second.pair == (2, torch.ones(()))
     expected = torch.rand(3, generator=first.known["a"])
     assert torch.equal(torch.rand(3, generator=second.known["a"]), expected)
+
+
+def test_how_a_run_is_computed_is_no_part_of_what_it_is():
+    facts = [
+        identity.fingerprint(toy_net(), toy_loss(), toy_set(), None, toy_config(freeze_batch_norm=True, **options))
+        for options in ({}, {"compile": True, "micro_batch": 3, "on_memory": "halve"}, {"flip": False})
+    ]
+    assert set(identity.HOW) == {"compile", "micro_batch", "on_memory"}
+    assert facts[0] == facts[1] != facts[2]
+
+
+def test_what_a_run_left_is_its_last_weights_or_its_best():
+    last, best = ({"net": {"w": torch.full((2,), value)}, "loss": {}} for value in (1.0, 2.0))
+    left = identity.left_by({**last, "best": best, "outside": {"loss.count": 3}})
+    assert left["loss.count"] == [3]
+    assert left["network.start"] == [identity.digest(each["net"]) for each in (last, best)]
+    assert len(set(left["network.start"])) == 2
+    alone = identity.left_by({**last, "best": None, "outside": {}})
+    assert set(alone["network.start"]) == {identity.digest(last["net"])}

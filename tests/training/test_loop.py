@@ -80,7 +80,7 @@ def test_every_setting_says_what_it_means_and_help_lists_it():
         ("sampler", "clas", "Did you mean 'class'"),
         ("small_classes", "skip", "small_classes must be one of"),
         ("augment", "crops", "Did you mean 'crop'"),
-        ("precision", "bf16", "precision must be one of '32-true', 'bf16-mixed', '16-mixed'; got 'bf16'"),
+        ("precision", "bf16", "precision must be one of '32-true', 'bf16-mixed', '16-mixed', '64-true'; got 'bf16'"),
         ("flip", 1, "flip must be True or False; got 1"),
         ("crop_scale", (0.5, 0.1), r"crop_scale must be a tuple \(low, high\) with 0 < low <= high <= 1"),
         ("crop_scale", (0.5, 1.1), "crop_scale must be a tuple"),
@@ -338,13 +338,13 @@ class _Constant(nn.Module):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="gloo between processes is tested on Linux and macOS")
-@pytest.mark.parametrize("live", [False, True], ids=["frozen", "live"])
-def test_two_processes_train_as_one_would(tmp_path, live):
+@pytest.mark.parametrize("kind", ["frozen", "live"])
+def test_two_processes_train_as_one_would(tmp_path, kind):
     from tests.training.two_processes import run
 
     environment = {k: v for k, v in os.environ.items() if "RANK" not in k and not k.startswith("MASTER_")}
     done = subprocess.run(
-        [sys.executable, "-m", "tests.training.two_processes", str(tmp_path), *["live"] * live],
+        [sys.executable, "-m", "tests.training.two_processes", str(tmp_path), kind, "3", "2", "1"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -355,7 +355,7 @@ def test_two_processes_train_as_one_would(tmp_path, live):
     assert done.stdout == ""
     first, second = (torch.load(tmp_path / f"rank{rank}.pt") for rank in (0, 1))
     assert all(torch.equal(value, second["state"][name]) for name, value in first["state"].items())
-    alone = outcome(run(1, live=live))
+    alone = outcome(run(1, kind=kind))
     _close(first, alone)
     assert [r["loss"] for r in first["history"]] == pytest.approx([r["loss"] for r in alone["history"]], rel=1e-4)
 

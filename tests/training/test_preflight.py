@@ -13,7 +13,7 @@ from torch import nn
 
 from dmlbook import nets
 from dmlbook.sampling import UniformBatches
-from dmlbook.training import Checkpoints, Features, checkpoints, fit, preflight
+from dmlbook.training import Checkpoints, Features, board, checkpoints, fit, preflight
 from tests.training.training_toys import toy_config, toy_loss, toy_net, toy_set
 
 
@@ -163,7 +163,7 @@ def test_room_for_the_checkpoints_is_asked_for(tmp_path, monkeypatch):
             path.unlink()
         monkeypatch.setattr(shutil, "disk_usage", lambda folder, s=sizes[measured]: usage(10**9, 0, s))
         with pytest.raises(ValueError, match="have room"):  # three of the same size, without what surrounds the tensors
-            preflight.check_room(folder, toy_net(width_mult=4), toy_loss(), measured=measured)
+            preflight.check_room(folder, toy_net(width_mult=4), toy_loss(), copies=int(measured))
         monkeypatch.undo()
     assert sizes[True] > sizes[False]
 
@@ -183,7 +183,8 @@ def test_a_disk_that_fills_up_leaves_the_last_good_checkpoint(tmp_path, monkeypa
     ):
         fit(toy_net(), toy_loss(), toy_set(), toy_config(), folder=tmp_path, device="cpu", progress=False)
     assert [path.name for path in checkpoints.find(tmp_path)] == ["checkpoint-00001-0000000.pt"]
-    assert sorted(os.listdir(tmp_path)) == ["checkpoint-00001-0000000.pt", "history.csv"]
+    kept = sorted(name for name in os.listdir(tmp_path) if not name.endswith(board.SUFFIX))
+    assert kept == ["checkpoint-00001-0000000.pt", "history.csv"]
     monkeypatch.undo()
     assert len(fit(toy_net(), toy_loss(), toy_set(), toy_config(), folder=tmp_path, progress=False).history) == 3
 

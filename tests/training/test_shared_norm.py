@@ -64,3 +64,14 @@ def test_one_process_and_frozen_statistics_are_left_alone(monkeypatch):
     with pytest.raises(KeyError), shared_statistics(norm, _devices(world=2, own=0)):
         raise KeyError
     assert "forward" not in vars(norm)
+
+
+def test_a_batch_norm_of_timm_keeps_its_activation(monkeypatch):
+    layers = pytest.importorskip("timm.layers")
+    monkeypatch.setattr(shared_norm, "summed", lambda values: values)
+    ours = layers.BatchNormAct2d(3)
+    theirs, images = copy.deepcopy(ours), torch.randn(5, 3, 4, 4)
+    with shared_statistics(nn.Sequential(ours), _devices(world=2, own=5)):
+        found, expected = ours(images), theirs(images)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    assert float(found.detach().min()) == 0

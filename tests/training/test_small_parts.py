@@ -8,7 +8,7 @@ from dmlbook.training import FitResult, Report, TrainConfig
 from dmlbook.training.devices import Devices
 from dmlbook.training.embedding import evaluating
 from dmlbook.training.identity import check_same_run, fingerprint
-from dmlbook.training.report import Estimate, duration
+from dmlbook.training.report import Estimate, duration, farewell
 from dmlbook.training.stepping import Stepper
 from tests.training.training_toys import toy_config, toy_loss, toy_net, toy_set
 
@@ -123,3 +123,10 @@ def test_durations_are_said_in_words():
     assert [duration(s) for s in (0, 59.4, 60, 3599, 3600, 86_399, 90_000)] == [
         "0 s", "59 s", "1 min", "1 h", "1 h", "1 d", "1 d 1 h",
     ]  # fmt: skip
+
+
+def test_a_farewell_says_where_the_run_stands_and_how_it_goes_on(tmp_path):
+    said = farewell(2, 5, tmp_path / "checkpoint.pt")
+    assert said.startswith("Interrupted after epoch 2 and 5 steps of the next. Saved as ")
+    assert said.endswith("checkpoint.pt. To go on, call fit with the same arguments again.")
+    assert farewell(0, 1, None).endswith("Nothing was saved: pass folder=... to be able to go on.")

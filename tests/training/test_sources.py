@@ -20,9 +20,9 @@ def test_pictures_are_shown_in_the_views_of_their_step_and_train_the_whole_netwo
     data, net, config = toy_set(), toy_net(), toy_config()
     source = Pictures.of(data, net, config, CPU)
     index, part = torch.tensor([7, 3, 30, 4]), torch.tensor([1, 2])
-    shown = source.inputs(index, epoch=2, step=1, part=part)
+    shown = source.inputs(source.parts(index, epoch=2, step=1, part=part))
     assert torch.equal(shown, Views(data, config).for_training(index, CPU, epoch=2, step=1)[part])
-    assert not torch.equal(shown, source.inputs(index, epoch=3, step=1, part=part))
+    assert not torch.equal(shown, source.inputs(source.parts(index, epoch=3, step=1, part=part)))
     assert Pictures.trained(net) is net
     assert torch.equal(source.embeddings(net), embed(net, data, config=config))
 
@@ -33,8 +33,8 @@ def test_features_are_the_same_in_every_step_and_train_the_head():
     torch.testing.assert_close(source.features, embed(net, data, features=True))
     assert (len(source), source.num_classes, source.name, source.split) == (40, 5, "toy", "train")
     index, part = torch.tensor([7, 3, 30, 4]), torch.tensor([1, 2])
-    assert torch.equal(source.inputs(index, epoch=1, step=0, part=part), source.features[[3, 30]])
-    assert torch.equal(source.inputs(index, epoch=2, step=5, part=part), source.features[[3, 30]])
+    assert torch.equal(source.inputs(source.parts(index, epoch=1, step=0, part=part)), source.features[[3, 30]])
+    assert torch.equal(source.inputs(source.parts(index, epoch=2, step=5, part=part)), source.features[[3, 30]])
     assert Features.trained(net) is net.head
     other = nn.Linear(4, 2)
     assert Features.trained(other) is other

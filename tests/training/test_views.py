@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dmlbook.datasets.image_set import ImageSet
 from dmlbook.seeding import generator
 from dmlbook.training import TrainConfig, Views
-from dmlbook.training.views import center_boxes, draw, random_boxes
+from dmlbook.training.views import Parts, center_boxes, draw, random_boxes
 
 CPU = torch.device("cpu")
 
@@ -183,3 +183,12 @@ def test_views_of_no_size_or_proportion_are_refused():
         random_boxes(torch.ones(2), generator(1), ratio=(-1.0, 1.0))
     with pytest.raises(ValueError, match="size must be an integer >= 1; got -1"):
         draw(_images(1, 8), torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.tensor([False]), -1)
+
+
+def test_parts_that_were_made_ready_elsewhere_give_the_same_views():
+    views, index = Views(_set(), TrainConfig(image_size=6)), torch.tensor([3, 1, 2])
+    parts = views.training_parts(index, CPU, epoch=2, step=5)
+    assert isinstance(parts, Parts)
+    assert torch.equal(views.drawn(parts), views.for_training(index, CPU, epoch=2, step=5))
+    assert torch.equal(parts.images, views.images[index])
+    assert torch.equal(views.drawn(views.test_parts(index, CPU)), views.for_test(index, CPU))
