@@ -1,172 +1,140 @@
-"""Folders of runs: what was asked for stands there from the first moment, so that nothing of a run is ever guessed."""
+"""Lists runs with what they score, draws how they learned, and compares two of them."""
 
 from __future__ import annotations
 
-import json
-import re
-from argparse import Namespace
-from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import count
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from dmlbook import nets
+from dmlbook import records
 from dmlbook._checks import bad_input
 from dmlbook._files import write_whole
-from dmlbook._types import Tensor
-from dmlbook.training import TrainConfig, checkpoints
+from dmlbook.commands import common, places, run_figures
+from dmlbook.commands.run_rows import COLUMNS, SORTS, as_csv, images, report
+from dmlbook.records import Record
+from dmlbook.use.run_list import ListedRun, as_record, find_runs
 
-ABOUT, HOME = "run.json", "runs"
-DECIDES = ("loss", "loss_options", "net", "config", "data")
-REMEDY = "Name the folder of a run, such as runs/birds-softtriple, or that of one of its seeds."
+ABOUT = """\
+One line a run, all seeds of it together: mean ± 95 percent interval (number of seeds that are finished), in percent.
+Gain is what training has added to Recall@1 of the frozen features, in points, where the network began with weights.
+Figures can be compared within one block alone: it holds runs of the same images, measured on the same classes.
 
+state
+  finished       trained to its end and measured
+  running        a process works on it now
+  interrupted    the same train command goes on from there
+  not measured   trained, but stopped before the last step: give the same command again
 
-@dataclass(frozen=True)
-class TrainedRun:
-    """What ``train`` left of one seed.
+examples
+  python -m dmlbook runs
+  python -m dmlbook runs runs/mine /other/disk/runs --sort minutes
+  python -m dmlbook runs --plot curves.png
+  python -m dmlbook runs --compare runs/birds-softtriple runs/birds-softmax
+  python -m dmlbook runs --csv runs.csv
 
-    Attributes:
-        folder: Where it lies.
-        net: The network, with the weights of the last checkpoint.
-        config: How it was trained.
-        net_settings: What it was built from.
-        data: The options that named its images and their size; empty where an older version trained it.
-        centers: The points that stand for its classes (C, K, D), learned or fixed; None where its loss has none.
-        finished: Whether it was trained to its end.
-    """
-
-    folder: Path
-    net: nets.EmbeddingNet
-    config: TrainConfig
-    net_settings: dict
-    data: dict
-    centers: Tensor | None
-    finished: bool
-
-    def images(self, options: Namespace) -> Namespace:
-        """``options`` with the images of the run, wherever the command line says nothing else.
-
-        Raises:
-            ValueError: An older version trained it and did not note its images, and none are named.
-        """
-        if options.data is None and not self.data:
-            remedy = "Name the images: --data folder --root FOLDER, and --size as in training."
-            raise bad_input("--run", "say which images it was trained on", "a run of an older version", remedy)
-        known = {
-            "validation": None,
-            **self.data,
-            "data_option": [tuple(pair) for pair in self.data.get("data_option", [])],
-        }
-        if options.data not in (None, known.get("data")):
-            known = {"size": known.get("size"), "validation": None}  # other images are decoded as large
-        given = {name: getattr(options, name, None) for name in ("data", "root", "size", "validation")}
-        given = {name: value for name, value in given.items() if value is not None}
-        given |= {"data_option": options.data_option} if options.data_option else {}
-        return Namespace(**{**vars(options), **known, **given})
+--compare pairs the two runs by the seeds that both have: the mean of the differences, its 95 percent interval, and the
+p-value of the paired t-test. Runs that were measured on different things are refused; in what else they differ (number
+of dimensions, epochs, batch size) is said below the table. Three seeds or more, or no difference can be believed.
+"""
+FIRST = "python -m dmlbook train --data birds --loss softtriple"
 
 
-def place(options: Namespace, asked: Mapping[str, object]) -> Path:
-    """The folder of a command's runs: the one it names, or the first of ``runs/DATA-LOSS``, ``...-2`` that is free.
-
-    A folder that holds runs of the same request is no other's, so the same command given again finds its own.
-
-    Args:
-        options: Of ``train``.
-        asked: What is asked for, without the seed.
-
-    Raises:
-        ValueError: The folder that is named holds a run of another request, or something that is no run.
-    """
-    if options.folder is not None:
-        named = Path(options.folder)
-        if unlike := _unlike(named, asked):
-            raise bad_input("--folder", "hold this run or none", unlike, "Name another folder for a new run.")
-        return named
-    name = options.record or f"{Path(options.root).name if options.data == 'folder' else options.data}-{options.loss}"
-    name = "/".join(re.sub(r"[^\w.-]+", "-", part).strip(".-")[:80] or "run" for part in name.split("/"))
-    for number in count(1):
-        free = Path(HOME, name if number == 1 else f"{name}-{number}")
-        if not _unlike(free, asked):
-            return free
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("folders", nargs="*", metavar="FOLDER", help=f"where to look (default: {places.HOME})")
+    parser.add_argument(
+        "--sort", type=common.word(*SORTS), choices=SORTS, default="recall_at_1", help="by (default: recall_at_1)"
+    )
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table, unrounded, one line a run")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw loss and Recall@1 by epoch: .png or .svg")
+    parser.add_argument(
+        "--compare", nargs=2, type=Path, metavar=("A", "B"), help="two folders of runs: B minus A, paired by seed"
+    )
 
 
-def note(folder: Path, **known: object) -> None:
-    """Adds to what a run's folder says of it."""
-    write_whole(folder / ABOUT, json.dumps({**read_about(folder), **known}, indent=2) + "\n")
+def run(options: Namespace) -> int:
+    if options.compare:
+        if options.folders or options.csv or options.plot:
+            raise bad_input("--compare", "stand alone", "other options beside it", "Call the command twice.")
+        print(compared(*options.compare))
+        return 0
+    for path, flag in ((options.csv, "--csv"), (options.plot, "--plot")):
+        if path is not None:
+            common.check_file(path, flag)
+    if options.plot is not None:
+        run_figures.check_plot(options.plot)
+    if not options.folders and not Path(places.HOME).is_dir():
+        print(f"There is no folder {places.HOME} here yet. Train a run:\n  {FIRST}")
+        return 0
+    found = find_runs(options.folders or [places.HOME])
+    print(report(found, sort=options.sort))
+    if options.csv is not None:
+        write_whole(options.csv, as_csv(found.runs, sort=options.sort))
+        print(f"written to {options.csv}")
+    if options.plot is not None:
+        said = run_figures.draw(found.runs, options.plot)
+        print(f"written to {options.plot}: {said}")
+    return 1 if found.damaged else 0
 
 
-def find(folder: Path) -> Path:
-    """The folder of one seed: the one given, or the first in it."""
-    inside = sorted(folder.glob("seed-*"), key=lambda path: (len(path.name), path.name))
-    return next((path for path in (folder, *inside) if (path / ABOUT).is_file()), folder)
-
-
-def read_about(folder: Path) -> dict:
-    """The content of a run's ``run.json``.
+def compared(a: Path, b: Path) -> str:
+    """Two runs side by side, and by how much the second differs from the first, seed by seed.
 
     Raises:
-        ValueError: It is damaged, or no run's.
+        ValueError: A folder holds no run, or several; the two were measured on different things; or they share no seed.
     """
-    path = folder / ABOUT
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise bad_input("--run", f"hold a {ABOUT} that can be read", f"{path}: {error}", REMEDY) from error
-    wanted = {"net": dict, "config": dict, "data": dict}
-    if not isinstance(content, dict) or any(not isinstance(content.get(key, {}), kind) for key, kind in wanted.items()):
-        raise bad_input("--run", f"hold a {ABOUT} that describes a run", f"{path}, which does not", REMEDY)
-    return content
+    (first, this), (second, other) = _one(a), _one(b)
+    names = (first.name, second.name) if first.name != second.name else (str(a), str(b))
+    trained_on = [images(run, whole=True) for run in (first, second)]
+    if trained_on[0] != trained_on[1]:
+        got = "; ".join(f"{name}: {said}" for name, said in zip(names, trained_on, strict=True))
+        raise bad_input(
+            "--compare", "name runs of the same images, measured alike", got, "Nothing can be said of them."
+        )
+    shared = [seed for seed in this.seeds if seed in other.seeds]
+    if not shared:
+        got = f"{names[0]} with {_listed(this.seeds)}, {names[1]} with {_listed(other.seeds)}"
+        raise bad_input("--compare", "name runs that share a finished seed", got, "Run the seeds that are missing.")
+    this, other = (_cut(record, shared) for record in (this, other))
+    both, refused = records.beside(records.Comparison({names[0]: this}, {}), {names[1]: other}, alike=["split"])
+    if refused:
+        raise bad_input(
+            "--compare", "name runs that were measured alike", refused[names[1]], "Nothing can be said of them."
+        )
+    said = [both.table(COLUMNS), both.differences(names[0], COLUMNS)]
+    if this.configuration["loss"] != other.configuration["loss"] or this.configuration == other.configuration:
+        return "\n\n".join(said)
+    unlike = _settings(this, other)
+    return "\n\n".join([*said, f"*Settings that differ: {unlike}*"] if unlike else said)
 
 
-def read_run(folder: Path) -> TrainedRun:
-    """A run with the weights of its last checkpoint, whether it has ended or not.
-
-    Raises:
-        ValueError: The folder holds no run, or no checkpoint yet, or one of another network.
-    """
-    folder = find(folder)
-    found = checkpoints.find(folder)
-    if not (folder / ABOUT).is_file() or not found:
-        what = "a run without a checkpoint: not one epoch has ended" if (folder / ABOUT).is_file() else "neither"
-        raise bad_input("--run", f"hold {ABOUT} and a checkpoint", f"{folder}, {what}", REMEDY)
-    content, weights = read_about(folder), checkpoints.load(found[-1])
-    try:
-        # The checkpoint brings all weights, so the pretrained ones need not be there any more.
-        net = nets.build(**{**content["net"], "weights": None})
-        net.load_state_dict(weights["net"])
-        config = TrainConfig.from_dict(content["config"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        got = f"{folder}: {str(error).splitlines()[0]}"
-        raise bad_input("--run", f"hold a {ABOUT} that fits its checkpoint", got, REMEDY) from error
-    loss = weights["loss"]
-    centers = loss["weight"].transpose(0, 1) if "weight" in loss else loss.get("centroids")
-    if centers is not None and centers.ndim == 2:  # one a class
-        centers = centers[:, None]
-    finished = weights["epoch"] >= config.epochs
-    return TrainedRun(folder, net, config, content["net"], content.get("data", {}), centers, finished)
+def _one(folder: Path) -> tuple[ListedRun, Record]:
+    found = find_runs([folder])
+    if found.damaged:
+        place, why = next(iter(found.damaged.items()))
+        raise bad_input("--compare", "name runs that can be read", f"{place}: {why}", "Look at that folder.")
+    if len(found.runs) != 1:
+        inside = ", ".join(run.name for run in found.runs[:6])
+        got = f"{folder} with {len(found.runs)}" + (f" ({inside})" if inside else "")
+        raise bad_input("--compare", "name two folders of one run each", got, "Name one of those in it.")
+    return found.runs[0], as_record(found.runs[0])
 
 
-def _unlike(folder: Path, asked: Mapping[str, object]) -> str:
-    """In what the runs of a folder differ from a request, in words; empty where they do not, or none is there."""
-    if folder.exists() and not folder.is_dir():
-        return f"{folder}, which is a file"
-    wanted = json.loads(json.dumps(asked))
-    for path in sorted(folder.glob(f"seed-*/{ABOUT}")):
-        former = read_about(path.parent)
-        shared = [key for key in DECIDES if key in former and key in wanted]  # older versions said less
-        there, here = (_flat({key: content[key] for key in shared}) for content in (former, wanted))
-        differ = [key for key in {**here, **there} if there.get(key) != here.get(key) and key != "config.seed"]
-        if "config.epochs" in differ and here["config.epochs"] > there["config.epochs"]:
-            differ.remove("config.epochs")  # a finished run goes on where more are asked for
-        if differ:
-            told = ", ".join(f"{key} {there.get(key)!r}, not {here.get(key)!r}" for key in differ[:4])
-            return f"{path.parent} with {told}"
-    return ""
+def _cut(record: Record, seeds: Sequence[int]) -> Record:
+    return replace(record, runs=[run for run in record.runs if run["seed"] in seeds])
 
 
-def _flat(content: Mapping[str, object]) -> dict[str, object]:
-    """Settings by names such as ``config.lr``."""
-    flat = {}
-    for key, value in content.items():
-        flat |= {f"{key}.{name}": each for name, each in value.items()} if isinstance(value, dict) else {key: value}
-    return flat
+def _listed(seeds: Sequence[int]) -> str:
+    return f"seed{'s' * (len(seeds) != 1)} {', '.join(map(str, seeds))}"
+
+
+def _settings(this: Record, other: Record) -> str:
+    """In what two runs of one loss differ beside what the table's own notes say."""
+    flat = []
+    for record in (this, other):
+        configuration = record.configuration
+        parts = ("loss_options", "network", "training")
+        flat.append({f"{part}.{key}": value for part in parts for key, value in configuration[part].items()})
+    keys = [key for key in {**flat[0], **flat[1]} if flat[0].get(key) != flat[1].get(key)]
+    told = [f"{key.partition('.')[2]} {flat[0].get(key)}, then {flat[1].get(key)}" for key in keys]
+    return ", ".join(told)

@@ -95,8 +95,8 @@ class Comparison:
         (these, theirs), values = (self.rows[row], self.rows[over]), []
         for record in (these, theirs):
             many = record.values(figure)
-            values.append(many * len(these.runs) if record is theirs and not _trains(record) else many)
-        if len(values[0]) != len(values[1]) or (_trains(theirs) and these.seeds != theirs.seeds):
+            values.append(many * len(these.runs) if record is theirs and not trains(record) else many)
+        if len(values[0]) != len(values[1]) or (trains(theirs) and these.seeds != theirs.seeds):
             got = f"{these.seeds} and {theirs.seeds}"
             raise bad_input("over", "have the seeds of row", got, "Run the ones that are missing.")
         return [a - b for a, b in zip(*values, strict=True)]
@@ -116,7 +116,7 @@ class Comparison:
         found: dict[str, dict[str, list[float]]] = {row: {} for row in self.rows if row != over}
         for row in found:
             for figure in figures:  # a row that trains nothing is the one over which the other gains
-                if _trains(self.rows[over]) and not _trains(self.rows[row]):
+                if trains(self.rows[over]) and not trains(self.rows[row]):
                     found[row][figure] = [-gain for gain in self.gains(over, row, figure)]
                 else:
                     found[row][figure] = self.gains(row, over, figure)
@@ -150,7 +150,7 @@ class Comparison:
             said = ["Percent points of one seed, which has neither interval nor test."]
         elif any(math.isnan(cell.p) for cell in cells):
             said.append("Where all differences are the same there is no test, and no p.")
-        if floors := [title for title, record in self.rows.items() if not _trains(record)]:
+        if floors := [title for title, record in self.rows.items() if not trains(record)]:
             said.append(f"Nothing is trained for {' and '.join(floors)}: one number stands for every seed.")
         return "\n".join([*lines, "", f"*{' '.join(said)}*"])
 
@@ -161,7 +161,7 @@ class Comparison:
         Raises:
             ValueError: There is no such row, or it trains nothing.
         """
-        check_choice(choices=[title for title, record in self.rows.items() if _trains(record)], row=row)
+        check_choice(choices=[title for title, record in self.rows.items() if trains(record)], row=row)
         return _chosen(self.rows[row])
 
     def settings(self) -> str:
@@ -169,7 +169,7 @@ class Comparison:
 
         A row that trains nothing has none and is left out.
         """
-        chosen = {title: _chosen(record) for title, record in self.rows.items() if _trains(record)}
+        chosen = {title: _chosen(record) for title, record in self.rows.items() if trains(record)}
         names = list(dict.fromkeys(name for settings in chosen.values() for name in settings if name != "epochs"))
         heads = [name.removeprefix("loss_option.") for name in names]
         lines = [f"| | {' | '.join([*heads, 'epochs'])} |", "|---|" + "---|" * (len(names) + 1)]
@@ -197,9 +197,8 @@ def compare(
     """
     check_choice(choices=list(FACETS), **{f"unequal {facet!r}": facet for facet in unequal})
     found = {title: load(name, root) for title, name in rows.items()}
-    for facet, (read, meaning) in FACETS.items():
-        asked = {title: r for title, r in found.items() if facet in ("split", "dimensions") or _trains(r)}
-        values = {title: json.dumps(read(record), sort_keys=True) for title, record in asked.items()}
+    for facet, (_, meaning) in FACETS.items():
+        values = {title: json.dumps(value, sort_keys=True) for title, value in asked_of(facet, found).items()}
         alike = len(set(values.values())) <= 1
         if not alike and facet not in unequal:
             got = "; ".join(f"{title}: {value}" for title, value in values.items())
@@ -212,7 +211,14 @@ def compare(
     return Comparison(found, dict(unequal))
 
 
-def _trains(record: Record) -> bool:
+def asked_of(facet: str, rows: Mapping[str, Record]) -> dict[str, object]:
+    """What a facet is in every row that is asked for it."""
+    asked = {title: r for title, r in rows.items() if facet in ("split", "dimensions") or trains(r)}
+    return {title: FACETS[facet][0](record) for title, record in asked.items()}
+
+
+def trains(record: Record) -> bool:
+    """Whether a row is a rival; what trains nothing is a floor."""
     return "training" in record.configuration
 
 
@@ -225,7 +231,7 @@ def _halved(rungs: tuple[int, ...], rows: Mapping[str, Record]) -> str:
     found = {title: record for title, record in rows.items() if record.choice.get("rungs") == list(rungs)}
     choice = next(iter(found.values())).choice
     batches = " and the size of a batch" if any("batch_size" in r.choice["settings"] for r in found.values()) else ""
-    whose = "Every row that trains" if len(found) == sum(map(_trains, rows.values())) else ", ".join(found)
+    whose = "Every row that trains" if len(found) == sum(map(trains, rows.values())) else ", ".join(found)
     return (
         f"{whose}: its number of epochs ({rungs[-1]} or fewer){batches} are settings like the others, chosen by "
         f"{choice['by']} on held-out training data. Trials: {choice['trials']}, measured after "

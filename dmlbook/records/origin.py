@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
+from dmlbook._checks import checked
+from dmlbook.nets import PUBLISHED
 from dmlbook.settings import device, mode, project_root
 
 PACKAGES = ("dmlbook", "torch", "torchvision", "lightning", "scikit-learn", "numpy")
@@ -35,6 +38,22 @@ def provenance() -> dict:
         "mode": mode(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+@checked
+def described(network: Mapping[str, object]) -> dict[str, object]:
+    """Settings of a network for a record: files of weights and of code are named without their folders.
+
+    Args:
+        network: The arguments of ``nets.build``, with ``weights``.
+
+    Example:
+        >>> described({"name": "resnet18", "weights": "my/folder/best.safetensors"})
+        {'name': 'resnet18', 'weights': 'best.safetensors'}
+    """
+    files = {} if network["weights"] in (None, *PUBLISHED) else {"weights": network["weights"]}
+    files |= {"name": network["name"]} if "code_digest" in network else {}
+    return {**network, **{key: str(file).replace("\\", "/").rsplit("/", 1)[-1] for key, file in files.items()}}
 
 
 def _processor() -> str:
