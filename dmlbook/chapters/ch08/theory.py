@@ -1,0 +1,208 @@
+"""What the papers report, what our records hold, and in what a number of theirs differs from one of ours."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from dmlbook._checks import bad_input, check_lengths, check_number, checked, finite, one_of
+from dmlbook._types import Bool, Float, Tensor
+from dmlbook.records import Record, percent
+
+SETS = {"cub": "CUB-200-2011", "cars": "Cars196", "sop": "Stanford Online Products"}
+UNKNOWN = "?"
+"""What stands where a paper does not say, or could not be read."""
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A row of a published table, in percent.
+
+    Attributes:
+        paper: Whose table.
+        by: ``"table"``: read there; ``"quoted"``: as others quote it.
+        data: One of ``SETS``.
+        method: As the paper calls it.
+        loss: As ``losses.NAMES`` has it.
+        recall: Recall@K for each K in ``ks``, percent.
+        ks: Numbers of neighbors.
+        nmi: Percent; None: not reported.
+        dimensions: Of an embedding; None: not known.
+        network: The backbone; None: not known.
+        note: What else a reader has to know.
+    """
+
+    paper: str
+    by: str
+    data: str
+    method: str
+    loss: str
+    recall: tuple[float, ...]
+    ks: tuple[int, ...]
+    nmi: float | None = None
+    dimensions: int | None = None
+    network: str | None = None
+    note: str = ""
+
+
+@cache
+def _all() -> tuple[Reported, ...]:
+    text = resources.files(__package__).joinpath("papers.toml").read_text(encoding="utf-8")
+    found = []
+    for table in tomllib.loads(text)["reported"]:
+        shared = {key: tuple(value) if key == "ks" else value for key, value in table.items() if key != "rows"}
+        found += [Reported(**shared, **{**row, "recall": tuple(row["recall"])}) for row in table["rows"]]
+    return tuple(found)
+
+
+@checked(data=one_of(*SETS))
+def reported(data: str, *, dimensions: int | None = None) -> tuple[Reported, ...]:
+    """The published rows of one image set, paper by paper.
+
+    Args:
+        data: One of ``SETS``.
+        dimensions: Only rows of so many; None: all of them.
+
+    Example:
+        >>> [(row.method, row.recall[0]) for row in reported("cub", dimensions=512)]
+        [('SoftTriple', 65.4)]
+    """
+    if dimensions is not None:
+        check_number(low=1, integer=True, dimensions=dimensions)
+    return tuple(row for row in _all() if row.data == data and dimensions in (None, row.dimensions))
+
+
+@checked
+def published_table(rows: Sequence[Reported]) -> str:
+    """Published rows as Markdown, percent, ``?`` where nothing is known.
+
+    Raises:
+        ValueError: There are none, or they are not of one image set and the same K.
+    """
+    if len({(row.data, row.ks) for row in rows}) != 1:
+        got = f"{len(rows)} of {len({row.data for row in rows})} sets and {len({row.ks for row in rows})} lists of K"
+        raise bad_input("rows", "be of one image set and the same K", got, "Make a table of each.")
+    head = ["paper", "method", "network", "D", *(f"R@{k}" for k in rows[0].ks), "NMI"]
+    lines = [f"| {' | '.join(head)} |", "|---|---|---|" + "---:|" * (len(head) - 3)]
+    for row in rows:
+        paper = f"{row.paper}{'' if row.by == 'table' else ' (quoted)'}"
+        numbers = [row.dimensions, *row.recall, row.nmi]
+        cells = [paper, row.method, row.network or UNKNOWN, *(UNKNOWN if n is None else f"{n:g}" for n in numbers)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+@checked
+def unlike(row: Reported, record: Record) -> dict[str, tuple[str, str]]:
+    """In what a published row and a record of ours differ, beside the score: by word, theirs and ours.
+
+    Args:
+        row: Of a paper.
+        record: A trained run's.
+
+    Returns:
+        Of image set, network, dimensions, pretrained weights' network, pictures and seeds those that are not the same
+        or not known. An empty result would be a replication.
+    """
+    ours = record.configuration
+    pairs = {
+        "images": (SETS[row.data], SETS.get(ours["data"], ours["data"])),
+        "network": (row.network or UNKNOWN, _network(ours["network"])),
+        "dimensions": (str(row.dimensions or UNKNOWN), str(ours["network"]["embedding_size"])),
+        "side of the pictures": (UNKNOWN, f"{ours['size']}"),
+        "runs": (UNKNOWN, str(len(record.runs))),
+    }
+    return {word: pair for word, pair in pairs.items() if pair[0] != pair[1]}
+
+
+@checked
+def beside(rows: Sequence[Reported], ours: Mapping[str, Record]) -> str:
+    """Each loss once: what is published of it, paper by paper, and what our record of it holds. Markdown, Recall@1.
+
+    Args:
+        rows: Published ones of one image set.
+        ours: A record of each loss, by the loss's name.
+    """
+    papers = list(dict.fromkeys(row.paper for row in rows))
+    known = list(dict.fromkeys([*(row.loss for row in rows), *ours]))
+    lines = [f"| loss | {' | '.join(papers)} | ours, R@1 | ours, MAP@R |", "|---|" + "---:|" * (len(papers) + 2)]
+    for loss in known:
+        cells = [next((f"{row.recall[0]:.1f}" for row in rows if (row.paper, row.loss) == (paper, loss)), "")
+                 for paper in papers]  # fmt: skip
+        record = ours.get(loss)
+        cells += ["", ""] if record is None else [percent(record.values(k)) for k in ("recall_at_1", "map_at_r")]
+        lines.append(f"| {loss} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+@checked(threshold=finite)
+def answers(
+    distances: Float[Tensor, " Q"], right: Bool[Tensor, " Q"], known: Bool[Tensor, " Q"], *, threshold: float
+) -> dict[str, float]:
+    """What a search is worth that answers only where the nearest image is near enough.
+
+    Args:
+        distances: Of each query to its nearest image.
+        right: Whether that image is of the query's class.
+        known: Whether the gallery holds the query's class at all; where not, every answer is wrong.
+        threshold: A query is answered whose distance is at most that.
+
+    Returns:
+        ``answered``: share of the known queries that get an answer, ``correct``: share of their answers that are
+        right (NaN: there are none), ``fooled``: share of the unknown queries that get an answer (NaN: there are none).
+
+    Raises:
+        ValueError: The three are not of one length, or a query is right whose class the gallery lacks.
+
+    Example:
+        >>> distances, right = torch.tensor([0.1, 0.4, 0.3]), torch.tensor([True, False, False])
+        >>> answers(distances, right, torch.tensor([True, True, False]), threshold=0.35)
+        {'answered': 0.5, 'correct': 1.0, 'fooled': 1.0}
+    """
+    check_lengths(distances=distances, right=right, known=known)
+    if bool((right & ~known).any()):
+        raise bad_input("right", "be False where known is", "True", "What the gallery lacks cannot be found.")
+    given = distances <= threshold
+    return {
+        "answered": float(given[known].double().mean()),
+        "correct": float(right[known & given].double().mean()),
+        "fooled": float(given[~known].double().mean()),
+    }
+
+
+@checked
+def cost_table(rows: Mapping[str, Record]) -> str:
+    """What runs took, as Markdown: minutes a run, images of training a second, weights' network, device and processor.
+
+    Images a second are those of all epochs over the whole of a run, so that measuring it counts as time, too.
+
+    Args:
+        rows: What each is called, and its record, of trained runs.
+
+    Raises:
+        ValueError: A record is of no trained run.
+    """
+    head = "| | minutes a run | images a second | pictures | network | machine |"
+    lines = [head, "|---|---:|---:|---:|---|---|"]
+    for title, record in rows.items():
+        ours = record.configuration
+        if "training" not in ours:
+            raise bad_input("rows", "be records of trained runs", record.name, "Leave it out.")
+        seconds = sum(run["seconds"] for run in record.runs) / len(record.runs)
+        seen = ours["training_images"] * ours["training"]["epochs"]
+        made = record.provenance
+        machine = (
+            f"{made.get('device', UNKNOWN)}, {made.get('machine', UNKNOWN)}, threads: {made.get('threads', UNKNOWN)}"
+        )
+        network = _network(ours["network"])
+        cells = [f"{seconds / 60:.1f}", f"{seen / seconds:.0f}", f"{ours['size']} px", network, machine]
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _network(network: Mapping[str, object]) -> str:
+    width = "" if network["width_mult"] == 1 else f", width {network['width_mult']:g}"
+    return f"{network['name']}{width}"

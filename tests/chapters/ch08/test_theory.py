@@ -1,0 +1,96 @@
+"""What the papers report, as data, and in what it differs from records of ours."""
+
+import pytest
+
+from dmlbook import losses
+from dmlbook.chapters.ch08 import theory
+from dmlbook.records import Record
+
+NETWORK = {"name": "mobilenet_v2", "embedding_size": 64, "width_mult": 0.35}
+
+
+def record(loss="softtriple", scores=(0.5, 0.52), **changed):
+    configuration = {"data": "cub", "size": 160, "loss": loss, "network": NETWORK, **changed}
+    made = Record("mine", "mine", configuration)
+    for seed, score in enumerate(scores):
+        made.add(seed, {"recall_at_1": score, "map_at_r": score / 2}, seconds=60)
+    return made
+
+
+def test_every_published_row_is_whole_and_possible():
+    rows = [row for data in theory.SETS for row in theory.reported(data)]
+    assert all(isinstance(row, theory.Reported) for row in rows)
+    assert len(rows) == 29
+    for row in rows:
+        assert row.loss in losses.NAMES
+        assert row.by in ("table", "quoted")
+        assert len(row.recall) == len(row.ks)
+        assert list(row.recall) == sorted(row.recall)
+        assert list(row.ks) == sorted(set(row.ks))
+        assert all(20 < value < 100 for value in (*row.recall, row.nmi or 50))
+
+
+def test_the_published_gain_of_softtriple_over_softmax_is_two_points():
+    table = {row.loss: row for row in theory.reported("cub", dimensions=64) if "Qian" in row.paper}
+    assert len(table) == 7
+    assert round(table["softtriple"].recall[0] - table["softmax"].recall[0], 1) == 2.3
+    assert (table["softtriple"].nmi, table["semihard"].recall) == (66.2, (42.6, 55.0, 66.4, 77.2))
+
+
+def test_rows_are_chosen_by_set_and_dimensions():
+    assert {row.data for row in theory.reported("sop")} == {"sop"}
+    assert {row.dimensions for row in theory.reported("cars")} == {64, 512, None}
+    assert [row.ks for row in theory.reported("sop", dimensions=512)] == [(1, 10, 100)]
+    with pytest.raises(ValueError, match="data must be one of .cub., .cars., .sop."):
+        theory.reported("birds")
+    with pytest.raises(ValueError, match="dimensions must be an integer >= 1"):
+        theory.reported("cub", dimensions=0)
+
+
+def test_a_published_table_says_what_is_not_known():
+    do = [row for row in theory.reported("cub") if row.paper.startswith("Do ")]
+    head, _, line = theory.published_table(do).splitlines()
+    assert head == "| paper | method | network | D | R@1 | R@2 | R@4 | R@8 | NMI |"
+    assert line == ("| Do et al., CVPR 2019 (quoted) | centroid bound | ? | ? | 51.43 | 64.23 | 74.31 | 82.83 | ? |")
+
+
+def test_rows_of_two_sets_do_not_share_a_table():
+    with pytest.raises(ValueError, match="rows must be of one image set and the same K; got 2 of 2 sets and 1 lists"):
+        theory.published_table([theory.reported("cub")[0], theory.reported("cars", dimensions=512)[0]])
+    with pytest.raises(ValueError, match="got 0 of 0 sets"):
+        theory.published_table([])
+
+
+def test_what_differs_is_named_with_both_sides():
+    row = next(row for row in theory.reported("cub", dimensions=64) if row.loss == "softtriple")
+    found = theory.unlike(row, record())
+    assert found["network"] == ("BN-Inception", "mobilenet_v2, width 0.35")
+    assert "dimensions" not in found
+    assert "images" not in found
+    other = theory.unlike(row, record(network=NETWORK | {"embedding_size": 512, "width_mult": 1.0}, data="birds"))
+    assert other["dimensions"] == ("64", "512")
+    assert other["network"] == ("BN-Inception", "mobilenet_v2")
+    assert other["images"] == ("CUB-200-2011", "birds")
+    assert other["runs"] == ("?", "2")
+
+
+def test_ours_stand_beside_theirs_loss_by_loss():
+    rows = [row for row in theory.reported("cub", dimensions=64) if row.loss in ("softmax", "semihard")]
+    table = theory.beside(rows, {"softmax": record("softmax"), "hardtriple": record("hardtriple", (0.4,))})
+    head, _, *lines = table.splitlines()
+    assert head == "| loss | Qian et al., ICCV 2019 | Fehérvári et al., 2019 | ours, R@1 | ours, MAP@R |"
+    assert lines == [
+        "| semihard | 42.6 | 50.9 |  |  |",
+        "| softmax | 57.8 | 58.3 | 51.0 ± 12.7 (2) | 25.5 ± 6.4 (2) |",
+        "| hardtriple |  |  | 40.0 (1) | 20.0 (1) |",
+    ]
+
+
+def test_costs_are_counted_over_whole_runs():
+    made = record(training_images=600, training={"epochs": 4})
+    made.provenance = {"device": "cpu", "machine": "a box, two cores", "threads": 1}
+    line = theory.cost_table({"mine": made}).splitlines()[-1]
+    cells = ["mine", "1.0", "40", "160 px", "mobilenet_v2, width 0.35", "cpu, a box, two cores, threads: 1"]
+    assert line == f"| {' | '.join(cells)} |"
+    with pytest.raises(ValueError, match="rows must be records of trained runs; got mine"):
+        theory.cost_table({"frozen": record()})
