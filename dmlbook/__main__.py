@@ -11,7 +11,13 @@ from importlib import import_module
 COMMANDS = {
     "train": "train an embedding, measure it on classes it never saw, and record the figures",
     "evaluate": "measure a trained run, or the features of a pretrained network as they are",
+    "runs": "list your runs with what they score, plot how they learned, and compare two of them",
     "map": "draw a trained run as a page to look through: images, neighbors, centers; it opens offline",
+    "embed": "embed photographs by a trained run, into a file",
+    "index": "embed a gallery of photographs into a vector store; then only what is new",
+    "search": "find the photographs of a gallery that are nearest to others, as a table and as a page of pictures",
+    "export": "write a trained run as ONNX or as PyTorch's own file, checked against the network",
+    "demo": "show a gallery in a browser: drop a photograph, see its neighbors",
     "kinds": "train on classes that hide several kinds of images, and see whether several centers find them",
     "choose": "search settings for rival methods with one budget, then measure each at its own",
     "compare": "find out which losses suit your images: settings searched for each, and differences with their tests",
@@ -50,12 +56,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, FloatingPointError, OSError) as error:
         from dmlbook.commands.wording import as_typed
 
-        print(f"error: {as_typed(str(error), subs[options.command])}", file=sys.stderr)
+        sys.stderr.write(f"error: {as_typed(str(error), subs[options.command])}\n")  # at once: others may write, too
         return 1
     except (MemoryError, RuntimeError) as error:
-        if not (isinstance(error, MemoryError) or "memory" in str(error)):  # torch has no type for it on a CPU
+        from dmlbook.commands.wording import as_typed
+        from dmlbook.training.memory import OutOfMemory, is_out_of_memory
+
+        if not is_out_of_memory(error):
             raise
-        print(f"error: not enough memory ({str(error).splitlines()[0]}). {SMALLER}", file=sys.stderr)
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        told = str(error) if isinstance(error, OutOfMemory) else f"not enough memory ({why}). {SMALLER}"
+        print(f"error: {as_typed(told, subs[options.command])}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as stop:
         status = getattr(stop, "status", None)  # of a run that was stopped and saved

@@ -114,6 +114,27 @@ def held(path: Path, *, argument: str, rule: str, remedy: str, wait: float = 0.0
             os.close(handle)
 
 
+def holder(path: Path) -> dict | None:
+    """Who holds ``path``, see :func:`held`: its process, its machine and since when. None: nobody does.
+
+    Nothing is taken. Whoever is on another machine cannot be seen from here and is believed.
+    """
+    owner = _owner(path)
+    if not owner or owner.get("machine") != _machine():
+        return owner or None
+    if os.name != "nt" and not _lives(owner):
+        return None
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:  # gone by now
+        return None
+    try:
+        free = _lock(handle)
+    finally:
+        os.close(handle)
+    return None if free else owner
+
+
 def _held(path: Path) -> int | dict:
     """An open file that is locked and names this process; or who holds it."""
     while True:

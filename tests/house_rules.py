@@ -20,6 +20,7 @@ FLOORS = [
     {"geometry", "layers", "weight_files"},
     {"losses", "retrieval", "nets", "datasets", "sampling"},
     {"training", "records", "maps"},
+    {"recipes", "use"},
     {"book"},
     {"chapters"},
     {"commands"},

@@ -1,6 +1,7 @@
 """Files are whole or not there, whatever ends the writing."""
 
 import errno
+import json
 import multiprocessing
 import os
 import random
@@ -12,7 +13,7 @@ import time
 import pytest
 
 from dmlbook import _files
-from dmlbook._files import held, unwritable, whole, write_whole
+from dmlbook._files import held, holder, unwritable, whole, write_whole
 
 
 def test_a_file_takes_its_place_when_it_is_finished(tmp_path):
@@ -198,6 +199,33 @@ def test_no_two_hold_it_at_once(tmp_path):
     for child in children:
         child.join()
     assert path.read_text() == "160"
+
+
+def test_whoever_holds_a_place_is_named_and_nothing_is_taken(tmp_path):
+    path = tmp_path / "lock"
+    assert holder(path) is None
+    with _held(path):
+        assert holder(path)["process"] == os.getpid()
+        assert holder(path)["machine"] == socket.gethostname()
+    assert holder(path) is None
+    assert not path.exists()
+    path.write_text(json.dumps({"process": os.getpid(), "machine": socket.gethostname()}))
+    assert holder(path) is None  # that process lives, but holds nothing
+    with _held(path):
+        pass
+    path.write_text('{"process": 1, "machine": "another"}')
+    assert holder(path)["machine"] == "another"  # which cannot be seen from here
+    for left in ("", "[]", '{"process": 4194999, "machine": "HERE"}'):
+        path.write_text(left.replace("HERE", socket.gethostname()))
+        assert holder(path) is None
+
+
+@fork
+def test_a_killed_holder_holds_nothing(tmp_path):
+    path = tmp_path / "lock"
+    _killed(_hold, path, ready=lambda: path.exists() and path.read_text())
+    assert path.exists()
+    assert holder(path) is None
 
 
 def test_a_place_is_asked_whether_it_can_be_written(tmp_path):

@@ -88,6 +88,18 @@ def test_kmeans_centers_are_unit_repeatable_and_better_spread_than_random_points
     assert nearest(x) < min(random)
 
 
+def test_many_centers_are_spread_as_well_by_the_quick_way(monkeypatch):
+    def spread(x):  # mean distance of each to the nearest other one
+        return geometry.distances(x, x).fill_diagonal_(9).amin(1).mean().item()
+
+    slow = spread(geometry.kmeans_on_sphere(60, 8, generator=generator(1)))
+    monkeypatch.setattr(geometry, "QUICK_FROM", 50)
+    quick = spread(geometry.kmeans_on_sphere(60, 8, generator=generator(1)))
+    random = spread(geometry.normalize(points(60, 8, seed=1)))
+    assert quick != slow
+    assert quick - random > 0.9 * (slow - random) > 0.05
+
+
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("call", "message"),

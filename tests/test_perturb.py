@@ -160,11 +160,11 @@ def test_a_part_is_bent_alone_and_keeps_its_kind():
 def test_a_probe_stands_under_every_name_and_leaves_no_trace():
     original, x = geometry.squared_distances, torch.eye(2)
     with perturb.probing("dmlbook.geometry.squared_distances") as probe:
-        assert losses.triplets.squared_distances is geometry.squared_distances is not original
+        assert losses.references.squared_distances is geometry.squared_distances is not original
         assert geometry.squared_distances(x, x).max() == 2
         probe.bend = perturb.Bend(0, 1, False)
         assert geometry.squared_distances(x, x).max() > 2.02
-    assert losses.triplets.squared_distances is geometry.squared_distances is original
+    assert losses.references.squared_distances is geometry.squared_distances is original
     with perturb.probing("dmlbook.losses.TripletLoss") as probe:
         losses.TripletLoss()(x, torch.tensor([0, 1]))
         losses.SemiHardLoss()(x, torch.tensor([0, 1]))

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 import torch
 
-from dmlbook import nets, retrieval
+from dmlbook import nets
 from dmlbook._checks import check_number
 from dmlbook._types import Float, Tensor
 from dmlbook.commands import common
 from dmlbook.datasets import ImageSet
+from dmlbook.datasets.protocols import numbered_as
 from dmlbook.training import TrainConfig, embed
 
 SHOWN = {"recall_at_1": "R@1", "map_at_r": "MAP@R"}
@@ -26,28 +27,34 @@ def measure(
     *,
     pretrained: bool,
     device: str | torch.device,
+    gallery: ImageSet | None = None,
 ) -> Baseline:
     """Features of the backbone, their PCA in the dimensions of the embedding, and the embedding as it starts.
 
     Args:
         net: Not trained yet.
         train_set: PCA is fitted to it.
-        measured: What is measured, of other classes.
+        measured: What is measured, of other classes unless there is a gallery.
         config: Its test view is used.
         pretrained: Whether the backbone brings weights; of random ones only the start is measured.
         device: Where to compute; the network comes back.
+        gallery: What the measured images search; None: one another.
     """
     options = {"config": config, "device": device}
-    found = {}
-    features = embed(net, measured, features=True, **options)
+    known = {id(measured): embed(net, measured, features=True, **options)}
+    if gallery is not None:
+        known[id(gallery)] = embed(net, gallery, features=True, **options)
+    found, features = {}, torch.cat(list(known.values()))  # of the gallery behind those of the queries
     with torch.no_grad():
         start = net.head(features).float()
     if pretrained:
-        found[f"frozen features, {features.shape[1]} dimensions"] = _figures(features, measured)
+        found[f"frozen features, {features.shape[1]} dimensions"] = _figures(features, measured, gallery)
         if start.shape[1] < min(features.shape[1], len(train_set)):
-            reduced = reduce(embed(net, train_set, features=True, **options), features, start.shape[1])
-            found[f"their PCA, {start.shape[1]} dimensions"] = _figures(reduced, measured)
-    found[f"the network as it starts, {start.shape[1]} dimensions"] = _figures(start, measured)
+            if id(train_set) not in known:
+                known[id(train_set)] = embed(net, train_set, features=True, **options)
+            reduced = reduce(known[id(train_set)], features, start.shape[1])
+            found[f"their PCA, {start.shape[1]} dimensions"] = _figures(reduced, measured, gallery)
+    found[f"the network as it starts, {start.shape[1]} dimensions"] = _figures(start, measured, gallery)
     return found
 
 
@@ -82,7 +89,9 @@ def gain(found: Baseline, figures: Mapping[str, float]) -> str:
     return "\n".join(lines)
 
 
-def _figures(vectors: Float[Tensor, "N D"], measured: ImageSet) -> dict[str, float]:
-    ks = [k for k in common.KS if k < len(vectors)]
-    found = retrieval.evaluate(vectors, measured.labels, ks, clusters=False)
+def _figures(vectors: Float[Tensor, "N D"], measured: ImageSet, gallery: ImageSet | None) -> dict[str, float]:
+    labels, searched = measured.labels, None
+    if gallery is not None:
+        labels, searched = numbered_as(measured, gallery), (vectors[len(measured) :], gallery.labels)
+    found = common.scores(vectors[: len(measured)], labels, gallery=searched, clusters=False)
     return {key: value for key, value in found.items() if key.startswith(("recall", "map"))}

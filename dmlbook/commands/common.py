@@ -46,6 +46,16 @@ def word(*known: str) -> Callable[[str], str]:
     return read
 
 
+def network(text: str) -> str:
+    """For ``type=``: the name of a network; one that is none is answered with the nearest."""
+    try:
+        return nets.check_name(text)
+    except ValueError as error:
+        if "must be one of" in str(error):
+            return word(*nets.NAMES, "timm/NAME", "FILE.py:FUNCTION")(text)
+        raise ArgumentTypeError(str(error).partition("name must ")[2]) from error
+
+
 def pair(text: str) -> tuple[str, object]:
     """``key=value``, the value read as a Python number, tuple or word."""
     key, equals, value = text.partition("=")
@@ -82,15 +92,21 @@ def add_data_arguments(parser: ArgumentParser, *, required: bool = True) -> None
     )
 
 
-def add_net_arguments(parser: ArgumentParser, *, required: bool = False, sizes: bool = False) -> None:
-    """``sizes``: whether several embedding sizes may be given, one after the other."""
+def add_net_arguments(parser: ArgumentParser, *, required: bool = False, sizes: bool = False) -> _ArgumentGroup:
+    """``sizes``: whether several embedding sizes may be given, one after the other. Returns the options' group."""
     group = parser.add_argument_group("network")
     group.add_argument(
-        "--net", type=word(*nets.NAMES), choices=nets.NAMES, required=required, help="backbone (default: by --data)"
+        "--net",
+        type=network,
+        required=required,
+        metavar="NAME",
+        help=f"{', '.join(nets.NAMES)}; timm/NAME, one of timm's, such as timm/resnet50; or my_nets.py:make, a "
+        "function in a file of your own that makes a torch module; the file is run (default: by --data)",
     )
     group.add_argument(
         "--weights",
-        help="imagenet (torchvision's), a file, or none for random weights (default: none with --net, else by --data)",
+        help="imagenet (torchvision's, or timm's for its networks), a file, or none for random weights "
+        "(default: none with --net, else by --data)",
     )
     many = {"nargs": "+", "default": [64]} if sizes else {"default": 64}
     group.add_argument("--embedding-size", type=integer, help="dimensions of an embedding (default: 64)", **many)
@@ -100,6 +116,7 @@ def add_net_arguments(parser: ArgumentParser, *, required: bool = False, sizes: 
     group.add_argument(
         "--bn-eps", type=float, help="batch norm's constant, where the weights were trained with another"
     )
+    return group
 
 
 def add_config_arguments(
@@ -119,7 +136,8 @@ def add_config_arguments(
             kind = integer if isinstance(default[0], int) else type(default[0])
             group.add_argument(flag, type=kind, nargs="*", metavar="N", help=f"{text} (default: {default})")
         else:
-            kind = {"loss_lr": float, "image_size": int, "test_crop": float}.get(name, type(default))
+            optional = {"loss_lr": float, "image_size": int, "test_crop": float, "micro_batch": int}
+            kind = optional.get(name, type(default))
             read = integer if kind is int else kind
             group.add_argument(flag, type=read, metavar=kind.__name__.upper(), help=f"{text} (default: {default})")
 
@@ -134,15 +152,15 @@ def given_config(options: Namespace) -> dict[str, object]:
     return given
 
 
-def add_record_arguments(parser: ArgumentParser, where: str = "NAME.json") -> None:
+def add_record_arguments(parser: ArgumentParser | _ArgumentGroup, where: str = "NAME.json") -> None:
     parser.add_argument("--record", metavar="NAME", help=f"write the figures to data/results/{where}")
     parser.add_argument(
         "--replace", action="store_true", help="throw away a record of that name that was made with other settings"
     )
 
 
-def load_images(options: Namespace, split: str) -> ImageSet:
-    """The images that the options name.
+def load_images(options: Namespace, split: str, **more: object) -> ImageSet:
+    """The images that the options name; ``more`` are arguments of ``datasets.load`` that no option gives.
 
     Raises:
         ValueError: They name an argument twice, or ``datasets.load`` refuses them.
@@ -151,14 +169,15 @@ def load_images(options: Namespace, split: str) -> ImageSet:
         if name in OWN:
             remedy = f"Use {OWN[name]}, where the command has it."
             raise bad_input("--data-option", "name no option of the command itself", name, remedy)
-    return datasets.load(options.data, split, root=options.root, size=options.size, **dict(options.data_option))
+    given = {**dict(options.data_option), **more}
+    return datasets.load(options.data, split, root=options.root, size=options.size, **given)
 
 
 def net_settings(options: Namespace, defaults: Mapping[str, object]) -> dict[str, object]:
     """The arguments of ``nets.build``: what was asked for, else what suits the data."""
     weights = options.weights if options.net or options.weights else defaults["weights"]
     return {
-        "name": options.net or defaults["net"],
+        **nets.settled(options.net or defaults["net"]),
         "embedding_size": options.embedding_size,
         "weights": None if weights == "none" else weights,
         "width_mult": options.width_mult,
@@ -168,11 +187,7 @@ def net_settings(options: Namespace, defaults: Mapping[str, object]) -> dict[str
     }
 
 
-def described(settings: Mapping[str, object]) -> dict[str, object]:
-    """Network settings for a record: a weights file is named without the folder it lies in."""
-    weights = settings["weights"]
-    shown = weights if weights in (None, "imagenet") else str(weights).replace("\\", "/").rsplit("/", 1)[-1]
-    return {**settings, "weights": shown}
+described = records.described
 
 
 def continued(
@@ -225,15 +240,29 @@ def seeds(count: int) -> list[int]:
     return [SEED + n for n in range(count)]
 
 
-def scores(vectors: Float[Tensor, "N D"], labels: Int[Tensor, " N"], *, unit: bool = True) -> dict[str, float]:
-    """All measures of embeddings, Recall@K for each K that there are other images for.
+def scores(
+    vectors: Float[Tensor, "N D"],
+    labels: Int[Tensor, " N"],
+    *,
+    unit: bool = True,
+    gallery: tuple[Float[Tensor, "M D"], Int[Tensor, " M"]] | None = None,
+    clusters: bool = True,
+) -> dict[str, float]:
+    """All measures of embeddings, Recall@K for each K that there are so many images for.
 
-    ``unit``: whether they were trained to be compared by direction alone; else two Euclidean measures join in.
+    Args:
+        vectors: Embeddings.
+        labels: Their classes.
+        unit: Whether they were trained to be compared by direction alone; else two Euclidean measures join in.
+        gallery: Embeddings and classes to be searched; None: the others.
+        clusters: Whether to measure NMI and AMI, where they are defined.
     """
-    ks = [k for k in KS if k < len(labels)]
-    figures = retrieval.evaluate(vectors, labels, ks)
+    ks = [k for k in KS if k < len(labels)] if gallery is None else [k for k in KS if k <= len(gallery[1])]
+    searched = {} if gallery is None else {"gallery": gallery[0], "gallery_labels": gallery[1]}
+    defined = clusters and (gallery is None or 1 < len(labels.unique()) < len(labels))
+    figures = retrieval.evaluate(vectors, labels, ks, clusters=defined, **searched)
     if not unit:  # the loss knew lengths; the measures above do not
-        lengths = retrieval.evaluate(vectors, labels, ks, metric="euclidean")
+        lengths = retrieval.evaluate(vectors, labels, ks, metric="euclidean", clusters=defined, **searched)
         figures |= {f"euclidean_{key}": lengths[key] for key in ("recall_at_1", "map_at_r")}
     return figures
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import NamedTuple
 
 from dmlbook import nets, records
 from dmlbook._checks import bad_input, check_number, checked
-from dmlbook.commands import baseline, common, runs
-from dmlbook.datasets import ImageSet, split_classes
-from dmlbook.seeding import SEED, generator
+from dmlbook._types import Int, Tensor
+from dmlbook.commands import baseline, common, places, split_options
+from dmlbook.datasets import ImageSet
+from dmlbook.seeding import SEED
 from dmlbook.training import TrainConfig, embed, preflight
+from dmlbook.use import run_folders
 
 ABOUT = """\
 A run is measured as it was trained: its images, their size, its classes held out and its view are those that its folder
@@ -24,21 +27,42 @@ examples
   python -m dmlbook evaluate --data cars --net mobilenet_v2 --weights imagenet --pca 64   (the same in 64 dimensions)
   python -m dmlbook evaluate --data cars --net mobilenet_v2 --weights imagenet --validation 0.2   (to be beaten)
 
-PCA is fitted to the training classes' features and applied to those of the classes that are measured.
+PCA is fitted to the training images' features and applied to those that are measured.
 """
 OF_FEATURES = (
     "net", "weights", "embedding_size", "width_mult", "preprocessing", "same_padding", "bn_eps", "pca", "image_size",
     "test_crop",
 )  # fmt: skip
 """Options that a run has settled, so that beside ``--run`` they would do nothing."""
+HALVES = ("train", "test")
+
+
+class _Asked(NamedTuple):
+    """What is measured, what PCA is fitted to, and the gallery, if there is one."""
+
+    training: ImageSet
+    images: ImageSet
+    labels: Int[Tensor, " N"]
+    gallery: ImageSet | None
+    measured_on: str
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--run", help="folder of a run that train left; of several seeds the first")
     parser.add_argument("--pca", type=common.integer, metavar="D", help="reduce frozen features to D dimensions")
-    parser.add_argument("--split", choices=("train", "test"), help="which classes (default: test)")
     parser.add_argument(
-        "--validation", type=float, metavar="SHARE", help="measure this share of the training classes, as train does"
+        "--split",
+        metavar="HOW",
+        help="train or test: these; classes, closed, all or FILE.csv: as train does (default: as the run, or test)",
+    )
+    parser.add_argument(
+        "--held-out", type=float, metavar="SHARE", help="of each class's images, for --split closed, as train does"
+    )
+    parser.add_argument(
+        "--validation",
+        type=split_options.share,
+        metavar="SHARE",
+        help="measure this share of the training classes, as train does",
     )
     parser.add_argument("--image-size", type=common.integer, help="side in pixels that the network sees")
     parser.add_argument("--test-crop", type=float, help="side of the middle square as a share of the short side")
@@ -71,33 +95,40 @@ def measured(options: Namespace, root: Path | None = None) -> records.Record:
     _check(options)
     start = time.perf_counter()
     if options.run is not None:
-        trained = runs.read_run(Path(options.run))
-        options = trained.images(options)
-        options.validation = None if options.split else options.validation  # both halves of a training set, or one
+        trained = run_folders.read_run(Path(options.run))
+        given, options = options, places.of_run(trained, options)
+        if given.split is not None:  # one half, whatever was held out, or another protocol
+            options.validation = given.validation
+        if given.split not in (None, *HALVES):
+            options.held_out = given.held_out
         config, settings = trained.config, trained.net_settings
-        _, images = _halves(options)
-        vectors = embed(trained.net, images, config=config)
+        asked = _asked(options)
+        vectors = embed(trained.net, asked.images, config=config)
+        searched = None if asked.gallery is None else embed(trained.net, asked.gallery, config=config)
         if not trained.finished:
             print(f"{trained.folder} has not been trained to its end: this is its last checkpoint")
     else:
         config = TrainConfig(image_size=options.image_size, test_crop=options.test_crop)
         settings = common.net_settings(options, {})
         net = nets.build(**settings)
-        training, images = _halves(options)
+        asked = _asked(options)
         if options.pca is not None:
-            most = min(len(training), net.head.linear.in_features)
+            most = min(len(asked.training), net.head.linear.in_features)
             check_number(low=1, high=most, integer=True, **{"--pca": options.pca})
-        vectors = embed(net, images, config=config, features=True)
+        vectors = embed(net, asked.images, config=config, features=True)
+        searched = None if asked.gallery is None else embed(net, asked.gallery, config=config, features=True)
         if options.pca is not None:
-            features = vectors if training is images else embed(net, training, config=config, features=True)
+            known = {id(asked.images): vectors, id(asked.gallery): searched}
+            features = known.get(id(asked.training))
+            features = embed(net, asked.training, config=config, features=True) if features is None else features
             vectors = baseline.reduce(features, vectors, options.pca)
+            searched = None if searched is None else baseline.reduce(features, searched, options.pca)
     configuration = {
         "data": options.data,
-        "size": images.images.shape[-1],
+        "size": asked.images.images.shape[-1],
         "data_options": dict(options.data_option),
-        "measured_on": f"{options.split or 'test'} classes"
-        if options.validation is None
-        else f"{options.validation:g} of the training classes",
+        "measured_on": asked.measured_on,
+        **split_options.described(_protocol(options)),
         "what": "trained run" if options.run else "frozen features",
         "pca": options.pca,
         "dimensions": vectors.shape[1],
@@ -108,7 +139,8 @@ def measured(options: Namespace, root: Path | None = None) -> records.Record:
     reduced = "" if options.pca is None else f" reduced to {options.pca} dimensions by PCA"
     title = f"{configuration['what']} of {settings['name']} on {options.data}{reduced}"
     record = common.continued(options.record, title, configuration, root, replace=options.replace)
-    figures = common.scores(vectors, images.labels, unit=settings.get("normalize", True))
+    gallery = None if asked.gallery is None else (searched, asked.gallery.labels)
+    figures = common.scores(vectors, asked.labels, unit=settings.get("normalize", True), gallery=gallery)
     record.add(SEED, figures, seconds=time.perf_counter() - start)
     return record
 
@@ -118,7 +150,9 @@ def _check(options: Namespace) -> None:
     if (options.run is None) == (options.net is None):
         got = "both" if options.run else "neither"
         raise bad_input("--run or --net", "be given, one of them", got, "See --help for examples.")
-    if options.split is not None and options.validation is not None:
+    if options.held_out is not None and options.split != "closed":
+        raise bad_input("--held-out", "stand beside --split closed", options.split, "Leave it out.")
+    if options.split in HALVES and options.validation is not None:
         remedy = "Classes held out are training classes: leave out one of the two."
         raise bad_input("--split", "not stand beside --validation", options.split, remedy)
     if options.run is None and options.data is None:
@@ -131,14 +165,24 @@ def _check(options: Namespace) -> None:
         raise bad_input(named, "not stand beside --run, which has settled that", "both", "Leave it out.")
 
 
-def _halves(options: Namespace) -> tuple[ImageSet | None, ImageSet]:
-    """The images that PCA is fitted to, where there is one, and those that are measured."""
-    split = options.split or "test"
-    if options.validation is not None:
-        images = common.load_images(options, "train")
-        return split_classes(images, validation=options.validation, generator=generator(SEED, "validation"))
-    measured = common.load_images(options, split)
-    preflight.check_measurable(f"the {split} half", measured)
-    if options.pca is None:
-        return None, measured
-    return measured if split == "train" else common.load_images(options, "train"), measured
+def _protocol(options: Namespace) -> str:
+    """By what the images are split: as ``--split`` says, or as the run was."""
+    return getattr(options, "protocol", split_options.BY_CLASS) if options.split in (None, *HALVES) else options.split
+
+
+def _asked(options: Namespace) -> _Asked:
+    """What is measured; of images split by class, only those that are needed are loaded."""
+    protocol = _protocol(options)
+    if protocol == split_options.BY_CLASS and options.validation is None:
+        half = "train" if options.split == "train" else "test"
+        measured = common.load_images(options, half)
+        preflight.check_measurable(f"the {half} half", measured)
+        lacking = options.pca is not None and half == "test"
+        training = common.load_images(options, "train") if lacking else measured
+        return _Asked(training, measured, measured.labels, None, f"{half} classes")
+    found = split_options.load(options, protocol, options.validation)
+    if protocol != split_options.BY_CLASS:
+        print(found.says, flush=True)
+    if options.split == "train":
+        return _Asked(found.train, found.train, found.train.labels, None, "the images trained on")
+    return _Asked(found.train, found.queries, found.query_labels, found.gallery, found.measured_on)

@@ -10,11 +10,12 @@ import torch
 from dmlbook import maps, records
 from dmlbook._checks import at_least, bad_input, check_number, checked
 from dmlbook._types import Int, Tensor
-from dmlbook.commands import common, runs
+from dmlbook.commands import common, places, split_options
 from dmlbook.datasets import ImageSet, split_classes
 from dmlbook.maps import Map, Shown
 from dmlbook.seeding import SEED, generator
 from dmlbook.training import embed
+from dmlbook.use import run_folders
 
 ABOUT = """\
 examples
@@ -64,8 +65,8 @@ def run(options: Namespace) -> int:
     check_number(low=1, integer=True, neighbors=options.neighbors)
     if options.out is not None:
         common.check_file(Path(options.out), "--out")
-    trained = runs.read_run(Path(options.run))
-    folder, images = trained.folder, _images(trained.images(options))
+    trained = run_folders.read_run(Path(options.run))
+    folder, images = trained.folder, _images(places.of_run(trained, options))
     images = images.select(spread(images.labels, options.most))
     out = Path(options.out) if options.out else folder / f"map-{options.split}.html"
     vectors = embed(trained.net, images, config=trained.config)
@@ -148,7 +149,13 @@ def _of_centers(served: maps.Serving) -> str:
 
 
 def _images(options: Namespace) -> ImageSet:
-    """The classes asked for; of a run that held some out, those that it trained on."""
+    """The images asked for; of a run that held some out, those that it trained on."""
+    if options.protocol != split_options.BY_CLASS:
+        if options.split == "validation" and options.validation is None:
+            raise bad_input("--split", "be train or test", options.split, "This run has held nothing out.")
+        held = None if options.split == "test" else options.validation
+        found = split_options.load(options, options.protocol, held)
+        return found.train if options.split == "train" else found.queries
     if options.validation is None:
         if options.split == "validation":
             raise bad_input("--split", "be train or test", options.split, "This run has held no classes out.")

@@ -13,11 +13,10 @@ from types import ModuleType
 
 from dmlbook import losses
 from dmlbook._checks import bad_input, check_choice, check_number
-from dmlbook.commands import common
+from dmlbook.commands import settled
 from dmlbook.commands.points import draw_points
-from dmlbook.commands.settled import DEFAULTS
 from dmlbook.records import Range, Values, read_space
-from dmlbook.training import TrainConfig
+from dmlbook.seeding import SEED
 
 COMMANDS = ("train", "kinds")
 TABLES = ("options", "vary", "search", "trial", "final", "methods")
@@ -75,7 +74,7 @@ class Plan:
                 given[name] = value
         parser = _Parser()
         self.module.add_arguments(parser)
-        return parser.parse_args(command_line(given))
+        return settled.resolved(parser.parse_args(command_line(given)))
 
     def own(self, method: str) -> dict:
         """The options that a method fixes for itself."""
@@ -279,7 +278,10 @@ def _check_point(plan: Plan, method: str, point: Mapping[str, object]) -> None:
     """The loss and the configuration take it, and the rates are constant over the rungs."""
     for stage in (plan.trial, plan.final):
         options = plan.parsed(method, stage, point)
-        config = TrainConfig(**{**DEFAULTS[options.data]["config"], **common.given_config(options)})
+        config = settled.config(options, SEED)
+        if config.schedule == "cosine":
+            remedy = "A trial that goes on must not know how long it will be: try a grid, without [search]."
+            raise bad_input("schedule", "be step in a plan with [search]", "'cosine'", remedy)
         if early := [epoch for epoch in config.milestones if epoch <= plan.rungs[-1]]:
             remedy = "A trial that goes on must not know how long it will be: milestones = [99], rates are constant."
             raise bad_input("milestones", f"lie beyond the last rung, {plan.rungs[-1]}", f"{early[0]}", remedy)

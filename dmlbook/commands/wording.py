@@ -9,6 +9,7 @@ from argparse import ArgumentParser, BooleanOptionalAction
 from dmlbook import losses
 
 NAMED = re.compile(r"""\b([a-z]\w*)=(True|False|"[^"]*"|'[^']*'|\(?[\w.-]+,?\)?)?""")
+OF_RUN = re.compile(r"^(?:[\w.]+: )?folder must (?=hold (?:a )?run\.json|say how large)")
 SUBJECT = re.compile(r"^(?:[\w.]+: )?(--)?([a-z][\w-]*)(?= )")
 
 
@@ -39,6 +40,8 @@ def as_typed(message: str, parser: ArgumentParser) -> str:
         return match[0]
 
     message = NAMED.sub(option, message)
+    if "run" in flags and "folder" not in flags:
+        message = OF_RUN.sub("--run must ", message)
     subject = SUBJECT.match(message)
     if subject and (subject[1] or subject[2] in flags):
         message = f"--{_dashed(subject[2])}{message[subject.end() :]}"

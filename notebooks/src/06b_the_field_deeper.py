@@ -639,8 +639,13 @@ print(f"still near an end: {', '.join(ends)}")
 #
 # (`features`, `labels` and `Features` are as in exercise 6.1's training and in `tests/losses/test_interop.py`, where
 # both run; the library is installed by `pip install pytorch-metric-learning`. The miner's 0.2 is of distances, the
-# loss's of squared ones.) A miner's triplets reach our triplet loss as its third argument. A loss that samples nothing
-# refuses a miner with a message that says so.
+# loss's of squared ones.) What a miner finds reaches our triplet, semi-hard, lifted structure and N-pairs losses as
+# their third argument; losses on centers and the clustering loss refuse it and say why. In our own training it is
+# `fit(..., miner=miners.MultiSimilarityMiner())`, or `python -m dmlbook train --miner MultiSimilarityMiner`. Their
+# memory of former batches goes around the same four: `losses.cross_batch_memory(loss, embedding_size=64,
+# memory_size=1024)` compares each batch with so many of the last images. A reference is no anchor, so lifted structure then
+# sums over the negatives of the anchor alone. Theirs also adds those of whichever image of the batch has the positive's
+# place in the memory.
 #
 # Where the two libraries differ, for the same name and default options: their Proxy-NCA keeps the own proxy and has
 # scale 1; their lifted structure and N-pairs normalize; their semi-hard triplets are all those within the margin; their

@@ -16,11 +16,12 @@ import torch
 
 from dmlbook import datasets, losses, nets, records, retrieval, settings
 from dmlbook.__main__ import COMMANDS, main
-from dmlbook.commands import baseline, bench, check, common, runs, settled
-from dmlbook.commands import train as train_command
+from dmlbook.commands import baseline, bench, check, common, settled, throughput
+from dmlbook.commands import study as study_module
 from dmlbook.datasets import ImageSet
 from dmlbook.seeding import SEED, generator
 from dmlbook.training import TrainConfig, checkpoints, embed
+from dmlbook.use import run_folders
 
 
 @pytest.fixture(autouse=True)
@@ -49,12 +50,12 @@ def test_every_command_explains_itself(command, capsys):
 
 def test_the_help_of_train_explains_every_setting(capsys):
     with pytest.raises(SystemExit):
-        main(["train", "--help"])
+        main(["train", "--help-all"])
     said = " ".join(capsys.readouterr().out.split())
     for name, meaning in meanings().items():
         assert f"--{name.replace('_', '-')}" in said
         assert meaning.replace("``", "") in said
-    assert "Adam's L2 penalty on both" in said
+    assert "an L2 penalty in the gradient" in said
     assert "python -m dmlbook train --data birds --loss softtriple" in said
 
 
@@ -67,7 +68,7 @@ def test_every_command_explains_itself_the_same_without_docstrings():
     shown = (
         "from dmlbook.__main__ import COMMANDS, main\n"
         "for command in COMMANDS:\n"
-        "    try: main([command, '--help'])\n"
+        "    try: main([command, '--help-all' if command == 'train' else '--help'])\n"
         "    except SystemExit: pass\n"
     )
     with_docstrings, without = (
@@ -119,14 +120,14 @@ def test_a_validation_run_never_opens_the_test_classes(photos, monkeypatch, tmp_
 
 def test_what_is_measured_was_not_trained_on(photos, monkeypatch, tmp_path):
     trained, measured = [], []
-    fit, embedded = train_command.fit, train_command.embed
+    fit, embedded = study_module.fit, study_module.embed
     monkeypatch.setattr(
-        train_command,
+        study_module,
         "fit",
         lambda n, o, images, *a, **k: trained.append(images.class_names) or fit(n, o, images, *a, **k),
     )
     monkeypatch.setattr(
-        train_command, "embed", lambda n, images, **k: measured.append(images.class_names) or embedded(n, images, **k)
+        study_module, "embed", lambda n, images, **k: measured.append(images.class_names) or embedded(n, images, **k)
     )
     ten = tmp_path / "ten"
     shutil.copytree(photos, ten, ignore=shutil.ignore_patterns(".*"))
@@ -151,8 +152,8 @@ def test_a_trained_run_is_measured_again_with_the_same_figures(photos, capsys, t
     assert main(["evaluate", "--data", "folder", "--root", str(photos), "--size", "16", "--run", str(run)]) == 0
     again = capsys.readouterr().out.splitlines()[0]
     older, newest = (checkpoints.load(path)["net"]["head.linear.weight"] for path in checkpoints.find(run))
-    assert isinstance(runs.read_run(run), runs.TrainedRun)
-    torch.testing.assert_close(runs.read_run(run).net.head.linear.weight.detach(), newest)
+    assert isinstance(run_folders.read_run(run), run_folders.TrainedRun)
+    torch.testing.assert_close(run_folders.read_run(run).net.head.linear.weight.detach(), newest)
     assert (newest - older).abs().max() > 0
     assert again in first
 
@@ -245,7 +246,7 @@ def test_a_loss_that_needs_lengths_gets_them_and_is_measured_by_both(loss, optio
     assert record.configuration["network"].get("normalize", True) is unit
     assert ("euclidean_map_at_r" in record.runs[0]["figures"]) is not unit
     (run,) = (tmp_path / "runs").iterdir()
-    vectors = embed(runs.read_run(run).net, datasets.load("folder", "test", root=photos, size=16))
+    vectors = embed(run_folders.read_run(run).net, datasets.load("folder", "test", root=photos, size=16))
     assert torch.allclose(vectors.norm(dim=1), torch.ones(len(vectors))) is unit
     assert main(["evaluate", "--run", str(run), "--record", "again"]) == 0
     again = records.load("again", tmp_path / "results").runs[0]["figures"]
@@ -292,7 +293,7 @@ def test_the_weights_that_suit_a_data_set_are_those_of_its_own_network(net, weig
 
 def test_a_stopped_run_is_neither_measured_nor_recorded(photos, monkeypatch, tmp_path):
     stopped = SimpleNamespace(rank=0, interrupted=True, signal=15)
-    monkeypatch.setattr(train_command, "fit", lambda *_, **__: stopped)
+    monkeypatch.setattr(study_module, "fit", lambda *_, **__: stopped)
     assert train(photos, "--loss", "softmax", "--record", "stopped") == 128 + 15
     assert not (tmp_path / "results" / "stopped.json").exists()
 
@@ -470,6 +471,71 @@ def test_bench_runs_every_contest(capsys, tmp_path):
     assert all(seconds > 0 for seconds in content["runs"][0]["figures"].values())
 
 
+def test_the_whole_of_training_is_set_beside_a_resident_batch_and_the_share_is_judged(capsys, monkeypatch):
+    speeds = {"resident": iter([1.0, 100.0, 200.0]), "memory": iter([9.0, 90.0, 150.0])}
+    speeds["file"] = iter([1.0, 80.0, 180.0])
+    monkeypatch.setattr(throughput, "resident", lambda sizes, precision: lambda: next(speeds["resident"]))
+    ways = iter(["memory", "file"])
+
+    def pipeline(sizes, precision, pictures):
+        assert tuple(pictures().shape) == (2 * 4, 3, 18, 18)  # 16 of them are 224 of 256
+        name = next(ways)
+        return lambda: next(speeds[name])
+
+    monkeypatch.setattr(throughput, "pipeline", pipeline)
+    monkeypatch.setattr(throughput, "precisions", lambda device: ["32-true"])
+    assert main(["bench", "throughput", "--repeat", "2", "--device", "cpu"]) == 0
+    _, resident, memory, file = capsys.readouterr().out.splitlines()
+    assert "150.0 images/s   100.0%" in resident
+    assert "120.0 images/s    82.5%" in memory  # the median of 90 % and 75 %, turn by turn
+    assert memory.endswith("below 85%")
+    assert "130.0 images/s    85.0%" in file
+    assert file.endswith("reached 85%")
+
+
+def test_throughput_trains_really_from_memory_and_from_a_file(capsys):
+    assert main(["bench", "throughput", "--repeat", "1", "--device", "cpu"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("Training small on 4 images of 16 pixels a step, on cpu\n")
+    assert said.count("images/s") == 3
+    assert all(f"32-true    {name}" in said for name in ("resident batch", "all of it, from memory"))
+    assert throughput.precisions(torch.device("cpu")) == ["32-true"]
+    sizes = throughput.Sizes("small", 16, 4, 2, torch.device("cpu"), compiled=True)
+    assert (sizes.config("bf16-mixed").compile, sizes.config("bf16-mixed").precision) == (True, "bf16-mixed")
+
+
+def test_throughput_gives_seconds_an_image_for_each_contestant(monkeypatch):
+    monkeypatch.setattr(throughput, "resident", lambda sizes, precision: lambda: 4.0)
+    monkeypatch.setattr(throughput, "pipeline", lambda sizes, precision, pictures: lambda: 2.0)
+    options = Namespace(net="small", size=16, batch_size=2, steps=1, device="cpu", compile=False, repeat=1)
+    assert throughput.measure(options) == {
+        "throughput: resident batch, 32-true": 0.25,
+        "throughput: all of it, from memory, 32-true": 0.5,
+        "throughput: all of it, from a mapped file, 32-true": 0.5,
+    }
+
+
+@pytest.mark.parametrize(("flag", "value"), [("--size", "4"), ("--steps", "-1"), ("--batch-size", "1")])
+def test_throughput_of_no_size_is_refused(flag, value, capsys):
+    assert main(["bench", "throughput", "--device", "cpu", flag, value]) == 1
+    assert f"{flag} must be" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not throughput.RESET.exists(), reason="the system counts the highest use of memory since the start")
+def test_the_peak_of_memory_is_that_of_the_work_in_between():
+    def gigabytes():
+        return float(throughput.peak(torch.device("cpu")).split()[1])
+
+    throughput.reset_peak(torch.device("cpu"))
+    before = gigabytes()
+    held = torch.ones(80_000_000)
+    during = gigabytes()
+    del held
+    throughput.reset_peak(torch.device("cpu"))
+    assert during - before > 0.25
+    assert during - gigabytes() > 0.25
+
+
 def test_a_race_takes_turns_and_gives_medians():
     calls = []
     times = bench.race({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 2)
@@ -490,8 +556,8 @@ def test_a_race_takes_the_median_after_a_round_that_does_not_count(monkeypatch):
 def test_features_of_a_frozen_network_are_computed_once_and_change_no_figure(photos, tmp_path, monkeypatch):
     weights = tmp_path / "small.pt"
     torch.save(nets.build("small", embedding_size=8, seed=5).backbone.state_dict(), weights)
-    calls, embedded = [], train_command.embed
-    monkeypatch.setattr(train_command, "embed", lambda *a, **k: calls.append(k.get("features")) or embedded(*a, **k))
+    calls, embedded = [], study_module.embed
+    monkeypatch.setattr(study_module, "embed", lambda *a, **k: calls.append(k.get("features")) or embedded(*a, **k))
     frozen = ("--loss", "softmax", "--freeze-backbone", "--weights", str(weights), "--seeds", "2")
     assert train(photos, *frozen, "--record", "once") == 0
     assert calls == [True, True]  # of training and of test images, for both seeds together
@@ -500,7 +566,7 @@ def test_features_of_a_frozen_network_are_computed_once_and_change_no_figure(pho
     seen, unseen = (datasets.load("folder", part, root=photos, size=16, progress=False) for part in ("train", "test"))
     kept = records.load("once", tmp_path / "results").configuration["training"]
     config = TrainConfig.from_dict({**kept, "seed": run["seed"]})
-    train_command.fit(
+    study_module.fit(
         net,
         losses.make("softmax", num_classes=3, embedding_size=8, generator=generator(run["seed"], "centers")),
         seen,

@@ -10,9 +10,10 @@ import torch
 
 from dmlbook import maps, records, settings
 from dmlbook.__main__ import main
-from dmlbook.commands import common, runs
+from dmlbook.commands import common
 from dmlbook.commands import map as map_command
 from dmlbook.training import embed
+from dmlbook.use import run_folders
 from tests.maps.test_view import unpacked
 
 
@@ -49,7 +50,7 @@ def test_a_run_becomes_a_page_of_its_training_images_and_centers(trained, photos
     data = data_of(seed / "map-train.html")
     assert data["classes"] == ["ash", "beech", "cedar"]  # the first half of six
     assert [view["method"] for view in data["views"]] == ["UMAP", "PCA"]
-    run = runs.read_run(seed)
+    run = run_folders.read_run(seed)
     images = common.datasets.load("folder", "train", root=photos, size=16)
     served = maps.serving(embed(run.net, images, config=run.config), images.labels, run.centers)
     shown = data["views"][0]["centers"]

@@ -14,10 +14,11 @@ from PIL import Image
 
 from dmlbook import nets, records, settings
 from dmlbook.__main__ import main
-from dmlbook.commands import baseline, common, runs, settled
-from dmlbook.commands import train as train_command
+from dmlbook.commands import baseline, common, places, settled
+from dmlbook.commands import study as study_module
 from dmlbook.seeding import SEED
-from dmlbook.training import Report
+from dmlbook.training import Report, TrainConfig
+from dmlbook.use import run_folders
 
 SEED_FOLDER = f"seed-{SEED}"
 
@@ -61,35 +62,36 @@ def no_step(monkeypatch):
     monkeypatch.setattr("dmlbook.training.stepping.Stepper.apply", lambda self: pytest.fail("a step was taken"))
 
 
-def test_every_run_keeps_a_folder_and_names_the_next_two_commands_which_run(trees, capsys):
+def test_every_run_keeps_a_folder_and_names_the_next_commands_which_run(trees, capsys):
     make_hard(trees)
     assert train("--loss", "softtriple") == 0
     said = capsys.readouterr().out.splitlines()
     folder = Path("runs/trees-softtriple")
     inside = {path.name for path in (folder / SEED_FOLDER).iterdir()}
-    assert {runs.ABOUT, "history.csv", "checkpoint-00002-0000000.pt"} <= inside
+    assert {run_folders.ABOUT, "history.csv", "checkpoint-00002-0000000.pt"} <= inside
     assert f"the network is in {folder}. What next:" in said
     rows = list(csv.DictReader((folder / SEED_FOLDER / "history.csv").open()))
     assert [row["epoch"] for row in rows] == ["1", "2"]
     figures = next(line for line in said if line.startswith("seed")).partition(": ")[2]
     commands = [line.strip().split("  ")[0] for line in said if line.strip().startswith("python -m dmlbook")]
-    assert [command.split()[3] for command in commands] == ["map", "evaluate"]
+    assert [command.split()[3] for command in commands] == ["map", "evaluate", "search"]
+    named = {"PHOTOS": "trees", "NEW.jpg": "trees/ash/0.png"}
     for command in commands:
         more = ["--neighbors", "4", "--seeds", "1"] if " map " in command else []
-        assert main([*command.split()[3:], *more]) == 0
+        assert main([named.get(word, word) for word in [*command.split()[3:], *more]]) == 0
     assert figures in capsys.readouterr().out  # measured again, with the size and the view of the training
 
 
 def test_the_folder_says_all_that_decides_an_embedding(trees, pretrained):
     options = ("--preprocessing", "imagenet", "--bn-eps", "0.01", "--test-crop", "0.5", "--weights", str(pretrained))
     assert train("--loss", "softtriple", "--loss-option", "tau=0.5", *options) == 0
-    about = runs.read_about(Path("runs/trees-softtriple") / SEED_FOLDER)
+    about = run_folders.read_about(Path("runs/trees-softtriple") / SEED_FOLDER)
     assert (about["loss"], about["loss_options"]) == ("softtriple", {"tau": 0.5})
     assert (about["net"]["preprocessing"], about["net"]["bn_eps"]) == ("imagenet", 0.01)
     assert (about["config"]["test_crop"], about["config"]["epochs"], about["config"]["seed"]) == (0.5, 2, SEED)
     data = {"data": "folder", "root": str(trees.resolve()), "size": 16, "data_option": [], "validation": None}
     assert about["data"] == data
-    run = runs.read_run(Path("runs/trees-softtriple"))
+    run = run_folders.read_run(Path("runs/trees-softtriple"))
     assert run.net.backbone[1].eps == 0.01
     assert run.finished
 
@@ -100,7 +102,7 @@ def test_another_request_gets_another_folder_and_the_same_one_its_own(trees, mon
     assert train("--loss", "softmax", "--loss-option", "scale=5") == 0
     names = sorted(path.name for path in Path("runs").iterdir())
     assert names == ["trees-softmax", "trees-softmax-2", "trees-softmax-3"]
-    assert runs.read_about(Path("runs/trees-softmax-2") / SEED_FOLDER)["config"]["lr"] == 0.002
+    assert run_folders.read_about(Path("runs/trees-softmax-2") / SEED_FOLDER)["config"]["lr"] == 0.002
     with monkeypatch.context() as patch:
         no_step(patch)
         assert train("--loss", "softmax", "--lr", "0.002") == 0
@@ -135,15 +137,15 @@ def test_a_run_that_was_stopped_can_be_measured_and_goes_on(trees, monkeypatch, 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(train_command, "Report", lambda **options: Report(each_epoch=stopped, **options))
+        patch.setattr(study_module, "Report", lambda **options: Report(each_epoch=stopped, **options))
         assert train("--loss", "softmax", epochs=3) == 130
     capsys.readouterr()
-    run = runs.read_run(Path("runs/trees-softmax"))
+    run = run_folders.read_run(Path("runs/trees-softmax"))
     assert not run.finished
     assert main(["evaluate", "--run", "runs/trees-softmax"]) == 0
     assert "has not been trained to its end" in capsys.readouterr().out
     assert train("--loss", "softmax", epochs=3) == 0
-    assert runs.read_run(Path("runs/trees-softmax")).finished
+    assert run_folders.read_run(Path("runs/trees-softmax")).finished
 
 
 def test_a_run_is_measured_on_the_classes_that_it_held_out(trees, capsys):
@@ -228,11 +230,12 @@ def test_what_the_frozen_network_scores_comes_first_and_the_gain_last(trees, pre
     weights = ("--weights", str(pretrained), "--record", "gained")
     assert train("--loss", "softmax", *weights) == 0
     said = capsys.readouterr().out.splitlines()
-    about = runs.read_about(Path("runs/gained") / SEED_FOLDER)
+    about = run_folders.read_about(Path("runs/gained") / SEED_FOLDER)
     titles = ["frozen features, 128 dimensions", "their PCA, 8 dimensions", "the network as it starts, 8 dimensions"]
     assert list(about["before"]) == titles
-    assert said[0] == "before training, on test classes:"
-    assert [line.strip().startswith(title) for line, title in zip(said[1:4], titles, strict=True)] == [True] * 3
+    first = said.index("before training, on test classes:") + 1
+    assert said[0] == "settings"
+    assert [line.strip().startswith(t) for line, t in zip(said[first : first + 3], titles, strict=True)] == [True] * 3
     figures, frozen = records.load("gained").runs[0]["figures"], about["before"][titles[0]]
     gained = [f"{100 * (figures[key] - frozen[key]):+.1f}" for key in ("recall_at_1", "map_at_r")]
     assert f"gain over {titles[0]}: R@1 {gained[0]}, MAP@R {gained[1]} points" in said
@@ -283,13 +286,13 @@ def test_a_run_of_several_seeds_is_read_by_its_first(trees, tmp_path):
         folder = tmp_path / "some" / f"seed-{seed}"
         folder.mkdir(parents=True)
         (folder / "run.json").write_text(json.dumps({"net": {}, "config": {}, "data": {}}))
-    assert runs.find(tmp_path / "some").name == "seed-9"
-    assert runs.find(tmp_path / "some" / "seed-10").name == "seed-10"
+    assert run_folders.find(tmp_path / "some").name == "seed-9"
+    assert run_folders.find(tmp_path / "some" / "seed-10").name == "seed-10"
 
 
 def test_names_of_folders_are_made_of_what_paths_may_hold():
     def place(root, record=None):
-        return runs.place(Namespace(folder=None, record=record, data="folder", root=root, loss="softmax"), {})
+        return places.place(Namespace(folder=None, record=record, data="folder", root=root, loss="softmax"), {})
 
     assert place("/photos/My cats & dogs/") == Path("runs/My-cats-dogs-softmax")
     assert place("..") == Path("runs/run") or place("..").parts[0] == "runs"
@@ -310,12 +313,28 @@ def test_a_second_run_in_a_folder_is_refused_while_the_first_goes_on(trees, monk
     statuses = []
 
     def second(record):
-        monkeypatch.setattr(train_command, "Report", Report)
+        monkeypatch.setattr(study_module, "Report", Report)
         statuses.append(train("--loss", "softmax"))
 
-    monkeypatch.setattr(train_command, "Report", lambda **options: Report(each_epoch=second, **options))
+    monkeypatch.setattr(study_module, "Report", lambda **options: Report(each_epoch=second, **options))
     assert train("--loss", "softmax") == 0
     assert statuses == [1, 1]  # after each of two epochs
     said = capsys.readouterr().err
     assert "--folder must be used by one run at a time" in said
     assert f"process {os.getpid()} on " in said
+
+
+def test_a_run_brings_its_images_and_the_command_line_comes_first():
+    data = {"data": "folder", "root": "here", "size": 64, "data_option": [["merge", True]]}
+    net = nets.build("small", embedding_size=2)
+    trained = run_folders.TrainedRun(Path("here"), net, TrainConfig(), {}, data, centers=None, finished=True)
+
+    def images(**given):
+        options = {"data": None, "root": None, "size": None, "data_option": [], "validation": None, **given}
+        return places.of_run(trained, Namespace(**options))
+
+    of_run = images()
+    assert (of_run.data, of_run.root, of_run.size, of_run.data_option) == ("folder", "here", 64, [("merge", True)])
+    assert (images(size=32).size, images(root="there").root) == (32, "there")
+    other = images(data="birds")
+    assert (other.data, other.root, other.size, other.data_option) == ("birds", None, 64, [])

@@ -5,21 +5,25 @@ from __future__ import annotations
 import functools
 import inspect
 import io
+import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
-from dmlbook import losses, maps, nets, records, training
+from dmlbook import losses, maps, nets, recipes, records, training
 from dmlbook.book import Live
 from dmlbook.book.exercises import Case, Exercise, Misconception
 from dmlbook.chapters.ch03 import figures as ch03_figures
 from dmlbook.chapters.ch06 import theory as ch06_theory
+from dmlbook.chapters.ch08 import theory as ch08_theory
 from dmlbook.chapters.ch09 import theory as ch09_theory
 from dmlbook.datasets.image_set import ImageSet
 from dmlbook.datasets.photos.layouts import Entry, Listing
 from dmlbook.retrieval.exact import sort_by_class
+from dmlbook.use import run_folders
+from dmlbook.use.run_list import ListedRun, find_runs
 from tests.fuzz.annotations import Kind, kinds
 from tests.fuzz.targets import Target
 
@@ -59,6 +63,12 @@ def of_shape(kind: Kind) -> torch.Tensor:
         return torch.ones(sizes, dtype=torch.bool)
     count = int(torch.tensor(sizes).prod())
     return (torch.arange(count) % 3).reshape(sizes)
+
+
+def split_file(folder: Path) -> Path:
+    path = folder / "splits.csv"
+    path.write_text("path,split\na/0.png,train\nb/0.png,train\na/1.png,query\n")
+    return path
 
 
 def image_set() -> ImageSet:
@@ -132,7 +142,8 @@ TRAINING = {"epochs": 5, "batch_size": 32, "freeze_backbone": False, "lr": 0.1}
 def record(name: str = "probe", epochs: int = 5) -> records.Record:
     configuration = {
         "data": "cars", "size": 128, "data_options": {}, "training_images": 8054, "measured_on": "test classes",
-        "network": {"embedding_size": 64}, "training": {**TRAINING, "epochs": epochs},
+        "network": {"name": "small", "width_mult": 1.0, "embedding_size": 64},
+        "training": {**TRAINING, "epochs": epochs},
     }  # fmt: skip
     choice = {"search": "choosing/a", "own": True, "by": "recall_at_1", "trials": 8, "seeds": 1, "epochs": 2}
     made = records.Record(name, "A probe", configuration, choice={**choice, "settings": {"lr": 0.1}})
@@ -151,6 +162,10 @@ def search(name: str = "choosing", rungs: tuple[int, ...] = ()) -> records.Searc
             settings = {"lr": lr, "flip": flip, **({"epochs": 1} if rungs else {})}
             made.trial(settings).add(1, {"recall_at_1": lr, "map_at_r": lr}, seconds=1)
     return made
+
+
+def published() -> list[ch08_theory.Reported]:
+    return list(ch08_theory.reported("cub", dimensions=512))
 
 
 def comparison() -> records.Comparison:
@@ -193,6 +208,61 @@ def checkpoint() -> Path:
     from dmlbook.training import checkpoints
 
     return checkpoints.save(Path.cwd() / "run", {"a": torch.ones(2)}, epoch=1, step=2)
+
+
+def run_folder() -> Path:
+    from dmlbook.training import checkpoints
+    from dmlbook.use import run_folders
+
+    state = {"net": net().state_dict(), "loss": {}, "epoch": 1}
+    folder = checkpoints.save(Path.cwd() / "trained", state, epoch=1, step=0).parent
+    built = {"name": "small", "embedding_size": 4, "width_mult": 0.2}
+    about = {"net": built, "config": config().to_dict(), "data": {"data": "folder", "size": 16}}
+    (folder / run_folders.ABOUT).write_text(json.dumps(about))
+    return folder
+
+
+def found():
+    from dmlbook.use.photographs import find_photographs
+
+    return find_photographs(photos(Path.cwd()))
+
+
+def trained_run():
+    from dmlbook.use import Run
+
+    return Run(Path.cwd(), net().eval(), config(image_size=14, test_crop=0.875), 16, ("a",), None, {}, finished=True)
+
+
+def vectors():
+    from dmlbook.use.vector_files import Vectors
+
+    return Vectors(rows(2, 4), ("a", "b"), ("", "c"), {})
+
+
+def vectors_file() -> Path:
+    from dmlbook.use.vector_files import write_vectors
+
+    return write_vectors(Path.cwd() / "given.npz", vectors())
+
+
+def answer():
+    from dmlbook.use.gallery import Hit
+    from dmlbook.use.page import Answer
+
+    file = photos(Path.cwd()) / "a" / "0.png"
+    return Answer(str(file), [Hit("0.png", "a", 0.5)], [file])
+
+
+def listed_run() -> ListedRun:
+    about = {
+        "loss": "softtriple", "loss_options": {}, "net": {"name": "small", "embedding_size": 4, "weights": None},
+        "config": config().to_dict(), "data": {"data": "folder", "data_option": [], "size": SIDE},
+    }  # fmt: skip
+    kept = training.Checkpoints(Path.cwd() / "runs" / "mine", about=about)
+    training.fit(net(), loss(classes=4), image_set(), config(), folder=kept, device="cpu", progress=False)
+    run_folders.note(kept.folder, figures={"recall_at_1": 0.5, "map_at_r": 0.25})
+    return find_runs([kept.folder]).runs[0]
 
 
 def stage() -> ch06_theory.Stage:
@@ -282,6 +352,8 @@ SCALARS: dict[str, object] = {
     "num_clusters": 3, "image_size": None, "rank": 0, "world_size": 2, "most": 3, "n_init": 1, "gradient": 0.5,
     "validation": 0.5, "better": 1, "matches": 2, "tied": 2, "steps": 3, "reach": 1.0, "difficulty": "easy",
 }  # fmt: skip
+
+SEARCHED = {"gallery": lambda: rows(9, 4), "gallery_labels": lambda: labels(9)}
 
 SERIES = [0.2, 0.4, 0.3]
 CALLS: dict[str, dict[str, object]] = {
@@ -419,6 +491,16 @@ CALLS: dict[str, dict[str, object]] = {
     "chapters.ch06.theory.place": {"name": "softtriple", "chosen": None},
     "chapters.ch06.theory.still_pushes": {"chosen": None},
     "chapters.ch06.theory.step_seconds": {"name": "triplet"},
+    "chapters.ch08.explorer.ThresholdExplorer.move": {"limit": 0.4},
+    "chapters.ch08.theory.answers": {
+        "distances": lambda: torch.rand(4), "right": lambda: torch.tensor([True, False, False, False]),
+        "known": lambda: torch.tensor([True, True, True, False]), "threshold": 0.5,
+    },
+    "chapters.ch08.theory.beside": {"rows": published, "ours": lambda: {"softmax": record()}},
+    "chapters.ch08.theory.cost_table": {"rows": lambda: {"A": record("a")}},
+    "chapters.ch08.theory.published_table": {"rows": published},
+    "chapters.ch08.theory.reported": {"data": "cub", "dimensions": 64},
+    "chapters.ch08.theory.unlike": {"row": lambda: published()[0], "record": record},
     "chapters.ch09.figures.map_panel": {
         "places": lambda: labels() % 2, "only": lambda: [0, 1],
         "counts": lambda: torch.tensor([[2, 2], [3, 1], [2, 2]]),
@@ -429,7 +511,25 @@ CALLS: dict[str, dict[str, object]] = {
     "chapters.ch09.figures.center_heat": {"names": lambda: ["a", "b", "c"]},
     "chapters.ch09.figures.look_panels": {"axes": lambda: axes(4)},
     "chapters.ch09.theory.look": {"embedding": lambda: rows(4)},
+    "datasets.foreign.from_dataset": {
+        "dataset": lambda: [(torch.zeros(3, 8, 8), 0), (torch.ones(3, 8, 8), 1)], "class_names": None, "image": None,
+        "label": None,
+    },
     "datasets.load": {"name": "folder", "root": lambda: photos(Path.cwd()), "size": 16},
+    "datasets.protocol": {
+        "name": "folder", "split": "closed", "root": lambda: photos(Path.cwd()), "size": 16, "held_out": 0.4,
+        "validation": None,
+    },
+    "datasets.protocols.Protocol": {
+        "name": "closed", "train": image_set, "queries": image_set, "gallery": image_set, "measured_on": "images",
+        "says": "Nothing.",
+    },
+    "datasets.protocols.numbered_as": {"queries": image_set, "gallery": lambda: others()},
+    "datasets.protocols.fingerprint": {"file": lambda: split_file(Path.cwd())},
+    "datasets.photos.split_files.read": {
+        "file": lambda: split_file(Path.cwd()), "root": lambda: photos(Path.cwd()),
+    },
+    "datasets.splits.closed_set": {"image_set": lambda: wide(), "held_out": 0.4, "split": "query"},
     "datasets.fetch": {"name": "birds"},
     "datasets.describe": {"name": "birds"},
     "datasets.birds.images.load": {"num_species": 4, "images_per_species": 2},
@@ -456,7 +556,14 @@ CALLS: dict[str, dict[str, object]] = {
     "losses.make": {"chosen": None},
     "losses.options": {},
     "losses.images_per_class": {},
-    "losses.base.Loss.forward": {"indices_tuple": lambda: mined()},
+    "losses.base.Loss.forward": {
+        "indices_tuple": lambda: mined(), "ref_emb": lambda: rows(12, 4), "ref_labels": lambda: labels()
+    },
+    "losses.masks.pair_masks": {"ref_labels": lambda: labels()},
+    "losses.memory.cross_batch_memory": {"loss": lambda: loss("triplet"), "embedding_size": 4, "miner": None},
+    "losses.pairs.lifted_mean": {"ref_labels": lambda: labels()},
+    "losses.triplets.semihard_mean": {"ref_labels": lambda: labels()},
+    "losses.triplets.triplet_mean": {"ref_labels": lambda: labels()},
     "losses.centroid_bound.role_counts": {"sizes": lambda: torch.tensor([3, 4, 5])},
     "losses.centroid_bound.CentroidBound": {"class_counts": lambda: torch.tensor([4, 4, 4])},
     "losses.facility_location.facility_score": {"medoids": lambda: torch.tensor([0, 4])},
@@ -484,12 +591,28 @@ CALLS: dict[str, dict[str, object]] = {
     },
     "maps.view.sheets": {},
     "maps.layout.umap_map": {"n_neighbors": 3},
-    "nets.Head": {},
-    "nets.EmbeddingNet": {"backbone": lambda: net().backbone, "head": lambda: nets.Head(5, 4)},
-    "nets.EmbeddingNet.features": {"images": lambda: torch.rand(2, 3, 16, 16)},
-    "nets.EmbeddingNet.forward": {"images": lambda: torch.rand(2, 3, 16, 16)},
-    "nets.build": {"name": "small", "weights": None, "preprocessing": "unit", "bn_eps": 1e-3, "width_mult": 0.2},
-    "nets.parameter_groups": {"loss_lr": 0.1},
+    "nets.check_name": {"name": "small"},
+    "nets.check_image_size": {"size": 16},
+    "nets.parts.Head": {},
+    "nets.parts.EmbeddingNet": {
+        "backbone": lambda: net().backbone, "head": lambda: nets.Head(5, 4), "preprocessing": "unit",
+    },
+    "nets.parts.EmbeddingNet.features": {"images": lambda: torch.rand(2, 3, 16, 16)},
+    "nets.parts.EmbeddingNet.forward": {"images": lambda: torch.rand(2, 3, 16, 16)},
+    "nets.build": {
+        "name": "small", "weights": None, "preprocessing": "unit", "bn_eps": 1e-3, "width_mult": 0.2,
+        "code_digest": None,
+    },
+    "nets.settled": {"name": "small"},
+    "nets.wrap": {"backbone": lambda: net().backbone, "preprocessing": "unit"},
+    "nets.parts.parameter_groups": {"loss_lr": 0.1},
+    "recipes.read": {"name": "cub-softtriple-64"},
+    "recipes.precision_of": {"device": "cpu"},
+    "recipes.Recipe.config": {"device": "cpu"},
+    "recipes.Recipe.loss": {},
+    "records.beside.beside": {
+        "comparison": comparison, "more": lambda: {"mine": record("mine")}, "alike": lambda: ["split"],
+    },
     "records.comparison.Comparison": {"rows": lambda: {"A": record("a")}, "unequal": lambda: {"loss": "why"}},
     "records.comparison.Comparison.gains": {"figure": "map_at_r"},
     "records.comparison.Comparison.chosen": {"row": "A"},
@@ -524,9 +647,11 @@ CALLS: dict[str, dict[str, object]] = {
     "records.tried.tried": {"searches": lambda: {"A": saved_search(), "B": "kept/t"}},
     "retrieval.clustering.agreement": {"clusters": lambda: labels()},
     "retrieval.kinds.kind_recovery": {"assigned": lambda: labels() % 2},
-    "retrieval.ranks.recall_at_k": {"ks": lambda: [1, 2]},
-    "retrieval.scores.chance": {"ks": lambda: [1, 2]},
-    "retrieval.scores.evaluate": {"ks": lambda: [1, 2]},
+    "retrieval.ranks.recall_at_k": {"ks": lambda: [1, 2], **SEARCHED},
+    "retrieval.ranks.r_precision": SEARCHED,
+    "retrieval.ranks.map_at_r": SEARCHED,
+    "retrieval.scores.chance": {"ks": lambda: [1, 2], "gallery_labels": lambda: labels(9)},
+    "retrieval.scores.evaluate": {"ks": lambda: [1, 2], **SEARCHED},
     "sampling.UniformBatches": {"images": 12},
     "seeding.generator": {"names": None, "device": "cpu"},
     "seeding.named_seed": {"names": None},
@@ -546,12 +671,36 @@ CALLS: dict[str, dict[str, object]] = {
     "training.report.Report.open_bar": {"done": 0, "total": 3},
     "training.result.FitResult.restore_best": {},
     "training.sources.Features": {"name": "n", "split": "s", "num_classes": 3},
+    "use.run_list.SeedRun.gain": {"figure": "map_at_r"},
+    "use.run_list.ListedRun.values": {"figure": "map_at_r"},
+    "use.run_list.ListedRun.gains": {"figure": "map_at_r"},
+    "use.run_list.as_record": {"run": listed_run},
+    "use.run_list.find_runs": {"folders": lambda: [photos(Path.cwd())]},
+    "use.run_list.own_records": {"folders": lambda: [photos(Path.cwd())]},
     "training.views.Views": {"images": None},
     "training.views.Views.for_test": {"index": lambda: torch.tensor([0, 3])},
     "training.views.Views.for_training": {"index": lambda: torch.tensor([0, 3]), "part": lambda: torch.tensor([0, 1])},
     "training.views.center_boxes": {"aspects": lambda: torch.ones(12)},
     "training.views.random_boxes": {"aspects": lambda: torch.ones(12), "scale": lambda: (0.2, 1.0)},
     "training.views.draw": {"images": lambda: image_set().images[:12]},
+    "use.nearest.nearest_in": {"queries": lambda: rows(6, 4), "gallery": lambda: rows(12, 4)},
+    "use.page.cosine": {"distance": 0.5},
+    "use.page.write_results": {"path": lambda: Path.cwd() / "page.html", "answers": lambda: [answer()], "unit": True},
+    "use.photographs.find_photographs": {"root": lambda: photos(Path.cwd())},
+    "use.trained.Run.embed": {"device": "cpu", "batch_size": 8},
+    "use.trained.Run.embed_files": {"paths": lambda: [photos(Path.cwd()) / "a" / "0.png"], "skip_corrupt": False},
+    "use.trained.Run.embedded": {
+        "paths": lambda: [str(photos(Path.cwd()) / "a" / "0.png")], "root": None, "go_on": True, "device": "cpu",
+        "progress": False,
+    },
+    "use.trained.load_run": {"folder": run_folder, "net": None, "device": "cpu"},
+    "use.vector_files.Vectors": {
+        "vectors": lambda: rows(2, 4), "paths": lambda: ("a", "b"), "labels": lambda: ("", "c"),
+        "about": lambda: {"model": "m"},
+    },
+    "use.vector_files.check_suffix": {"path": "v.npz"},
+    "use.vector_files.read_vectors": {"path": lambda: vectors_file()},
+    "use.vector_files.write_vectors": {"path": lambda: Path.cwd() / "v.npz", "vectors": lambda: vectors()},
 }  # fmt: skip
 """By function: values, or functions that make them. What stands here goes before names and types."""
 
@@ -563,6 +712,8 @@ SKIPPED = {
 """What cannot be called as it stands, with the reason."""
 
 OBJECTS: dict[str, Callable] = {
+    "use.run_list.ListedRun": listed_run,
+    "use.run_list.SeedRun": lambda: listed_run().seeds[0],
     "book.explorer.Explorer": lambda: explorer("02"),
     "book.live.Live": live,
     "book.neighbours.NeighbourExplorer": lambda: neighbours(),
@@ -573,6 +724,7 @@ OBJECTS: dict[str, Callable] = {
     "chapters.ch03.figures.Ring": lambda: ch03_figures.ring(ax(), 12),
     "chapters.ch04.explorer.TauExplorer": lambda: explorer("04"),
     "chapters.ch05.explorer.BoundExplorer": lambda: explorer("05"),
+    "chapters.ch08.explorer.ThresholdExplorer": lambda: explorer("08"),
     "chapters.ch06.explorer.FieldExplorer": lambda: explorer("06"),
     "book.exercises.Exercise": exercise,
     "datasets.image_set.ImageSet": image_set,
@@ -592,8 +744,9 @@ OBJECTS: dict[str, Callable] = {
     "losses.triplets.TripletLoss": lambda: loss("triplet"),
     "losses.triplets.SemiHardLoss": lambda: loss("semihard"),
     "maps.serving.Serving": served,
-    "nets.Head": lambda: nets.Head(5, 4),
-    "nets.EmbeddingNet": net,
+    "nets.parts.Head": lambda: nets.Head(5, 4),
+    "nets.parts.EmbeddingNet": net,
+    "recipes.Recipe": lambda: recipes.read("cub-softtriple-64"),
     "records.comparison.Comparison": comparison,
     "records.differences.Difference": lambda: records.Difference(0.1, 0.05, 0.01),
     "records.ranges.Range": lambda: records.Range(0.1, 0.9, False, False),
@@ -605,6 +758,8 @@ OBJECTS: dict[str, Callable] = {
     "training.report.Report": lambda: training.Report(bar=False),
     "training.result.FitResult": fit_result,
     "training.views.Views": lambda: training.Views(image_set(), config()),
+    "use.photographs.Found": lambda: found(),
+    "use.trained.Run": lambda: trained_run(),
 }
 """By class, or by method: an object whose methods are called."""
 
