@@ -47,9 +47,8 @@ def configuration(options: Namespace) -> str:
     config, net = asdict(settled.config(options, SEED)), common.described(settled.network(options))
     said = {name.removeprefix("loss_option.") for name in getattr(options, "but_for", ())}
     of_loss = {name: value for name, value in losses.options(options.loss).items() if name not in settled.GIVEN}
-    data = {"data": options.data, "size": options.size, **dict(options.data_option)}
-    if options.validation is not None:
-        data["validation"] = options.validation
+    data = {"data": options.data, "root": options.root, "size": options.size, **dict(options.data_option)}
+    data |= {"split": options.split, "held_out": options.held_out, "validation": options.validation}
     grouped = {
         "images": data,
         "network": {"net": net.pop("name"), **net, **{name: config[name] for name in config if name[:6] == "freeze"}},

@@ -129,8 +129,9 @@ def test_a_run_shows_and_keeps_all_of_its_recipe(photos, capsys, tmp_path):
             "--no-freeze-batch-norm", "--ema-decay", "0.5", "--record", "trees", "--embedding-size", "8"]  # fmt: skip
     assert main(line) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert said.startswith("recipe cub-modern-64; * said otherwise on the command line images data folder*, size 16*")
-    for words in ("net small*", "embedding_size 8*", "loss softtriple, centers_per_class 10, scale 20",
+    assert said.startswith("recipe cub-modern-64; * said otherwise on the command line images data folder*, root ")
+    for words in ("size 16*, split classes", "net small*", "embedding_size 8*",
+                  "loss softtriple, centers_per_class 10, scale 20",
                   "epochs 2*", "optimizer adamw", "ema_decay 0.5*", "schedule cosine", "warmup_epochs 1,"):  # fmt: skip
         assert words in said
     about = run_folders.read_about(Path("runs/trees") / f"seed-{SEED}")

@@ -94,7 +94,7 @@ def test_a_memory_of_what_compares_no_images_is_refused_and_so_are_its_sizes(mon
             losses.cross_batch_memory(build("triplet"), **{"embedding_size": SIZE, **sizes})
     monkeypatch.setitem(sys.modules, "pytorch_metric_learning.losses", None)
     losses_memory._class.cache_clear()
-    with pytest.raises(ValueError, match=r'be installed; got no such package. pip install "dmlbook\[miners\]"'):
+    with pytest.raises(ValueError, match=r'be installed; got no such package. pip install -e ".\[miners\]"'):
         memory(build("triplet"))
 
 

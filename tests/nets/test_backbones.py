@@ -170,7 +170,7 @@ def test_networks_that_are_not_there_are_explained(options, message):
 
 def test_a_missing_timm_is_named_with_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(ValueError, match=r'while timm is missing.*pip install "dmlbook\[backbones\]"'):
+    with pytest.raises(ValueError, match=r'while timm is missing.*pip install -e ".\[backbones\]"'):
         nets.build("timm/resnet50", embedding_size=4)
     with pytest.raises(ValueError, match="check_name: name must be one of torchvision's while timm is missing"):
         nets.check_name("timm/resnet50")

@@ -56,7 +56,7 @@ def test_names_of_other_files_and_what_does_not_fit_are_refused(vectors, tmp_pat
     with pytest.raises(ValueError, match="vectors, paths and labels must be equally many; got 3, 2 and 3"):
         Vectors(vectors.vectors, vectors.paths[:2], vectors.labels, {})
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    with pytest.raises(ValueError, match=r'pip install "dmlbook\[search\]"'):
+    with pytest.raises(ValueError, match=r'pip install -e ".\[search\]"'):
         check_suffix("v.parquet")
 
 

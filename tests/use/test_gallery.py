@@ -204,7 +204,7 @@ def test_what_no_gallery_can_be_made_of_is_refused(run, gallery, tmp_path, monke
     with pytest.raises(ValueError, match="store must be a vector store that can be opened and written"):
         Gallery(run, gallery.folder, store=tmp_path / "file").update()
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r'lancedb must be installed .* pip install "dmlbook\[search\]"'):
+    with pytest.raises(ValueError, match=r'lancedb must be installed .* pip install -e ".\[search\]"'):
         Gallery(run, tmp_path)
 
 

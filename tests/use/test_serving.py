@@ -156,7 +156,7 @@ def test_an_empty_gallery_and_a_missing_part_are_refused(run, tmp_path, monkeypa
     with pytest.raises(ValueError, match="demo_app: gallery must hold photographs"):
         demo_app(Gallery(run, tmp_path, store=tmp_path / "s"))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r'starlette must be installed .*pip install "dmlbook\[demo\]"'):
+    with pytest.raises(ValueError, match=r'starlette must be installed .*pip install -e ".\[demo\]"'):
         serving.check_installed()
 
 
