@@ -130,3 +130,12 @@ def test_a_farewell_says_where_the_run_stands_and_how_it_goes_on(tmp_path):
     assert said.startswith("Interrupted after epoch 2 and 5 steps of the next. Saved as ")
     assert said.endswith("checkpoint.pt. To go on, call fit with the same arguments again.")
     assert farewell(0, 1, None).endswith("Nothing was saved: pass folder=... to be able to go on.")
+
+
+def test_what_leaves_a_float64_network_is_float64():
+    devices = Devices(torch.device("cpu"), 1, "64-true")
+    network = devices.fabric.setup_module(nn.Linear(2, 2).double())
+    inputs = torch.full((1, 2), 1 / 3, dtype=torch.float64)
+    assert devices.dtype == torch.float64
+    assert network(inputs).dtype == torch.float64
+    assert torch.equal(network(inputs), nn.functional.linear(inputs, network.weight, network.bias))
