@@ -157,3 +157,13 @@ def test_a_negative_exactly_at_the_margin_is_easy_as_facenet_has_it_and_semihard
     as_it_is = pml_distances.LpDistance(normalize_embeddings=False)
     theirs = pml_miners.TripletMarginMiner(margin=0.5, type_of_triplets="semihard", distance=as_it_is)
     assert [indices.tolist() for indices in theirs(x, y)] == [[0], [1], [2]]
+
+
+def test_a_negative_as_far_as_the_positive_is_passed_over_for_a_farther_one():
+    apart = torch.tensor(
+        [[0.0, 1.0, 1.0, 1.1], [1.0, 0.0, 1.5, 1.5], [1.0, 1.5, 0.0, 1.0], [1.1, 1.5, 1.0, 0.0]], dtype=torch.float64
+    )
+    labels = torch.tensor([0, 0, 1, 2])
+    expected = reference.semihard_loss(apart, labels, margin=0.2)
+    assert expected == pytest.approx(0.05)  # 1.0 - 1.1 + 0.2 of the first, and nothing of the second
+    assert_close(losses.semihard_mean(apart, labels, margin=0.2), torch.tensor(expected, dtype=torch.float64))
