@@ -98,9 +98,12 @@ def test_a_slurm_job_is_not_started_again(tmp_path):
     job = {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_NNODES": "1", "SLURM_JOB_NAME": "train"}
     job |= {"SLURM_NODEID": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": _free_port(), "SLURM_JOB_ID": "77"}
     tasks = [_start(tmp_path, "double", 3, 2, 1, SLURM_PROCID=rank, SLURM_LOCALID=rank, **job) for rank in "01"]
-    for task in tasks:
-        _end(task)
-    _same(torch.load(tmp_path / "rank1.pt"), _alone("double"))
+    printed = [_end(task)[0] for task in tasks]
+    assert printed == ["", ""]
+    assert sorted(path.name for path in tmp_path.glob("rank*.pt")) == ["rank0.pt", "rank1.pt"]  # no third was started
+    second = torch.load(tmp_path / "rank1.pt")
+    assert len(second["history"]) == 3
+    _same(second, _alone("double"))
 
 
 @pytest.mark.slow
