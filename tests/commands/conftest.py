@@ -10,6 +10,15 @@ from dmlbook.commands import common
 
 
 @pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A working folder of its own, in smoke mode, with results in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DMLBOOK_MODE", "smoke")
+    monkeypatch.setattr(settings, "results_root", lambda: tmp_path / "results")
+    return tmp_path
+
+
+@pytest.fixture
 def few_digits(tmp_path, monkeypatch):
     monkeypatch.setattr(settings, "results_root", lambda: tmp_path / "results")
     few = {split: common.datasets.load("digits", split) for split in ("train", "test")}

@@ -7,16 +7,11 @@ from argparse import ArgumentParser
 
 import pytest
 
-from dmlbook import records, settings
+from dmlbook import records
 from dmlbook.__main__ import main
 from dmlbook.commands import mined
 
-
-@pytest.fixture(autouse=True)
-def _own_folders(tmp_path, monkeypatch):
-    monkeypatch.setenv("DMLBOOK_MODE", "smoke")
-    monkeypatch.setattr(settings, "results_root", lambda: tmp_path / "results")
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def train(photos, *more):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dmlbook import nets, recipes, records, settings
+from dmlbook import nets, recipes, records
 from dmlbook.__main__ import main
 from dmlbook.commands import common, help_pages, plans, settled, shown
 from dmlbook.commands import train as train_command
@@ -34,10 +34,8 @@ SMALL = [
 
 
 @pytest.fixture(autouse=True)
-def _own_folders(tmp_path, monkeypatch):
-    monkeypatch.setenv("DMLBOOK_DATA", str(tmp_path / "images"))
-    monkeypatch.setattr(settings, "results_root", lambda: tmp_path / "results")
-    monkeypatch.chdir(tmp_path)
+def _own_images(here, monkeypatch):
+    monkeypatch.setenv("DMLBOOK_DATA", str(here / "images"))
 
 
 def options(*words):

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dmlbook import nets, records, settings
+from dmlbook import nets, records
 from dmlbook.__main__ import main
 from dmlbook.commands import baseline, common, places, settled
 from dmlbook.commands import study as study_module
@@ -23,13 +23,7 @@ from dmlbook.use import run_folders
 SEED_FOLDER = f"seed-{SEED}"
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    """A working folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DMLBOOK_MODE", "smoke")
-    monkeypatch.setattr(settings, "results_root", lambda: tmp_path / "results")
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("here")
 
 
 @pytest.fixture

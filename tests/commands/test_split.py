@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dmlbook import datasets, nets, records, retrieval, settings
+from dmlbook import datasets, nets, records, retrieval
 from dmlbook.__main__ import main
 from dmlbook.commands import baseline, split_options
 from dmlbook.commands import study as study_module
@@ -23,12 +23,7 @@ SMALL = ("--net", "small", *SIZE, "--embedding-size", "8", "--no-freeze-batch-no
 FEW = ("--neighbors", "3", "--seeds", "1", "--out", "page.html")
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DMLBOOK_MODE", "smoke")
-    monkeypatch.setattr(settings, "results_root", lambda: tmp_path / "results")
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("here")
 
 
 @pytest.fixture
