@@ -17,6 +17,7 @@ from dmlbook._types import Tensor
 from dmlbook.datasets import birds
 from dmlbook.seeding import SEED, generator
 from dmlbook.settings import by_mode
+from dmlbook.training.allocator import keeping_freed
 
 Contest = dict[str, Callable[[], object]]
 NO_BOOK = "not run, since it needs what `make lab` installs"
@@ -176,6 +177,24 @@ def network() -> tuple[str, Contest]:
     }
 
 
+def allocator() -> tuple[str, Contest]:
+    """Steps of a wide network whose memory is kept from step to step, as `fit` does, and as the system has it."""
+    side, batch, steps = by_mode(smoke=(32, 2, 1), class_=(160, 32, 3), full=(160, 32, 3))
+    net = nets.build("mobilenet_v2", embedding_size=64).train().to(memory_format=torch.channels_last)
+    images = torch.rand(batch, 3, side, side, generator=generator(SEED, "bench"))
+
+    def walk() -> None:
+        for _ in range(steps):
+            net(images).square().sum().backward()
+
+    def kept() -> None:
+        with keeping_freed("cpu"):
+            walk()
+
+    title = f"{steps} steps of mobilenet_v2 on {batch} images of {side} pixels, without the loss"
+    return title, {"memory kept, as in training": kept, "memory given back": walk}
+
+
 def cost() -> tuple[str, Contest]:
     """How an epoch grows with N for each way to sum triplets; what chapter 05 measures."""
     try:
@@ -217,5 +236,17 @@ def imports() -> tuple[str, Contest]:
 
 CONTESTS = {
     contest.__name__: contest
-    for contest in (softtriple, regularizer, triplets, field, cost, recall, drawing, network, widgets, imports)
+    for contest in (
+        softtriple,
+        regularizer,
+        triplets,
+        field,
+        cost,
+        recall,
+        drawing,
+        network,
+        allocator,
+        widgets,
+        imports,
+    )
 }

@@ -14,6 +14,7 @@ from dmlbook._types import Float, Int, Tensor
 from dmlbook.datasets.image_set import ImageSet
 from dmlbook.nets import EmbeddingNet
 from dmlbook.training.ahead import ahead
+from dmlbook.training.allocator import keeping_freed
 from dmlbook.training.config import TrainConfig
 from dmlbook.training.memory import is_out_of_memory, release
 from dmlbook.training.views import Views
@@ -89,7 +90,7 @@ def embed_views(
     """
     index = torch.arange(len(views.images)) if index is None else index
     run, dtype = net.features if features else net, next(net.parameters()).dtype
-    with evaluating(net), torch.inference_mode():
+    with evaluating(net), torch.inference_mode(), keeping_freed(device):
         while True:
             try:
                 found = _embedded(run, views, index.split(batch_size), device, dtype)

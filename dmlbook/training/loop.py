@@ -24,6 +24,7 @@ from dmlbook.retrieval import recall_at_k
 from dmlbook.sampling import places
 from dmlbook.training import checkpoints, identity, mining, outside, preflight
 from dmlbook.training.ahead import LoaderDied, ahead, sent
+from dmlbook.training.allocator import keeping_freed
 from dmlbook.training.board import Board
 from dmlbook.training.checkpoints import Checkpoints
 from dmlbook.training.config import TrainConfig
@@ -104,7 +105,7 @@ def fit(
     if kept is not None:
         preflight.check_folder(Path(kept.folder))
         preflight.check_room(Path(kept.folder), net, loss, copies=(validation is not None) + (config.ema_decay > 0))
-    with nullcontext() if kept is None else kept.held(), together(processes):
+    with nullcontext() if kept is None else kept.held(), together(processes), keeping_freed(chosen):
         start = None if kept is None else kept.newest()
         freeze_batch_norm(net, config.freeze_batch_norm)
         devices = Devices(chosen, place.devices, config.precision, place.nodes)
@@ -251,8 +252,7 @@ class _Run:
             return
         with self.stepper.averaged():
             weights = {"net": self.net.state_dict(), "loss": self.loss.state_dict()}
-            weights["outside"] = self._outside()
-            weights["mining"] = None if self.mining is None else self.mining.state()
+            weights |= {"outside": self._outside(), "mining": None if self.mining is None else self.mining.state()}
             content = {"run": self.fingerprint, **self.state.to_dict(), **weights, **self.stepper.state()}
             self.checkpoint = checkpoints.save(self.folder, content, epoch=self.state.epoch, step=self.state.step)
         checkpoints.write_history(self.folder, self.state.history)

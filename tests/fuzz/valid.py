@@ -526,6 +526,7 @@ CALLS: dict[str, dict[str, object]] = {
     },
     "datasets.protocols.numbered_as": {"queries": image_set, "gallery": lambda: others()},
     "datasets.protocols.fingerprint": {"file": lambda: split_file(Path.cwd())},
+    "datasets.photos.metadata.find": {"folder": lambda: photos(Path.cwd())},
     "datasets.photos.split_files.read": {
         "file": lambda: split_file(Path.cwd()), "root": lambda: photos(Path.cwd()),
     },

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
 from PIL import Image
+
+from dmlbook._checks import checked
 
 FORMATS = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
@@ -56,3 +60,39 @@ def printable(name: str) -> str:
         'caf\\udce9.png'
     """
     return name.encode("utf-8", "backslashreplace").decode()
+
+
+SHOWN = 10
+"""Faults that a message names; the others are counted."""
+
+
+@checked
+def path_fault(name: str, root: Path, known: frozenset[str]) -> str:
+    """What is wrong with a photograph's path, as a file that lists photographs has it; "" where nothing is.
+
+    Args:
+        name: Below ``root``, with forward slashes.
+        root: The folder that holds the photographs.
+        known: Suffixes of images.
+    """
+    path, windows = PurePosixPath(name), PureWindowsPath(name)
+    if not name:
+        return "no path"
+    if path.is_absolute() or windows.drive or ".." in (*path.parts, *windows.parts):
+        return f"{name!r} does not lie below root"
+    if path.suffix.lower() not in known:
+        return f"{name!r} is no image by its suffix"
+    if str(path) != name:
+        return f"{name!r} is written otherwise than {str(path)!r}"
+    try:
+        return "" if (root / path).is_file() else f"{name!r} is missing"
+    except (OSError, ValueError):  # a name that no system has
+        return f"{name!r} is missing"
+
+
+@checked
+def told_faults(file: Path, faults: list[tuple[int, str]]) -> str:
+    """The faults of a file by their lines, the first ten of them and how many there are."""
+    told = "; ".join(f"line {line}: {fault}" for line, fault in sorted(faults)[:SHOWN])
+    more = f"; and {len(faults) - SHOWN:,} more" if len(faults) > SHOWN else ""
+    return f"{len(faults):,} fault{'s' * (len(faults) > 1)} in {file.name}: {told}{more}"

@@ -12,6 +12,7 @@ from pathlib import Path
 from dmlbook._checks import bad_input
 from dmlbook.datasets.photos.formats import FORMATS, is_system, printable, suffixes
 
+METADATA = ("metadata.csv", "metadata.jsonl")
 HIDDEN, LOOSE, LINKED = "hidden and system files", "in no class folder", "linked folders that repeat others"
 
 PARTS = {
@@ -263,7 +264,7 @@ def split_folders(folder: Path) -> dict[str, Path]:
             "root", "hold one training part, and validation or test beside it", got, "Rename or merge them."
         )
     for path in named:
-        if not visible_folders(path):
+        if not visible_folders(path) and not any((path / name).is_file() for name in METADATA):
             remedy = f"Make a folder for each class in {', '.join(p.name for p in named)}; to take these for classes, "
             raise bad_input("root", rule, f"no class folder in {path}", f"{remedy}rename them.")
     return {

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dmlbook._checks import bad_input
-from dmlbook.datasets.photos import layouts
+from dmlbook.datasets.photos import layouts, metadata
 from dmlbook.datasets.photos.layouts import Listing
 from dmlbook.datasets.splits import training_classes
 
@@ -14,17 +14,17 @@ HALVES = ("train", "test")
 
 
 def find(root: str | Path | None, *, partial: bool = False) -> Listing:
-    """The class folders of a user's own, or those in his ``train``, ``val`` and ``test``.
+    """The class folders of a user's own, or those in his ``train``, ``val`` and ``test``; or what ``metadata`` finds.
 
     Raises:
-        ValueError: ``root`` is missing, no folder, or holds no class folders.
+        ValueError: ``root`` is missing, no folder, or holds no class folders; a file of metadata is faulty.
     """
     remedy = "Pass root=FOLDER, one with a folder of images for each class."
     folder = None if root is None else Path(root).expanduser()
     try:
         if folder is None or not folder.is_dir():
             raise bad_input("root", "be the folder of class folders", root, remedy)
-        listing = layouts.class_folders(folder, numbered=False, partial=partial)
+        listing = metadata.find(folder) or layouts.class_folders(folder, numbered=False, partial=partial)
     except OSError as error:
         raise bad_input("root", "be readable", f"{folder} ({error})", "Change its permissions.") from error
     if len({entry.class_name for entry in listing.entries}) < 2:

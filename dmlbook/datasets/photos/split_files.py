@@ -8,18 +8,16 @@ import os
 from collections import Counter
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 
 from dmlbook._checks import bad_input, checked
 from dmlbook.datasets.photos import layouts
-from dmlbook.datasets.photos.formats import is_system, printable, suffixes
+from dmlbook.datasets.photos.formats import is_system, path_fault, printable, suffixes, told_faults
 from dmlbook.datasets.photos.layouts import Entry, Listing
 
 PARTS = ("train", "validation", "query", "gallery", "test")
 COLUMNS = ("path", "split", "label")
 THE_FILE = "the file of splits"
-SHOWN = 10
-"""Faults that a message names; the others are counted."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +68,7 @@ def read(file: str | Path, root: str | Path) -> tuple[dict[str, Listing], list[s
             entries.append((row.split, Entry(row.path, name, 0, _kind(row, behind), row.split)))
         first.setdefault(row.path, row.line)
     if faults:
-        told = "; ".join(f"line {line}: {fault}" for line, fault in sorted(faults)[:SHOWN])
-        more = f"; and {len(faults) - SHOWN:,} more" if len(faults) > SHOWN else ""
-        got = f"{len(faults):,} fault{'s' * (len(faults) > 1)} in {file.name}: {told}{more}"
+        got = told_faults(file, faults)
         raise bad_input(THE_FILE, "name photographs in root and their splits, line by line", got, "Correct the file.")
     return _listings(root, file, entries), _unnamed(root, set(first), known)
 
@@ -119,22 +115,11 @@ def _header(file: Path, names: list[str]) -> list[str]:
 
 def _fault(row: _Row, root: Path, known: frozenset[str]) -> str:
     """What is wrong with a line by itself, or nothing."""
-    path, windows = PurePosixPath(row.path), PureWindowsPath(row.path)
-    if not row.path:
-        return "no path"
-    if path.is_absolute() or windows.drive or ".." in (*path.parts, *windows.parts):
-        return f"{row.path!r} does not lie below root"
-    if row.split not in PARTS:
+    fault = path_fault(row.path, root, known)
+    if not fault and row.split not in PARTS:
         near = get_close_matches(row.split, PARTS, 1)
-        return f"split {row.split!r} is none of {', '.join(PARTS)}" + (f"; did you mean {near[0]}?" if near else "")
-    if path.suffix.lower() not in known:
-        return f"{row.path!r} is no image by its suffix"
-    if str(path) != row.path:
-        return f"{row.path!r} is written otherwise than {str(path)!r}"
-    try:
-        return "" if (root / path).is_file() else f"{row.path!r} is missing"
-    except (OSError, ValueError):  # a name that no system has
-        return f"{row.path!r} is missing"
+        fault = f"split {row.split!r} is none of {', '.join(PARTS)}" + (f"; did you mean {near[0]}?" if near else "")
+    return fault
 
 
 def _folders(path: str, behind: set[str]) -> tuple[str, ...]:

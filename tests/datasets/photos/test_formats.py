@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from PIL import Image
 
@@ -48,3 +50,32 @@ def test_what_systems_leave_is_told_by_name(name):
     assert formats.is_system(name)
     assert name.lower() in formats.SYSTEM or name.startswith(".")
     assert not formats.is_system(f"a{name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("in/a.png", ""),
+        ("", "no path"),
+        ("/a.png", "'/a.png' does not lie below root"),
+        ("C:/a.png", "'C:/a.png' does not lie below root"),
+        ("in/../../a.png", "'in/../../a.png' does not lie below root"),
+        ("..\\a.png", "'..\\\\a.png' does not lie below root"),
+        ("a.txt", "'a.txt' is no image by its suffix"),
+        ("in//a.png", "'in//a.png' is written otherwise than 'in/a.png'"),
+        ("in/b.png", "'in/b.png' is missing"),
+        ("a\0.png", "'a\\x00.png' is missing"),
+    ],
+)
+def test_what_is_wrong_with_a_path_in_a_file(tmp_path, name, fault):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").touch()
+    assert formats.path_fault(name, tmp_path, frozenset({".png"})) == fault
+
+
+def test_ten_faults_are_told_and_the_others_counted():
+    faults = [(line, f"fault {line}") for line in range(13, 1, -1)]
+    told = formats.told_faults(Path("in/list.csv"), faults)
+    assert told.startswith("12 faults in list.csv: line 2: fault 2; line 3: fault 3;")
+    assert told.endswith("line 11: fault 11; and 2 more")
+    assert formats.told_faults(Path("list.csv"), [(4, "no path")]) == "1 fault in list.csv: line 4: no path"
