@@ -16,7 +16,10 @@ from dmlbook.__main__ import COMMANDS, main
 from dmlbook.commands import settled
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
-PAGES = {name: (NOTEBOOKS / f"{name}.md").read_text(encoding="utf-8") for name in ("bad_scores", "which_loss")}
+PAGES = {
+    name: (NOTEBOOKS / f"{name}.md").read_text(encoding="utf-8").replace(" \\\n", "")  # commands of two lines
+    for name in ("bad_scores", "which_loss")
+}
 LINE = re.compile(r"^ {4}(python -m dmlbook .+)$", re.MULTILINE)
 INLINE = re.compile(r"`(--[a-z][\w-]*)(?: [^`]*)?`")
 SMALLER = {

@@ -120,18 +120,19 @@ def unlike(row: Reported, record: Record) -> dict[str, tuple[str, str]]:
 
 @checked
 def beside(rows: Sequence[Reported], ours: Mapping[str, Record]) -> str:
-    """Each loss once: what is published of it, paper by paper, and what our record of it holds. Markdown, Recall@1.
+    """Each loss once: what is published of it, by paper and dimensions, and what our record holds. Markdown, Recall@1.
 
     Args:
         rows: Published ones of one image set.
         ours: A record of each loss, by the loss's name.
     """
-    papers = list(dict.fromkeys(row.paper for row in rows))
+    papers = list(dict.fromkeys((row.paper, row.dimensions) for row in rows))
     known = list(dict.fromkeys([*(row.loss for row in rows), *ours]))
-    lines = [f"| loss | {' | '.join(papers)} | ours, R@1 | ours, MAP@R |", "|---|" + "---:|" * (len(papers) + 2)]
+    heads = [f"{paper}, D = {size or UNKNOWN}" for paper, size in papers]
+    lines = [f"| loss | {' | '.join(heads)} | ours, R@1 | ours, MAP@R |", "|---|" + "---:|" * (len(papers) + 2)]
     for loss in known:
-        cells = [next((f"{row.recall[0]:.1f}" for row in rows if (row.paper, row.loss) == (paper, loss)), "")
-                 for paper in papers]  # fmt: skip
+        of_loss = {(row.paper, row.dimensions): f"{row.recall[0]:.1f}" for row in rows if row.loss == loss}
+        cells = [of_loss.get(paper, "") for paper in papers]
         record = ours.get(loss)
         cells += ["", ""] if record is None else [percent(record.values(k)) for k in ("recall_at_1", "map_at_r")]
         lines.append(f"| {loss} | {' | '.join(cells)} |")

@@ -78,12 +78,20 @@ def test_ours_stand_beside_theirs_loss_by_loss():
     rows = [row for row in theory.reported("cub", dimensions=64) if row.loss in ("softmax", "semihard")]
     table = theory.beside(rows, {"softmax": record("softmax"), "hardtriple": record("hardtriple", (0.4,))})
     head, _, *lines = table.splitlines()
-    assert head == "| loss | Qian et al., ICCV 2019 | Fehérvári et al., 2019 | ours, R@1 | ours, MAP@R |"
+    names = ["Qian et al., ICCV 2019, D = 64", "Fehérvári et al., 2019, D = 64"]
+    assert head == f"| loss | {' | '.join(names)} | ours, R@1 | ours, MAP@R |"
     assert lines == [
         "| semihard | 42.6 | 50.9 |  |  |",
         "| softmax | 57.8 | 58.3 | 51.0 ± 12.7 (2) | 25.5 ± 6.4 (2) |",
         "| hardtriple |  |  | 40.0 (1) | 20.0 (1) |",
     ]
+
+
+def test_numbers_of_other_dimensions_stand_in_a_column_of_their_own():
+    rows = [row for row in theory.reported("cub") if row.loss == "softtriple"]
+    head, _, line = theory.beside(rows, {}).splitlines()
+    assert "ICCV 2019, D = 64 | Qian et al., ICCV 2019, D = 512" in head
+    assert line == "| softtriple | 60.1 | 65.4 |  |  |"
 
 
 def test_costs_are_counted_over_whole_runs():
