@@ -1,7 +1,9 @@
 """Three tools side by side: what is counted is counted rightly, one evaluator measures all, and our script is one."""
 
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from argparse import Namespace
@@ -50,21 +52,57 @@ def test_lines_are_those_that_a_user_writes(measure, tmp_path):
 
 
 def test_classes_are_named_so_that_every_tool_sorts_them_alike_and_one_photograph_is_new(measure, root, tmp_path):
-    work = tmp_path / "work"
-    photos, query = measure.prepare(root, work, None)
-    names = {path.relative_to(photos).as_posix() for path in photos.rglob("*.png")}
-    assert len(names) == 5 * 4 - 1
-    assert {name.split("/")[0] for name in names} == {f"{n:04d}" for n in range(5)}
+    photos, query = measure.prepare(root, tmp_path / "work", None)
+    names = {path.relative_to(photos).as_posix() for path in photos.rglob("*") if path.is_file()}
+    assert len(names) == 4 * 4 - 1
+    assert {name.split("/")[0] for name in names} == {f"{n:04d}" for n in range(4)}  # of five: each tool takes one half
     assert "0000/deeper-3.png" in names
-    assert "0004/0.png" not in names
-    assert query.read_bytes() == (root / "fir" / "0.png").read_bytes()
-    (photos / "0000" / "0.png").unlink()  # what was prepared is not prepared again
-    assert measure.prepare(root, work, None)[0] == photos
-    assert not (photos / "0000" / "0.png").exists()
-    measure.prepare(root, work, 4)
+    assert "0003/0.png" not in names
+    assert query.read_bytes() == (root / "elm" / "0.png").read_bytes()
+
+
+def test_what_is_no_photograph_is_not_copied(measure, root, tmp_path):
+    (root / "ash" / "notes.txt").write_text("x")
+    (root / "elm" / ".DS_Store").write_text("x")
+    (root / ".git").mkdir()
+    (root / "empty" / "folder").mkdir(parents=True)
+    photos, query = measure.prepare(root, tmp_path / "work", None)
     assert sorted(path.name for path in photos.iterdir()) == ["0000", "0001", "0002", "0003"]
-    with pytest.raises(SystemExit, match="four class folders or more; got 3"):
-        measure.prepare(root, work, 3)
+    assert {path.suffix for path in photos.rglob("*") if path.is_file()} == {".png"} == {query.suffix}
+
+
+def test_a_copy_is_taken_again_only_where_it_is_of_the_same_photographs(measure, root, tmp_path, monkeypatch):
+    work = tmp_path / "work"
+    photos, _ = measure.prepare(root, work, None)
+    (photos / "0000" / "0.png").unlink()
+    measure.prepare(root, work, None)
+    assert not (photos / "0000" / "0.png").exists()
+    Image.new("RGB", (9, 9)).save(root / "ash" / "0.png")
+    measure.prepare(root, work, None)
+    assert Image.open(photos / "0000" / "0.png").size == (9, 9)
+    other = root.with_name("others")
+    shutil.copytree(root, other)
+    Image.new("RGB", (8, 8), (1, 2, 3)).save(other / "beech" / "0.png")
+    measure.prepare(other, work, None)
+    assert Image.open(photos / "0001" / "0.png").getpixel((0, 0)) == (1, 2, 3)
+
+    def stopped(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(measure.shutil, "copyfile", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            measure.prepare(root, work, None)
+    measure.prepare(other, work, None)
+    assert len([path for path in photos.rglob("*") if path.is_file()]) == 15
+
+
+@pytest.mark.parametrize(("classes", "told"), [(3, "four class folders or more; got 2"), (1, "got 0")])
+def test_too_few_classes_are_refused(measure, root, tmp_path, classes, told):
+    with pytest.raises(SystemExit, match=told):
+        measure.prepare(root, tmp_path / "work", classes)
+    with pytest.raises(SystemExit, match="--root must be a folder"):
+        measure.prepare(root / "nowhere", tmp_path / "work", None)
 
 
 def test_one_evaluator_measures_the_second_half_of_the_classes_of_whatever_was_left(measure, root, tmp_path):
@@ -78,38 +116,87 @@ def test_one_evaluator_measures_the_second_half_of_the_classes_of_whatever_was_l
         found = measure.scores(tmp_path / "vectors.npz", photos)
         assert found == pytest.approx({key: wanted[key] for key in ("recall_at_1", "map_at_r")})
     np.savez(tmp_path / "vectors.npz", vectors=vectors[:-1], labels=labels[:-1])
-    with pytest.raises(SystemExit, match="holds 10 embeddings of the classes to be measured, not 11"):
+    with pytest.raises(SystemExit, match="holds 6 embeddings of the classes to be measured, not 7"):
         measure.scores(tmp_path / "vectors.npz", photos)
+
+
+SCRIPT = """# a script
+python -m dmlbook check > "$4/said"
+"$PYTHON" -c 'held = bytearray(int(8e8)); held[::4096] = bytes(len(held[::4096]))'
+cp vectors.npz "$4/"
+"""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell")
 def test_a_script_is_run_once_and_its_seed_is_its_own(measure, root, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(measure, "HERE", tmp_path)
-    (tmp_path / "dmlbook.sh").write_text('# a script\npython -m dmlbook check > "$4/said"\ncp vectors.npz "$4/"\n')
+    monkeypatch.setenv("PYTHON", sys.executable)
+    (tmp_path / "dmlbook.sh").write_text(SCRIPT)
+    (tmp_path / "network.py").touch()
+    (tmp_path / "w").touch()
     photos, query = measure.prepare(root, tmp_path / "work", None)
     labels = np.array([int(path.parent.name) for path in sorted(photos.rglob("*.png"))])
     np.savez(tmp_path / "vectors.npz", vectors=np.eye(5)[labels], labels=labels)
     monkeypatch.chdir(tmp_path)
-    core = min(__import__("os").sched_getaffinity(0)) if hasattr(__import__("os"), "sched_getaffinity") else 0
-    options = Namespace(work=tmp_path / "work", weights=tmp_path / "w", epochs=1, oml_python=None, core=core)
+    core = min(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+    versions = {"dmlbook": {"torch": "2"}}
+    options = Namespace(
+        work=tmp_path / "work", weights=tmp_path / "w", epochs=1, oml_python=None, core=core, versions=versions
+    )
     figures = measure.run("dmlbook", 3, options, photos, query)
     folder = tmp_path / "work" / "dmlbook-3"
-    assert (figures["recall_at_1"], figures["map_at_r"], figures["lines"]) == (1.0, 1.0, 2)
+    assert (figures["recall_at_1"], figures["map_at_r"], figures["lines"]) == (1.0, 1.0, 3)
     assert 0 < figures["cpu_minutes"] < 5
-    assert figures["peak_gb"] > 0.05
+    assert 0.8 < figures["peak_gb"] < 1.0  # of what the script held, and not of who started it
     assert "python" in (folder / "said").read_text()
     assert f"dmlbook.seeding.SEED = {measure.SEED + 3}" in (folder / "bin" / "python").read_text()
     capsys.readouterr()
     assert measure.run("dmlbook", 3, options, photos, query) == figures
     assert capsys.readouterr().out == ""
+    for change in ({"epochs": 2}, {"versions": {"dmlbook": {"torch": "3"}}}):
+        measure.run("dmlbook", 3, Namespace(**vars(options) | change), photos, query)
+        assert "dmlbook, seed 3" in capsys.readouterr().out  # what was measured otherwise is no answer
     (tmp_path / "dmlbook.sh").write_text("echo too bad; exit 3\n")
     with pytest.raises(SystemExit, match="dmlbook failed; its last words.*\ntoo bad"):
-        measure.run("dmlbook", 4, options, photos, query)
+        measure.run("dmlbook", 3, options, photos, query)
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        (["--seeds", "0"], "--seeds must be 1 or more"),
+        (["--core", "9999"], "--core must be one of"),
+        (["--weights", "none.pt"], "--weights must be a file; got none.pt"),
+    ],
+)
+def test_what_can_be_known_before_is_said_before(root, tmp_path, option, told):
+    (tmp_path / "w").touch()
+    given = ["--root", root, "--weights", tmp_path / "w", "--work", tmp_path / "work", *option]
+    done = subprocess.run([sys.executable, HERE / "measure.py", *given], capture_output=True, text=True)
+    assert (done.returncode, told in done.stderr, (tmp_path / "work").exists()) == (2, True, False)
+
+
+def test_all_three_see_pictures_of_one_size_the_same_way(monkeypatch):
+    """The views of the scripts of others are read in their text, ours in what its command would train with."""
+    for name in ("pml_train.py", "oml_train.py"):
+        text = (HERE / name).read_text()
+        assert "RandomResizedCrop(128, scale=(0.3, 1))" in text
+        assert "Resize(128), transforms.CenterCrop(128)" in text
+    line = next(line for line in commands_of_ours() if line[0] == "train")
+    module, asked = import_module("dmlbook.commands.train"), []
+    monkeypatch.setattr(module, "run", lambda options: asked.append(options) or 0)
+    main([word.replace("$epochs", "4") for word in line])
+    assert (asked[0].size, asked[0].test_crop, asked[0].crop_scale) == (128, 1.0, [0.3, 1.0])
+
+
+def commands_of_ours():
+    """The arguments of each command of our script."""
+    text = (HERE / "dmlbook.sh").read_text().replace("\\\n", " ")
+    return [shlex.split(line)[3:] for line in text.splitlines() if line.startswith("python -m dmlbook")]
 
 
 def test_our_script_is_made_of_commands_that_are_there(monkeypatch):
-    text = (HERE / "dmlbook.sh").read_text().replace("\\\n", " ")
-    lines = [shlex.split(line)[3:] for line in text.splitlines() if line.startswith("python -m dmlbook")]
+    lines = commands_of_ours()
     assert [line[0] for line in lines] == ["train", "embed", "search"]
     for line in lines:
         if line[0] in COMMANDS:

@@ -11,6 +11,7 @@ again: stopped and called again, this goes on. See README.md for what is alike a
 from __future__ import annotations
 
 import ast
+import hashlib
 import io
 import json
 import os
@@ -27,6 +28,8 @@ import torch
 
 from dmlbook import records, retrieval
 from dmlbook._files import write_whole
+from dmlbook.datasets.photos.formats import is_system
+from dmlbook.datasets.photos.layouts import images_below
 from dmlbook.seeding import SEED
 
 HERE = Path(__file__).resolve().parent
@@ -40,6 +43,15 @@ exec "{python}" -c 'import sys, dmlbook.seeding
 dmlbook.seeding.SEED = {seed}
 from dmlbook.__main__ import main
 sys.exit(main(sys.argv[3:]))' "$@"
+"""
+# A small process of its own: what a process holds before it becomes another program counts for that one.
+LAUNCH = """import json, os, subprocess, sys
+core, out, *command = sys.argv[1:]
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, {int(core)})
+_, status, usage = os.wait4(subprocess.Popen(command).pid, 0)
+with open(out, "w") as file:
+    json.dump([status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss], file)
 """
 
 
@@ -59,33 +71,55 @@ def lines(path: Path) -> int:
 
 
 def prepare(root: Path, work: Path, classes: int | None) -> tuple[Path, Path]:
-    """The photographs under class names that every tool sorts alike, and one of the last class put aside as new."""
-    photos, done = work / "photos", work / "photos.json"
-    folders = sorted(path for path in root.iterdir() if path.is_dir())[:classes]
+    """The photographs under class names that every tool sorts alike, and one of the last class put aside as new.
+
+    An even number of classes, so that each tool takes the same half. What was copied is taken as it is, where it was
+    copied from the same photographs.
+    """
+    if not root.is_dir():
+        raise SystemExit(f"--root must be a folder of class folders; got {root}")
+    pictures = {folder: images for folder in sorted(root.iterdir()) if (images := _pictures(folder))}
+    folders = list(pictures)[:classes]
+    folders = folders[: len(folders) // 2 * 2]
     if len(folders) < 4:
         raise SystemExit(f"--root must hold four class folders or more; got {len(folders)} in {root}")
-    new = sorted(path for path in folders[-1].iterdir() if path.is_file())[0]
+    photos, done, new = work / "photos", work / "photos.json", pictures[folders[-1]][0]
     query = work / f"new{new.suffix}"
-    asked = {"classes": len(folders), "new": new.name}
+    taken = [path for folder in folders for path in pictures[folder]]
+    asked = [str(root.resolve()), [[path.relative_to(root).as_posix(), path.stat().st_size] for path in taken]]
     if not (done.is_file() and json.loads(done.read_text()) == asked):
+        done.unlink(missing_ok=True)
         shutil.rmtree(photos, ignore_errors=True)
         for number, folder in enumerate(folders):
             (photos / f"{number:04d}").mkdir(parents=True)
-            for path in sorted(folder.rglob("*")):
-                if path.is_file() and path != new:
-                    name = "-".join(path.relative_to(folder).parts)
-                    shutil.copyfile(path, photos / f"{number:04d}" / name)
+            for path in pictures[folder]:
+                if path != new:
+                    shutil.copyfile(path, photos / f"{number:04d}" / "-".join(path.relative_to(folder).parts))
         shutil.copyfile(new, query)
         write_whole(done, json.dumps(asked))
     return photos, query
 
 
+def _pictures(folder: Path) -> list[Path]:
+    """The images in a class folder, wherever they lie in it; none for what is no such folder."""
+    if is_system(folder.name) or not folder.is_dir():
+        return []
+    return [folder / name for name in images_below(folder)[0]]
+
+
+def asked_of(tool: str, options: Namespace, photos: Path) -> dict[str, object]:
+    """Everything that decides a result but the seed: one that was measured with other settings is no result."""
+    texts = [HERE / SCRIPTS[tool], HERE / "network.py", photos.parent / "photos.json", options.weights]
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in texts}
+    return {"epochs": options.epochs, "versions": options.versions[tool], **digests}
+
+
 def run(tool: str, seed: int, options: Namespace, photos: Path, query: Path) -> dict[str, float]:
     """What one script took with one seed, and what its embeddings score; from its folder where it was measured."""
-    folder = options.work / f"{tool}-{seed}"
+    folder, asked = options.work / f"{tool}-{seed}", asked_of(tool, options, photos)
     result = folder / "result.json"
-    if result.is_file():
-        return json.loads(result.read_text())
+    if result.is_file() and (known := json.loads(result.read_text()))["asked"] == asked:
+        return known["figures"]
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "bin").mkdir(parents=True)
     shim = folder / "bin" / "python"
@@ -96,26 +130,21 @@ def run(tool: str, seed: int, options: Namespace, photos: Path, query: Path) -> 
     command = [*start, HERE / SCRIPTS[tool], *given]
     environment = os.environ | THREADS | {"DMLBOOK_CACHE": str(folder / "cache")}  # so that decoding counts
     environment |= {"PATH": f"{shim.parent}{os.pathsep}{os.environ['PATH']}", "DMLBOOK_MODE": "class"}
+    environment |= {"CUDA_VISIBLE_DEVICES": ""}  # some tools take a GPU unasked
     print(f"{tool}, seed {seed} ...", flush=True)
     begun = time.perf_counter()
+    launch = [sys.executable, "-S", "-c", LAUNCH, options.core, folder / "usage.json", *command]
     with (folder / "log.txt").open("w") as log:
-        pinned = getattr(os, "sched_setaffinity", None)
-        process = subprocess.Popen(
-            list(map(str, command)),
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            preexec_fn=pinned and (lambda: pinned(0, {options.core})),
-        )
-        _, status, usage = os.wait4(process.pid, 0)
+        subprocess.run(list(map(str, launch)), stdout=log, stderr=subprocess.STDOUT, env=environment, check=True)
     wall = time.perf_counter() - begun
+    status, seconds, peak = json.loads((folder / "usage.json").read_text())
     if status:
         raise SystemExit(f"{tool} failed; its last words, of {folder / 'log.txt'}:\n" + tail(folder / "log.txt"))
     figures = scores(folder / "vectors.npz", photos)
-    figures |= {"cpu_minutes": (usage.ru_utime + usage.ru_stime) / 60, "wall_minutes": wall / 60}
-    figures |= {"peak_gb": usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9}
+    figures |= {"cpu_minutes": seconds / 60, "wall_minutes": wall / 60}
+    figures |= {"peak_gb": peak * (1 if sys.platform == "darwin" else 1024) / 1e9}
     figures |= {"lines": lines(HERE / SCRIPTS[tool])}
-    write_whole(result, json.dumps(figures, indent=2))
+    write_whole(result, json.dumps({"asked": asked, "figures": figures}, indent=2))
     shutil.rmtree(folder / "cache", ignore_errors=True)
     print("   ".join(f"{key} {value:.4g}" for key, value in figures.items()), flush=True)
     return figures
@@ -169,9 +198,18 @@ def main() -> None:
     parser.add_argument("--core", type=int, default=0, help="the one that everything runs on")
     parser.add_argument("--record", default="side-by-side", help="below data/results; empty: none is written")
     options = parser.parse_args()
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [options.core]
+    faults = {
+        "--seeds must be 1 or more": options.seeds < 1,
+        "--epochs must be 1 or more": options.epochs < 1,
+        f"--core must be one of {', '.join(map(str, cores))}": options.core not in cores,
+        f"--weights must be a file; got {options.weights}": not options.weights.is_file(),
+    }
+    if told := [fault for fault, there in faults.items() if there]:
+        parser.error("; ".join(told))
     options.work = options.work.resolve()
     options.work.mkdir(parents=True, exist_ok=True)
-    known = {tool: versions(tool, options) for tool in options.tools}
+    options.versions = known = {tool: versions(tool, options) for tool in options.tools}
     photos, query = prepare(options.root, options.work, options.classes)
     configuration = {
         "data": f"{options.root.resolve().name}, {sum(1 for _ in photos.iterdir())} classes, the first half trained",
@@ -186,12 +224,14 @@ def main() -> None:
     title = f"{', '.join(options.tools)} on one folder"
     record = records.Record("side-by-side", title, configuration)
     if options.record:
-        record = records.continued(options.record, title, configuration)
+        try:
+            record = records.continued(options.record, title, configuration)
+        except ValueError as error:
+            raise SystemExit(f"{options.record} was measured otherwise; name another --record. ({error})") from error
     for seed in range(1, options.seeds + 1):
-        begun = time.perf_counter()
         figures = {tool: run(tool, seed, options, photos, query) for tool in options.tools}
         flat = {f"{tool}: {key}": value for tool, found in figures.items() for key, value in found.items()}
-        record.add(seed, flat, seconds=time.perf_counter() - begun)
+        record.add(seed, flat, seconds=60 * sum(found["wall_minutes"] for found in figures.values()))
         if options.record:
             print(f"recorded in {record.save().name}")
     keys = ("lines", "cpu_minutes", "wall_minutes", "peak_gb", "recall_at_1", "map_at_r")
@@ -200,7 +240,7 @@ def main() -> None:
         cells = []
         for key in keys:
             mean, half = records.interval(record.values(f"{tool}: {key}"))
-            cells.append(f"{mean:.4g}" if key == "lines" else f"{mean:.3f} ± {half:.3f}")
+            cells.append(f"{mean:.4g}" if key == "lines" or options.seeds == 1 else f"{mean:.3f} ± {half:.3f}")
         print(f"| {tool} | {' | '.join(cells)} |")
 
 

@@ -50,7 +50,7 @@ to_tensor = [transforms.ToTensor(), transforms.Normalize([0.5] * 3, [0.5] * 3)]
 train_view = transforms.Compose(
     [transforms.RandomResizedCrop(128, scale=(0.3, 1)), transforms.RandomHorizontalFlip(), *to_tensor]
 )
-test_view = transforms.Compose([transforms.Resize((128, 128)), *to_tensor])
+test_view = transforms.Compose([transforms.Resize(128), transforms.CenterCrop(128), *to_tensor])
 paths = sorted(str(path) for path in Path(root).glob("*/*"))
 frame = pd.DataFrame({"path": paths})
 frame["label"] = frame["path"].map(lambda path: Path(path).parent.name).factorize()[0]

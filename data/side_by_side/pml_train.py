@@ -20,7 +20,7 @@ to_tensor = [transforms.ToTensor(), transforms.Normalize([0.5] * 3, [0.5] * 3)]
 train_view = transforms.Compose(
     [transforms.RandomResizedCrop(128, scale=(0.3, 1)), transforms.RandomHorizontalFlip(), *to_tensor]
 )
-test_view = transforms.Compose([transforms.Resize((128, 128)), *to_tensor])
+test_view = transforms.Compose([transforms.Resize(128), transforms.CenterCrop(128), *to_tensor])
 train_folder, test_folder = datasets.ImageFolder(root, train_view), datasets.ImageFolder(root, test_view)
 half = len(train_folder.classes) // 2
 train_set = Subset(train_folder, [i for i, label in enumerate(train_folder.targets) if label < half])
