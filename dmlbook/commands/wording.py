@@ -8,7 +8,7 @@ from argparse import ArgumentParser, BooleanOptionalAction
 
 from dmlbook import losses
 
-NAMED = re.compile(r"""\b([a-z]\w*)=(True|False|"[^"]*"|'[^']*'|\(?[\w.-]+,?\)?)?""")
+NAMED = re.compile(r"""\b([a-z]\w*)=(True|False|"[^"]*"|'[^']*'|<\w+>|\(?[\w.-]+,?\)?)?""")
 OF_RUN = re.compile(r"^(?:[\w.]+: )?folder must (?=hold (?:a )?run\.json|say how large)")
 SUBJECT = re.compile(r"^(?:[\w.]+: )?(--)?([a-z][\w-]*)(?= )")
 

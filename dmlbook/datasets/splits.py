@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
@@ -50,7 +51,8 @@ def split_classes(
     held_out = round(validation * total)
     if held_out < 2 or total - held_out < 2:
         got = f"{total - held_out} and {held_out} of {total}"
-        raise bad_input("validation", "leave two classes on each side", got, "Change it, or add classes.")
+        remedy = f"Pass validation={math.ceil(200 / total) / 100:g}, or add classes." if total >= 4 else "Add classes."
+        raise bad_input("validation", "leave two classes on each side", got, remedy)
     chosen = torch.zeros(total, dtype=torch.bool)
     chosen[torch.randperm(total, generator=generator)[:held_out]] = True
     train = image_set.of_classes((~chosen).nonzero().flatten())

@@ -174,16 +174,17 @@ class Search:
 
     def _take_in(self, there: Search) -> None:
         asked = ("configuration", "space", "by", "rungs")
-        mine, others = self.to_dict(), there.to_dict()
-        if any(json.loads(json.dumps(mine.get(key))) != others.get(key) for key in asked):
+        ours, others = self.to_dict(), there.to_dict()
+        if any(json.loads(json.dumps(ours.get(key))) != others.get(key) for key in asked):
             return
         points = self.points()
         for trial in there.trials:
             if (_point(trial) if self.rungs else trial.configuration) in points:
-                own = self.trial(trial.configuration)
-                known = [*own.seeds, *(seed for settings, seed in self._seen if settings == trial.configuration)]
-                new = [run for run in trial.runs if run["seed"] not in known]
-                own.runs = sorted([*own.runs, *new], key=lambda run: run["seed"])
+                mine = [seed for own in self.trials if own.configuration == trial.configuration for seed in own.seeds]
+                known = [*mine, *(seed for settings, seed in self._seen if settings == trial.configuration)]
+                if new := [run for run in trial.runs if run["seed"] not in known]:  # else it may be left out on purpose
+                    own = self.trial(trial.configuration)
+                    own.runs = sorted([*own.runs, *new], key=lambda run: run["seed"])
 
     def _score(self, trial: Record) -> float:
         return interval(trial.values(self.by))[0]

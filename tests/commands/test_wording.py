@@ -27,6 +27,7 @@ def parser():
         ("f: x must be. Pass drop_last=False.", "f: x must be. Pass --no-drop-last."),
         ("f: x must be. Pass drop_last=True.", "f: x must be. Pass --drop-last."),
         ('f: x must be. Pass weights="imagenet".', "f: x must be. Pass --weights imagenet."),
+        ("f: x must be. Pass weights=<file>.", "f: x must be. Pass --weights <file>."),
         ("f: x must be. Pass skip_corrupt=True to", "f: x must be. Pass --data-option skip_corrupt=True to"),
         ("f: x must be. Try tau=0.", "f: x must be. Try --loss-option tau=0."),
         ("f: x must be. Pass ks=(1,) for", "f: x must be. Pass ks=(1,) for"),

@@ -239,3 +239,29 @@ def test_runs_that_were_seen_and_left_out_stay_out(tmp_path):
     fresh.follow(former)
     fresh.save(tmp_path)
     assert records.load_search("choosing/a", tmp_path).trial(GRID[0]).seeds == [1]
+
+
+def test_a_point_that_no_longer_goes_on_leaves_no_empty_trial_behind(tmp_path):
+    """A search of more points, after one of fewer: of those, others now belong to the better half."""
+    former = records.Search(
+        "choosing/h", "A search", {"data": "birds"}, records.read_space(HALVING), "recall_at_1", rungs=[1, 2]
+    )
+    score = dict(zip(map(str, POINTS[:4]), (0.2, 0.1, 0.4, 0.3), strict=True))
+
+    def measure(made, point, epochs):
+        made.trial({**point, "epochs": epochs}).add(1, {"recall_at_1": score[str(point)], "map_at_r": 0.1}, seconds=1)
+
+    for point, epochs in ((POINTS[0], 1), (POINTS[1], 1), (POINTS[0], 2)):
+        measure(former, point, epochs)
+    former.save(tmp_path)
+    more = records.Search(former.name, former.title, former.configuration, former.space, "recall_at_1", rungs=[1, 2])
+    more.follow(records.load_search("choosing/h", tmp_path))
+    for point in POINTS[:4]:
+        measure(more, point, 1)
+    more.save(tmp_path)  # as it is after each run
+    for point in more.promoted(1):
+        measure(more, point, 2)
+    more.save(tmp_path)
+    for found in (more, records.load_search("choosing/h", tmp_path)):
+        assert [len(trial.runs) for trial in found.trials] == [1] * 6
+        assert found.best().configuration == {**POINTS[2], "epochs": 1}
