@@ -204,12 +204,14 @@ def _forked(target: Target, folder: Path, sample: int, seed: int, skip: int) -> 
     if alive:
         os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    about, *outcomes = [json.loads(line) for line in lines] or [[0, []]]
-    total, names = about
+    ended = "hung" if alive else "died"
+    if not lines:
+        return [Outcome(target.name, "", "the valid call", ended)], 1
+    (total, names), *outcomes = [json.loads(line) for line in lines]
     found = [Outcome(*outcome) for outcome in outcomes]
     if skip + len(found) < total:
         argument, value = names[skip + len(found)]
-        found.append(Outcome(target.name, argument, value, "hung" if alive else "died"))
+        found.append(Outcome(target.name, argument, value, ended))
     return found, total
 
 

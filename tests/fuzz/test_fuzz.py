@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import subprocess
 import sys
 import time
@@ -68,6 +69,10 @@ def sleeps(x: float) -> None:
     time.sleep(60)
 
 
+def dies(x: float) -> None:
+    os.abort()
+
+
 def test_what_comes_of_a_call_is_sorted(monkeypatch):
     monkeypatch.setattr(running, "SECONDS", 0.2)
     assert came_of(root, -1.0, REFUSE) == "refused"
@@ -77,6 +82,14 @@ def test_what_comes_of_a_call_is_sorted(monkeypatch):
     assert came_of(root, 7.0, EITHER) == "other"  # a division by zero
     assert came_of(refuses_in_pythons_words, 1.0, REFUSE) == "other"  # not raised by the package
     assert came_of(sleeps, 1.0, REFUSE) == "hung"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="without fork every call is made in this process")
+def test_a_function_whose_valid_call_ends_its_process_is_told(monkeypatch, tmp_path):
+    monkeypatch.setattr(valid, "arguments", lambda target: {"x": lambda: 1.0})
+    for skip in (0, 3):
+        found = running._forked(as_target(dies), tmp_path, 0, 0, skip)
+        assert found == ([Outcome("dies", "", "the valid call", "died")], 1)
 
 
 def test_annotations_are_read_without_the_packages_own_reader():
