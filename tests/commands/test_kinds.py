@@ -355,7 +355,7 @@ def test_a_benchmarks_test_classes_are_never_opened(monkeypatch):
         (("--centers", "0"), "centers must be an integer >= 1"),
         (("--hidden-layer", "-1"), "--hidden-layer must be an integer >= 0"),
         (("--relatives",), "--relatives must come with --merge"),
-        (("--merge", "3"), "per_class must be an integer >= 1 and <= 2"),
+        (("--merge", "3"), "error: --merge must be an integer >= 1 and <= 2; got 3"),
         (("--loss-option", "slack=1"), "must be among those of softtriple"),
     ],
 )
