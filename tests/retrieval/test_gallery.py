@@ -209,10 +209,10 @@ broken[4, 1] = torch.nan
     [
         ({"gallery": good}, "gallery_labels must be given with the other"),
         ({"gallery_labels": classes}, "gallery must be given with the other"),
-        ({"gallery": good[:, :5], "gallery_labels": classes}, "dimensions|D = "),
+        ({"gallery": good[:, :5], "gallery_labels": classes}, "gallery must have the dimension of .*; got dimensions 6 and 5"),
         ({"gallery": broken, "gallery_labels": classes}, "gallery must be finite; got 1 rows .* first at index 4"),
         ({"gallery": 0 * good, "gallery_labels": classes}, "gallery must have a direction; got 6 zero vectors"),
-        ({"gallery": good[:5], "gallery_labels": classes}, "gallery"),
+        ({"gallery": good[:5], "gallery_labels": classes}, "gallery_labels must be as many as the gallery; got 5 .* 6"),
         ({"gallery": good[:0], "gallery_labels": classes[:0]}, "gallery must hold at least one row"),
         ({"gallery": good, "gallery_labels": classes.float()}, "gallery_labels must be integers"),
         ({"gallery": good, "gallery_labels": classes + 3}, "gallery_labels must name a class of the queries"),

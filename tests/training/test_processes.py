@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -219,8 +220,19 @@ def test_rows_of_all_processes_come_in_order_without_what_fills_up(monkeypatch):
     assert devices.all_rows(part, 2) is part
 
 
-def test_who_starts_a_process_is_named_to_it_and_a_process_is_pollable():
+@pytest.mark.parametrize(("launcher", "named"), [(None, str(os.getpid())), ("torchrun", None)])
+def test_who_starts_a_process_is_named_to_it_alone(monkeypatch, launcher, named):
+    seen = []
+    monkeypatch.setattr("dmlbook.training.devices.launcher", lambda: launcher)
+    devices = Devices.__new__(Devices)
+    started = SimpleNamespace(launch=lambda: seen.append(os.environ.get(processes.PARENT)), strategy=None)
+    devices.fabric = started
+    devices._launch()
+    assert seen == [named]  # what a process that is started then inherits
     assert processes.PARENT not in os.environ
+
+
+def test_a_process_is_pollable():
     assert isinstance(_Child(0), processes.Started)
 
 
