@@ -209,7 +209,10 @@ broken[4, 1] = torch.nan
     [
         ({"gallery": good}, "gallery_labels must be given with the other"),
         ({"gallery_labels": classes}, "gallery must be given with the other"),
-        ({"gallery": good[:, :5], "gallery_labels": classes}, "gallery must have the dimension of .*; got dimensions 6 and 5"),
+        (
+            {"gallery": good[:, :5], "gallery_labels": classes},
+            "gallery must have the dimension of .*; got dimensions 6 and 5",
+        ),
         ({"gallery": broken, "gallery_labels": classes}, "gallery must be finite; got 1 rows .* first at index 4"),
         ({"gallery": 0 * good, "gallery_labels": classes}, "gallery must have a direction; got 6 zero vectors"),
         ({"gallery": good[:5], "gallery_labels": classes}, "gallery_labels must be as many as the gallery; got 5 .* 6"),
