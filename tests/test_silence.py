@@ -36,7 +36,9 @@ IN_TESTS = {
         "pytest.mark.filterwarnings('ignore') (2 times)": "torch says that what is tested will go"
     },
     "tests/browser/conftest.py": {"pytest.skip": "no browser is there; CI installs one"},
-    "tests/losses/test_references.py": {"pytest.skip": "one loss takes the first image of a class, so their order counts"},
+    "tests/losses/test_references.py": {
+        "pytest.skip": "one loss takes the first image of a class, so their order counts"
+    },
     "tests/test_mutants.py": {"pytest.skip": "systems without fork"},
     "tests/training/test_checkpoints.py": {"pytest.skip": "systems without the signal"},
     "tests/test_nbval_shims.py": {

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import statistics
 from pathlib import Path
 
@@ -150,7 +151,7 @@ def test_what_goes_on_what_was_stopped_and_what_was_not_measured_is_told_apart(h
     (line,) = lines_of(said(capsys), "one")
     assert line[4:8] == ["2/3", "0/3", "-", "-"]
     assert line[10] == "1 running, 1 interrupted, 1 not measured"
-    (first / checkpoints.LOCK).write_text(json.dumps(owner | {"machine": os.uname().nodename, "process": 2**22 + 1}))
+    (first / checkpoints.LOCK).write_text(json.dumps(owner | {"machine": socket.gethostname(), "process": 2**22 + 1}))
     assert find_runs(["runs/one"]).runs[0].states[0] == "finished"  # that process is gone
 
 
