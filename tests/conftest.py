@@ -1,5 +1,6 @@
 """Shape types are enforced in every test, except where one hands over wrong shapes on purpose."""
 
+import os
 import signal
 
 import jaxtyping
@@ -9,6 +10,8 @@ from dmlbook import _checks  # noqa: F401 before the hook: what stands around ev
 from tests import shape_types
 
 jaxtyping.install_import_hook("dmlbook", f"{shape_types.__name__}.enforce")  # before any test imports the rest
+LAUNCHERS = ("RANK", "MASTER_", "SLURM_", "TORCHELASTIC", "WORLD_SIZE", "DMLBOOK_PARENT")
+"""Parts of the names by which processes are told who has started them."""
 
 
 @pytest.fixture
@@ -26,6 +29,16 @@ def _signals():
     """As at a terminal: a shell ignores Ctrl-C for what it starts in the background, and training lets it be."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_launcher():
+    """Nobody has started the tests as one of several processes, also where a SLURM job or torchrun runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if any(word in name for word in LAUNCHERS):
+                patch.delenv(name)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")
