@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 from collections import namedtuple
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -194,4 +193,3 @@ def test_a_disk_that_fills_up_leaves_the_last_good_checkpoint(tmp_path, monkeypa
 def test_the_folder_of_a_run_is_asked_for_nothing_but_its_name(tmp_path):
     assert preflight.check_folder(Path(tmp_path / "new" / "run")) is None
     assert not list(tmp_path.iterdir())
-    assert replace(Checkpoints(tmp_path), about={}).about == {}
