@@ -237,6 +237,8 @@ OTHERS = {
     "tests.browser.test_lab_chapters test_a_chapter_runs_and_its_widgets_answer": "the notebooks, in JupyterLab",
     "tests.test_docstrings test_an_example_that_is_not_true_is_seen": "this test's own look-out",
     "tests.test_docstrings test_every_example_of_a_module_is_true": "the package's modules, imported by their paths",
+    "tests.commands.test_uses test_a_page_is_served_on_this_machine_alone_until_ctrl_c": "demo, as a process",
+    "tests.test_files test_nobody_waits_for_a_child_that_has_ended": "what the tests beside it wait with",
     "tests.fuzz.test_fuzz test_annotations_are_read_without_the_packages_own_reader": "the fuzzer's own reader",
     "tests.fuzz.test_fuzz test_a_sample_of_wrong_calls_is_refused_in_the_packages_own_words": "all of it, by a process",
     "tests.fuzz.test_fuzz test_the_table_adds_up_and_shares_are_of_all_calls": "the fuzzer's table",
