@@ -6,14 +6,13 @@ from argparse import ArgumentParser
 from importlib import import_module
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from dmlbook import nets, settings
 from dmlbook.__main__ import COMMANDS, main
 from dmlbook.commands import settled
+from tests.datasets.image_trees import noise_tree
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 PAGES = {
@@ -57,12 +56,7 @@ def small(arguments):
 @pytest.fixture
 def my_photos(tmp_path, monkeypatch):
     """A folder of noise, and a network that is there without a download."""
-    numbers = np.random.default_rng(2)
-    for name in "abcdefghijkl":
-        (tmp_path / "my_photos" / name).mkdir(parents=True)
-        for i in range(5):
-            pixels = numbers.integers(0, 255, (20, 20, 3)).astype(np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "my_photos" / name / f"{i}.png")
+    noise_tree(tmp_path / "my_photos")
     torch.save(nets.build("small", embedding_size=8, seed=5).backbone.state_dict(), tmp_path / "small.pt")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DMLBOOK_MODE", "smoke")

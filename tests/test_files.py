@@ -121,10 +121,18 @@ def _killed(target, *arguments, after=0.0, ready=None):
     child = multiprocessing.get_context("fork").Process(target=target, args=arguments)
     child.start()
     while ready is not None and not ready():
+        if not child.is_alive():
+            raise ChildProcessError(f"the child ended with status {child.exitcode} before it was ready")
         time.sleep(0.002)
     time.sleep(after)
     os.kill(child.pid, signal.SIGKILL)
     child.join()
+
+
+@fork
+def test_nobody_waits_for_a_child_that_has_ended():
+    with pytest.raises(ChildProcessError, match="the child ended with status 3 before it was ready"):
+        _killed(os._exit, 3, ready=lambda: False)
 
 
 @fork

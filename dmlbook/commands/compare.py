@@ -14,6 +14,7 @@ from dmlbook._files import whole, write_whole
 from dmlbook.commands import common, evaluate
 from dmlbook.commands.choose import Work
 from dmlbook.commands.plans import Plan, command_line, make_plan, read_field
+from dmlbook.commands.points import check_effort
 from dmlbook.commands.settled import DEFAULTS
 from dmlbook.datasets import split_classes
 from dmlbook.seeding import SEED, generator
@@ -83,6 +84,7 @@ def run(options: Namespace) -> int:
     check_number(low=1, integer=True, **{"--seeds": options.seeds})
     if len(options.losses) < 2:
         raise bad_input("--losses", "name two losses or more", options.losses[0], "One alone is `train`.")
+    check_effort("--", options.trials, options.rungs, "Write --rungs 1 2 4.")
     images = common.load_images(options, "train")
     parts = split_classes(images, validation=options.validation, generator=generator(SEED, "validation"))
     plan = make_plan(content(options, parts[0].num_classes), options.name)

@@ -9,7 +9,7 @@ from pathlib import PurePath
 
 import torch
 
-from dmlbook._checks import bad_input
+from dmlbook._checks import bad_input, check_number
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.commands import common
 from dmlbook.commands.kind_figures import retrieved
@@ -41,7 +41,10 @@ def images_of(options: Namespace) -> ImageSet:
     if options.merge is None:
         check_kinds(images)
         return images
-    return images if images.kinds is None else kinds_as_classes(images)
+    fine = images if images.kinds is None else kinds_as_classes(images)
+    remedy = f"There are {fine.num_classes} classes, and two must come of them."
+    check_number(low=1, high=fine.num_classes // 2, integer=True, merge=options.merge, remedy=remedy)
+    return fine
 
 
 def halves(options: Namespace, images: ImageSet, features: Float[Tensor, "N F"], seed: int) -> Halves:

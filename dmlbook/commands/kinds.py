@@ -155,6 +155,9 @@ class Study:
 
     def __init__(self, options: Namespace):
         check_number(low=0, integer=True, hidden_layer=options.hidden_layer)
+        for name in ("held_out", "validation"):
+            if (share := getattr(options, name)) is not None:
+                check_number(low=0, high=1, open_low=True, **{name: share})
         if options.relatives and options.merge is None:
             raise bad_input("--relatives", "come with --merge", "none", "Say how many make a class: --merge 5.")
         self.images, self.view = (

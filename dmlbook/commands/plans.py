@@ -7,14 +7,13 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module, resources
-from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
 from dmlbook import losses
 from dmlbook._checks import bad_input, check_choice, check_number
 from dmlbook.commands import settled
-from dmlbook.commands.points import draw_points
+from dmlbook.commands.points import check_effort, draw_points
 from dmlbook.records import Range, Values, read_space
 from dmlbook.seeding import SEED
 
@@ -103,12 +102,14 @@ def read_plan(path: Path, more: Mapping[str, object] = {}) -> Plan:
     """The plan that a TOML file holds, with ``more`` options of all runs.
 
     Raises:
-        ValueError: The file is no TOML, or something in it is missing, unknown or contradicts the rest.
-        OSError: It cannot be read.
+        ValueError: The file cannot be read or is no TOML, or something in it is missing, unknown or contradicts the
+            rest.
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except OSError as error:
+        raise bad_input("plan", "be a file that can be read", f"{path}: {error.strerror}", "Check its path.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise bad_input("plan", "be TOML", f"{path.name}: {error}", "See `choose --help`.") from error
     return make_plan(content, path.stem, more)
 
@@ -247,14 +248,10 @@ def _check_grid(plan: Plan, content: Mapping[str, object]) -> None:
 
 def _check_halving(plan: Plan, content: Mapping[str, object]) -> None:
     """Points and rungs that can be run, of settings that each method has."""
-    given, rungs = content["search"], plan.rungs
+    given = content["search"]
     check_choice(choices=("trials", "rungs"), **{f"search, {key!r}": key for key in given})
     check_choice(choices=["train"], **{"command of a plan with [search]": content["command"]})
-    check_number(low=2, integer=True, **{"search.trials": plan.trials})
-    for epochs in rungs:
-        check_number(low=1, integer=True, **{"search.rungs": epochs})
-    if not rungs or any(a >= b for a, b in pairwise(rungs)):
-        raise bad_input("search.rungs", "be epochs that increase", list(rungs), "Write rungs = [1, 2, 4].")
+    check_effort("search.", plan.trials, plan.rungs, "Write rungs = [1, 2, 4].")
     for table in (
         plan.options,
         plan.trial,

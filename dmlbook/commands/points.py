@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
-from dmlbook._checks import at_least, checked
+from dmlbook._checks import at_least, bad_input, check_number, checked
 from dmlbook.records import Range, Values
 from dmlbook.seeding import SEED, named_seed
 
 DRAWS = 4096
 """After so many draws a space has no further points worth looking for."""
+
+
+def check_effort(before: str, trials: int, rungs: Sequence[int], remedy: str) -> None:
+    """Two trials or more, and rungs that increase.
+
+    Args:
+        before: What stands before the names of both where they were written: ``search.`` or ``--``.
+        trials: How many points are drawn.
+        rungs: The epochs after which trials are measured.
+        remedy: How rungs are written there.
+
+    Raises:
+        ValueError: One of them will not do.
+    """
+    check_number(low=2, integer=True, **{f"{before}trials": trials})
+    for epochs in rungs:
+        check_number(low=1, integer=True, **{f"{before}rungs": epochs})
+    if not rungs or any(a >= b for a, b in pairwise(rungs)):
+        raise bad_input(f"{before}rungs", "be epochs that increase", list(rungs), remedy)
 
 
 @checked(trials=at_least(1))

@@ -82,7 +82,7 @@ REFUSED = {
     "photographs that are a file": ([*FOLDER, "--root", "FILE"], "--root must be the folder of class folders"),
     "photographs in an empty folder": ([*FOLDER, "--root", "EMPTY"], "--root must"),
     "runs where a file is": ([*TRAIN, "--folder", "FILE"], "--folder must"),
-    "runs below a file": ([*TRAIN, "--folder", "FILE/x"], "folder"),
+    "runs below a file": ([*TRAIN, "--folder", "FILE/x"], "--folder must be a folder that can be written"),
     "an option that is none": ([*TRAIN, "--epoch-count", "3"], "unrecognized arguments"),
     # of evaluate
     "nothing to measure": (["evaluate", "--data", "digits"], "--run or --net must be given, one of them; got neither"),
@@ -113,19 +113,30 @@ REFUSED = {
     # of kinds
     "no centers": ([*KINDS, "--centers", "0"], "--centers must be"),
     "one layout": ([*KINDS, "--layouts", "1"], "--layouts must be 0, 2 or more"),
-    "classes of one kind too many": ([*KINDS[:4], "9", "--net", "small"], "per_class|--merge"),
-    "all held out": ([*KINDS, "--held-out", "1.5"], "share|--held-out"),
+    "classes of one kind too many": (
+        [*KINDS[:4], "9", "--net", "small"],
+        "--merge must be an integer >= 1 and <= 5",
+    ),
+    "all held out": ([*KINDS, "--held-out", "1.5"], "error: --held-out must be a finite number > 0 and <= 1; got 1.5"),
+    "all for validation": ([*KINDS, "--validation", "1.5"], "error: --validation must be a finite number > 0 and <= 1"),
     "kinds of no seeds": ([*KINDS, "--seeds", "0"], "--seeds must be"),
     "kinds without dimensions": ([*KINDS, "--embedding-size", "0"], "--embedding-size must be"),
     # of choose and compare
-    "a plan that is not there": (["choose", "no.toml"], "no.toml"),
+    "a plan that is not there": (
+        ["choose", "no.toml"],
+        "plan must be a file that can be read; got no.toml: ",
+    ),
     "a plan that is no TOML": (["choose", "FILE"], "plan must be TOML"),
-    "a plan in a folder": (["choose", "EMPTY"], "EMPTY|directory"),
+    "a plan of noise": (["choose", "NOISE/run.json"], "plan must be TOML; got run.json: 'utf-8' codec"),
+    "a plan in a folder": (["choose", "EMPTY"], "plan must be a file that can be read; got EMPTY: "),
     "one rival": ([*COMPARE, "--losses", "softmax"], "--losses must name two losses or more"),
-    "a rival twice": ([*COMPARE, "--losses", "softmax", "softmax"], "--losses"),
+    "a rival twice": ([*COMPARE, "--losses", "softmax", "softmax"], "--losses must hold no value twice"),
     "a comparison of no seeds": ([*COMPARE, "--seeds", "0"], "--seeds must be"),
-    "rungs that fall": ([*COMPARE, "--rungs", "4", "2"], "search.rungs must be"),
-    "one trial": ([*COMPARE, "--trials", "1"], "search.trials must be"),
+    "rungs that fall": (
+        [*COMPARE, "--rungs", "4", "2"],
+        "--rungs must be epochs that increase; got [4, 2].",
+    ),
+    "one trial": ([*COMPARE, "--trials", "1"], "--trials must be an integer >= 2; got 1"),
     "a comparison without a name": ([*COMPARE, "--name", ""], "--name must be"),
     # of the others
     "a contest that is none": (["bench", "speed"], "CONTEST must be one of"),
@@ -145,7 +156,7 @@ def places(tmp_path, monkeypatch):
         (tmp_path / word).mkdir()
     (tmp_path / "FILE").write_text("a = = 1")
     (tmp_path / "LIST" / "run.json").write_text("[]")
-    (tmp_path / "NOISE" / "run.json").write_bytes(os.urandom(99))
+    (tmp_path / "NOISE" / "run.json").write_bytes(b"\xff" + os.urandom(99))
     (tmp_path / "STRING" / "run.json").write_text('"a run"')
     (tmp_path / "RUN" / "run.json").write_text("{}")
     for word in ("LIST", "NOISE", "STRING"):
@@ -168,7 +179,7 @@ def test_a_bad_line_is_answered_with_one_sentence_and_nothing_is_done(what, plac
         status = stop.code
     said = capsys.readouterr().err
     assert status in (1, 2)
-    assert any(part in said for part in expected.split("|"))
+    assert expected in said
     assert "Traceback" not in said
     assert said.strip().splitlines()[-1].count("error: ") == 1
-    assert [name for name in listing(places) if not name.startswith("results")] == before
+    assert listing(places) == before

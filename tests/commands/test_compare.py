@@ -176,8 +176,11 @@ def test_a_loss_with_fewer_points_than_the_others_is_said(tmp_path):
         (["--losses", "softmax", "softmax"], "--losses must hold no value twice"),
         (["--seeds", "0"], "--seeds must be an integer >= 1; got 0"),
         (["--validation", "0.1"], "validation must leave two classes on each side"),
-        (["--validation", "0.4", "--trials", "1"], "search.trials must be an integer >= 2; got 1"),
-        (["--validation", "0.4", "--rungs", "2", "1"], "search.rungs must be epochs that increase; got [2, 1]"),
+        (["--validation", "0.4", "--trials", "1"], "--trials must be an integer >= 2; got 1"),
+        (
+            ["--validation", "0.4", "--rungs", "2", "1"],
+            "--rungs must be epochs that increase; got [2, 1].",
+        ),
     ],
 )
 @pytest.mark.bad_input

@@ -68,10 +68,12 @@ def test_what_is_merged_follows_from_the_seed_alone():
     assert len({names(seed) for seed in range(10)}) > 5
 
 
-@pytest.mark.parametrize("per_class", [0, 6, 2.0])
+@pytest.mark.parametrize(
+    ("per_class", "rule"), [(0, " >= 1 and <= 5; got 0"), (6, " >= 1 and <= 5; got 6"), (2.0, "; got 2.0")]
+)
 @pytest.mark.bad_input
-def test_a_merger_into_fewer_than_two_classes_is_refused(per_class):
-    with pytest.raises(ValueError, match=r"merge_classes: per_class must be an integer"):
+def test_a_merger_into_fewer_than_two_classes_is_refused(per_class, rule):
+    with pytest.raises(ValueError, match=f"merge_classes: per_class must be an integer{rule}"):
         merge_classes(image_set(10), per_class, generator=None)
 
 
@@ -355,7 +357,7 @@ def test_a_benchmarks_test_classes_are_never_opened(monkeypatch):
         (("--centers", "0"), "centers must be an integer >= 1"),
         (("--hidden-layer", "-1"), "--hidden-layer must be an integer >= 0"),
         (("--relatives",), "--relatives must come with --merge"),
-        (("--merge", "3"), "per_class must be an integer >= 1 and <= 2"),
+        (("--merge", "3"), "error: --merge must be an integer >= 1 and <= 2; got 3"),
         (("--loss-option", "slack=1"), "must be among those of softtriple"),
     ],
 )

@@ -5,13 +5,13 @@ import json
 import os
 import re
 import shutil
+import socket
 import statistics
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from PIL import Image
 
 from dmlbook import records, settings
 from dmlbook.__main__ import main
@@ -21,6 +21,7 @@ from dmlbook.seeding import SEED
 from dmlbook.training import checkpoints
 from dmlbook.use import run_list
 from dmlbook.use.run_list import find_runs
+from tests.datasets.image_trees import noise_tree
 
 SMALL = ["--net", "small", "--size", "16", "--embedding-size", "8", "--no-freeze-batch-norm"]
 
@@ -29,12 +30,7 @@ SMALL = ["--net", "small", "--size", "16", "--embedding-size", "8", "--no-freeze
 def made(tmp_path_factory, photos):
     """Runs of the small network on pictures of noise: two seeds of two losses, one watched, one interrupted."""
     place = tmp_path_factory.mktemp("made")
-    numbers = np.random.default_rng(2)
-    for name in "abcdefghijkl":
-        (place / "noise" / name).mkdir(parents=True)
-        for i in range(5):
-            pixels = numbers.integers(0, 255, (20, 20, 3)).astype(np.uint8)
-            Image.fromarray(pixels).save(place / "noise" / name / f"{i}.png")
+    noise_tree(place / "noise")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         patch.setenv("DMLBOOK_MODE", "smoke")
@@ -49,13 +45,10 @@ def made(tmp_path_factory, photos):
 
 
 @pytest.fixture
-def here(made, tmp_path, monkeypatch):
+def here(made, here):
     """A copy of them to work in."""
-    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DMLBOOK_MODE", "smoke")
-    monkeypatch.setattr(settings, "results_root", lambda: tmp_path / "results")
-    return tmp_path
+    shutil.copytree(made, here, dirs_exist_ok=True)
+    return here
 
 
 def about(folder):
@@ -150,7 +143,7 @@ def test_what_goes_on_what_was_stopped_and_what_was_not_measured_is_told_apart(h
     (line,) = lines_of(said(capsys), "one")
     assert line[4:8] == ["2/3", "0/3", "-", "-"]
     assert line[10] == "1 running, 1 interrupted, 1 not measured"
-    (first / checkpoints.LOCK).write_text(json.dumps(owner | {"machine": os.uname().nodename, "process": 2**22 + 1}))
+    (first / checkpoints.LOCK).write_text(json.dumps(owner | {"machine": socket.gethostname(), "process": 2**22 + 1}))
     assert find_runs(["runs/one"]).runs[0].states[0] == "finished"  # that process is gone
 
 

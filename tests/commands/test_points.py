@@ -22,6 +22,21 @@ def test_points_lie_inside_their_ranges_and_are_distinct_and_rounded():
     assert all(point["lr"] == float(f"{point['lr']:.1e}") for point in drawn)
 
 
+@pytest.mark.parametrize(
+    ("trials", "rungs", "message"),
+    [
+        (1, [1, 2], "--trials must be an integer >= 2; got 1"),
+        (2, [0, 2], "--rungs must be an integer >= 1; got 0"),
+        (2, [], r"--rungs must be epochs that increase; got \[\]. Write --rungs 1 2 4."),
+        (2, [2, 2], r"--rungs must be epochs that increase; got \[2, 2\]"),
+    ],
+)
+def test_effort_is_refused_in_the_words_in_which_it_was_asked_for(trials, rungs, message):
+    points.check_effort("--", 2, [1, 3], "")
+    with pytest.raises(ValueError, match=message):
+        points.check_effort("--", trials, rungs, "Write --rungs 1 2 4.")
+
+
 def test_eight_points_fill_each_eighth_of_every_range():
     drawn = points.draw_points({"lr": SPACE["lr"], "margin": SPACE["loss_option.margin"]}, 8, "lifted")
     for name, low, high, log in (("lr", 1e-4, 1e-2, True), ("margin", 0.0, 0.3, False)):

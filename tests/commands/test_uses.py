@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -18,7 +19,7 @@ from dmlbook.commands import uses
 from dmlbook.training import checkpoints
 from dmlbook.use.gallery import Hit
 from dmlbook.use.page import Answer
-from tests.use.conftest import class_folders, gallery_folder, picture, run_folder  # noqa: F401 fixtures
+from tests.use.conftest import picture
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +36,7 @@ def said(capsys, *line):
     return status, *capsys.readouterr()
 
 
-def test_the_whole_road_from_a_run_to_a_search(run_folder, gallery_folder, capsys):  # noqa: F811
+def test_the_whole_road_from_a_run_to_a_search(run_folder, gallery_folder, capsys):
     pytest.importorskip("lancedb")
     run, query = ("--run", run_folder), gallery_folder / "a" / "1.png"
     status, out, _ = said(capsys, "embed", *run, "--root", gallery_folder, "--out", "v.npz")
@@ -65,7 +66,7 @@ def test_the_whole_road_from_a_run_to_a_search(run_folder, gallery_folder, capsy
     assert "images: uint8 (batch, 3, 24, 24)" in out
 
 
-def test_files_are_embedded_by_name_and_their_labels_are_their_folders(run_folder, gallery_folder, capsys):  # noqa: F811
+def test_files_are_embedded_by_name_and_their_labels_are_their_folders(run_folder, gallery_folder, capsys):
     names = [str(gallery_folder / "a" / "1.png"), str(gallery_folder / "b" / "deep" / "3.png")]
     assert said(capsys, "embed", "--run", run_folder, "--files", *names, "--out", "v.npz")[0] == 0
     with np.load("v.npz") as found:
@@ -102,7 +103,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_will_not_do_is_one_sentence_before_any_work(name, run_folder, gallery_folder, capsys, monkeypatch):  # noqa: F811
+def test_what_will_not_do_is_one_sentence_before_any_work(name, run_folder, gallery_folder, capsys, monkeypatch):
     line, expected = REFUSED[name]
     monkeypatch.setattr("dmlbook.use.trained.embed", lambda *_, **__: pytest.fail("a network ran"))
     Path("folder.npz").mkdir()
@@ -122,7 +123,7 @@ def test_what_will_not_do_is_one_sentence_before_any_work(name, run_folder, gall
     assert "Traceback" not in told
 
 
-def test_a_run_that_has_not_ended_is_used_with_a_note(run_folder, gallery_folder, capsys, monkeypatch):  # noqa: F811
+def test_a_run_that_has_not_ended_is_used_with_a_note(run_folder, gallery_folder, capsys, monkeypatch):
     original = checkpoints.load
     monkeypatch.setattr(checkpoints, "load", lambda path: {**original(path), "epoch": 0})
     status, _, told = said(capsys, "embed", "--run", run_folder, "--root", gallery_folder, "--out", "v.npz")
@@ -130,7 +131,7 @@ def test_a_run_that_has_not_ended_is_used_with_a_note(run_folder, gallery_folder
     assert "has not been trained to its end" in told
 
 
-def test_a_broken_photograph_stops_an_index_and_may_be_left_out(run_folder, gallery_folder, capsys):  # noqa: F811
+def test_a_broken_photograph_stops_an_index_and_may_be_left_out(run_folder, gallery_folder, capsys):
     pytest.importorskip("lancedb")
     (gallery_folder / "bad.jpg").write_bytes(b"no picture")
     (gallery_folder / "notes.txt").write_text("")
@@ -162,28 +163,37 @@ def test_options_of_use_are_the_same_in_every_command():
     assert (options.store, options.table, options.verify, options.batch_size) == (None, "", False, 64)
 
 
+def answered(address, seconds=30):
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return urllib.request.urlopen(address, timeout=10).read()
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="no Ctrl-C for one process there")
-def test_a_page_is_served_on_this_machine_alone_until_ctrl_c(run_folder, gallery_folder):  # noqa: F811
+def test_a_page_is_served_on_this_machine_alone_until_ctrl_c(run_folder, gallery_folder):
     for name in ("lancedb", "uvicorn", "starlette"):
         pytest.importorskip(name)
     line = [sys.executable, "-m", "dmlbook", "demo", "--run", run_folder, "--gallery", gallery_folder, "--port", "0"]
-    with subprocess.Popen(
-        [*line, "--store", "store"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    with Path("errors.txt").open("w") as errors, subprocess.Popen(
+        [*line, "--store", "store"], stdout=subprocess.PIPE, stderr=errors, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:  # fmt: skip
+        limit = threading.Timer(120, process.kill)  # whoever waits for its words is not kept for ever
+        limit.start()
         try:
-            address = next(text.split()[0] for text in process.stdout if text.startswith("http://"))
-            assert address.startswith("http://127.0.0.1:")
-            for _ in range(100):
-                try:
-                    page = urllib.request.urlopen(address, timeout=10).read()
-                    break
-                except OSError:
-                    time.sleep(0.1)
-            assert b"Search by photograph" in page
+            address = next((text.split()[0] for text in process.stdout if text.startswith("http://")), "")
+            assert address.startswith("http://127.0.0.1:"), Path("errors.txt").read_text()
+            assert b"Search by photograph" in answered(address)
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=60)
+            out, _ = process.communicate(timeout=60)
         finally:
+            limit.cancel()
             process.kill()
+    err = Path("errors.txt").read_text()
     assert (process.returncode, out.splitlines()[-1], "Traceback" in err) == (0, "ended", False)

@@ -28,6 +28,17 @@ def class_tree(root: Path, classes: dict[str, int], *, suffix: str = ".png") -> 
     return root
 
 
+def noise_tree(root: Path) -> Path:
+    """Twelve class folders of five pictures of noise, which say nothing of their class."""
+    numbers = np.random.default_rng(2)
+    for name in "abcdefghijkl":
+        (root / name).mkdir(parents=True)
+        for i in range(5):
+            pixels = numbers.integers(0, 255, (20, 20, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{i}.png")
+    return root
+
+
 def whole(monkeypatch: pytest.MonkeyPatch, name: str, classes: tuple[int, int], images: tuple[int, int]) -> None:
     """For one test, a published set is as small as this."""
     small = dataclasses.replace(benchmarks.BENCHMARKS[name], classes=classes, images=images)

@@ -82,8 +82,8 @@ def sorted_out(error: BaseException) -> tuple[str, str]:
     inside = where[-1].f_code.co_filename.startswith(PACKAGE)
     said = str(error) if type(error).__str__ is not BaseException.__str__ or error.args else ""
     detail = f"{type(error).__name__}: {said[:120]} in {where[-1].f_code.co_name}"
-    own = isinstance(error, (ValueError, TypeError, OSError)) and inside and SPOKEN.match(said)
-    return ("refused" if own else "other"), detail
+    own = isinstance(error, ValueError) and SPOKEN.match(said) and " must " in said and "; got " in said
+    return ("refused" if inside and own else "other"), detail
 
 
 def judged(target: Target, argument: str, value: Value, given: dict[str, Callable]) -> Outcome:
@@ -204,12 +204,14 @@ def _forked(target: Target, folder: Path, sample: int, seed: int, skip: int) -> 
     if alive:
         os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    about, *outcomes = [json.loads(line) for line in lines] or [[0, []]]
-    total, names = about
+    ended = "hung" if alive else "died"
+    if not lines:
+        return [Outcome(target.name, "", "the valid call", ended)], 1
+    (total, names), *outcomes = [json.loads(line) for line in lines]
     found = [Outcome(*outcome) for outcome in outcomes]
     if skip + len(found) < total:
         argument, value = names[skip + len(found)]
-        found.append(Outcome(target.name, argument, value, "hung" if alive else "died"))
+        found.append(Outcome(target.name, argument, value, ended))
     return found, total
 
 

@@ -11,13 +11,9 @@ from typing import NamedTuple
 import dmlbook
 
 INSIDE = {
-    "dmlbook._": "private: reached through the others",
-    "dmlbook.__main__": "the command line, whose lines are tried by its own tests",
-    "dmlbook.commands": "the command line, whose lines are tried by its own tests",
     "dmlbook.book.attempts": "a part of chapters.check, which speaks under its name",
     "dmlbook.book.exercises.judge": "a part of chapters.check, which speaks under its name",
     "dmlbook.book.exercises.value_and_slopes": "a part of chapters.check, which speaks under its name",
-    "dmlbook.datasets.birds.drawing": "a bird's parts, reached through birds.load and birds.draw",
     "dmlbook.datasets.birds.genera": "a bird's parts, reached through birds.load and birds.draw",
     "dmlbook.datasets.birds.parts": "a bird's parts, reached through birds.load and birds.draw",
     "dmlbook.datasets.birds.scenes": "a bird's parts, reached through birds.load and birds.draw",
@@ -36,11 +32,13 @@ INSIDE = {
     "dmlbook.datasets.photos.indexes": "parts of datasets.load, which speak under its name",
     "dmlbook.datasets.photos.layouts": "parts of datasets.load, which speak under its name",
     "dmlbook.datasets.photos.downloads.check_md5": "says no under the name of its caller",
-    "dmlbook.datasets.photos.matlab": "parts of datasets.load; its child is a program of its own",
+    "dmlbook.datasets.photos.matlab": "parts of datasets.load, which speak under its name",
+    "dmlbook.datasets.photos.matlab_child": "a program of its own, which datasets.load starts",
     "dmlbook.datasets.photos.own_folders": "parts of datasets.load, which speak under its name",
     "dmlbook.datasets.protocols.build": "a part of datasets.protocol, which speaks under its name",
     "dmlbook.datasets.splits.draw_share": "a part of closed_set and split_images, which speak under their names",
-    "dmlbook.datasets.own_": "parts of datasets.protocol, which speak under its name",
+    "dmlbook.datasets.own_folder": "a part of datasets.protocol, which speaks under its name",
+    "dmlbook.datasets.own_parts": "a part of datasets.protocol, which speaks under its name",
     "dmlbook.layers.batch_norms": "a part of nets.freeze_batch_norm",
     "dmlbook.layers.pad_as_tensorflow": "a part of nets.build, which speaks under its name",
     "dmlbook.losses.centroid_bound.own_and_others": "a part of the bounds, which speak under their names",
@@ -67,7 +65,8 @@ INSIDE = {
     "dmlbook.retrieval.ranking.check_ks": "says no under the name of its caller",
     "dmlbook.retrieval.ranking.expected_recall": "a part of the measures",
     "dmlbook.retrieval.ranking.precision": "a part of the measures",
-    "dmlbook.retrieval.ranking.recall(": "a part of the measures",
+    "dmlbook.retrieval.ranking.precision_of_rows": "a part of the measures",
+    "dmlbook.retrieval.ranking.recall": "a part of the measures",
     "dmlbook.training.ahead": "parts of fit and embed, which speak under their names",
     "dmlbook.training.board": "a part of fit, which speaks under its name",
     "dmlbook.training.compiling": "parts of fit, which speak under its name",
@@ -93,7 +92,8 @@ INSIDE = {
     "dmlbook.training.preflight.sampler": "the loop's parts, reached through training.fit",
     "dmlbook.training.processes": "the loop's parts, reached through training.fit",
     "dmlbook.training.report.Estimate": "the loop's parts, reached through training.fit",
-    "dmlbook.training.report.Report.tell": "the loop's parts, reached through training.fit",
+    "dmlbook.training.report.Report.tell_epoch": "the loop's parts, reached through training.fit",
+    "dmlbook.training.report.Report.tell_estimate": "the loop's parts, reached through training.fit",
     "dmlbook.training.shared_norm": "the loop's parts, reached through training.fit",
     "dmlbook.training.state": "the loop's parts, reached through training.fit",
     "dmlbook.training.stepping": "the loop's parts, reached through training.fit",
@@ -125,7 +125,7 @@ INSIDE = {
     "dmlbook.training.views.Views.training_parts": "a part of Views.for_training, which speaks under its name",
     "dmlbook.weight_files": "a part of nets.build, which speaks under its name",
 }
-"""Beginnings of dotted names that nobody calls from outside, each with the reason."""
+"""Modules, classes and functions that nobody calls from outside, by their whole dotted names, each with the reason."""
 
 METHODS_INSIDE = {"compute": "Loss.forward is the door of each loss"}
 """Methods that nobody calls from outside, each with the reason."""
@@ -135,7 +135,6 @@ RESULTS = {
     "dmlbook.chapters.ch06.pairs.Felt",
     "dmlbook.chapters.ch06.pairs.Used",
     "dmlbook.chapters.ch09.theory.Look",
-    "dmlbook.datasets.photos.decoding.Decoded",
     "dmlbook.losses.base.Loss",
     "dmlbook.losses.centers.CenterReport",
     "dmlbook.losses.triplets.TripletShares",
@@ -146,10 +145,7 @@ RESULTS = {
     "dmlbook.retrieval.clustering.Clustering",
     "dmlbook.chapters.ch08.theory.Reported",
     "dmlbook.retrieval.clustering.WithFloor",
-    "dmlbook.retrieval.exact.Sorted",
     "dmlbook.training.result.FitResult",
-    "dmlbook.use.gallery.Change",
-    "dmlbook.use.gallery.Hit",
     "dmlbook.use.page.Answer",
     "dmlbook.use.photographs.Found",
     "dmlbook.use.photographs.Photograph",
@@ -176,6 +172,11 @@ class Target(NamedTuple):
 
 def targets() -> dict[str, Target]:
     """All of them by name, in the order of the modules."""
+    return {name: target for name, target in everything().items() if not is_inside(f"dmlbook.{name}")}
+
+
+def everything() -> dict[str, Target]:
+    """All functions, classes and methods, also those that nobody calls from outside."""
     found = {}
     for module in _modules():
         for name, thing in vars(module).items():
@@ -187,6 +188,7 @@ def targets() -> dict[str, Target]:
 
 
 def _modules() -> Iterator:
+    """All but what is private, and the command line, whose lines are tried by its own tests."""
     for found in pkgutil.walk_packages(dmlbook.__path__, "dmlbook."):
         if not found.name.startswith(("dmlbook._", "dmlbook.commands")):
             yield importlib.import_module(found.name)
@@ -194,26 +196,24 @@ def _modules() -> Iterator:
 
 def _of(name: str, thing: object) -> Iterator[Target]:
     if inspect.isfunction(thing):
-        yield from _target(name, thing, None, skip=0)
+        yield _target(name, thing, None, skip=0)
     elif inspect.isclass(thing) and not issubclass(thing, BaseException):  # which are raised, and called by nobody
         if name not in RESULTS:
-            yield from _target(name, thing, None, skip=0)
+            yield _target(name, thing, None, skip=0)
         for inner, method in vars(thing).items():
             bound = isinstance(method, (classmethod, staticmethod))
             function = method.__func__ if bound else method
             field = inner in getattr(thing, "__dataclass_fields__", {})
             if not inner.startswith("_") and inspect.isfunction(function) and not field:
-                yield from _target(
-                    f"{name}.{inner}", function, thing, skip=0 if isinstance(method, staticmethod) else 1
-                )
+                yield _target(f"{name}.{inner}", function, thing, skip=0 if isinstance(method, staticmethod) else 1)
 
 
-def _is_inside(name: str) -> bool:
-    """Whether its dotted name begins so; one that ends in a bracket is a whole name."""
-    return f"{name}(".startswith(tuple(INSIDE)) or name.rpartition(".")[2] in METHODS_INSIDE
+def is_inside(name: str) -> bool:
+    """Whether it is, or is a part of, something that nobody calls from outside."""
+    parts = name.split(".")
+    return any(".".join(parts[: i + 1]) in INSIDE for i in range(len(parts))) or parts[-1] in METHODS_INSIDE
 
 
-def _target(name: str, function: Callable, owner: type | None, *, skip: int) -> Iterator[Target]:
-    if not _is_inside(name):
-        parameters = tuple(inspect.signature(function).parameters.values())[skip:]
-        yield Target(name.removeprefix("dmlbook."), function, owner, parameters)
+def _target(name: str, function: Callable, owner: type | None, *, skip: int) -> Target:
+    parameters = tuple(inspect.signature(function).parameters.values())[skip:]
+    return Target(name.removeprefix("dmlbook."), function, owner, parameters)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,7 +19,7 @@ from tests.fuzz import running, valid
 from tests.fuzz.__main__ import shares, table
 from tests.fuzz.annotations import Kind, kinds
 from tests.fuzz.running import Outcome
-from tests.fuzz.targets import Target, targets
+from tests.fuzz.targets import INSIDE, METHODS_INSIDE, RESULTS, Target, everything, is_inside, targets
 from tests.fuzz.wrong import EITHER, REFUSE, TAKE, Value, values
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +38,20 @@ def test_every_public_function_has_a_valid_call():
 
 
 def test_no_entry_is_for_a_function_that_is_gone():
+    known = {f"dmlbook.{name}" for name in everything()}
     assert set(valid.CALLS) | set(valid.SKIPPED) <= set(targets())
+    assert [entry for entry in INSIDE if not any(f"{name}.".startswith(f"{entry}.") for name in known)] == []
+    assert METHODS_INSIDE.keys() <= {name.rpartition(".")[2] for name in known}
+    for entry in RESULTS:
+        module, _, name = entry.rpartition(".")
+        assert inspect.isclass(getattr(importlib.import_module(module), name))
+        assert not is_inside(entry)
+
+
+def test_an_entry_hides_what_is_named_and_its_parts_alone():
+    assert is_inside("dmlbook.retrieval.ranking.recall")
+    assert not is_inside("dmlbook.retrieval.ranking.recall_at_k")
+    assert is_inside("dmlbook.training.board.Board.show")
 
 
 @pytest.mark.slow
@@ -68,6 +84,10 @@ def sleeps(x: float) -> None:
     time.sleep(60)
 
 
+def dies(x: float) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def test_what_comes_of_a_call_is_sorted(monkeypatch):
     monkeypatch.setattr(running, "SECONDS", 0.2)
     assert came_of(root, -1.0, REFUSE) == "refused"
@@ -77,6 +97,14 @@ def test_what_comes_of_a_call_is_sorted(monkeypatch):
     assert came_of(root, 7.0, EITHER) == "other"  # a division by zero
     assert came_of(refuses_in_pythons_words, 1.0, REFUSE) == "other"  # not raised by the package
     assert came_of(sleeps, 1.0, REFUSE) == "hung"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="without fork every call is made in this process")
+def test_a_function_whose_valid_call_ends_its_process_is_told(monkeypatch, tmp_path):
+    monkeypatch.setattr(valid, "arguments", lambda target: {"x": lambda: 1.0})
+    for skip in (0, 3):
+        found = running._forked(as_target(dies), tmp_path, 0, 0, skip)
+        assert found == ([Outcome("dies", "", "the valid call", "died")], 1)
 
 
 def test_annotations_are_read_without_the_packages_own_reader():

@@ -6,12 +6,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.overrides import TorchFunctionMode
 from torch.testing import assert_close
 
 from dmlbook import geometry, losses
 from dmlbook.seeding import generator
 from tests import reference
+from tests.largest import LargestGiven
 from tests.losses.loss_toys import (
     ALL,
     CLASSES,
@@ -270,20 +270,6 @@ def test_centers_are_the_directions_of_the_weights():
 def test_no_loss_keeps_a_graph_of_cubic_or_class_squared_size():
     """The largest tensor made or kept for the backward pass: quadratic in the batch, linear in the classes."""
 
-    class Largest(TorchFunctionMode):
-        size = 0
-
-        def __torch_function__(self, function, types, args=(), kwargs=None):
-            result = function(*args, **(kwargs or {}))
-            for found in result if isinstance(result, (tuple, list)) else [result]:
-                self.see(found)
-            return result
-
-        def see(self, found):
-            if isinstance(found, torch.Tensor):
-                self.size = max(self.size, found.numel())
-            return found
-
     many, per_class = 500, 4
     x = torch.randn(64, SIZE, generator=generator(1, "x")).requires_grad_()
     y = torch.arange(64) % 16
@@ -296,7 +282,7 @@ def test_no_loss_keeps_a_graph_of_cubic_or_class_squared_size():
     for name, bound in bounds.items():
         several = {"centers_per_class": per_class} if bound == of_centers else {}
         loss = losses.make(name, num_classes=many, embedding_size=SIZE, **several)
-        with Largest() as largest, torch.autograd.graph.saved_tensors_hooks(largest.see, lambda kept: kept):
+        with LargestGiven() as largest, torch.autograd.graph.saved_tensors_hooks(largest.see, lambda kept: kept):
             loss(x, y).backward()
         assert min(bound, 64 * 64) // 16 <= largest.size <= bound, name  # (C K)^2 would be 4,000,000, and B^3 262,144
 

@@ -5,12 +5,12 @@ import torch
 from pytorch_metric_learning import losses as pml_losses
 from pytorch_metric_learning.utils.loss_and_miner_utils import convert_to_triplets
 from torch.testing import assert_close
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from dmlbook import geometry, losses
 from dmlbook.losses.mined import joined_mean, mined_indices
 from dmlbook.seeding import generator
 from tests import reference
+from tests.largest import LargestMade
 from tests.losses.loss_toys import batch
 
 OPTIONS = [{}, {"hinge": False}, {"average": "active"}, {"distance": "euclidean", "margin": 0.7}, {"margin": 0.0}]
@@ -89,21 +89,11 @@ def test_no_pairs_or_no_common_anchor_are_zero_with_a_gradient():
         assert (torch.autograd.grad(value, point)[0] == 0).all()
 
 
-class Largest(TorchDispatchMode):
-    size = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        for found in result if isinstance(result, (tuple, list)) else [result]:
-            self.size = max(self.size, found.numel() if isinstance(found, torch.Tensor) else 0)
-        return result
-
-
 def test_joining_never_makes_a_cubic_tensor():
     x, y = torch.randn(96, 4, generator=generator(1, "x")).requires_grad_(), torch.arange(96) % 4
     found = tuple(end for mask in losses.pair_masks(y) for end in mask.nonzero().T)
     triplets = losses.count_triplets(y)
-    with Largest() as largest:
+    with LargestMade() as largest:
         losses.TripletLoss()(x, y, found).backward()
     assert largest.size <= 2 * 97 * 96  # the pairs themselves, and their table
     assert triplets > 8 * largest.size

@@ -11,7 +11,6 @@ from pytorch_metric_learning import reducers as pml_reducers
 from pytorch_metric_learning.utils import loss_and_miner_utils as pml_pairs
 from torch.func import grad, jacfwd, vmap
 from torch.testing import assert_close
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from dmlbook import geometry, losses
 from dmlbook.losses.masks import masks
@@ -19,6 +18,7 @@ from dmlbook.losses.mined import pair_counts
 from dmlbook.losses.references import ITSELF, References, ends, pair_distances
 from dmlbook.seeding import generator
 from tests import reference
+from tests.largest import LargestMade
 from tests.losses.loss_toys import CLASSES, KNOW_CLASSES, OPTIONS, SIZE, batch, build
 
 PAIRED = [(name, chosen) for name in ("triplet", "semihard", "lifted", "npairs") for chosen in OPTIONS[name]]
@@ -325,23 +325,13 @@ def test_half_precision_references_are_computed_in_float32_and_a_lost_one_is_see
             assert loss(x, y, found, lost, z).isnan()
 
 
-class Largest(TorchDispatchMode):
-    size = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        for found in result if isinstance(result, (tuple, list)) else [result]:
-            self.size = max(self.size, found.numel() if isinstance(found, torch.Tensor) else 0)
-        return result
-
-
 @EACH
 @pytest.mark.parametrize("mined", [False, True])
 def test_nothing_is_larger_than_the_table_of_batch_and_references(name, chosen, mined):
     x, y = torch.randn(24, SIZE, generator=generator(1, "x")).requires_grad_(), torch.arange(24) % 4
     r, z = torch.randn(300, SIZE, generator=generator(2, "x")), torch.arange(300) % 4
     found = tuple(end for mask in losses.pair_masks(y, z) for end in mask.nonzero().T) if mined else None
-    with Largest() as largest:
+    with LargestMade() as largest:
         build(name, torch.float32, **chosen)(x, y, found, r, z).backward()
     assert largest.size <= 2 * 24 * 301
 

@@ -8,6 +8,22 @@ import torch
 from dmlbook import losses, nets, recipes
 from dmlbook.training import TrainConfig
 
+UNSAID = {
+    "sampler": "follows from the loss, and so with another --loss",
+    "samples_per_class": "follows from the loss",
+    "small_classes": "follows from the loss",
+    "momentum": "of sgd, which no recipe uses",
+    "shift": "of an augmentation that no recipe uses",
+    "seed": "each run's own",
+    "evaluate_every": "of validation, which a recipe does not ask for",
+    "compile": "the machine's affair",
+    "micro_batch": "the machine's affair",
+    "on_memory": "the machine's affair",
+}
+"""What no recipe says, each with the reason."""
+MEANINGLESS = {"cosine": ("milestones", "lr_decay")}
+"""What means nothing beside a schedule."""
+
 
 @pytest.mark.parametrize("name", recipes.NAMES)
 def test_every_recipe_says_every_setting_and_makes_what_it_says(name):
@@ -18,6 +34,8 @@ def test_every_recipe_says_every_setting_and_makes_what_it_says(name):
     config = recipe.config()
     assert config.precision == "32-true"
     known = {field.name for field in fields(TrainConfig)}
+    assert known - recipe.options.keys() == {*UNSAID, *MEANINGLESS.get(config.schedule, ())}
+    assert (config.optimizer == "sgd", config.augment == "shift") == (False, False)
     outside = recipe.options.keys() - known
     assert outside == {"data", "size", "net", "weights", "embedding_size", "loss", "loss_option"}
     assert nets.check_name(recipe.options["net"])

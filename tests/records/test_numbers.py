@@ -76,7 +76,14 @@ def test_holm_is_its_rule_word_by_word():
 
 
 @pytest.mark.bad_input
-@pytest.mark.parametrize("value", [-0.1, 1.1, math.nan])
-def test_holm_asks_for_p_values(value):
-    with pytest.raises(ValueError, match=r"p_values.* must be a .*finite number"):
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (-0.1, r"p_values\[1\] must be a finite number >= 0 and <= 1; got -0.1"),
+        (1.1, r"p_values\[1\] must be a finite number >= 0 and <= 1; got 1.1"),
+        (math.nan, "p_values must be a sequence of finite numbers; got nan at 1"),
+    ],
+)
+def test_holm_asks_for_p_values(value, message):
+    with pytest.raises(ValueError, match=f"holm: {message}"):
         records.holm([0.5, value])

@@ -7,10 +7,10 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from torch.overrides import TorchFunctionMode
 
 from dmlbook.retrieval import chance, evaluate, map_at_r, r_precision, recall_at_k
 from dmlbook.retrieval.exact import check_gallery, sort_by_class
+from tests.largest import LargestGiven
 from tests.retrieval.reference_retrieval import map_at_r_of_ranking, r_precision_of_ranking, recall_of_ranking
 
 EXACT = partial(pytest.approx, rel=0, abs=1e-12)
@@ -175,19 +175,9 @@ def test_evaluate_in_a_gallery_gives_every_measure_and_clusters_the_queries():
 
 def test_memory_in_a_gallery_is_bounded_by_the_block():
     x, labels, searched = drawn(queries=1500, gallery=1700, classes=60)
-    largest = 0
-
-    class Watch(TorchFunctionMode):
-        def __torch_function__(self, function, types, args=(), kwargs=None):
-            nonlocal largest
-            result = function(*args, **(kwargs or {}))
-            if isinstance(result, torch.Tensor):
-                largest = max(largest, result.numel())
-            return result
-
-    with Watch():
+    with LargestGiven() as largest:
         evaluate(x, labels, clusters=False, block=64, **searched)
-    assert largest <= 3200 * 16  # of all pairs: 2,550,000
+    assert largest.size <= 3200 * 16  # of all pairs: 2,550,000
 
 
 def test_a_gallery_is_sorted_behind_its_queries():
@@ -209,10 +199,13 @@ broken[4, 1] = torch.nan
     [
         ({"gallery": good}, "gallery_labels must be given with the other"),
         ({"gallery_labels": classes}, "gallery must be given with the other"),
-        ({"gallery": good[:, :5], "gallery_labels": classes}, "dimensions|D = "),
+        (
+            {"gallery": good[:, :5], "gallery_labels": classes},
+            "gallery must have the dimension of .*; got dimensions 6 and 5",
+        ),
         ({"gallery": broken, "gallery_labels": classes}, "gallery must be finite; got 1 rows .* first at index 4"),
         ({"gallery": 0 * good, "gallery_labels": classes}, "gallery must have a direction; got 6 zero vectors"),
-        ({"gallery": good[:5], "gallery_labels": classes}, "gallery"),
+        ({"gallery": good[:5], "gallery_labels": classes}, "gallery_labels must be as many as the gallery; got 5 .* 6"),
         ({"gallery": good[:0], "gallery_labels": classes[:0]}, "gallery must hold at least one row"),
         ({"gallery": good, "gallery_labels": classes.float()}, "gallery_labels must be integers"),
         ({"gallery": good, "gallery_labels": classes + 3}, "gallery_labels must name a class of the queries"),

@@ -10,12 +10,12 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from torch.overrides import TorchFunctionMode
 
 from dmlbook import retrieval
 from dmlbook.retrieval import chance, evaluate, map_at_r, r_precision, recall_at_k
 from dmlbook.retrieval.clustering import MOST_STARTS
 from dmlbook.retrieval.exact import exact_points
+from tests.largest import LargestGiven
 from tests.retrieval.reference_retrieval import (
     map_at_r_of_ranking,
     mean_over_queries,
@@ -277,22 +277,12 @@ def test_places_that_have_collapsed_are_ranked_as_by_the_literal_loops(metric, s
 
 
 def test_memory_is_bounded_by_the_block_not_by_the_square_of_the_images():
-    class Largest(TorchFunctionMode):
-        numel = 0
-
-        def __torch_function__(self, func, types, args=(), kwargs=None):
-            out = func(*args, **(kwargs or {}))
-            for tensor in out if isinstance(out, tuple | list) else (out,):
-                if isinstance(tensor, torch.Tensor):
-                    self.numel = max(self.numel, tensor.numel())
-            return out
-
     embeddings, labels = drawn(n=600, classes=100, dimension=8)
     two_classes = torch.arange(600) % 2  # R is half of the set
     for classes in (labels, two_classes):
-        with Largest() as largest:
+        with LargestGiven() as largest:
             all_scores(embeddings, classes, block=64)
-        assert 64**2 <= largest.numel <= 4 * 64**2 < 600**2 / 20
+        assert 64**2 <= largest.size <= 4 * 64**2 < 600**2 / 20
 
 
 def test_a_perfect_embedding_scores_one_and_an_inverted_one_nothing():

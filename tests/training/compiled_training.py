@@ -20,7 +20,6 @@ if __name__ == "__main__":
     plain = outcome(run())
     for epochs, chosen in ((1, True), (2, False), (3, True)):
         result = run(sys.argv[1], epochs=epochs, compile=chosen)
-    graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
     breaks = sum(torch._dynamo.utils.counters["graph_break"].values())
-    found = {"plain": plain["state"], "mixed": outcome(result)["state"], "graphs": graphs, "breaks": breaks}
+    found = {"plain": plain["state"], "mixed": outcome(result)["state"], "breaks": breaks}
     torch.save(found | {"networks": made.count({"dynamic": False})}, f"{sys.argv[1]}/found.pt")

@@ -95,11 +95,16 @@ def test_what_the_user_chose_stays(monkeypatch, name):
     assert allocator._library.__wrapped__() is None
 
 
-def test_another_c_library_is_left_alone(monkeypatch):
-    monkeypatch.setattr(allocator.platform, "libc_ver", lambda: ("musl", "1.2"))
-    assert allocator._library.__wrapped__() is None
-    monkeypatch.setattr(allocator.sys, "platform", "darwin")
-    assert allocator._library.__wrapped__() is None
+@pytest.mark.parametrize(
+    ("system", "libc", "taken"), [("linux", "glibc", True), ("linux", "musl", False), ("darwin", "glibc", False)]
+)
+def test_another_c_library_is_left_alone(monkeypatch, system, libc, taken):
+    for each in allocator.OF_THE_USER:
+        monkeypatch.delenv(each, raising=False)
+    monkeypatch.setattr(allocator.platform, "libc_ver", lambda: (libc, "1.2"))
+    monkeypatch.setattr(allocator.sys, "platform", system)
+    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda name: Library())
+    assert (allocator._library.__wrapped__() is not None) == taken
 
 
 def images() -> ImageSet:

@@ -70,8 +70,11 @@ def test_without_tensorboard_nothing_is_written_and_nothing_said(tmp_path, monke
     assert not list(recwarn)
 
 
-def test_without_a_folder_nothing_is_written():
+def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     nowhere = Board(None)
     nowhere.show([{"epoch": 1, "loss": 0.5}])
+    nowhere.close()
     assert nowhere.shown == 0
+    assert os.listdir() == []
     assert board.SUFFIX.startswith(".")

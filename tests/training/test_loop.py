@@ -1,12 +1,10 @@
 """The configuration, fit, and embed."""
 
 import math
-import os
 import subprocess
 import sys
 import threading
 from dataclasses import fields, replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,9 +14,7 @@ from dmlbook import nets
 from dmlbook.losses import make
 from dmlbook.retrieval import recall_at_k
 from dmlbook.training import Checkpoints, Features, Place, Report, TrainConfig, embed, fit
-from tests.training.training_toys import assert_same, outcome, toy_config, toy_loss, toy_net, toy_set
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.training.training_toys import ROOT, assert_same, environment, outcome, toy_config, toy_loss, toy_net, toy_set
 
 
 def _fit(config=None, *, net=None, loss=None, data=None, **options):
@@ -342,14 +338,13 @@ class _Constant(nn.Module):
 def test_two_processes_train_as_one_would(tmp_path, kind):
     from tests.training.two_processes import run
 
-    environment = {k: v for k, v in os.environ.items() if "RANK" not in k and not k.startswith("MASTER_")}
     done = subprocess.run(
         [sys.executable, "-m", "tests.training.two_processes", str(tmp_path), kind, "3", "2", "1"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=240,
-        env={**environment, "OMP_NUM_THREADS": "1", "DMLBOOK_MODE": "smoke"},
+        env=environment(),
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""

@@ -14,7 +14,7 @@ from torch import nn
 from dmlbook import losses
 from dmlbook.training import fit, mining
 from dmlbook.training.devices import Devices
-from tests.training.training_toys import assert_same, outcome, toy_config, toy_loss, toy_net, toy_set
+from tests.training.training_toys import ROOT, assert_same, environment, outcome, toy_config, toy_loss, toy_net, toy_set
 
 SHARE = {"sampler": "class", "samples_per_class": 4}
 
@@ -245,13 +245,13 @@ def test_a_memory_smaller_than_a_batch_is_refused_and_so_is_a_miner_whose_state_
 def test_two_processes_mine_the_same_triplets_of_the_whole_batch(tmp_path):
     from tests.training.two_processes import run as run_on
 
-    environment = {k: v for k, v in os.environ.items() if "RANK" not in k and not k.startswith("MASTER_")}
     done = subprocess.run(
         [sys.executable, "-m", "tests.training.two_processes", str(tmp_path), "mined", "3", "2", "1"],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=240,
-        env={**environment, "OMP_NUM_THREADS": "1", "DMLBOOK_MODE": "smoke"},
+        env=environment(),
     )
     assert done.returncode == 0, done.stderr
     first, second = (torch.load(tmp_path / f"rank{rank}.pt") for rank in (0, 1))

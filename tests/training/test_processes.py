@@ -6,30 +6,24 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from dmlbook.training import Place, checkpoints, processes
 from dmlbook.training.devices import Devices
-from tests.training.training_toys import outcome
+from tests.conftest import LAUNCHERS
+from tests.training.training_toys import ROOT, outcome
 
-ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gloo between processes is tested on Linux and macOS")
-LAUNCHERS = ("RANK", "MASTER_", "SLURM_", "TORCHELASTIC", "WORLD_SIZE", "DMLBOOK_PARENT")
 MODULE = "tests.training.two_processes"
-
-
-def _environment(**more):
-    plain = {name: value for name, value in os.environ.items() if not any(word in name for word in LAUNCHERS)}
-    return {**plain, "OMP_NUM_THREADS": "1", "DMLBOOK_MODE": "smoke", **more}
 
 
 def _start(*arguments, launcher=(), **environment):
     command = [sys.executable, "-m", *launcher, MODULE, *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=ROOT, env=_environment(**environment), **pipes)
+    return subprocess.Popen(command, cwd=ROOT, env=environment(**environment), **pipes)
 
 
 def _end(process, status=0, seconds=240):
@@ -219,17 +213,26 @@ def test_rows_of_all_processes_come_in_order_without_what_fills_up(monkeypatch):
     assert devices.all_rows(part, 2) is part
 
 
-def test_who_starts_a_process_is_named_to_it_and_a_process_is_pollable():
+@pytest.mark.parametrize(("launcher", "named"), [(None, str(os.getpid())), ("torchrun", None)])
+def test_who_starts_a_process_is_named_to_it_alone(monkeypatch, launcher, named):
+    seen = []
+    monkeypatch.setattr("dmlbook.training.devices.launcher", lambda: launcher)
+    devices = Devices.__new__(Devices)
+    started = SimpleNamespace(launch=lambda: seen.append(os.environ.get(processes.PARENT)), strategy=None)
+    devices.fabric = started
+    devices._launch()
+    assert seen == [named]  # what a process that is started then inherits
     assert processes.PARENT not in os.environ
+
+
+def test_a_process_is_pollable():
     assert isinstance(_Child(0), processes.Started)
 
 
-@pytest.fixture
-def no_launcher(monkeypatch):
-    for name in list(os.environ):
-        if any(word in name for word in LAUNCHERS):
-            monkeypatch.delenv(name)
-    return monkeypatch
+def test_nobody_has_started_the_tests_as_one_of_several():
+    assert processes.launcher() is None
+    assert processes.first_process()
+    assert [name for name in os.environ if any(word in name for word in LAUNCHERS)] == []
 
 
 @pytest.mark.parametrize(
@@ -247,26 +250,26 @@ def no_launcher(monkeypatch):
         ({"SLURM_NTASKS": "4"}, None, True),
     ],
 )
-def test_the_first_process_is_known_before_they_have_met(no_launcher, said, by, first):
+def test_the_first_process_is_known_before_they_have_met(monkeypatch, said, by, first):
     for name, value in said.items():
-        no_launcher.setenv(name, value)
+        monkeypatch.setenv(name, value)
     assert processes.launcher() == by
     assert processes.first_process() is first
 
 
-def test_what_a_launcher_has_started_must_be_what_was_asked_for(no_launcher):
+def test_what_a_launcher_has_started_must_be_what_was_asked_for(monkeypatch):
     for name, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": "0", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}.items():
-        no_launcher.setenv(name, value)
+        monkeypatch.setenv(name, value)
     with pytest.raises(ValueError, match=r"got 1 x 1 for the 4 processes that torchrun .* Pass devices=2, nodes=2"):
         Place("cpu")
     processes.check_launched(2, 2)
     assert Place("cpu", devices=2, nodes=2).nodes == 2
-    no_launcher.delenv("TORCHELASTIC_RUN_ID")
-    no_launcher.setenv("SLURM_PROCID", "0")
-    no_launcher.setenv("SLURM_NTASKS", "2")
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID")
+    monkeypatch.setenv("SLURM_PROCID", "0")
+    monkeypatch.setenv("SLURM_NTASKS", "2")
     with pytest.raises(ValueError, match="devices must be what SLURM starts on each machine"):
         Place("cpu", devices=2)
-    no_launcher.setenv("SLURM_NTASKS_PER_NODE", "1")
+    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "1")
     with pytest.raises(ValueError, match=r"the 2 processes that srun has started. Pass devices=1, nodes=2"):
         Place("cpu", devices=2, nodes=2)
     assert Place("cpu", devices=1, nodes=2).devices == 1

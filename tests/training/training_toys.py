@@ -1,5 +1,8 @@
 """A set, a network and a loss that train in a second, for the tests of training."""
 
+import os
+from pathlib import Path
+
 import torch
 
 from dmlbook import nets
@@ -9,6 +12,12 @@ from dmlbook.seeding import generator
 from dmlbook.training import TrainConfig
 
 CLASSES, EACH, SIDE = 5, 8, 16
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def environment(**more):
+    """Of a process that trains these: in smoke mode, on one thread."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", "DMLBOOK_MODE": "smoke", **more}
 
 
 def toy_set(seed=0, split="train"):

@@ -107,7 +107,7 @@ def test_every_run_that_is_no_record_says_why(runs):
     assert "have a checkpoint; got empty without one" in left["empty"]
     assert "have a seed that is trained and measured; got half, not measured" in left["half"]
     assert "be a whole checkpoint" in left["torn"]
-    assert "hold a run.json that can be read" in left[str(runs / "broken")] or "Expecting" in left[str(runs / "broken")]
+    assert "run.json: Expecting property name" in left[str(runs / "broken")]
     assert len(left) == 5
 
 
@@ -146,6 +146,7 @@ def test_runs_of_one_name_in_two_folders_are_called_by_their_paths(runs, tmp_pat
     ]  # fmt: skip
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need a right of their own on Windows")
 def test_links_to_a_folder_list_its_runs_once(runs, tmp_path):
     os.symlink(runs / "mine", tmp_path / "linked")
     listed = find_runs([runs / "mine", tmp_path / "linked"])

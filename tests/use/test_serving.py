@@ -2,6 +2,9 @@
 
 import io
 import json
+import tempfile
+import threading
+import time
 
 import pytest
 from PIL import Image
@@ -146,10 +149,17 @@ def test_a_server_of_the_network_is_asked_by_number_or_by_its_own_name():
     assert is_allowed("tower.local", {name.lower() for name in names_of("tower.local")})
 
 
-def test_nothing_that_was_sent_is_kept(client, gallery_folder, tmp_path):
-    before = sorted(path for path in tmp_path.rglob("*") if path.is_file())
-    client.post("/search", content=content(55))
-    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == before
+def test_nothing_that_was_sent_is_kept(client, gallery, tmp_path, monkeypatch):
+    own = tmp_path / "temporary"  # nobody else writes there
+    own.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(own))
+
+    def files():
+        return {path for root in (tmp_path, gallery.run.folder) for path in root.rglob("*") if path.is_file()}
+
+    before = files()
+    assert client.post("/search", content=content(55)).status_code == 200
+    assert files() == before
 
 
 def test_an_empty_gallery_and_a_missing_part_are_refused(run, tmp_path, monkeypatch):
@@ -160,11 +170,25 @@ def test_an_empty_gallery_and_a_missing_part_are_refused(run, tmp_path, monkeypa
         serving.check_installed()
 
 
-def test_many_may_ask_at_once(client):
+def test_many_may_ask_at_once_and_the_network_answers_one_at_a_time(client, monkeypatch):
     from concurrent.futures import ThreadPoolExecutor
 
+    def ask(number):
+        return json.loads(client.post("/search", content=content(100 + number % 5)).text)["hits"]
+
+    serial, inside, most, counting, search = [ask(n) for n in range(8)], [], [], threading.Lock(), Gallery.search
+
+    def counted(*given, **options):
+        with counting:
+            inside.append(1)
+            most.append(len(inside))
+        time.sleep(0.02)
+        found = search(*given, **options)
+        with counting:
+            inside.pop()
+        return found
+
+    monkeypatch.setattr(Gallery, "search", counted)
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda n: client.post("/search", content=content(100 + n % 5)).text, range(8)))
-    assert [json.loads(answer)["hits"][0] for answer in answers[:3]] == [
-        json.loads(answer)["hits"][0] for answer in answers[5:]
-    ]
+        assert list(pool.map(ask, range(8))) == serial
+    assert most == [1] * 8

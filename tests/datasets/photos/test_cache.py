@@ -146,6 +146,7 @@ def broken(three):
     return folder, [names[0], "link.png", names[1], strange, names[2], "text.png", "gone.png"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a name that is not UTF-8 cannot be made everywhere")
 @pytest.mark.parametrize("skip", [False, True])
 def test_with_and_without_a_cache_the_same_is_read_and_said(three, place, skip):
     folder_and_files, told = broken(three), []
@@ -187,7 +188,7 @@ def test_of_all_as_many_are_kept_as_fit_the_bound(three, place, monkeypatch):
     for i, name in enumerate("abcdef"):
         decode(three, place, 20, name=name)
         os.utime(files(place)[-1], (1000 + i, 1000 + i))
-    assert [kept.name for kept in cache.entries()] == ["f", "e", "d"][: len(cache.entries())]
+    assert [kept.name for kept in cache.entries()] == ["f", "e", "d"]
     assert sum(kept.bytes for kept in cache.entries()) <= 3.5 * one
     assert decode(three, place, 60, name="large").images.shape[-1] == 60
     assert [kept.name for kept in cache.entries()] == ["large"]  # what is larger than the bound is kept alone
@@ -215,12 +216,10 @@ def test_a_cache_that_cannot_be_written_costs_one_warning(three, place, tmp_path
         usage = cache.shutil.disk_usage(tmp_path)._replace(free=100)
         monkeypatch.setattr(cache.shutil, "disk_usage", lambda path: usage)
     elif fault == "full when reserved":
-        monkeypatch.setattr(cache.os, "posix_fallocate", full)
+        monkeypatch.setattr(cache.os, "posix_fallocate", full, raising=False)
     else:
         monkeypatch.setattr(cache, "_checksum", full)
-    with pytest.warns(
-        UserWarning, match=r"decode.* cannot be kept in .*; *so each|so each call decodes them again"
-    ) as told:
+    with pytest.warns(UserWarning, match=r"decode.* cannot be kept in .*, so each call decodes them again") as told:
         found = decode(three, place)
     assert len(told) == 1
     assert "\n" not in str(told[0].message)
@@ -232,11 +231,12 @@ def test_a_file_system_that_cannot_reserve_room_is_written_all_the_same(three, p
     def cannot(*arguments):
         raise OSError(errno.EOPNOTSUPP, "Operation not supported")
 
-    monkeypatch.setattr(cache.os, "posix_fallocate", cannot)
+    monkeypatch.setattr(cache.os, "posix_fallocate", cannot, raising=False)
     decode(three, place)
     assert len(files(place)) == 1
 
 
+@pytest.mark.skipif(os.name == "nt", reason="permissions are others on Windows")
 def test_files_have_the_permissions_that_the_umask_leaves(three, place):
     before = os.umask(0o027)
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from dmlbook.datasets.photos import layouts
@@ -76,6 +78,10 @@ def test_hidden_files_alone_are_not_remarked_upon(tmp_path):
     assert layouts.left_out_remark(found) == []
 
 
+LINKS = pytest.mark.skipif(os.name == "nt", reason="links need a right of their own on Windows")
+
+
+@LINKS
 def test_linked_folders_are_followed_and_no_picture_is_seen_twice(tmp_path):
     root = class_tree(tmp_path / "root", {"a": 1, "b": 1})
     class_tree(tmp_path / "elsewhere", {"deep": 2})
@@ -92,6 +98,7 @@ def test_linked_folders_are_followed_and_no_picture_is_seen_twice(tmp_path):
     assert found.left_out == {layouts.LINKED: 4, "no suffix": 1}
 
 
+@LINKS
 def test_a_linked_class_folder_is_a_class(tmp_path):
     class_tree(tmp_path / "there", {"a": 1, "b": 2})
     (tmp_path / "root").mkdir()
