@@ -66,7 +66,11 @@ class Mining:
             return {"miner": identity.plain(self.miner)}
         passing = COUNTS.union(*(getattr(part, "_record_these_stats", ()) for part in self.miner.modules()))
         settings = identity.settings_of("miner", self.miner)
-        facts = {name: value for name, value in settings.items() if name.rpartition(".")[2] not in passing}
+        facts = {
+            name: value
+            for name, value in settings.items()
+            if name.removesuffix(".start").rpartition(".")[2] not in passing
+        }
         weights = self.miner.state_dict()
         return facts | ({"miner.start": identity.digest(weights)} if weights else {})
 
