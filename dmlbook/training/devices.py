@@ -56,6 +56,19 @@ class Place:
         check_launched(self.devices, self.nodes)
 
 
+def check_precision(precision: str, device: torch.device) -> None:
+    """Raises where a kind of device does not compute in a precision.
+
+    Raises:
+        ValueError: The precision needs a GPU, or is none of the device's.
+    """
+    if precision == "16-mixed" and device.type == "cpu":
+        remedy = "Pass bf16-mixed or 32-true, or train on a GPU."
+        raise bad_input("config.precision", "not be 16-mixed on a CPU", repr(precision), remedy)
+    if precision == "64-true" and device.type == "mps":
+        raise bad_input("config.precision", "not be 64-true on mps", repr(precision), "Train on the CPU.")
+
+
 class Devices:
     """This process's device, and what the processes have to say to one another.
 
@@ -80,11 +93,7 @@ class Devices:
     def __init__(self, device: torch.device, count: int, precision: str, nodes: int = 1):
         from lightning.fabric import Fabric  # takes seconds to import
 
-        if precision == "16-mixed" and device.type == "cpu":
-            remedy = "Pass bf16-mixed or 32-true, or train on a GPU."
-            raise bad_input("config.precision", "not be 16-mixed on a CPU", repr(precision), remedy)
-        if precision == "64-true" and device.type == "mps":
-            raise bad_input("config.precision", "not be 64-true on mps", repr(precision), "Train on the CPU.")
+        check_precision(precision, device)
         self.dtype = torch.float64 if precision == "64-true" else torch.float32
         one = [device.index] if device.index is not None else 1
         with _quiet():

@@ -14,7 +14,6 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from dmlbook import settings
 from dmlbook._checks import checked
 from dmlbook._files import write_whole
 from dmlbook._types import Tensor
@@ -92,20 +91,12 @@ def fit(
         ``fit(net, SoftTriple(num_classes=40, embedding_size=64), birds, TrainConfig(epochs=5)).history[-1]["loss"]``
     """
     place = device if isinstance(device, Place) else Place(device)
-    processes = place.devices * place.nodes
     kept = folder if isinstance(folder, Checkpoints | None) else Checkpoints(folder)
     report = progress if isinstance(progress, Report) else Report(bar=progress)
-    preflight.check_fit(net, loss, train_set, config, validation)
-    mining.check(miner, loss, config)
-    chosen = place.device
-    if chosen is None:
-        chosen = train_set.features.device if isinstance(train_set, Features) else settings.device()
-    chosen = preflight.check_device(chosen, place.devices)
-    preflight.check_means(net, train_set, config, chosen, processes)
-    if kept is not None:
-        preflight.check_folder(Path(kept.folder))
-        preflight.check_room(Path(kept.folder), net, loss, copies=(validation is not None) + (config.ema_decay > 0))
-    with nullcontext() if kept is None else kept.held(), together(processes), keeping_freed(chosen):
+    chosen = preflight.check(net, loss, train_set, config, miner=miner, validation=validation, place=place)
+    preflight.check_kept(kept, net, loss, train_set, config, best=validation is not None)
+    held, processes = nullcontext() if kept is None else kept.held(), place.devices * place.nodes
+    with held, together(processes), keeping_freed(chosen):
         start = None if kept is None else kept.newest()
         freeze_batch_norm(net, config.freeze_batch_norm)
         devices = Devices(chosen, place.devices, config.precision, place.nodes)
