@@ -46,8 +46,8 @@ class Checkpoints:
         about: What to write there as ``run.json``, before the first step: plain values. None: nothing.
 
     Raises:
-        ValueError: ``resume`` is none of these, ``folder`` is no path or an empty one, or ``about`` cannot be written as
-            JSON.
+        ValueError: ``resume`` is none of these, ``folder`` is no path or an empty one, or ``about`` cannot be written
+            as JSON.
 
     Example:
         ``fit(net, loss, images, config, folder=Checkpoints("runs/birds", resume="must"))``

@@ -23,6 +23,7 @@ def parser():
         ("Config: batch_size must be 1; got 0.", "--batch-size must be 1; got 0."),
         ("size must be 1; got 0.", "--size must be 1; got 0."),
         ("f: --seeds must be 1; got 0.", "--seeds must be 1; got 0."),
+        ("fit: config.seeds must be 1; got 0.", "--seeds must be 1; got 0."),
         ("f: labels must be integers; got float.", "f: labels must be integers; got float."),
         ("f: x must be. Pass drop_last=False.", "f: x must be. Pass --no-drop-last."),
         ("f: x must be. Pass drop_last=True.", "f: x must be. Pass --drop-last."),

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
