@@ -18,8 +18,7 @@ from dataclasses import dataclass
 import torch
 
 from dmlbook._checks import at_least, bad_input, checked
-from dmlbook._types import Float, Int, Tensor
-from dmlbook.sampling import places
+from dmlbook._types import Float, Tensor
 from dmlbook.training.processes import PARENT, Watch, check_launched, concatenated, launcher, silence_observer
 
 
@@ -128,11 +127,10 @@ class Devices:
         if self._watch is not None and self._watch.parent is not None:
             self._watch.over.set()
 
-    def part(self, count: int) -> Int[Tensor, " b"]:
-        """The places in a batch of ``count`` that this process takes; batch norm measures those from now on."""
+    def begin_batch(self, count: int) -> None:
+        """The next batch has ``count`` images: batch norm measures this process's own of them from now on."""
         each = -(-count // self.world)
         self.own = min(max(count - self.rank * each, 0), each)
-        return places(count, self.rank, self.world)
 
     def seed(self, number: int) -> None:
         """Sets torch's own generators, of the CPU and of this device.

@@ -95,7 +95,7 @@ def embed_views(
             try:
                 found = _embedded(run, views, index.split(batch_size), device, dtype)
                 break
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 if batch_size == 1 or not is_out_of_memory(error):
                     raise
             release(device)

@@ -111,9 +111,12 @@ def fit(
         with torch.random.fork_rng(devices=forked), Interruption() as interruption, shared_statistics(net, devices):
             try:
                 run.train(interruption, report)
-            except LoaderDied:
+            except LoaderDied as error:
+                run.guard.flush()
                 run.save()  # the weights are those of the last step
-                raise
+                if kept is None:
+                    raise
+                raise LoaderDied(f"{error} Start the run again: it goes on.") from error
             finally:
                 run.board.close()
         devices.done()
@@ -146,7 +149,8 @@ class _Run:
         self.sampler = preflight.sampler(train_set.labels, config)
         self.mining = None if miner is None else mining.Mining(miner, config, devices)
         self.stepper = Stepper(kind.trained(net), loss, config, devices, self.mining, steps=len(self.sampler))
-        self.steps = Remedied(self.stepper, config)
+        self.steps = Remedied(self.stepper, config, kept=folder is not None)
+        self.guard = FiniteGuard(lag=0 if devices.device.type == "cpu" else 1, kept=folder is not None)
         self.labels = train_set.labels.cpu()
         if folder is not None:
             self.fingerprint = identity.fingerprint(net, loss, train_set, validation, config)
@@ -178,15 +182,16 @@ class _Run:
 
     def _steps(self, interruption: Interruption) -> None:
         """What is left of the epoch, up to an interruption."""
-        devices, stepper, state, epoch = self.devices, self.stepper, self.state, self.state.epoch + 1
+        devices, stepper, guard = self.devices, self.stepper, self.guard
+        state, epoch = self.state, self.state.epoch + 1
         stepper.set_epoch(epoch)
-        guard = FiniteGuard(lag=0 if devices.device.type == "cpu" else 1)
         before, start = state.seconds, time.perf_counter()
         todo = list(enumerate(self.sampler.batches(epoch)))[state.step :]
         prepare, threaded = partial(self._prepared, epoch), self.source.threaded
-        with ahead(prepare, todo, device=devices.device, threaded=threaded) as ready:
+        batches = ahead(prepare, todo, device=devices.device, threaded=threaded)
+        with self.steps.told(devices.device), batches as ready:
             for (step, index), (parts, labels) in zip(todo, ready, strict=True):
-                devices.part(len(index))
+                devices.begin_batch(len(index))
                 inputs = self.source.inputs(parts).to(devices.dtype)
                 value, numbers = self.steps(inputs, labels, epoch=epoch, step=step)
                 guard.add(epoch, step + 1, index, numbers)

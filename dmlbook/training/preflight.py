@@ -109,6 +109,9 @@ def check_fit(
     if live and config.batch_size == 1:
         remedy = "Its statistics would be those of one image: choose a larger one, or freeze_batch_norm=True."
         raise bad_input("config.batch_size", "be >= 2 with batch norm that measures", 1, remedy)
+    if config.head_epochs and not isinstance(net, EmbeddingNet):
+        remedy = "It has no backbone and head: pass 0, or build it with nets.build or nets.wrap."
+        raise bad_input("config.head_epochs", f"be 0 for a {type(net).__name__}", config.head_epochs, remedy)
     if isinstance(net, EmbeddingNet) and isinstance(train_set, ImageSet):
         check_image_size(net, Views(train_set, config).size)
 
