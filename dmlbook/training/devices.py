@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import torch
 
 from dmlbook._checks import at_least, bad_input, checked
+from dmlbook._checks.outside import devices_here
 from dmlbook._types import Float, Tensor
 from dmlbook.training.processes import PARENT, Watch, check_launched, concatenated, launcher, silence_observer
 
@@ -53,6 +54,23 @@ class Place:
             got = self.devices if self.nodes == 1 else f"{self.devices} on {self.nodes} machines"
             raise bad_input("devices", "be 1 in a notebook or at a prompt", got, remedy)
         check_launched(self.devices, self.nodes)
+
+
+@checked(count=at_least(1))
+def check_device(device: str | torch.device, count: int = 1) -> torch.device:
+    """The device, if this machine has ``count`` of it.
+
+    Raises:
+        ValueError: It has not; the message says what there is.
+    """
+    there, found = devices_here(), torch.device(device)
+    name = str(found)
+    if name not in there and not (name == "cuda" and len(there) > 1 and "cuda:0" in there) and name != "cpu:0":
+        raise bad_input("device", "be one of this machine's", repr(name), f"It has {', '.join(there)}.")
+    many = sum(each.startswith("cuda") for each in there) if found.type == "cuda" else 1
+    if found.type != "cpu" and count > many:
+        raise bad_input("devices", f"be at most {many} of {found.type}", count, f"This machine has {', '.join(there)}.")
+    return found
 
 
 def check_precision(precision: str, device: torch.device) -> None:

@@ -96,8 +96,7 @@ def check_same_run(
         for name in names
         if not name.endswith(".start") or not (any_start or name.replace(".start", " weights") in names)
     ]
-    longer = "config.epochs" in names and present["config.epochs"] > saved["config.epochs"]
-    if longer and "config.schedule" not in present:  # which a cosine's rates depend on from the first step
+    if "config.epochs" in names and may_go_on(saved, present):
         names.remove("config.epochs")
     if names:
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
@@ -111,6 +110,18 @@ def check_same_run(
                 f"Checkpoints(..., any_start=True). {remedy}"
             )
         raise bad_input("folder", f"hold checkpoints of this run ({was})", now, f"{path}: {remedy}")
+
+
+def may_go_on(saved: Mapping[str, object], present: Mapping[str, object]) -> bool:
+    """Whether more epochs are asked for than a run was to have, and it may go on to them.
+
+    Not under a cosine, whose rates depend on the last epoch from the first step on.
+
+    Args:
+        saved: Settings of the run by names such as ``config.epochs``.
+        present: What is asked for, in the same way.
+    """
+    return present["config.epochs"] > saved["config.epochs"] and "config.schedule" not in present
 
 
 def left_by(content: Mapping[str, object]) -> dict[str, list]:

@@ -12,8 +12,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from dmlbook import settings
-from dmlbook._checks import at_least, bad_input, checked
-from dmlbook._checks.outside import devices_here
+from dmlbook._checks import bad_input, checked
 from dmlbook._files import unwritable
 from dmlbook._types import Tensor
 from dmlbook.datasets.image_set import ImageSet
@@ -23,7 +22,7 @@ from dmlbook.training import mining
 from dmlbook.training.checkpoints import KEEP, Checkpoints, epochs_of, find
 from dmlbook.training.compiling import check_compile
 from dmlbook.training.config import TrainConfig
-from dmlbook.training.devices import Place, check_precision
+from dmlbook.training.devices import Place, check_device, check_precision
 from dmlbook.training.memory import check_pieces
 from dmlbook.training.sources import Features, kind_of_source
 from dmlbook.training.views import Views
@@ -142,23 +141,6 @@ def check_measurable(role: str, data: ImageSet | Features) -> None:
     if int(torch.bincount(data.labels).max()) < 2:
         got, remedy = f"{len(data)} classes of one image", "Hold out classes with more images."
         raise bad_input(role, "hold two images of some class, or Recall@1 has no meaning", got, remedy)
-
-
-@checked(count=at_least(1))
-def check_device(device: str | torch.device, count: int = 1) -> torch.device:
-    """The device, if this machine has ``count`` of it.
-
-    Raises:
-        ValueError: It has not; the message says what there is.
-    """
-    there, found = devices_here(), torch.device(device)
-    name = str(found)
-    if name not in there and not (name == "cuda" and len(there) > 1 and "cuda:0" in there) and name != "cpu:0":
-        raise bad_input("device", "be one of this machine's", repr(name), f"It has {', '.join(there)}.")
-    many = sum(each.startswith("cuda") for each in there) if found.type == "cuda" else 1
-    if found.type != "cpu" and count > many:
-        raise bad_input("devices", f"be at most {many} of {found.type}", count, f"This machine has {', '.join(there)}.")
-    return found
 
 
 def check_means(

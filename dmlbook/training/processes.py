@@ -123,7 +123,7 @@ def lost(why: str, who: str | None = None) -> str:
     """What is said where a process of the run has died; by ``who``, or by who is running."""
     return (
         f"{who or speaker()}: the run cannot go on, since {why}. "
-        "What was saved up to then is whole: the same command goes on from the last checkpoint."
+        "What was saved up to then is whole: the same command goes on from the last checkpoint, if there is one."
     )
 
 
