@@ -191,8 +191,8 @@ class TrainConfig:
             raise bad_input("warmup_epochs", "leave epochs for the cosine", got, remedy)
         if self.warmup_epochs > self.epochs:
             raise bad_input("warmup_epochs", "be at most epochs", got, remedy)
-        early = [each for each in steps if each - 1 < self.warmup_epochs] if self.schedule == "step" else []
-        if early and self.warmup_epochs > 0:  # the rates would jump from what they rise to
+        early = [each for each in steps if each <= self.warmup_epochs] if self.schedule == "step" else []
+        if early:  # in an epoch in which the rates still rise
             got, remedy = f"{early[0]} for {self.warmup_epochs:g} of warm-up", "Warm up for less, or drop it."
             raise bad_input("milestones", "begin after the warm-up", got, remedy)
         if self.sampler == "class" and self.batch_size % self.samples_per_class:

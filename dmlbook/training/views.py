@@ -162,7 +162,13 @@ def random_boxes(
 
     Returns:
         (left, top, right, bottom), in [0, 1] of the picture's width and height.
+
+    Raises:
+        ValueError: A number is out of its range.
     """
+    for name, (least, most) in {"scale": scale, "ratio": ratio}.items():
+        if least > most:
+            raise bad_input(name, "be a range", f"{least:g} to {most:g}", "Pass two numbers, low first.")
     count = len(aspects)
     area = scale[0] + (scale[1] - scale[0]) * torch.rand(count, TRIES, generator=random)
     low, high = math.log(ratio[0]), math.log(ratio[1])

@@ -319,3 +319,9 @@ def test_what_was_written_comes_back_as_it_was():
     assert part.values == frozenset({1})
     part.values = [1, nn.Linear(1, 1), nn.functional.relu]
     assert outside.outside("loss", part) == {}
+
+
+def test_more_epochs_may_be_asked_for_but_under_a_cosine():
+    assert identity.may_go_on({"config.epochs": 2}, {"config.epochs": 3})
+    assert not identity.may_go_on({"config.epochs": 3}, {"config.epochs": 3})
+    assert not identity.may_go_on({"config.epochs": 2}, {"config.epochs": 3, "config.schedule": "cosine"})

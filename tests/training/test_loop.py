@@ -37,7 +37,7 @@ def _close(one, other):
 
 def test_the_defaults_are_the_papers():
     config = TrainConfig()
-    rates = [config.rate(epoch) for epoch in (1, 19, 20, 39, 40, 50)]
+    rates = [config.lr * config.decay(epoch) for epoch in (1, 19, 20, 39, 40, 50)]
     assert rates == pytest.approx([1e-4, 1e-4, 1e-5, 1e-5, 1e-6, 1e-6])
     assert (config.epochs, config.batch_size, config.loss_lr, config.adam_eps) == (50, 32, 1e-2, 0.01)
     assert (config.weight_decay, config.freeze_batch_norm, config.sampler) == (1e-4, True, "uniform")
