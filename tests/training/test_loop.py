@@ -464,6 +464,9 @@ def test_bad_arguments_of_embed_are_explained():
         embed(toy_net(), toy_set(), view="wole")
     with pytest.raises(ValueError, match="batch_size must be an integer >= 1"):
         embed(toy_net(), toy_set(), batch_size=0)
+    for place in ("cuda:99", "meta"):
+        with pytest.raises(ValueError, match=f"device must be one of this machine's; got '{place}'. It has cpu"):
+            embed(toy_net(), toy_set(), device=place)
     net = toy_net()
     nn.init.constant_(net.head.linear.weight, math.nan)
     with pytest.raises(ValueError, match="net must give finite numbers; got 40 rows"):
