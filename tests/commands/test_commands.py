@@ -508,6 +508,7 @@ def test_throughput_gives_seconds_an_image_for_each_contestant(monkeypatch):
     monkeypatch.setattr(throughput, "resident", lambda sizes, precision: lambda: 4.0)
     monkeypatch.setattr(throughput, "pipeline", lambda sizes, precision, pictures: lambda: 2.0)
     options = Namespace(net="small", size=16, batch_size=2, steps=1, device="cpu", compile=False, repeat=1)
+    assert throughput.sizes_of(options) == throughput.Sizes("small", 16, 2, 1, torch.device("cpu"), compiled=False)
     assert throughput.measure(options) == {
         "throughput: resident batch, 32-true": 0.25,
         "throughput: all of it, from memory, 32-true": 0.5,

@@ -18,7 +18,7 @@ from dmlbook.__main__ import main
 from dmlbook.commands import baseline, common, places, settled
 from dmlbook.commands import study as study_module
 from dmlbook.seeding import SEED
-from dmlbook.training import Checkpoints, Report, TrainConfig
+from dmlbook.training import Checkpoints, Place, Report, TrainConfig
 from dmlbook.use import run_folders
 
 SEED_FOLDER = f"seed-{SEED}"
@@ -454,3 +454,15 @@ def test_a_run_brings_its_images_and_the_command_line_comes_first():
     assert (images(size=32).size, images(root="there").root) == (32, "there")
     other = images(data="birds")
     assert (other.data, other.root, other.size, other.data_option) == ("birds", None, 64, [])
+
+
+def test_a_run_begins_with_its_place_named_and_features_are_shared_where_the_backbone_brings_weights(tmp_path):
+    def run(weights, **config):
+        place = Place("cpu")
+        return study_module.Begun({"weights": weights}, TrainConfig(**config), None, None, None, place)
+
+    assert [run(None, freeze_backbone=True).once, run("imagenet").once] == [False, False]
+    assert run("imagenet", freeze_backbone=True).once
+    assert [run(None).pretrained, run("imagenet").pretrained] == [False, True]
+    study_module.write_about(tmp_path, {"loss": "softmax"})
+    assert run_folders.read_about(tmp_path) == {"loss": "softmax"}

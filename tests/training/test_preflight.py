@@ -14,6 +14,7 @@ from torch import nn
 from dmlbook import nets
 from dmlbook.sampling import UniformBatches
 from dmlbook.training import Checkpoints, Features, board, checkpoints, fit, preflight
+from dmlbook.training.devices import check_precision
 from tests.training.training_toys import toy_config, toy_loss, toy_net, toy_set
 
 
@@ -246,3 +247,13 @@ def test_the_folder_of_a_run_is_asked_for_nothing_but_its_name(tmp_path):
     assert preflight.check_folder(Path(tmp_path / "new" / "run")) is None
     assert not list(tmp_path.iterdir())
     assert replace(Checkpoints(tmp_path), about={}).about == {}
+
+
+def test_a_precision_that_a_device_lacks_is_refused_and_no_folder_is_no_question(tmp_path):
+    for precision, kind in (("16-mixed", "cpu"), ("64-true", "mps")):
+        with pytest.raises(ValueError, match=f"config.precision must not be {precision} on"):
+            check_precision(precision, torch.device(kind))
+    check_precision("64-true", torch.device("cpu"))
+    assert preflight.check_kept(None, toy_net(), toy_loss(), toy_set(), toy_config(), best=True) is None
+    path = checkpoints.save(tmp_path, {}, epoch=12, step=3)
+    assert checkpoints.epochs_of(path) == 12
