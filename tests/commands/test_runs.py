@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dmlbook import nets, records
+from dmlbook import losses, nets, records
 from dmlbook.__main__ import main
 from dmlbook.commands import baseline, common, places, settled
 from dmlbook.commands import study as study_module
@@ -457,9 +457,11 @@ def test_a_run_brings_its_images_and_the_command_line_comes_first():
 
 
 def test_a_run_begins_with_its_place_named_and_features_are_shared_where_the_backbone_brings_weights(tmp_path):
+    net, loss = nets.build("small", embedding_size=2), losses.make("triplet", num_classes=2, embedding_size=2)
+
     def run(weights, **config):
         place = Place("cpu")
-        return study_module.Begun({"weights": weights}, TrainConfig(**config), None, None, None, place)
+        return study_module.Begun({"weights": weights}, TrainConfig(**config), net, loss, None, place)
 
     assert [run(None, freeze_backbone=True).once, run("imagenet").once] == [False, False]
     assert run("imagenet", freeze_backbone=True).once
