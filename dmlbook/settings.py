@@ -23,7 +23,7 @@ def mode() -> str:
     Raises:
         ValueError: ``DMLBOOK_MODE`` is set to anything else.
     """
-    chosen = os.environ.get("DMLBOOK_MODE", "class")
+    chosen = os.environ.get("DMLBOOK_MODE") or "class"
     check_choice(choices=MODES, DMLBOOK_MODE=chosen)
     return chosen
 
@@ -75,15 +75,16 @@ def cache_bytes() -> int:
     """The most that is kept there: ``DMLBOOK_CACHE_GB`` gigabytes, or 32.
 
     Raises:
-        ValueError: ``DMLBOOK_CACHE_GB`` is no number above 0.
+        ValueError: ``DMLBOOK_CACHE_GB`` is no number above 0 and below a million.
     """
-    text = os.environ.get("DMLBOOK_CACHE_GB", "32")
+    text = os.environ.get("DMLBOOK_CACHE_GB") or "32"
     try:
         gigabytes = float(text)
     except ValueError:
         gigabytes = 0.0
     if not 0 < gigabytes < 1e6:
-        raise bad_input("DMLBOOK_CACHE_GB", "be a number of gigabytes above 0", repr(text), "Set it to 32, say.")
+        rule = "be a number of gigabytes above 0 and below a million"
+        raise bad_input("DMLBOOK_CACHE_GB", rule, repr(text), "Set it to 32, say.")
     return int(gigabytes * 1e9)
 
 

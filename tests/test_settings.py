@@ -62,9 +62,15 @@ def test_the_cache_is_bounded_by_a_number_of_gigabytes(monkeypatch):
     assert settings.cache_bytes() == 32_000_000_000
     monkeypatch.setenv("DMLBOOK_CACHE_GB", "0.5")
     assert settings.cache_bytes() == 500_000_000
-    for text in ("0", "-1", "nan", "inf", "many", ""):
+    monkeypatch.setenv("DMLBOOK_CACHE_GB", "")  # as where it is not set
+    assert settings.cache_bytes() == 32_000_000_000
+    monkeypatch.setenv("DMLBOOK_MODE", "")
+    assert settings.mode() == "class"
+    for text in ("0", "-1", "nan", "inf", "many", "1e6"):
         monkeypatch.setenv("DMLBOOK_CACHE_GB", text)
-        with pytest.raises(ValueError, match="DMLBOOK_CACHE_GB must be a number of gigabytes above 0; got"):
+        with pytest.raises(
+            ValueError, match="DMLBOOK_CACHE_GB must be a number of gigabytes above 0 and below a million; got"
+        ):
             settings.cache_bytes()
 
 

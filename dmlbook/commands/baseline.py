@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 
@@ -28,6 +29,7 @@ def measure(
     pretrained: bool,
     device: str | torch.device,
     gallery: ImageSet | None = None,
+    features: Callable[[ImageSet], Tensor] | None = None,
 ) -> Baseline:
     """Features of the backbone, their PCA in the dimensions of the embedding, and the embedding as it starts.
 
@@ -39,20 +41,21 @@ def measure(
         pretrained: Whether the backbone brings weights; of random ones only the start is measured.
         device: Where to compute; the network comes back.
         gallery: What the measured images search; None: one another.
+        features: Gives the backbone's features of images, where they are known elsewhere. None: they are computed.
     """
-    options = {"config": config, "device": device}
-    known = {id(measured): embed(net, measured, features=True, **options)}
+    pooled = features or partial(embed, net, features=True, config=config, device=device)
+    known = {id(measured): pooled(measured)}
     if gallery is not None:
-        known[id(gallery)] = embed(net, gallery, features=True, **options)
-    found, features = {}, torch.cat(list(known.values()))  # of the gallery behind those of the queries
+        known[id(gallery)] = pooled(gallery)
+    found, rows = {}, torch.cat(list(known.values()))  # of the gallery behind those of the queries
     with torch.no_grad():
-        start = net.head(features).float()
+        start = net.head(rows).float()
     if pretrained:
-        found[f"frozen features, {features.shape[1]} dimensions"] = _figures(features, measured, gallery)
-        if start.shape[1] < min(features.shape[1], len(train_set)):
+        found[f"frozen features, {rows.shape[1]} dimensions"] = _figures(rows, measured, gallery)
+        if start.shape[1] < min(rows.shape[1], len(train_set)):
             if id(train_set) not in known:
-                known[id(train_set)] = embed(net, train_set, features=True, **options)
-            reduced = reduce(known[id(train_set)], features, start.shape[1])
+                known[id(train_set)] = pooled(train_set)
+            reduced = reduce(known[id(train_set)], rows, start.shape[1])
             found[f"their PCA, {start.shape[1]} dimensions"] = _figures(reduced, measured, gallery)
     found[f"the network as it starts, {start.shape[1]} dimensions"] = _figures(start, measured, gallery)
     return found

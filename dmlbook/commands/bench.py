@@ -7,6 +7,7 @@ import time
 from argparse import ArgumentParser, Namespace
 
 from dmlbook import nets, records
+from dmlbook._checks import check_number
 from dmlbook.commands import common, throughput
 from dmlbook.commands.contests import CONTESTS, Contest
 from dmlbook.seeding import SEED
@@ -43,11 +44,15 @@ def run(options: Namespace) -> int:
     unknown = [name for name in options.contest if name not in NAMES]
     if unknown:
         raise ValueError(f"bench: CONTEST must be one of {', '.join(NAMES)}; got {unknown[0]}. Choose one of them.")
-    figures = {}
-    for name in options.contest or NAMES:
+    check_number(low=1, integer=True, **{"--repeat": options.repeat})
+    common.check_record(options.record)
+    names, figures = options.contest or NAMES, {}
+    sizes = throughput.sizes_of(options).described() if "throughput" in names else None
+    for name in names:
         figures |= throughput.measure(options) if name == "throughput" else _contest(name, options.repeat)
     if options.record:
         configuration = {"repeat": options.repeat, "statistic": "median of wall-clock seconds"}
+        configuration |= {} if sizes is None else {"throughput": sizes}
         record = records.Record(options.record, "times of python -m dmlbook bench", configuration)
         record.add(SEED, figures, seconds=sum(figures.values()))
         print(f"recorded in {record.save()}")

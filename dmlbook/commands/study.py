@@ -2,25 +2,66 @@
 
 from __future__ import annotations
 
+import json
 from argparse import Namespace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
+from torch import nn
 
-from dmlbook import nets, records
+from dmlbook import losses, nets, records
 from dmlbook import settings as machine
 from dmlbook._checks import bad_input
+from dmlbook._files import write_whole
 from dmlbook._types import Tensor
 from dmlbook.commands import baseline, common, mined, settled, split_options
 from dmlbook.datasets import ImageSet
 from dmlbook.seeding import SEED
-from dmlbook.training import Checkpoints, Features, FitResult, Place, Report, TrainConfig, Views, embed, fit
+from dmlbook.training import Checkpoints, Features, FitResult, Place, Report, TrainConfig, Views, embed, fit, preflight
 from dmlbook.training.identity import HOW
 from dmlbook.training.processes import first_process
 from dmlbook.use import run_folders
 
 LONG = 1800
 """Seconds of a run from which on it is said how to shorten it."""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """One run as it starts.
+
+    Attributes:
+        settings: What the network was built from.
+        config: How it is trained.
+        net: The network.
+        loss: The loss.
+        miner: Chooses the pairs of a batch; None: none does.
+        place: Where it computes, its device named.
+    """
+
+    settings: dict
+    config: TrainConfig
+    net: nets.EmbeddingNet
+    loss: losses.Loss
+    miner: nn.Module | None
+    place: Place
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether the backbone brings weights: then it is the same for every seed."""
+        return self.settings["weights"] is not None
+
+    @property
+    def once(self) -> bool:
+        """Whether all seeds train on the same features."""
+        return self.pretrained and self.config.freeze_backbone
+
+
+def write_about(folder: Path, about: dict) -> None:
+    """What the folder of a run says of it."""
+    write_whole(folder / run_folders.ABOUT, json.dumps(about, indent=2) + "\n")
 
 
 class Study:
@@ -43,14 +84,34 @@ class Study:
             self.protocol.train, self.protocol.queries, self.protocol.gallery,
         )  # fmt: skip
         self.measured_on = self.protocol.measured_on
-        self._pooled: dict[tuple, Features] = {}
+        self._pooled: dict[tuple, Tensor] = {}
         if options.evaluate_every is not None and self.gallery is not None:
             remedy = "Leave it out: a gallery is embedded and searched once, after the last epoch."
             raise bad_input("--evaluate-every", "stand beside classes held out", self.measured_on, remedy)
-        if self.kept:
+        if self.kept and first_process():
             print(self.protocol.says, flush=True)
 
-    def figures(self, options: Namespace, seed: int, folder: Path | None = None) -> dict[str, float] | None:
+    def begun(self, options: Namespace, seed: int) -> Begun:
+        """A run as it starts, with all asked that can be known before images are embedded and a folder is made.
+
+        Args:
+            options: Of this run.
+            seed: Of its weights, batches and views.
+
+        Raises:
+            ValueError: It cannot be trained as it is asked for.
+        """
+        settings, config = settled.network(options), settled.config(options, seed)
+        net, loss = settled.build(options, settings, self.train_set, seed)
+        device = options.device or machine.device()
+        run = Begun(settings, config, net, loss, mined.made(options), Place(device, options.devices, options.nodes))
+        watched = self.measured if options.validation is not None and self.gallery is None else None
+        preflight.check(net, loss, self.train_set, config, miner=run.miner, validation=watched, place=run.place)
+        return run
+
+    def figures(
+        self, options: Namespace, seed: int, folder: Path | None = None, *, run: Begun | None = None
+    ) -> dict[str, float] | None:
         """Train from one seed and measure; None in a process that is not the first of several.
 
         Args:
@@ -58,32 +119,32 @@ class Study:
             seed: Of its weights, batches and views.
             folder: Where its settings, its history and its network are kept, and it is told what goes on; None: in
                 ``--folder``, if there is one, and in silence.
+            run: From ``begun``, with the same options and seed. None: begun here.
 
         Raises:
             KeyboardInterrupt: Training was stopped; what was done lies in the folder.
         """
-        settings, config = settled.network(options), settled.config(options, seed)
-        net, loss = settled.build(options, settings, self.train_set, seed)
+        run = run or self.begun(options, seed)
+        config, net, loss = run.config, run.net, run.loss
+        watches = folder is not None and options.validation is not None and self.gallery is None
         if folder is not None:
-            kept = Checkpoints(folder, about=self._about(options, net, config, folder))
+            kept = Checkpoints(folder)
+            preflight.check_kept(kept, net, loss, self.train_set, config, best=watches)
+            kept = replace(kept, about=self._about(options, run, kept))
         else:
             kept = None if options.folder is None else Path(options.folder) / f"seed-{seed}"
-        once = config.freeze_backbone and settings["weights"] is not None  # then all seeds see the same features
-        trained = self._features(net, self.train_set, settings, config) if once else self.train_set
-        watched = None
-        if folder is not None and options.validation is not None and self.gallery is None:
-            watched = self._features(net, self.measured, settings, config) if once else self.measured
-        place, report = (
-            Place(options.device, options.devices, options.nodes),
-            Report(advice=lambda seconds, _: _advice(seconds, config, settings)),
-        )
-        given = {"validation": watched, "folder": kept, "device": place, "progress": report}
-        result = fit(net, loss, trained, config, miner=mined.made(options), **given)
-        if result.rank > 0:
-            return None
+        trained, watched = self.train_set, self.measured if watches else None
+        if run.once:
+            trained = self._features(run, trained)
+            watched = None if watched is None else self._features(run, watched)
+        report = Report(advice=lambda seconds, _: _advice(seconds, run))
+        given = {"validation": watched, "folder": kept, "device": run.place, "progress": report}
+        result = fit(net, loss, trained, config, miner=run.miner, **given)
         if result.interrupted:
             raise common.Stopped(result.signal)
-        figures = self._measured(result, settings, config, once=once)
+        if result.rank > 0:
+            return None
+        figures = self._measured(result, run)
         if folder is not None:
             run_folders.note(folder, figures=figures)
         return figures
@@ -102,19 +163,32 @@ class Study:
             "data": {**data, "root": root, "size": self.train_set.images.shape[-1], **self.kept},
         }
 
-    def _about(self, options: Namespace, net: nets.EmbeddingNet, config: TrainConfig, folder: Path) -> dict:
-        """What the run's folder is to say of it, with what the network is worth before training."""
-        about = {**self.asked(options, config.seed), **self._seen(config)}
-        if not options.baseline or not first_process():
-            return about
+    def said(self, options: Namespace, config: TrainConfig, folder: Path) -> dict:
+        """What the run's folder is to say of it; what was measured of this run before stays."""
         known = run_folders.read_about(folder) if (folder / run_folders.ABOUT).is_file() else {}
-        before = known.get("before") or baseline.measure(
-            net, self.train_set, self.measured, config,
-            pretrained=about["net"]["weights"] is not None, device=options.device or machine.device(),
-            gallery=self.gallery,
-        )  # fmt: skip
-        print(baseline.shown(before, self.measured_on), flush=True)
-        return {**about, "before": before}
+        measured = (
+            ["before", "figures"] if known.get("config") == config.to_dict() else ["before"]
+        )  # not of fewer epochs
+        found = {name: known[name] for name in measured if name in known}
+        return {**self.asked(options, config.seed), **self._seen(config), **found}
+
+    def _about(self, options: Namespace, run: Begun, kept: Checkpoints) -> dict:
+        """``said``, and what the network is worth before training, while no other run uses the folder."""
+        folder = Path(kept.folder)
+        with kept.held():
+            about = self.said(options, run.config, folder)
+            if not options.baseline or not first_process():
+                return about
+            if "before" not in about:
+                write_about(folder, about)
+                many = run.once or options.seeds > 1  # runs that see the same features
+                about["before"] = baseline.measure(
+                    run.net, self.train_set, self.measured, run.config,
+                    pretrained=run.pretrained, device=run.place.device, gallery=self.gallery,
+                    features=partial(self._pooled_of, run) if run.pretrained and many else None,
+                )  # fmt: skip
+        print(baseline.shown(about["before"], self.measured_on), flush=True)
+        return about
 
     def _seen(self, config: TrainConfig) -> dict:
         """The classes by name, and the view that the network is measured in: what its use needs to know."""
@@ -122,12 +196,12 @@ class Study:
         view = {"decoded": self.measured.images.shape[-1], "crop": views.test_crop, "seen": views.size}
         return {"classes": list(self.train_set.class_names), "view": view}
 
-    def _measured(self, result: FitResult, settings: dict, config: TrainConfig, *, once: bool) -> dict[str, float]:
-        net, loss, searched = result.net, result.loss, None
-        vectors = self._vectors(net, self.measured, settings, config, once=once)
+    def _measured(self, result: FitResult, run: Begun) -> dict[str, float]:
+        loss, searched = result.loss, None
+        vectors = self._vectors(run, self.measured)
         if self.gallery is not None:
-            searched = self._vectors(net, self.gallery, settings, config, once=once), self.protocol.gallery_labels
-        unit = settings.get("normalize", True)
+            searched = self._vectors(run, self.gallery), self.protocol.gallery_labels
+        unit = run.settings.get("normalize", True)
         figures = common.scores(vectors, self.protocol.query_labels, unit=unit, gallery=searched)
         if hasattr(loss, "report"):
             report = loss.report()
@@ -135,21 +209,24 @@ class Study:
             print(report)
         return {**figures, "final_loss": result.history[-1]["loss"]}
 
-    def _vectors(
-        self, net: nets.EmbeddingNet, images: ImageSet, settings: dict, config: TrainConfig, *, once: bool
-    ) -> Tensor:
-        if not once:
-            return embed(net, images, config=config)
+    def _vectors(self, run: Begun, images: ImageSet) -> Tensor:
+        if not run.once:
+            return embed(run.net, images, config=run.config)
+        head = run.net.cpu().head
         with torch.no_grad():
-            return net.cpu().head(self._features(net, images, settings, config).features)
+            return head(self._pooled_of(run, images).to(next(head.parameters()).dtype)).float()
 
-    def _features(self, net: nets.EmbeddingNet, images: ImageSet, settings: dict, config: TrainConfig) -> Features:
-        """What a frozen, pretrained backbone makes of these images, computed once for all runs."""
-        backbone = {key: value for key, value in settings.items() if key != "embedding_size"}
-        key = (images.split, repr(backbone), config.image_size, config.test_crop)
+    def _features(self, run: Begun, images: ImageSet) -> Features:
+        pooled = self._pooled_of(run, images)
+        return Features(pooled, images.labels, images.num_classes, images.name, images.split)
+
+    def _pooled_of(self, run: Begun, images: ImageSet) -> Tensor:
+        """What a pretrained backbone that is not trained yet makes of these images, computed once for all runs."""
+        backbone = {key: value for key, value in run.settings.items() if key != "embedding_size"}
+        key = (images.split, repr(backbone), run.config.image_size, run.config.test_crop)
         if key not in self._pooled:
-            pooled = embed(net, images, config=config, features=True)
-            self._pooled[key] = Features(pooled, images.labels, images.num_classes, images.name, images.split)
+            options = {"config": run.config, "features": True, "device": run.place.device}
+            self._pooled[key] = embed(run.net, images, **options)
         return self._pooled[key]
 
     def record(self, options: Namespace, name: str | None) -> records.Record:
@@ -175,10 +252,10 @@ class Study:
         return common.continued(name, title, configuration, replace=options.replace)
 
 
-def _advice(seconds: float, config: TrainConfig, settings: dict) -> str:
+def _advice(seconds: float, run: Begun) -> str:
     """What would make a run of hours shorter, of what it does not do already."""
-    if seconds < LONG or machine.device() != "cpu":
+    if seconds < LONG or torch.device(run.place.device).type != "cpu":
         return ""
-    cures = [] if config.freeze_backbone else ["--freeze-backbone (the last layer alone)"]
-    cures += [] if settings["name"] in ("small", "mobilenet_v2") else ["--net mobilenet_v2"]
+    cures = [] if run.config.freeze_backbone else ["--freeze-backbone (the last layer alone)"]
+    cures += [] if run.settings["name"] in ("small", "mobilenet_v2") else ["--net mobilenet_v2"]
     return f"Shorter on this processor: {', '.join([*cures, 'a smaller --size'])}, or fewer --epochs."

@@ -64,20 +64,31 @@ class Sizes:
             compile=self.compiled,
         )
 
+    def described(self) -> dict[str, object]:
+        """What a record says of them."""
+        return {
+            "net": self.net,
+            "size": self.side,
+            "batch_size": self.batch,
+            "steps": self.steps,
+            "device": self.device.type,
+            "compile": self.compiled,
+        }
+
     def pair(self) -> tuple[torch.nn.Module, torch.nn.Module]:
         """A network and a loss with random weights."""
         net = nets.build(self.net, embedding_size=64, seed=SEED)
         return net, losses.make("softtriple", num_classes=CLASSES, embedding_size=64)
 
 
-def measure(options: Namespace) -> dict[str, float]:
-    """Measures and prints; returns seconds an image by contestant.
+def sizes_of(options: Namespace) -> Sizes:
+    """What the options of ``bench`` ask for, and what suits the mode where they ask for nothing.
 
     Raises:
         ValueError: A size is out of range, or the device is not there.
     """
     side, batch, steps = (
-        getattr(options, name) or by_mode(**usual)
+        by_mode(**usual) if getattr(options, name) is None else getattr(options, name)
         for name, usual in {
             "size": {"smoke": 16, "class_": 64, "full": 224},
             "batch_size": {"smoke": 4, "class_": 32, "full": 128},
@@ -86,15 +97,23 @@ def measure(options: Namespace) -> dict[str, float]:
     )
     check_number(low=8, integer=True, **{"--size": side})
     check_number(low=2, integer=True, **{"--batch-size": batch})
-    check_number(low=1, integer=True, **{"--steps": steps, "--repeat": options.repeat})
+    check_number(low=1, integer=True, **{"--steps": steps})
     device = preflight.check_device(options.device or settings.device())
-    sizes = Sizes(options.net, side, batch, steps, device, options.compile)
-    print(f"Training {sizes.net} on {batch} images of {side} pixels a step, on {device}")
-    seconds = {}
+    return Sizes(options.net, side, batch, steps, device, options.compile)
+
+
+def measure(options: Namespace) -> dict[str, float]:
+    """Measures and prints; returns seconds an image by contestant.
+
+    Raises:
+        ValueError: See ``sizes_of``.
+    """
+    sizes, seconds = sizes_of(options), {}
+    print(f"Training {sizes.net} on {sizes.batch} images of {sizes.side} pixels a step, on {sizes.device}")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        images = photographs(batch * steps, round(side * 256 / 224))
+        images = photographs(sizes.batch * sizes.steps, round(sizes.side * 256 / 224))
         kept = stored(Path(folder), images)
-        for precision in precisions(device):
+        for precision in precisions(sizes.device):
             seconds |= _measured(sizes, precision, images, kept, options.repeat)
     return seconds
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from dataclasses import fields
+from pathlib import Path
 
 from dmlbook import losses, recipes
 from dmlbook import settings as machine
 from dmlbook._checks import bad_input
 from dmlbook.commands import baseline, common, help_pages, mined, places, settled, shown, split_options
-from dmlbook.commands.study import Study
+from dmlbook.commands.study import Begun, Study, write_about
 from dmlbook.seeding import SEED
-from dmlbook.training import Place, TrainConfig, preflight
+from dmlbook.training import Checkpoints, Place, TrainConfig, preflight
 from dmlbook.training.processes import first_process
 from dmlbook.use import run_folders
 
@@ -130,16 +131,24 @@ def run(options: Namespace) -> int:
     mined.check(options)
     place = Place(options.device, options.devices, options.nodes)
     preflight.check_device(options.device or machine.device(), place.devices)
-    print(shown.configuration(options), flush=True)
+    if first_process():
+        print(shown.configuration(options), flush=True)
     study = Study(options)
-    record, folder = study.record(options, options.record), places.place(options, study.asked(options, SEED))
+    record, folder = study.record(options, options.record), None
     for seed in seeds:
         if seed in record.seeds:
             if first_process():
                 print(f"seed {seed}: is in record {record.name} already; remove that file to run it again")
             continue
         start = time.perf_counter()
-        figures = study.figures(options, seed, folder / f"seed-{seed}")
+        begun = study.begun(options, seed)
+        folder = folder or _place(options, study, begun)
+        try:
+            figures = study.figures(options, seed, folder / f"seed-{seed}", run=begun)
+        except common.Stopped:
+            if first_process():
+                raise
+            return 0  # the first one says it; a status would end what it has still to write
         if figures is None:
             continue
         record.add(seed, figures, seconds=time.perf_counter() - start)
@@ -148,9 +157,25 @@ def run(options: Namespace) -> int:
             print(baseline.gain(run_folders.read_about(folder / f"seed-{seed}")["before"], figures))
         if options.record:
             print(f"recorded in {record.save()}")
+    folder = folder or places.place(options, study.asked(options, SEED))
     if first_process() and run_folders.find(folder) != folder:
         print(f"the network is in {folder}. What next:")
         print(f"  python -m dmlbook map --run {folder}         (a page of pictures, neighbors and centers)")
         print(f"  python -m dmlbook evaluate --run {folder}    (measures it again)")
         print(f"  python -m dmlbook search --run {folder} --gallery PHOTOS --query NEW.jpg    (finds the nearest)")
     return 0
+
+
+def _place(options: Namespace, study: Study, begun: Begun) -> Path:
+    """The runs' folder. What is asked for stands in it from now on, so that another command chooses another one."""
+    asked = study.asked(options, begun.config.seed)
+    while True:
+        folder = places.place(options, asked)
+        run = folder / f"seed-{begun.config.seed}"
+        if not first_process():
+            return folder
+        preflight.check_folder(run)
+        with Checkpoints(run).held():
+            if places.place(options, asked) == folder:  # else another command came first
+                write_about(run, study.said(options, begun.config, run))
+                return folder

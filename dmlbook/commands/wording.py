@@ -10,7 +10,7 @@ from dmlbook import losses
 
 NAMED = re.compile(r"""\b([a-z]\w*)=(True|False|"[^"]*"|'[^']*'|<\w+>|\(?[\w.-]+,?\)?)?""")
 OF_RUN = re.compile(r"^(?:[\w.]+: )?folder must (?=hold (?:a )?run\.json|say how large)")
-SUBJECT = re.compile(r"^(?:[\w.]+: )?(--)?([a-z][\w-]*)(?= )")
+SUBJECT = re.compile(r"^(?:[\w.]+: )?(--)?(?:config\.)?([a-z][\w-]*)(?= )")
 
 
 def as_typed(message: str, parser: ArgumentParser) -> str:

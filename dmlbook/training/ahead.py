@@ -103,7 +103,7 @@ class _Worker(threading.Thread):
                 return self.ready.get(timeout=LOOK_EVERY if alive else 0.01)
             except queue.Empty:
                 if not alive:
-                    text = f"{speaker()}: the thread that reads the images has died. Start the run again: it goes on."
+                    text = f"{speaker()}: the thread that reads the images has died."
                     raise LoaderDied(text) from None
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,8 @@ NAMES = {"loss": "train/loss", "images_per_second": "train/images_per_second", "
 
 class Board:
     """Keeps one event file in a run's folder; nothing where ``tensorboard`` is not installed, and no word of it.
+
+    Where it is installed and broken, one note says so and the run goes on.
 
     A run that goes on writes its history anew, so that no epoch is there twice and none is missing.
 
@@ -32,17 +35,19 @@ class Board:
     def show(self, history: Sequence[Mapping[str, float]]) -> None:
         """Writes the records that are not there yet, of those in ``FitResult.history``."""
         if self.folder is not None and len(history) > self.shown:
-            with suppress(ImportError, OSError):  # a full disk ends no run here: checkpoints say it
-                self._write(history[self.shown :])
+            kind = _writer() if self._writer is None else None
+            if self._writer is None and kind is None:
+                self.folder = None
+                return
+            with suppress(OSError):  # a full disk ends no run here: checkpoints say it
+                self._write(history[self.shown :], kind)
                 self.shown = len(history)
 
-    def _write(self, records: Sequence[Mapping[str, float]]) -> None:
+    def _write(self, records: Sequence[Mapping[str, float]], kind: type | None) -> None:
         if self._writer is None:
-            from torch.utils.tensorboard import SummaryWriter
-
             for former in self.folder.glob(f"events.out.tfevents.*{SUFFIX}"):
                 former.unlink()
-            self._writer = SummaryWriter(str(self.folder), filename_suffix=SUFFIX)
+            self._writer = kind(str(self.folder), filename_suffix=SUFFIX)
         for record in records:
             for name, value in record.items():
                 title = f"rates/{name}" if name == "lr" or name.endswith("_lr") else NAMES.get(name)
@@ -56,3 +61,18 @@ class Board:
         if self._writer is not None:
             with suppress(OSError):
                 self._writer.close()
+
+
+def _writer() -> type | None:
+    """TensorBoard's own; None where it is not there, or cannot be used."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ModuleNotFoundError:
+        return None
+    except Exception as error:  # whatever two packages that do not suit one another may end in
+        why = (str(error).splitlines() or [""])[0][:120]
+        print(
+            f"note: tensorboard cannot be used ({type(error).__name__}: {why}); history.csv says all", file=sys.stderr
+        )
+        return None
+    return SummaryWriter

@@ -20,6 +20,7 @@ import torch
 
 from dmlbook._checks import bad_input, checked, one_of, speaker
 from dmlbook._files import held, whole, write_whole
+from dmlbook.training.memory import OutOfMemory, is_out_of_memory
 from dmlbook.training.processes import first_process
 
 FORMAT = 1
@@ -45,7 +46,8 @@ class Checkpoints:
         about: What to write there as ``run.json``, before the first step: plain values. None: nothing.
 
     Raises:
-        ValueError: ``resume`` is none of these, ``folder`` is no path, or ``about`` cannot be written as JSON.
+        ValueError: ``resume`` is none of these, ``folder`` is no path or an empty one, or ``about`` cannot be written
+            as JSON.
 
     Example:
         ``fit(net, loss, images, config, folder=Checkpoints("runs/birds", resume="must"))``
@@ -59,6 +61,9 @@ class Checkpoints:
     def __post_init__(self) -> None:
         if not isinstance(self.folder, str | os.PathLike):
             raise bad_input("folder", "be a path", repr(self.folder), 'Pass one, such as "runs/birds".')
+        if not os.fspath(self.folder).strip():
+            remedy = 'Pass one, such as "runs/birds", or None for none.'
+            raise bad_input("folder", "name a folder", repr(self.folder), remedy)
         try:
             json.dumps(self.about, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
@@ -137,12 +142,19 @@ def find(folder: Path) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
+def epochs_of(path: Path) -> int:
+    """How many epochs were finished when one of the files that ``find`` gives was written."""
+    return int(_NAME.fullmatch(path.name).group(1))
+
+
 @checked
 def load(path: Path) -> dict:
     """What ``save`` was given, on the CPU. Checksums are verified and no code in the file is run.
 
     Raises:
         ValueError: The file is damaged, or no checkpoint of this version.
+        OSError: The disk does not give it.
+        OutOfMemory: It does not fit into memory.
     """
     remedy = "Delete that file: training then goes on from the checkpoint before it, if there is one."
     try:
@@ -151,10 +163,13 @@ def load(path: Path) -> dict:
         if damaged is not None:
             raise ValueError(f"wrong checksum of {damaged}")
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise
     except Exception as error:  # a damaged file can break the reader at any point, with any kind of error
         got = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # a place that no whole file has
+            raise type(error)(error.errno, f"{speaker()}: {path} could not be read ({error.strerror})") from error
+        if is_out_of_memory(error):
+            text = f"{speaker()}: {path} does not fit into memory ({got}). Close other programs; the file is whole."
+            raise OutOfMemory(text) from error
         raise bad_input(str(path), "be a whole checkpoint", got, remedy) from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         got = state.get("format") if isinstance(state, dict) else type(state).__name__

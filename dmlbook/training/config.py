@@ -56,8 +56,8 @@ class TrainConfig:
 
     Example:
         >>> config = TrainConfig(epochs=30, milestones=(20,))
-        >>> [f"{config.rate(epoch):.0e}" for epoch in (19, 20)]
-        ['1e-04', '1e-05']
+        >>> [config.decay(epoch) for epoch in (19, 20)]
+        [1.0, 0.1]
     """
 
     epochs: int = setting(
@@ -106,10 +106,16 @@ class TrainConfig:
     )
     lr_decay: float = setting(0.1, "In (0, 1]; schedule ``step`` only.", above(0, up_to=1))
     warmup_epochs: float = setting(
-        0.0, "Epochs, or a part of one, in which both rates rise in every step, evenly; >= 0.", at_least(0), later=True
+        0.0,
+        "Epochs, or a part of one, in which both rates rise in every step, evenly; >= 0, before any milestone.",
+        at_least(0),
+        later=True,
     )
     head_epochs: int = setting(
-        0, "First epochs in which the backbone rests: head and loss train alone, >= 0.", at_least(0), later=True
+        0,
+        "First epochs in which the backbone rests, its statistics too: head and loss train alone, >= 0.",
+        at_least(0),
+        later=True,
     )
     clip_norm: float = setting(
         0.0, "Largest norm of the gradient, of network and loss together, > 0. 0: any.", at_least(0), later=True
@@ -180,9 +186,15 @@ class TrainConfig:
         if not whole or any(a >= b for a, b in pairwise(steps)):
             remedy = "Write (20, 40), or () for a constant rate."
             raise bad_input("milestones", "be a tuple of epochs >= 1 that increase", repr(steps), remedy)
+        got, remedy = f"{self.warmup_epochs:g} of {self.epochs}", "Warm up for less, or train for longer."
         if self.schedule == "cosine" and self.warmup_epochs >= self.epochs:
-            got, remedy = f"{self.warmup_epochs:g} of {self.epochs}", "Warm up for less, or train for longer."
             raise bad_input("warmup_epochs", "leave epochs for the cosine", got, remedy)
+        if self.warmup_epochs > self.epochs:
+            raise bad_input("warmup_epochs", "be at most epochs", got, remedy)
+        early = [each for each in steps if each <= self.warmup_epochs] if self.schedule == "step" else []
+        if early:  # in an epoch in which the rates still rise
+            got, remedy = f"{early[0]} for {self.warmup_epochs:g} of warm-up", "Warm up for less, or drop it."
+            raise bad_input("milestones", "begin after the warm-up", got, remedy)
         if self.sampler == "class" and self.batch_size % self.samples_per_class:
             remedy = "Choose a multiple of samples_per_class."
             got = f"{self.batch_size} for {self.samples_per_class} a class"
@@ -213,11 +225,6 @@ class TrainConfig:
     def changes_each_step(self) -> bool:
         """Whether the rates change within an epoch."""
         return self.schedule == "cosine" or self.warmup_epochs > 0
-
-    @checked(epoch=at_least(1))
-    def rate(self, epoch: int) -> float:
-        """The network's learning rate at the beginning of ``epoch``, counted from 1."""
-        return self.lr * self.decay(epoch)
 
     def to_dict(self) -> dict:
         """Plain values, for a record or a checkpoint: tuples become lists, as in JSON.

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import torch
 
 from dmlbook._checks import at_least, bad_input, checked
-from dmlbook._types import Float, Int, Tensor
-from dmlbook.sampling import places
+from dmlbook._checks.outside import devices_here
+from dmlbook._types import Float, Tensor
 from dmlbook.training.processes import PARENT, Watch, check_launched, concatenated, launcher, silence_observer
 
 
@@ -56,6 +56,36 @@ class Place:
         check_launched(self.devices, self.nodes)
 
 
+@checked(count=at_least(1))
+def check_device(device: str | torch.device, count: int = 1) -> torch.device:
+    """The device, if this machine has ``count`` of it.
+
+    Raises:
+        ValueError: It has not; the message says what there is.
+    """
+    there, found = devices_here(), torch.device(device)
+    name = str(found)
+    if name not in there and not (name == "cuda" and len(there) > 1 and "cuda:0" in there) and name != "cpu:0":
+        raise bad_input("device", "be one of this machine's", repr(name), f"It has {', '.join(there)}.")
+    many = sum(each.startswith("cuda") for each in there) if found.type == "cuda" else 1
+    if found.type != "cpu" and count > many:
+        raise bad_input("devices", f"be at most {many} of {found.type}", count, f"This machine has {', '.join(there)}.")
+    return found
+
+
+def check_precision(precision: str, device: torch.device) -> None:
+    """Raises where a kind of device does not compute in a precision.
+
+    Raises:
+        ValueError: The precision needs a GPU, or is none of the device's.
+    """
+    if precision == "16-mixed" and device.type == "cpu":
+        remedy = "Pass bf16-mixed or 32-true, or train on a GPU."
+        raise bad_input("config.precision", "not be 16-mixed on a CPU", repr(precision), remedy)
+    if precision == "64-true" and device.type == "mps":
+        raise bad_input("config.precision", "not be 64-true on mps", repr(precision), "Train on the CPU.")
+
+
 class Devices:
     """This process's device, and what the processes have to say to one another.
 
@@ -80,11 +110,7 @@ class Devices:
     def __init__(self, device: torch.device, count: int, precision: str, nodes: int = 1):
         from lightning.fabric import Fabric  # takes seconds to import
 
-        if precision == "16-mixed" and device.type == "cpu":
-            remedy = "Pass bf16-mixed or 32-true, or train on a GPU."
-            raise bad_input("config.precision", "not be 16-mixed on a CPU", repr(precision), remedy)
-        if precision == "64-true" and device.type == "mps":
-            raise bad_input("config.precision", "not be 64-true on mps", repr(precision), "Train on the CPU.")
+        check_precision(precision, device)
         self.dtype = torch.float64 if precision == "64-true" else torch.float32
         one = [device.index] if device.index is not None else 1
         with _quiet():
@@ -119,11 +145,10 @@ class Devices:
         if self._watch is not None and self._watch.parent is not None:
             self._watch.over.set()
 
-    def part(self, count: int) -> Int[Tensor, " b"]:
-        """The places in a batch of ``count`` that this process takes; batch norm measures those from now on."""
+    def begin_batch(self, count: int) -> None:
+        """The next batch has ``count`` images: batch norm measures this process's own of them from now on."""
         each = -(-count // self.world)
         self.own = min(max(count - self.rank * each, 0), each)
-        return places(count, self.rank, self.world)
 
     def seed(self, number: int) -> None:
         """Sets torch's own generators, of the CPU and of this device.

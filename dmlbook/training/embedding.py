@@ -16,6 +16,7 @@ from dmlbook.nets import EmbeddingNet
 from dmlbook.training.ahead import ahead
 from dmlbook.training.allocator import keeping_freed
 from dmlbook.training.config import TrainConfig
+from dmlbook.training.devices import check_device
 from dmlbook.training.memory import is_out_of_memory, release
 from dmlbook.training.views import Views
 
@@ -49,7 +50,7 @@ def embed(
         One row an image, float32, on the CPU.
 
     Raises:
-        ValueError: ``view`` or ``batch_size`` is out of range, or an embedding is not finite.
+        ValueError: ``view`` or ``batch_size`` is out of range, the device is not there, or an embedding is not finite.
 
     Example:
         ``embed(nets.build("small", embedding_size=64), birds)`` has the shape ``(len(birds), 64)``.
@@ -59,7 +60,7 @@ def embed(
         squares = replace(image_set, aspects=None)
         views = Views(squares, TrainConfig(image_size=views.size if config else None, test_crop=1.0))
     home = next(net.parameters()).device
-    target = home if device is None else torch.device(device)
+    target = home if device is None else check_device(device)
     try:
         net.to(target)
         return embed_views(net, views, device=target, features=features, batch_size=batch_size).cpu()
@@ -95,7 +96,7 @@ def embed_views(
             try:
                 found = _embedded(run, views, index.split(batch_size), device, dtype)
                 break
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 if batch_size == 1 or not is_out_of_memory(error):
                     raise
             release(device)

@@ -8,6 +8,7 @@ import threading
 
 from dmlbook._checks import speaker
 from dmlbook._types import Float, Int, Tensor
+from dmlbook.training.memory import BEFORE
 
 
 class FiniteGuard:
@@ -16,13 +17,14 @@ class FiniteGuard:
     Args:
         lag: Steps between a number's arrival and the look at it. 0 looks at once, before the weights are changed; 1
             lets an accelerator work on while the number of the step before is fetched.
+        kept: Whether there are checkpoints to speak of.
 
     Attributes:
         latest: The last loss that was looked at.
     """
 
-    def __init__(self, lag: int):
-        self.lag, self.latest = lag, math.nan
+    def __init__(self, lag: int, *, kept: bool = False):
+        self.lag, self.kept, self.latest = lag, kept, math.nan
         self._waiting: list[tuple[int, int, Int[Tensor, " B"], Float[Tensor, " 2"]]] = []
 
     def add(self, epoch: int, step: int, index: Int[Tensor, " B"], numbers: Float[Tensor, " 2"]) -> None:
@@ -43,10 +45,12 @@ class FiniteGuard:
             epoch, step, index, numbers = self._waiting.pop(0)
             self.latest, norm = numbers.tolist()
             if not (math.isfinite(self.latest) and math.isfinite(norm)):
-                raise FloatingPointError(_not_finite(epoch, step, index.tolist(), self.latest, norm))
+                raise FloatingPointError(
+                    _not_finite(epoch, step, index.tolist(), self.latest, norm, BEFORE if self.kept else "")
+                )
 
 
-def _not_finite(epoch: int, step: int, images: list[int], loss: float, norm: float) -> str:
+def _not_finite(epoch: int, step: int, images: list[int], loss: float, norm: float, before: str) -> str:
     what = (
         f"the loss is {loss}"
         if not math.isfinite(loss)
@@ -54,8 +58,8 @@ def _not_finite(epoch: int, step: int, images: list[int], loss: float, norm: flo
     )
     shown = ", ".join(map(str, images[:32])) + (f", ... ({len(images)} in all)" if len(images) > 32 else "")
     return (
-        f"{speaker()}: {what} in epoch {epoch}, step {step}, on the images {shown} of train_set. "
-        "The last checkpoint was written before it. Try a smaller lr or loss_lr, a smaller scale of the loss, "
+        f"{speaker()}: {what} in epoch {epoch}, step {step}, on the images {shown} of train_set.{before} "
+        "Try a smaller lr or loss_lr, a smaller scale of the loss, "
         'precision="32-true", and look at those images.'
     )
 

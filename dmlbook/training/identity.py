@@ -19,8 +19,8 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from dmlbook._checks import bad_input
 from dmlbook._types import Tensor
 from dmlbook.datasets.image_set import ImageSet
+from dmlbook.training import outside
 from dmlbook.training.config import TrainConfig
-from dmlbook.training.outside import OF_TORCH
 from dmlbook.training.sources import Features
 
 PIECE = 1 << 26  # bytes that one thread hashes at a time
@@ -28,7 +28,7 @@ SHOWN = 6  # differences that a message names
 NOT_PLAIN = object()
 HOW = ("compile", "micro_batch", "on_memory")
 """Settings that say how a run computes, and not what: a run may go on with others."""
-SKIPPED = OF_TORCH | {"forward"}  # which tools put around a module's own
+SKIPPED = outside.OF_TORCH | {"forward"}  # which tools put around a module's own
 _known_content: WeakTensorKeyDictionary = WeakTensorKeyDictionary()  # of images: version and digest
 
 
@@ -42,7 +42,8 @@ def fingerprint(
     """What must agree between a checkpoint and the run that resumes it, as plain values.
 
     Of network and loss: the class and the plain attributes of every part, such as ``network.head.normalize``, and the
-    values that the weights begin with. Of each set: every byte of its images, labels and proportions.
+    values that the weights begin with, and tensors and arrays in attributes. Of each set: every byte of its images,
+    labels and proportions.
     """
     facts = {f"config.{name}": value for name, value in config.to_dict().items() if name not in HOW}
     for role, module in (("network", net), ("loss", loss)):
@@ -52,7 +53,11 @@ def fingerprint(
 
 
 def settings_of(role: str, module: nn.Module) -> dict[str, object]:
-    """Class and plain attributes of a module and of all its parts."""
+    """Class and plain attributes of a module and of all its parts, and a digest of what else they keep and a run saves.
+
+    Raises:
+        ValueError: They keep state that no checkpoint can hold.
+    """
     facts: dict[str, object] = {}
     for name, part in module.named_modules():
         place = f"{role}.{name}" if name else role
@@ -60,7 +65,8 @@ def settings_of(role: str, module: nn.Module) -> dict[str, object]:
         for key, value in vars(part).items():
             if key not in SKIPPED and (found := plain(value)) is not NOT_PLAIN:
                 facts[f"{place}.{key}"] = found
-    return facts
+    kept = outside.outside(role, module)
+    return facts | {f"{name}.start": _digest_within(value) for name, value in kept.items() if name not in facts}
 
 
 def check_same_run(
@@ -90,8 +96,7 @@ def check_same_run(
         for name in names
         if not name.endswith(".start") or not (any_start or name.replace(".start", " weights") in names)
     ]
-    longer = "config.epochs" in names and present["config.epochs"] > saved["config.epochs"]
-    if longer and "config.schedule" not in present:  # which a cosine's rates depend on from the first step
+    if "config.epochs" in names and may_go_on(saved, present):
         names.remove("config.epochs")
     if names:
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
@@ -107,9 +112,22 @@ def check_same_run(
         raise bad_input("folder", f"hold checkpoints of this run ({was})", now, f"{path}: {remedy}")
 
 
+def may_go_on(saved: Mapping[str, object], present: Mapping[str, object]) -> bool:
+    """Whether more epochs are asked for than a run was to have, and it may go on to them.
+
+    Not under a cosine, whose rates depend on the last epoch from the first step on.
+
+    Args:
+        saved: Settings of the run by names such as ``config.epochs``.
+        present: What is asked for, in the same way.
+    """
+    return present["config.epochs"] > saved["config.epochs"] and "config.schedule" not in present
+
+
 def left_by(content: Mapping[str, object]) -> dict[str, list]:
     """What a checkpoint's run left, for ``check_same_run``: last weights or best, and what lies outside them."""
-    left = {name: [plain(value)] for name, value in content["outside"].items()}
+    left = {name: [plain(outside.put_back(value))] for name, value in content["outside"].items()}
+    left |= {f"{name}.start": [_digest_within(value)] for name, value in content["outside"].items()}
     for role, key in (("network", "net"), ("loss", "loss")):
         left[f"{role}.start"] = [digest(each[key]) for each in (content, content["best"] or content)]
     return left
@@ -124,6 +142,19 @@ def digest(state: Mapping[str, object]) -> str:
             hashed.update(f"{value.dtype} {tuple(value.shape)}".encode())
             hashed.update(_bytes(value))
     return hashed.hexdigest()[:16]
+
+
+def _digest_within(value: object) -> str:
+    """Of a value that a checkpoint holds: of every tensor, number and word in it."""
+    if isinstance(value, Tensor):
+        return digest({"": value})
+    if isinstance(value, dict):
+        value = [(repr(key), _digest_within(item)) for key, item in value.items()]
+    elif isinstance(value, list | tuple):
+        value = [_digest_within(item) for item in value]
+    elif isinstance(value, set):
+        value = sorted(map(repr, value))
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
 
 
 def content(rows: Tensor) -> str:

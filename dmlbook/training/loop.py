@@ -14,7 +14,6 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from dmlbook import settings
 from dmlbook._checks import checked
 from dmlbook._files import write_whole
 from dmlbook._types import Tensor
@@ -92,20 +91,12 @@ def fit(
         ``fit(net, SoftTriple(num_classes=40, embedding_size=64), birds, TrainConfig(epochs=5)).history[-1]["loss"]``
     """
     place = device if isinstance(device, Place) else Place(device)
-    processes = place.devices * place.nodes
     kept = folder if isinstance(folder, Checkpoints | None) else Checkpoints(folder)
     report = progress if isinstance(progress, Report) else Report(bar=progress)
-    preflight.check_fit(net, loss, train_set, config, validation)
-    mining.check(miner, loss, config)
-    chosen = place.device
-    if chosen is None:
-        chosen = train_set.features.device if isinstance(train_set, Features) else settings.device()
-    chosen = preflight.check_device(chosen, place.devices)
-    preflight.check_means(net, train_set, config, chosen, processes)
-    if kept is not None:
-        preflight.check_folder(Path(kept.folder))
-        preflight.check_room(Path(kept.folder), net, loss, copies=(validation is not None) + (config.ema_decay > 0))
-    with nullcontext() if kept is None else kept.held(), together(processes), keeping_freed(chosen):
+    chosen = preflight.check(net, loss, train_set, config, miner=miner, validation=validation, place=place)
+    preflight.check_kept(kept, net, loss, train_set, config, best=validation is not None)
+    held, processes = nullcontext() if kept is None else kept.held(), place.devices * place.nodes
+    with held, together(processes), keeping_freed(chosen):
         start = None if kept is None else kept.newest()
         freeze_batch_norm(net, config.freeze_batch_norm)
         devices = Devices(chosen, place.devices, config.precision, place.nodes)
@@ -120,9 +111,12 @@ def fit(
         with torch.random.fork_rng(devices=forked), Interruption() as interruption, shared_statistics(net, devices):
             try:
                 run.train(interruption, report)
-            except LoaderDied:
+            except LoaderDied as error:
+                run.guard.flush()
                 run.save()  # the weights are those of the last step
-                raise
+                if kept is None:
+                    raise
+                raise LoaderDied(f"{error} Start the run again: it goes on.") from error
             finally:
                 run.board.close()
         devices.done()
@@ -155,7 +149,8 @@ class _Run:
         self.sampler = preflight.sampler(train_set.labels, config)
         self.mining = None if miner is None else mining.Mining(miner, config, devices)
         self.stepper = Stepper(kind.trained(net), loss, config, devices, self.mining, steps=len(self.sampler))
-        self.steps = Remedied(self.stepper, config)
+        self.steps = Remedied(self.stepper, config, kept=folder is not None)
+        self.guard = FiniteGuard(lag=0 if devices.device.type == "cpu" else 1, kept=folder is not None)
         self.labels = train_set.labels.cpu()
         if folder is not None:
             self.fingerprint = identity.fingerprint(net, loss, train_set, validation, config)
@@ -187,15 +182,16 @@ class _Run:
 
     def _steps(self, interruption: Interruption) -> None:
         """What is left of the epoch, up to an interruption."""
-        devices, stepper, state, epoch = self.devices, self.stepper, self.state, self.state.epoch + 1
+        devices, stepper, guard = self.devices, self.stepper, self.guard
+        state, epoch = self.state, self.state.epoch + 1
         stepper.set_epoch(epoch)
-        guard = FiniteGuard(lag=0 if devices.device.type == "cpu" else 1)
         before, start = state.seconds, time.perf_counter()
         todo = list(enumerate(self.sampler.batches(epoch)))[state.step :]
         prepare, threaded = partial(self._prepared, epoch), self.source.threaded
-        with ahead(prepare, todo, device=devices.device, threaded=threaded) as ready:
+        batches = ahead(prepare, todo, device=devices.device, threaded=threaded)
+        with self.steps.told(devices.device), batches as ready:
             for (step, index), (parts, labels) in zip(todo, ready, strict=True):
-                devices.part(len(index))
+                devices.begin_batch(len(index))
                 inputs = self.source.inputs(parts).to(devices.dtype)
                 value, numbers = self.steps(inputs, labels, epoch=epoch, step=step)
                 guard.add(epoch, step + 1, index, numbers)

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -26,6 +28,7 @@ from dmlbook.training import outside
 from dmlbook.training.config import TrainConfig
 
 WORDS = ("out of memory", "can't allocate memory", "not enough memory")  # torch has no type for it on a CPU
+BEFORE = " The last checkpoint was written before it."
 LESS = 0.7  # of a side: half of the pixels
 
 
@@ -102,10 +105,11 @@ class Remedied:
     Args:
         stepper: Its ``gradients`` are asked for, in the same way.
         config: Its ``on_memory`` says which.
+        kept: Whether there are checkpoints to speak of.
     """
 
-    def __init__(self, stepper: object, config: TrainConfig):
-        self.stepper, self.config = stepper, config
+    def __init__(self, stepper: object, config: TrainConfig, *, kept: bool = False):
+        self.stepper, self.config, self.kept, self.shape = stepper, config, kept, (config.batch_size,)
 
     def __call__(self, inputs: Tensor, *arguments: object, **options: object) -> tuple[Tensor, Tensor]:
         """The loss, and the numbers for the guard.
@@ -114,7 +118,7 @@ class Remedied:
             OutOfMemory: Memory has ended, and there is no smaller piece or none was asked for.
         """
         loss, net, halve = self.stepper.loss, self.stepper.trained, self.config.on_memory == "halve"
-        before = outside.with_buffers("loss", loss) if halve else {}
+        before, self.shape = outside.with_buffers("loss", loss) if halve else {}, tuple(inputs.shape)
         while True:
             try:
                 return self.stepper.gradients(inputs, *arguments, **options)
@@ -125,9 +129,27 @@ class Remedied:
             release(inputs.device)
             size = halved(net, len(inputs)) if halve else None
             if size is None:
-                raise OutOfMemory(advice(self.config, tuple(inputs.shape), inputs.device, net)) from ended
+                raise self._told(inputs.device) from ended
             outside.restore("loss", loss, before, inputs.device)
             print(f"note: memory ended; {size} images pass the network at a time from now on", file=sys.stderr)
+
+    @contextmanager
+    def told(self, device: torch.device) -> Iterator[None]:
+        """The same word where memory ends elsewhere in the block: where batches are made, and weights are moved.
+
+        Raises:
+            OutOfMemory: Memory has ended.
+        """
+        try:
+            yield
+        except (RuntimeError, MemoryError) as error:
+            if isinstance(error, OutOfMemory) or not is_out_of_memory(error):
+                raise
+            raise self._told(device) from error
+
+    def _told(self, device: torch.device) -> OutOfMemory:
+        text = advice(self.config, self.shape, device, self.stepper.trained)
+        return OutOfMemory(f"{text}{BEFORE if self.kept else ''}")
 
 
 def release(device: torch.device) -> None:
@@ -162,7 +184,7 @@ def advice(config: TrainConfig, shape: tuple[int, ...], device: torch.device, ne
     at_once = f", {now} at a time" if now < count else ""
     return (
         f"{speaker()}: memory ended on {device} in a step of {count} images{pixels} in {config.precision}{at_once}"
-        f"{_in_use(device)}. {remedy}. The last checkpoint was written before it."
+        f"{_in_use(device)}. {remedy}."
     )
 
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from dmlbook._checks import bad_input
 from dmlbook._types import Float, Int, Tensor
+from dmlbook.sampling import ClassBatches, UniformBatches
 from dmlbook.seeding import named_seed
 from dmlbook.training import identity, outside
 from dmlbook.training.config import TrainConfig
@@ -66,7 +67,11 @@ class Mining:
             return {"miner": identity.plain(self.miner)}
         passing = COUNTS.union(*(getattr(part, "_record_these_stats", ()) for part in self.miner.modules()))
         settings = identity.settings_of("miner", self.miner)
-        facts = {name: value for name, value in settings.items() if name.rpartition(".")[2] not in passing}
+        facts = {
+            name: value
+            for name, value in settings.items()
+            if name.removesuffix(".start").rpartition(".")[2] not in passing
+        }
         weights = self.miner.state_dict()
         return facts | ({"miner.start": identity.digest(weights)} if weights else {})
 
@@ -87,11 +92,11 @@ class Mining:
             outside.restore("miner", self.miner, outside_of_it, self.devices.device)
 
 
-def check(miner: Callable | None, loss: nn.Module, config: TrainConfig) -> None:
-    """Raises where a miner and the loss, or a memory of former batches and the batch, do not fit one another."""
+def check(miner: Callable | None, loss: nn.Module, sampler: ClassBatches | UniformBatches) -> None:
+    """Raises where a miner and the loss, or a memory of former batches and a batch, do not fit one another."""
     memory = getattr(loss, "embedding_memory", None)
-    if isinstance(memory, Tensor) and memory.ndim == 2 and len(memory) < config.batch_size:
-        got, remedy = f"{len(memory)} for batches of {config.batch_size}", "Make it larger, or the batches smaller."
+    if isinstance(memory, Tensor) and memory.ndim == 2 and len(memory) < (most := _most(sampler)):
+        got, remedy = f"{len(memory)} for batches of {most}", "Make it larger, or the batches smaller."
         raise bad_input("loss", "remember at least one batch: memory_size", got, remedy)
     if miner is None:
         return
@@ -107,6 +112,11 @@ def check(miner: Callable | None, loss: nn.Module, config: TrainConfig) -> None:
         why = alone or "It is called with embeddings and labels alone"
         remedy = f"{why}: leave the miner out, or choose a loss on pairs or triplets."
         raise bad_input("miner", f"be None with {name}", type(miner).__name__, remedy)
+
+
+def _most(sampler: ClassBatches | UniformBatches) -> int:
+    """Images of the largest batch: a last single one joins the batch before it."""
+    return max(map(len, sampler.batches(1)))
 
 
 def _takes_indices(loss: nn.Module) -> bool:

@@ -4,25 +4,82 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from dmlbook._checks import at_least, bad_input, checked
-from dmlbook._checks.outside import devices_here
+from dmlbook import settings
+from dmlbook._checks import bad_input, checked
 from dmlbook._files import unwritable
 from dmlbook._types import Tensor
 from dmlbook.datasets.image_set import ImageSet
 from dmlbook.nets import EmbeddingNet, check_image_size, has_untrained_statistics
 from dmlbook.sampling import ClassBatches, UniformBatches
-from dmlbook.training.checkpoints import KEEP, find
+from dmlbook.training import mining
+from dmlbook.training.checkpoints import KEEP, Checkpoints, epochs_of, find
 from dmlbook.training.compiling import check_compile
 from dmlbook.training.config import TrainConfig
+from dmlbook.training.devices import Place, check_device, check_precision
 from dmlbook.training.memory import check_pieces
 from dmlbook.training.sources import Features, kind_of_source
 from dmlbook.training.views import Views
+
+
+def check(
+    net: nn.Module,
+    loss: nn.Module,
+    train_set: ImageSet | Features,
+    config: TrainConfig,
+    *,
+    miner: Callable | None,
+    validation: ImageSet | Features | None,
+    place: Place,
+) -> torch.device:
+    """All that ``fit`` can know before it looks at its folder; returns the device that it computes on.
+
+    Raises:
+        ValueError: The arguments do not fit one another, cannot be trained or measured on, or the device is not there.
+    """
+    check_fit(net, loss, train_set, config, validation)
+    mining.check(miner, loss, sampler(train_set.labels, config))
+    chosen = place.device
+    if chosen is None:
+        chosen = train_set.features.device if isinstance(train_set, Features) else settings.device()
+    chosen = check_device(chosen, place.devices)
+    check_precision(config.precision, chosen)
+    check_means(net, train_set, config, chosen, place.devices * place.nodes)
+    return chosen
+
+
+def check_kept(
+    kept: Checkpoints | None,
+    net: nn.Module,
+    loss: nn.Module,
+    train_set: ImageSet | Features,
+    config: TrainConfig,
+    *,
+    best: bool,
+) -> None:
+    """Raises unless the checkpoints that a run has still to write can be written, where any are kept.
+
+    Args:
+        kept: Where. None: nothing is.
+        net: Of the run.
+        loss: Of the run.
+        train_set: With ``config`` it decides what of the network is trained.
+        config: Of the run.
+        best: Whether the weights of the best epoch are kept, too.
+    """
+    if kept is None:
+        return
+    folder = Path(kept.folder)
+    check_folder(folder)
+    found = find(folder)
+    if not found or epochs_of(found[-1]) < config.epochs:
+        check_room(folder, net, loss, kind_of_source(train_set, config).trained(net), config, best=best)
 
 
 def check_fit(
@@ -51,6 +108,9 @@ def check_fit(
     if live and config.batch_size == 1:
         remedy = "Its statistics would be those of one image: choose a larger one, or freeze_batch_norm=True."
         raise bad_input("config.batch_size", "be >= 2 with batch norm that measures", 1, remedy)
+    if config.head_epochs and not isinstance(net, EmbeddingNet):
+        remedy = "It has no backbone and head: pass 0, or build it with nets.build or nets.wrap."
+        raise bad_input("config.head_epochs", f"be 0 for a {type(net).__name__}", config.head_epochs, remedy)
     if isinstance(net, EmbeddingNet) and isinstance(train_set, ImageSet):
         check_image_size(net, Views(train_set, config).size)
 
@@ -83,23 +143,6 @@ def check_measurable(role: str, data: ImageSet | Features) -> None:
         raise bad_input(role, "hold two images of some class, or Recall@1 has no meaning", got, remedy)
 
 
-@checked(count=at_least(1))
-def check_device(device: str | torch.device, count: int = 1) -> torch.device:
-    """The device, if this machine has ``count`` of it.
-
-    Raises:
-        ValueError: It has not; the message says what there is.
-    """
-    there, found = devices_here(), torch.device(device)
-    name = str(found)
-    if name not in there and not (name == "cuda" and len(there) > 1 and "cuda:0" in there) and name != "cpu:0":
-        raise bad_input("device", "be one of this machine's", repr(name), f"It has {', '.join(there)}.")
-    many = sum(each.startswith("cuda") for each in there) if found.type == "cuda" else 1
-    if found.type != "cpu" and count > many:
-        raise bad_input("devices", f"be at most {many} of {found.type}", count, f"This machine has {', '.join(there)}.")
-    return found
-
-
 def check_means(
     net: nn.Module, train_set: ImageSet | Features, config: TrainConfig, device: torch.device, processes: int
 ) -> None:
@@ -125,27 +168,36 @@ def check_folder(folder: Path) -> None:
         raise bad_input("folder", "be a folder that can be written", reason, "Choose another one.")
 
 
-def check_room(folder: Path, net: nn.Module, loss: nn.Module, *, copies: int) -> None:
+def check_room(
+    folder: Path, net: nn.Module, loss: nn.Module, trained: nn.Module, config: TrainConfig, *, best: bool
+) -> None:
     """Raises unless the disk has room for the checkpoints that are still to come.
 
     Args:
         folder: Of the run; it need not be there yet.
-        net: Its weights are counted, with Adam's two moments.
+        net: Its weights are counted.
         loss: And so are its.
-        copies: How many more of the weights are kept: the best epoch's, and the average of them.
+        trained: The part of the network that is trained: the optimizer keeps numbers for each of its weights, and
+            where an average of them is measured, its own values are kept beside that.
+        config: Its optimizer, precision and average are used.
+        best: Whether the weights of the best epoch are kept, too.
     """
-    states = [value for part in (net, loss) for value in part.state_dict().values() if isinstance(value, Tensor)]
-    weights = sum(value.numel() * value.element_size() for value in states)
-    moments = 2 * sum(
-        p.numel() * p.element_size() for part in (net, loss) for p in part.parameters() if p.requires_grad
-    )
+    least = 8 if config.precision == "64-true" else 1  # bytes of a number: the run makes them so
+    weights = _bytes((value for part in (net, loss) for value in part.state_dict().values()), least)
+    moving = _bytes((p for part in (trained, loss) for p in part.parameters() if p.requires_grad), least)
+    moments = (2 if config.optimizer != "sgd" else int(config.momentum > 0)) * moving
+    average = _bytes([*trained.parameters(), *trained.buffers()], least) if config.ema_decay > 0 else 0
     more = KEEP + 1 - len(find(folder))  # the one that is written is there beside those that are kept
-    needed = more * (weights * (1 + copies) + moments)
+    needed = more * (weights * (1 + best) + moments + average)
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     free = shutil.disk_usage(there).free
     if free < needed:
         got = f"{free:,} bytes free of the {needed:,} that {more} checkpoints in {folder} need"
         raise bad_input("folder", "have room for the checkpoints", got, "Free some, or choose another folder.")
+
+
+def _bytes(values: Iterable[object], least: int) -> int:
+    return sum(value.numel() * max(least, value.element_size()) for value in values if isinstance(value, Tensor))
 
 
 def sampler(labels: Tensor, config: TrainConfig) -> ClassBatches | UniformBatches:

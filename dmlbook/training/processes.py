@@ -90,12 +90,13 @@ class Watch(threading.Thread):
     def __init__(self, children: Sequence[Started] = (), parent: int | None = None):
         super().__init__(daemon=True, name="dmlbook-watch")
         self.children, self.parent, self.over = children, parent, threading.Event()
+        self.speaker = speaker()  # of who starts it: in its own thread nobody has called anything
 
     def run(self) -> None:
         while (why := self.look()) is None and not self.over.wait(LOOK_EVERY):
             pass
         if why and not self.over.is_set():
-            print(f"error: {lost(why)}", file=sys.stderr, flush=True)
+            print(f"error: {lost(why, self.speaker)}", file=sys.stderr, flush=True)
             for child in self.children:
                 child.kill()
             os._exit(1)
@@ -118,11 +119,11 @@ def silence_observer() -> None:
             thread._child_processes = []
 
 
-def lost(why: str) -> str:
-    """What is said where a process of the run has died."""
+def lost(why: str, who: str | None = None) -> str:
+    """What is said where a process of the run has died; by ``who``, or by who is running."""
     return (
-        f"{speaker()}: the run cannot go on, since {why}. "
-        "What was saved up to then is whole: the same command goes on from the last checkpoint."
+        f"{who or speaker()}: the run cannot go on, since {why}. "
+        "What was saved up to then is whole: the same command goes on from the last checkpoint, if there is one."
     )
 
 

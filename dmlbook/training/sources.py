@@ -12,7 +12,7 @@ from functools import cached_property
 import torch
 from torch import nn
 
-from dmlbook._checks import check_number, checked
+from dmlbook._checks import bad_input, check_number, checked
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.datasets.image_set import ImageSet
 from dmlbook.nets import EmbeddingNet
@@ -99,6 +99,9 @@ class Features:
         if self.num_classes is None:
             object.__setattr__(self, "num_classes", int(self.labels.max()) + 1 if len(self.labels) else 0)
         check_number(low=0, integer=True, num_classes=self.num_classes)
+        if len(self.labels) and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < self.num_classes:
+            got = f"{int(self.labels.min())} to {int(self.labels.max())} for {self.num_classes} classes"
+            raise bad_input("labels", "number the classes from 0", got, "Renumber them, or pass more num_classes.")
 
     def __len__(self) -> int:
         return len(self.features)

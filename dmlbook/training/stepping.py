@@ -47,8 +47,10 @@ class Stepper:
         if devices.device.type in ("cpu", "cuda"):
             trained.to(memory_format=torch.channels_last)  # the faster order for convolutions on both
         self.average = Average(trained, config.ema_decay) if config.ema_decay else None
-        self.resting = list(trained.backbone.parameters()) if isinstance(trained, EmbeddingNet) else []
-        self.trained = devices.fabric.setup_module(in_pieces(compiled(trained, config), config))
+        self.backbone = trained.backbone if isinstance(trained, EmbeddingNet) else None
+        self.whole = trained
+        self.inner = in_pieces(compiled(trained, config), config)
+        self.trained = devices.fabric.setup_module(self.inner)
         groups = parameter_groups(trained, loss, lr=config.lr, loss_lr=config.loss_lr)
         self.weights = [weight for group in groups for weight in group["params"]]
         self.base_rates = [group["lr"] for group in groups]
@@ -59,6 +61,8 @@ class Stepper:
         """Modes and learning rates of ``epoch``, counted from 1."""
         self.trained.train()
         self.loss.train()
+        if self._rests(epoch):
+            self.backbone.eval()
         self._set_rates(self.config.decay(epoch))
 
     def rates(self) -> dict[str, float]:
@@ -84,7 +88,8 @@ class Stepper:
             self._set_rates(self.config.decay(epoch, step, self.steps))
         self.devices.seed(named_seed(self.config.seed, "step", epoch, step, self.devices.rank))
         self.optimizer.zero_grad()
-        embeddings = self.devices.gathered(self.trained(inputs), len(labels))
+        rests = self._rests(epoch)
+        embeddings = self.devices.gathered(self._resting(inputs) if rests else self.trained(inputs), len(labels))
         chosen = () if self.mining is None else (self.mining(embeddings, labels, epoch=epoch, step=step),)
         value = self.loss(embeddings, labels, *chosen)
         if value.ndim or not value.requires_grad:
@@ -92,12 +97,9 @@ class Stepper:
             got = f"shape {tuple(value.shape)}, requires_grad {value.requires_grad}"
             raise bad_input("loss", "give one number with a gradient", got, remedy)
         self.devices.fabric.backward(value)
-        for weight in self.loss.parameters():  # the network's are averaged by Fabric
+        for weight in (*self.loss.parameters(), *(self.whole.parameters() if rests else ())):  # else Fabric's own mean
             if weight.grad is not None:
                 weight.grad = self.devices.mean(weight.grad)
-        if epoch <= self.config.head_epochs:
-            for weight in self.resting:  # an optimizer passes over what has no gradient
-                weight.grad = None
         value, fabric = value.detach().float(), self.devices.fabric
         if self.config.clip_norm:
             most = {"max_norm": self.config.clip_norm, "error_if_nonfinite": False}
@@ -135,6 +137,22 @@ class Stepper:
         self.devices.fabric.strategy.precision.load_state_dict(state["precision"])
         if self.average is not None:
             self.average.load_state(state["average"])
+
+    def _rests(self, epoch: int) -> bool:
+        return self.backbone is not None and epoch <= self.config.head_epochs
+
+    def _resting(self, inputs: Tensor) -> Float[Tensor, "b D"]:
+        """Forward with a backbone that asks for no gradient; around DDP, which waits for one of every weight."""
+        weights = [weight for weight in self.backbone.parameters() if weight.requires_grad]
+        precision = self.devices.fabric.strategy.precision
+        for weight in weights:
+            weight.requires_grad_(False)
+        try:
+            with precision.forward_context():
+                return precision.convert_output(self.inner(precision.convert_input(inputs)))
+        finally:
+            for weight in weights:
+                weight.requires_grad_(True)
 
     def _set_rates(self, factor: float) -> None:
         for group, rate in zip(self.plain_optimizer.param_groups, self.base_rates, strict=True):

@@ -96,6 +96,7 @@ class Views:
         self._check(index=index)
         if part is not None:
             check_below(len(index), "images of the batch", part=part)
+            _check_counted(part=part)
         config, random = self.config, generator(self.config.seed, "views", epoch, step)
         flips = torch.rand(len(index), generator=random) < (0.5 if config.flip else 0.0)
         aspects = self.aspects[index]
@@ -117,8 +118,7 @@ class Views:
     def _check(self, *, index: Tensor) -> None:
         """Another index would wrap around, or end in a message of torch's."""
         check_below(len(self.images), "images", index=index)
-        if bool((index < 0).any()):
-            raise bad_input("index", "be >= 0", int(index.min()), "Images are numbered from 0.")
+        _check_counted(index=index)
 
     def _parts(
         self, index: Int[Tensor, " B"], boxes: Float[Tensor, "B 4"], flips: Bool[Tensor, " B"], device: torch.device
@@ -126,7 +126,13 @@ class Views:
         return Parts(rows(self.images, index, device), sent(boxes, device), sent(flips, device))
 
 
-@checked
+def _check_counted(**places: Int[Tensor, " B"]) -> None:
+    for name, each in places.items():
+        if bool((each < 0).any()):
+            raise bad_input(name, "be >= 0", int(each.min()), "Images are numbered from 0.")
+
+
+@checked(aspects=above(0), crop=above(0, up_to=1))
 def center_boxes(aspects: Float[Tensor, " B"], crop: float) -> Float[Tensor, "B 4"]:
     """The middle square of each picture, ``crop`` times its short side: (left, top, right, bottom) in [0, 1].
 
@@ -138,7 +144,7 @@ def center_boxes(aspects: Float[Tensor, " B"], crop: float) -> Float[Tensor, "B 
     return torch.cat([0.5 - half, 0.5 + half], dim=1)
 
 
-@checked(ratio=above(0))
+@checked(aspects=above(0), scale=above(0, up_to=1), ratio=above(0))
 def random_boxes(
     aspects: Float[Tensor, " B"],
     random: torch.Generator,
@@ -156,7 +162,13 @@ def random_boxes(
 
     Returns:
         (left, top, right, bottom), in [0, 1] of the picture's width and height.
+
+    Raises:
+        ValueError: A number is out of its range.
     """
+    for name, (least, most) in {"scale": scale, "ratio": ratio}.items():
+        if least > most:
+            raise bad_input(name, "be a range", f"{least:g} to {most:g}", "Pass two numbers, low first.")
     count = len(aspects)
     area = scale[0] + (scale[1] - scale[0]) * torch.rand(count, TRIES, generator=random)
     low, high = math.log(ratio[0]), math.log(ratio[1])

@@ -508,6 +508,7 @@ def test_throughput_gives_seconds_an_image_for_each_contestant(monkeypatch):
     monkeypatch.setattr(throughput, "resident", lambda sizes, precision: lambda: 4.0)
     monkeypatch.setattr(throughput, "pipeline", lambda sizes, precision, pictures: lambda: 2.0)
     options = Namespace(net="small", size=16, batch_size=2, steps=1, device="cpu", compile=False, repeat=1)
+    assert throughput.sizes_of(options) == throughput.Sizes("small", 16, 2, 1, torch.device("cpu"), compiled=False)
     assert throughput.measure(options) == {
         "throughput: resident batch, 32-true": 0.25,
         "throughput: all of it, from memory, 32-true": 0.5,
@@ -515,10 +516,40 @@ def test_throughput_gives_seconds_an_image_for_each_contestant(monkeypatch):
     }
 
 
-@pytest.mark.parametrize(("flag", "value"), [("--size", "4"), ("--steps", "-1"), ("--batch-size", "1")])
+@pytest.mark.parametrize(
+    ("flag", "value"), [("--size", "4"), ("--size", "0"), ("--steps", "-1"), ("--steps", "0"), ("--batch-size", "1")]
+)
 def test_throughput_of_no_size_is_refused(flag, value, capsys):
     assert main(["bench", "throughput", "--device", "cpu", flag, value]) == 1
     assert f"{flag} must be" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (["triplets", "--repeat", "0"], "--repeat must be an integer >= 1; got 0"),
+        (["triplets", "throughput", "--repeat", "-1"], "--repeat must be an integer >= 1; got -1"),
+        (["triplets", "throughput", "--size", "0"], "--size must be an integer >= 8; got 0"),
+        (["triplets", "--record", ""], "--record must"),
+    ],
+)
+def test_what_bench_cannot_measure_is_said_before_any_contest(line, message, capsys):
+    assert main(["bench", *line]) == 1
+    said = capsys.readouterr()
+    assert message in said.err
+    assert said.out == ""
+
+
+def test_a_record_of_throughput_says_of_what(monkeypatch, tmp_path):
+    monkeypatch.setattr(throughput, "_measured", lambda *arguments: {"throughput": 1.0})
+    line = ["throughput", "--net", "small", "--size", "16", "--batch-size", "4", "--steps", "2", "--device", "cpu"]
+    assert main(["bench", *line, "--record", "through"]) == 0
+    configuration = json.loads((tmp_path / "results" / "through.json").read_text())["configuration"]
+    assert configuration["throughput"] == {
+        "net": "small", "size": 16, "batch_size": 4, "steps": 2, "device": "cpu", "compile": False,
+    }  # fmt: skip
+    assert main(["bench", "triplets", "--repeat", "1", "--record", "alone"]) == 0
+    assert "throughput" not in json.loads((tmp_path / "results" / "alone.json").read_text())["configuration"]
 
 
 def resets():

@@ -3,9 +3,10 @@
 import json
 import re
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 
 import pytest
+import torch
 
 from dmlbook import records
 from dmlbook.__main__ import main
@@ -56,6 +57,15 @@ def test_a_miner_by_name_trains_and_stands_in_run_and_record(photos, tmp_path):
             "--loss triplet --miner BatchEasyHardMiner --miner-option pos_strategy=x",
             "--miner-option must suit .*It says: ",
         ),
+        (
+            "--loss triplet --miner MultiSimilarityMiner --miner-option epsilon=abc",
+            "--miner-option must suit MultiSimilarityMiner; got {'epsilon': 'abc'}. It says: ",
+        ),
+        (
+            "--loss triplet --miner TripletMarginMiner --miner-option type_of_triplets=semi-hard",
+            "--miner-option type_of_triplets must be one of 'all', 'easy', 'hard', 'semihard'; got 'semi-hard'",
+        ),
+        ("--loss triplet --miner BaseTupleMiner", "--miner must be one of 'AngularMiner'"),
         ("--loss triplet --miner-option epsilon=1", "--miner-option must come with --miner; got it alone"),
     ],
 )
@@ -69,3 +79,18 @@ def test_without_the_package_it_is_said_what_to_install(photos, capsys, monkeypa
     monkeypatch.setitem(sys.modules, "pytorch_metric_learning", None)
     assert train(photos, "--loss", "triplet", "--miner", "BatchHardMiner") != 0
     assert 'pip install -e ".[miners]"' in capsys.readouterr().err
+
+
+def test_every_miner_of_theirs_is_made_and_its_trial_leaves_no_trace():
+    miners = pytest.importorskip("pytorch_metric_learning.miners")
+    names = {name for name, kind in vars(miners).items() if isinstance(kind, type)} - mined.NONE_HERE
+    assert len(names) > 8
+    torch.manual_seed(3)
+    expected = torch.rand(3)
+    torch.manual_seed(3)
+    for name in names:
+        miner = mined.made(Namespace(miner=name, miner_option=[]))
+        assert type(miner).__name__ == name
+        assert not getattr(miner, "num_triplets", 0)
+    assert torch.equal(torch.rand(3), expected)
+    assert mined.KINDS == ("all", "easy", "hard", "semihard")

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
-from dmlbook import nets, records
+from dmlbook import losses, nets, records
 from dmlbook.__main__ import main
 from dmlbook.commands import baseline, common, places, settled
 from dmlbook.commands import study as study_module
 from dmlbook.seeding import SEED
-from dmlbook.training import Report, TrainConfig
+from dmlbook.training import Checkpoints, Place, Report, TrainConfig
 from dmlbook.use import run_folders
 
 SEED_FOLDER = f"seed-{SEED}"
@@ -318,6 +319,127 @@ def test_a_second_run_in_a_folder_is_refused_while_the_first_goes_on(trees, monk
     assert f"process {os.getpid()} on " in said
 
 
+def test_a_frozen_backbone_trains_and_is_measured_in_double_precision(trees, pretrained):
+    assert train("--loss", "softmax", "--freeze-backbone", "--weights", str(pretrained), "--precision", "64-true") == 0
+    assert run_folders.read_about(Path("runs/trees-softmax") / SEED_FOLDER)["figures"]["recall_at_1"] > 0
+
+
+def test_features_of_a_pretrained_backbone_are_computed_once_on_the_device_that_is_named(
+    trees, pretrained, monkeypatch
+):
+    embedded, calls = study_module.embed, []
+
+    def counted(net, images, **options):
+        calls.append((images.split, options.get("features"), options.get("device")))
+        return embedded(net, images, **options)
+
+    monkeypatch.setattr(study_module, "embed", counted)
+    monkeypatch.setattr(baseline, "embed", counted)
+    line = ("--weights", str(pretrained), "--device", "cpu", "--seeds", "2")
+    assert train("--loss", "softmax", "--freeze-backbone", *line) == 0
+    assert sorted(calls) == [("test", True, "cpu"), ("train", True, "cpu")]
+    calls.clear()
+    assert train("--loss", "softtriple", *line) == 0
+    assert sorted(call for call in calls if call[1]) == [("test", True, "cpu"), ("train", True, "cpu")]
+    assert [call[:2] for call in calls if not call[1]] == [("test", None)] * 2  # each trained network
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--precision", "16-mixed", "--device", "cpu"), "--precision must not be 16-mixed on a CPU"),
+        (("--batch-size", "300", "--drop-last"), "--batch-size must be at most the number of images"),
+        (("--freeze-batch-norm",), "--freeze-batch-norm must be False for random weights"),
+    ],
+)
+def test_what_fit_would_refuse_is_refused_before_images_are_embedded_and_leaves_no_folder(
+    trees, monkeypatch, capsys, more, message
+):
+    monkeypatch.setattr(baseline, "measure", lambda *a, **k: pytest.fail("images were embedded"))
+    assert train("--loss", "softmax", *more) == 1
+    assert message in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
+def test_a_folder_that_another_run_holds_is_refused_before_images_are_embedded(trees, monkeypatch, capsys):
+    monkeypatch.setattr(baseline, "measure", lambda *a, **k: pytest.fail("images were embedded"))
+    with Checkpoints(Path("runs/trees-softmax") / SEED_FOLDER).held():
+        assert train("--loss", "softmax") == 1
+    assert "--folder must be used by one run at a time" in capsys.readouterr().err
+
+
+def test_a_folder_is_taken_before_images_are_embedded(trees, monkeypatch):
+    measure, seen = baseline.measure, []
+
+    def meanwhile(*arguments, **options):
+        if not seen:
+            seen.append(run_folders.read_about(Path("runs/trees-softmax") / SEED_FOLDER)["loss"])
+            assert train("--loss", "softmax", "--lr", "0.5") == 0  # of another request
+        return measure(*arguments, **options)
+
+    monkeypatch.setattr(baseline, "measure", meanwhile)
+    assert train("--loss", "softmax") == 0
+    assert seen == ["softmax"]
+    rates = {path.name: run_folders.read_about(path / SEED_FOLDER)["config"]["lr"] for path in Path("runs").iterdir()}
+    assert sorted(rates) == ["trees-softmax", "trees-softmax-2"]
+    assert rates["trees-softmax-2"] == 0.5
+
+
+def test_a_folder_that_another_command_takes_at_the_same_moment_is_left_to_it(trees, monkeypatch):
+    held, others = Checkpoints.held, []
+
+    def late(kept):
+        if not others:
+            others.append(kept.folder)
+            assert train("--loss", "softmax", "--lr", "0.5") == 0
+        return held(kept)
+
+    monkeypatch.setattr(Checkpoints, "held", late)
+    assert train("--loss", "softmax") == 0
+    rates = {path.name: run_folders.read_about(path / SEED_FOLDER)["config"]["lr"] for path in Path("runs").iterdir()}
+    assert sorted(rates) == ["trees-softmax", "trees-softmax-2"]
+    assert rates["trees-softmax"] == 0.5
+
+
+def test_figures_of_a_finished_run_stay_until_it_is_measured_again(trees, monkeypatch):
+    assert train("--loss", "softmax") == 0
+    before = run_folders.read_about(Path("runs/trees-softmax") / SEED_FOLDER)
+
+    def stopped(*arguments, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(study_module, "embed", stopped)
+        assert train("--loss", "softmax") == 130
+        assert run_folders.read_about(Path("runs/trees-softmax") / SEED_FOLDER) == before
+        assert train("--loss", "softmax", "--no-baseline") == 130
+        assert run_folders.read_about(Path("runs/trees-softmax") / SEED_FOLDER) == before
+        assert train("--loss", "softmax", epochs=3) == 130
+    about = run_folders.read_about(Path("runs/trees-softmax") / SEED_FOLDER)
+    assert "figures" not in about  # those were of two epochs
+    assert about["before"] == before["before"]
+
+
+def test_processes_behind_the_first_say_nothing_and_end_with_the_run(trees, monkeypatch, capsys):
+    asked, fit = [], study_module.fit
+
+    def interrupted(*arguments, **options):
+        asked.append(arguments)
+        return replace(fit(*arguments, **options), interrupted=True, signal=15, rank=rank)
+
+    monkeypatch.setattr(study_module, "fit", interrupted)
+    monkeypatch.setenv("RANK", "1")
+    rank = 1
+    assert train("--loss", "softmax", "--seeds", "2", "--split", "closed") == 0
+    assert len(asked) == 1  # and no second seed
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "")
+    monkeypatch.setenv("RANK", "0")
+    rank = 0
+    assert train("--loss", "softmax", "--seeds", "2") == 143
+    assert "interrupted: the same command goes on from there" in capsys.readouterr().err
+
+
 def test_a_run_brings_its_images_and_the_command_line_comes_first():
     data = {"data": "folder", "root": "here", "size": 64, "data_option": [["merge", True]]}
     net = nets.build("small", embedding_size=2)
@@ -332,3 +454,17 @@ def test_a_run_brings_its_images_and_the_command_line_comes_first():
     assert (images(size=32).size, images(root="there").root) == (32, "there")
     other = images(data="birds")
     assert (other.data, other.root, other.size, other.data_option) == ("birds", None, 64, [])
+
+
+def test_a_run_begins_with_its_place_named_and_features_are_shared_where_the_backbone_brings_weights(tmp_path):
+    net, loss = nets.build("small", embedding_size=2), losses.make("triplet", num_classes=2, embedding_size=2)
+
+    def run(weights, **config):
+        place = Place("cpu")
+        return study_module.Begun({"weights": weights}, TrainConfig(**config), net, loss, None, place)
+
+    assert [run(None, freeze_backbone=True).once, run("imagenet").once] == [False, False]
+    assert run("imagenet", freeze_backbone=True).once
+    assert [run(None).pretrained, run("imagenet").pretrained] == [False, True]
+    study_module.write_about(tmp_path, {"loss": "softmax"})
+    assert run_folders.read_about(tmp_path) == {"loss": "softmax"}

@@ -22,6 +22,7 @@ def parser():
         ("f: root must be a folder; got None. Pass root= one.", "--root must be a folder; got None. Pass --root one."),
         ("Config: batch_size must be 1; got 0.", "--batch-size must be 1; got 0."),
         ("size must be 1; got 0.", "--size must be 1; got 0."),
+        ("fit: config.size must be 1; got 0.", "--size must be 1; got 0."),
         ("f: --seeds must be 1; got 0.", "--seeds must be 1; got 0."),
         ("f: labels must be integers; got float.", "f: labels must be integers; got float."),
         ("f: x must be. Pass drop_last=False.", "f: x must be. Pass --no-drop-last."),

@@ -661,7 +661,6 @@ CALLS: dict[str, dict[str, object]] = {
     "training.checkpoints.load": {"path": checkpoint},
     "training.config.TrainConfig.from_dict": {"values": lambda: {"epochs": 2}},
     "training.config.TrainConfig.decay": {"epoch": 1},
-    "training.config.TrainConfig.rate": {"epoch": 1},
     "training.devices.Place": {"device": "cpu"},
     "training.embedding.embed": {"device": "cpu", "batch_size": 8},
     "training.loop.fit": {

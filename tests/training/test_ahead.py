@@ -1,7 +1,9 @@
 """Batches made ready in a thread: the same ones in the same order, and no fault of the thread is lost or waited for."""
 
+import math
 import threading
 import time
+from functools import partial
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from dmlbook.training import TrainConfig, Views, checkpoints, embed, fit, source
 from dmlbook.training import ahead as module
 from dmlbook.training.ahead import LoaderDied, ahead, rows, sent
 from dmlbook.training.embedding import embed_views
+from dmlbook.training.guards import FiniteGuard
 from tests.training.training_toys import assert_same, outcome, toy_config, toy_loss, toy_net, toy_set
 
 CPU = torch.device("cpu")
@@ -143,3 +146,30 @@ def test_embeddings_are_the_same_whatever_memory_allows(monkeypatch):
     monkeypatch.setattr(type(net), "forward", lambda self, images: (_ for _ in ()).throw(RuntimeError("out of memory")))
     with pytest.raises(RuntimeError, match="out of memory"):
         embed(net, data)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_step_that_was_not_finite_is_not_saved_where_a_thread_dies(tmp_path, monkeypatch, kept):
+    monkeypatch.setattr(sources, "LARGE", 0)
+    monkeypatch.setattr(
+        module._Worker, "run", lambda self: self._put((self.prepare(next(iter(self.items))), None, None))
+    )
+    folder = tmp_path if kept else None
+    with pytest.raises(LoaderDied) as told:
+        _run(folder)
+    assert ("Start the run again: it goes on." in str(told.value)) == kept
+    for path in checkpoints.find(tmp_path):
+        path.unlink()
+    monkeypatch.setattr("dmlbook.training.loop.FiniteGuard", partial(_late, FiniteGuard))
+    loss = toy_loss()
+    forward = loss.forward
+    loss.forward = lambda *given: forward(*given) * math.nan
+    with pytest.raises(FloatingPointError, match="epoch 1, step 1"):
+        fit(toy_net(), loss, toy_set(), toy_config(), folder=folder, device="cpu", progress=False)
+    assert not checkpoints.find(tmp_path)
+
+
+def _late(kind, lag, **options):
+    """As on a GPU, where the number of the last step is not looked at yet."""
+    return kind(lag=1, **options)

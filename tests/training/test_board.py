@@ -78,3 +78,17 @@ def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
     assert nowhere.shown == 0
     assert os.listdir() == []
     assert board.SUFFIX.startswith(".")
+
+
+def test_a_broken_tensorboard_is_said_once_and_ends_no_run(tmp_path, monkeypatch, capsys):
+    class Broken:
+        def find_spec(self, name, path=None, target=None):
+            if name == "torch.utils.tensorboard":
+                raise TypeError("Descriptors cannot be created directly.\nIf this call came from a _pb2.py file")
+
+    monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    assert len(_run(tmp_path, 2).history) == 2
+    said = "note: tensorboard cannot be used (TypeError: Descriptors cannot be created directly.); history.csv says all"
+    assert capsys.readouterr().err.splitlines() == [said]
+    assert len((tmp_path / "history.csv").read_text().splitlines()) == 3

@@ -1,9 +1,11 @@
 """Checkpoints: whole or absent, resumed bit for bit, and refused where they belong to another run."""
 
 import csv
+import errno
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -381,3 +383,33 @@ def test_a_checkpoint_of_nothing_that_fit_wrote_is_named(tmp_path):
     checkpoints.save(tmp_path, {"a": torch.ones(2)}, epoch=1, step=2)
     with pytest.raises(ValueError, match="must hold a whole run; got none of run, net, loss, best. It is none that"):
         fit(toy_net(), toy_loss(), toy_set(), toy_config(), folder=tmp_path, device="cpu", progress=False)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "kind", "said"),
+    [
+        (OSError(errno.EIO, "Input/output error"), OSError, "could not be read (Input/output error)"),
+        (PermissionError(errno.EACCES, "Permission denied"), PermissionError, "could not be read (Permission denied)"),
+        (
+            MemoryError(),
+            MemoryError,
+            "does not fit into memory (MemoryError: ). Close other programs; the file is whole",
+        ),
+        (
+            RuntimeError("[enforce fail] can't allocate memory: 8 bytes"),
+            MemoryError,
+            "does not fit into memory (Runtime",
+        ),
+        (OSError(errno.EINVAL, "Invalid argument"), ValueError, "must be a whole checkpoint"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_read_now_is_not_called_damaged(tmp_path, monkeypatch, trouble, kind, said):
+    path = checkpoints.save(tmp_path, {"a": torch.ones(3)}, epoch=1, step=0)
+
+    def fail(*arguments, **options):
+        raise trouble
+
+    monkeypatch.setattr(torch, "load", fail)
+    with pytest.raises(kind, match=re.escape(said)) as caught:
+        checkpoints.load(path)
+    assert ("Delete" in str(caught.value)) == (kind is ValueError)

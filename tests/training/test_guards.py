@@ -99,3 +99,10 @@ def test_what_is_ignored_as_under_nohup_stays_ignored():
             assert not interruption.requested
     finally:
         signal.signal(signal.SIGHUP, former)
+
+
+def test_a_checkpoint_is_spoken_of_where_there_are_some():
+    for kept in (True, False):
+        with pytest.raises(FloatingPointError) as told:
+            FiniteGuard(lag=0, kept=kept).add(1, 1, torch.tensor([0]), numbers(math.nan))
+        assert ("The last checkpoint was written before it." in str(told.value)) == kept

@@ -1,5 +1,6 @@
 """What a run is: every argument of its network, every value that it begins with, and every image."""
 
+import io
 from collections import deque
 from dataclasses import replace
 
@@ -167,7 +168,20 @@ class _Queue:
         self.rows = [torch.zeros(3)]
 
 
-@pytest.mark.parametrize("held", [iter([1, 2]), np.random.default_rng(0), {"a": [np.random.RandomState(0)]}, _Queue()])
+@pytest.mark.parametrize(
+    "held",
+    [
+        iter([1, 2]),
+        np.random.default_rng(0),
+        {"a": [np.random.RandomState(0)]},
+        _Queue(),
+        [torch.zeros(3), nn.Linear(1, 1)],
+        {"a": (np.zeros(3), nn.functional.relu)},
+        np.array([object()]),
+        {nn.functional.relu: torch.zeros(1)},
+        {torch.zeros(1)},
+    ],
+)
 def test_state_that_cannot_be_written_is_refused_before_the_first_step(tmp_path, held):
     with pytest.raises(
         ValueError, match=r"loss.inner.held.* must be state that a checkpoint can hold; got a .*folder="
@@ -227,3 +241,87 @@ def test_what_a_run_left_is_its_last_weights_or_its_best():
     assert len(set(left["network.start"])) == 2
     alone = identity.left_by({**last, "best": None, "outside": {}})
     assert set(alone["network.start"]) == {identity.digest(last["net"])}
+
+
+class _Mean(nn.Module):
+    """A loss with a running mean and a count of numpy's, and what it has seen in a set and by pairs."""
+
+    def __init__(self, weights=None):
+        super().__init__()
+        self.mean, self.count, self.share = np.zeros(8), np.int64(0), np.float32(0.1)
+        self.seen, self.pairs, self.weights = set(), {(0, 0): 0}, weights
+
+    def forward(self, embeddings, labels):
+        self.mean = (1 - self.share) * self.mean + self.share * embeddings.detach().mean(0).numpy()
+        self.count += 1
+        self.seen |= set(labels.tolist())
+        self.pairs[int(labels[0]), int(labels[1])] = int(self.count)
+        near = torch.from_numpy(self.mean).to(embeddings) * len(self.seen) / float(self.count)
+        return (embeddings - near).square().sum(1).mean() * len(self.pairs)
+
+
+def test_arrays_numbers_of_numpy_sets_and_pairs_are_resumed_as_what_they_were(tmp_path):
+    expected = _memory_run(None, _Mean(), 3)
+    _memory_run(tmp_path, _Mean(), 1)
+    result = _memory_run(tmp_path, _Mean(), 3)
+    assert_same(outcome(result), outcome(expected))
+    former, loss = expected.loss, result.loss
+    assert (loss.mean == former.mean).all()
+    assert (type(loss.count), loss.count, loss.mean.dtype) == (np.int64, 9, np.float64)
+    assert (loss.seen, loss.pairs) == (former.seen, former.pairs)
+    _memory_run(tmp_path, loss, 3)  # as the last run left it
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [
+        (torch.ones(3), torch.full((3,), 9.0)),
+        (np.ones(3), np.full(3, 9.0)),
+        ([torch.ones(3)], [torch.full((3,), 9.0)]),
+        ({1, 2}, {1, 9}),
+        ({"a": {(1, 2): torch.ones(3)}}, {"a": {(1, 9): torch.ones(3)}}),
+    ],
+)
+def test_other_values_in_an_attribute_are_another_run(tmp_path, first, other):
+    _memory_run(tmp_path, _Mean(first), 1)
+    with pytest.raises(ValueError, match=r"loss.weights.start '\w+'\); got loss.weights.start .*any_start=True"):
+        _memory_run(tmp_path, _Mean(other), 2)
+    _memory_run(Checkpoints(tmp_path, any_start=True), _Mean(other), 2)
+
+
+def test_a_buffer_that_is_not_kept_is_part_of_what_a_run_is():
+    one, other = Memory(), Memory()
+    other.scale.fill_(2)
+    assert _differences(_facts(loss=one), _facts(loss=other)) == ["loss.scale.start"]
+
+
+def test_what_was_written_comes_back_as_it_was():
+    values = [
+        np.arange(6.0).reshape(2, 3)[:, ::2], np.zeros((0, 2)), np.array(["a", "bc"]), np.array(3), np.float64(0.5),
+        np.arange(3, dtype=">i4"), {1, ("a", 2)}, 1j, b"a", None,
+    ]  # fmt: skip
+    part = nn.Module()
+    part.values = values
+    file = io.BytesIO()
+    torch.save(outside.outside("loss", part), file)
+    file.seek(0)
+    found = outside.put_back(torch.load(file, weights_only=True)["loss.values"])
+    for value, again in zip(values, found, strict=True):
+        assert type(again) is type(value)
+        if isinstance(value, np.ndarray):
+            assert (again.dtype, again.shape) == (value.dtype, value.shape)
+            assert (again == value).all()
+        else:
+            assert again == value
+    part.values = frozenset({1})
+    saved, part.values = outside.outside("loss", part), frozenset()
+    outside.restore("loss", part, saved, torch.device("cpu"))
+    assert part.values == frozenset({1})
+    part.values = [1, nn.Linear(1, 1), nn.functional.relu]
+    assert outside.outside("loss", part) == {}
+
+
+def test_more_epochs_may_be_asked_for_but_under_a_cosine():
+    assert identity.may_go_on({"config.epochs": 2}, {"config.epochs": 3})
+    assert not identity.may_go_on({"config.epochs": 3}, {"config.epochs": 3})
+    assert not identity.may_go_on({"config.epochs": 2}, {"config.epochs": 3, "config.schedule": "cosine"})

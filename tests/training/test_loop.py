@@ -33,7 +33,7 @@ def _close(one, other):
 
 def test_the_defaults_are_the_papers():
     config = TrainConfig()
-    rates = [config.rate(epoch) for epoch in (1, 19, 20, 39, 40, 50)]
+    rates = [config.lr * config.decay(epoch) for epoch in (1, 19, 20, 39, 40, 50)]
     assert rates == pytest.approx([1e-4, 1e-4, 1e-5, 1e-5, 1e-6, 1e-6])
     assert (config.epochs, config.batch_size, config.loss_lr, config.adam_eps) == (50, 32, 1e-2, 0.01)
     assert (config.weight_decay, config.freeze_batch_norm, config.sampler) == (1e-4, True, "uniform")
@@ -459,6 +459,9 @@ def test_bad_arguments_of_embed_are_explained():
         embed(toy_net(), toy_set(), view="wole")
     with pytest.raises(ValueError, match="batch_size must be an integer >= 1"):
         embed(toy_net(), toy_set(), batch_size=0)
+    for place in ("cuda:99", "meta"):
+        with pytest.raises(ValueError, match=f"device must be one of this machine's; got '{place}'. It has cpu"):
+            embed(toy_net(), toy_set(), device=place)
     net = toy_net()
     nn.init.constant_(net.head.linear.weight, math.nan)
     with pytest.raises(ValueError, match="net must give finite numbers; got 40 rows"):

@@ -8,7 +8,7 @@ from torch import nn
 
 from dmlbook import nets
 from dmlbook.__main__ import main
-from dmlbook.training import TrainConfig, checkpoints, fit, memory, outside, preflight
+from dmlbook.training import TrainConfig, Views, checkpoints, embed, fit, memory, outside, preflight
 from dmlbook.training.memory import InPieces, OutOfMemory, is_out_of_memory
 from tests.training.training_toys import assert_same, outcome, toy_config, toy_loss, toy_net, toy_set
 
@@ -248,3 +248,44 @@ def test_what_cannot_be_computed_is_refused_before_the_work():
     config = toy_config(micro_batch=4)
     with pytest.raises(ValueError, match="micro_batch must be left out"):
         preflight.check_means(toy_net(), toy_set(), config, torch.device("cpu"), 1)
+
+
+@pytest.mark.parametrize("where", ["apply", "inputs"])
+def test_memory_that_ends_beside_the_gradients_is_told_too(monkeypatch, where):
+    def end(*arguments, **options):
+        raise MemoryError
+
+    owner = {"apply": "stepping.Stepper.apply", "inputs": "sources.Pictures.inputs"}[where]
+    monkeypatch.setattr(f"dmlbook.training.{owner}", end)
+    with pytest.raises(
+        memory.OutOfMemory, match=r"fit: memory ended on cpu in a step of 16 images.* batch_size=8"
+    ) as told:
+        fit(toy_net(), toy_loss(), toy_set(), toy_config(), device="cpu", progress=False)
+    assert "checkpoint" not in str(told.value)
+
+
+def test_a_checkpoint_is_spoken_of_where_there_is_a_folder(tmp_path, monkeypatch):
+    def end(*arguments, **options):
+        raise MemoryError
+
+    monkeypatch.setattr("dmlbook.training.stepping.Stepper.gradients", end)
+    for folder in (tmp_path, None):
+        with pytest.raises(memory.OutOfMemory) as told:
+            fit(toy_net(), toy_loss(), toy_set(), toy_config(), folder=folder, device="cpu", progress=False)
+        assert memory.BEFORE.strip() == "The last checkpoint was written before it."
+        assert (memory.BEFORE in str(told.value)) == (folder is not None)
+
+
+def test_fewer_images_are_embedded_at_a_time_where_pythons_own_memory_ends(monkeypatch):
+    draw, sizes = Views.drawn, []
+
+    def tight(self, parts):
+        sizes.append(len(parts.images))
+        if len(parts.images) > 20:
+            raise MemoryError
+        return draw(self, parts)
+
+    expected = embed(toy_net(), toy_set())
+    monkeypatch.setattr(Views, "drawn", tight)
+    assert torch.allclose(embed(toy_net(), toy_set(), batch_size=32), expected)
+    assert sizes == [32, 16, 16, 8]

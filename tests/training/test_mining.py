@@ -279,3 +279,12 @@ def test_facts_are_class_and_settings_and_the_state_is_weights_and_counts():
     for one, again in zip(asked(x, y, epoch=1, step=1), other(x, y, epoch=1, step=1), strict=True):
         assert torch.equal(one, again)
     assert mining.Mining(nothing, toy_config(), devices).facts() == {"miner": f"{__name__}.nothing"}
+
+
+def test_a_memory_holds_the_batch_that_a_last_image_joins():
+    seventeen = toy_set().select(torch.arange(0, 34, 2))
+    with pytest.raises(
+        ValueError, match="loss must remember at least one batch: memory_size; got 16 for batches of 17"
+    ):
+        fit(toy_net(), memory(size=16), seventeen, toy_config(), device="cpu", progress=False)
+    fit(toy_net(), memory(size=17), seventeen, toy_config(epochs=1), device="cpu", progress=False)

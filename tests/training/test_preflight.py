@@ -13,6 +13,7 @@ from torch import nn
 from dmlbook import nets
 from dmlbook.sampling import UniformBatches
 from dmlbook.training import Checkpoints, Features, board, checkpoints, fit, preflight
+from dmlbook.training.devices import check_precision
 from tests.training.training_toys import toy_config, toy_loss, toy_net, toy_set
 
 
@@ -137,14 +138,23 @@ def test_batch_norm_that_measures_sees_no_batch_of_one_image():
         ("file/inner", "got .*file, which is no folder"),
         ("a" * 300, "got a name of 300 letters"),
         ("a\0b", "got a name with a NUL"),
-        ("", None),
     ],
 )
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path, folder, message):
     (tmp_path / "file").touch()
-    said = _refusal(folder=tmp_path / folder if message else Checkpoints(" "))
-    assert re.search(message or "got an empty name", said)
+    assert re.search(message, _refusal(folder=tmp_path / folder))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_a_folder_without_a_name_is_refused_and_not_taken_for_the_working_folder(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    assert f"folder must name a folder; got {name!r}" in _refusal(folder=name)
+    with pytest.raises(ValueError, match=f"Checkpoints: folder must name a folder; got {name!r}"):
+        Checkpoints(name)
+    with pytest.raises(ValueError, match="got an empty name"):
+        preflight.check_folder(Path(" "))
+    assert not list(tmp_path.iterdir())
 
 
 def test_room_for_the_checkpoints_is_asked_for(tmp_path, monkeypatch):
@@ -163,10 +173,54 @@ def test_room_for_the_checkpoints_is_asked_for(tmp_path, monkeypatch):
         for path in checkpoints.find(folder):
             path.unlink()
         monkeypatch.setattr(shutil, "disk_usage", lambda folder, s=sizes[measured]: usage(10**9, 0, s))
+        net = toy_net(width_mult=4)
         with pytest.raises(ValueError, match="have room"):  # three of the same size, without what surrounds the tensors
-            preflight.check_room(folder, toy_net(width_mult=4), toy_loss(), copies=int(measured))
+            preflight.check_room(folder, net, toy_loss(), net, toy_config(), best=measured)
         monkeypatch.undo()
     assert sizes[True] > sizes[False]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"optimizer": "sgd"},
+        {"optimizer": "sgd", "momentum": 0.0},
+        {"freeze_backbone": True},
+        {"ema_decay": 0.5},
+        {"ema_decay": 0.5, "freeze_backbone": True},
+        {"precision": "64-true"},
+    ],
+)
+def test_as_much_room_is_asked_for_as_the_checkpoints_take(tmp_path, monkeypatch, options):
+    def needed():
+        usage = namedtuple("usage", "total used free")
+        with monkeypatch.context() as patch:
+            patch.setattr(shutil, "disk_usage", lambda folder: usage(10**9, 0, 0))
+            said = _refusal(folder=tmp_path / "new", config=config, net=wide(), validation=toy_set(1, "val"))
+        return int(re.search(r"of the ([\d,]+) that 3", said)[1].replace(",", ""))
+
+    def wide():
+        return toy_net(width_mult=3)
+
+    def tensors(value):
+        inside = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+        own = value.numel() * value.element_size() if isinstance(value, torch.Tensor) else 0
+        return own + sum(map(tensors, inside))
+
+    config = toy_config(epochs=1, **options)
+    fit(wide(), toy_loss(), toy_set(), config, validation=toy_set(1, "val"), folder=tmp_path, progress=False)
+    (written,) = checkpoints.find(tmp_path)
+    assert needed() == pytest.approx(3 * tensors(checkpoints.load(written)), rel=0.01)
+
+
+def test_a_finished_run_asks_for_no_room(tmp_path, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    fit(toy_net(), toy_loss(), toy_set(), toy_config(epochs=1), folder=tmp_path, progress=False)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(10**6, 0, 0))
+    result = fit(toy_net(), toy_loss(), toy_set(), toy_config(epochs=1), folder=tmp_path, progress=False)
+    assert len(result.history) == 1
+    assert "have room" in _refusal(folder=tmp_path, config=toy_config(epochs=2))
 
 
 def test_a_disk_that_fills_up_leaves_the_last_good_checkpoint(tmp_path, monkeypatch):
@@ -193,3 +247,13 @@ def test_a_disk_that_fills_up_leaves_the_last_good_checkpoint(tmp_path, monkeypa
 def test_the_folder_of_a_run_is_asked_for_nothing_but_its_name(tmp_path):
     assert preflight.check_folder(Path(tmp_path / "new" / "run")) is None
     assert not list(tmp_path.iterdir())
+
+
+def test_a_precision_that_a_device_lacks_is_refused_and_no_folder_is_no_question(tmp_path):
+    for precision, kind in (("16-mixed", "cpu"), ("64-true", "mps")):
+        with pytest.raises(ValueError, match=f"config.precision must not be {precision} on"):
+            check_precision(precision, torch.device(kind))
+    check_precision("64-true", torch.device("cpu"))
+    assert preflight.check_kept(None, toy_net(), toy_loss(), toy_set(), toy_config(), best=True) is None
+    path = checkpoints.save(tmp_path, {}, epoch=12, step=3)
+    assert checkpoints.epochs_of(path) == 12

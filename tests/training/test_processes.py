@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from dmlbook._checks import checked
 from dmlbook.training import Place, checkpoints, processes
 from dmlbook.training.devices import Devices
 from tests.conftest import LAUNCHERS
@@ -56,7 +57,9 @@ def _free_port():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["double", "double-live", "double-class", "double-head", "double-pieces"])
+@pytest.mark.parametrize(
+    "kind", ["double", "double-live", "double-class", "double-head", "double-rests", "double-pieces"]
+)
 def test_two_processes_do_what_one_would_to_a_millionth_in_float64(tmp_path, kind):
     said, _ = _end(_start(tmp_path, kind, 3, 2, 1))
     assert said == ""
@@ -273,3 +276,22 @@ def test_what_a_launcher_has_started_must_be_what_was_asked_for(monkeypatch):
     with pytest.raises(ValueError, match=r"the 2 processes that srun has started. Pass devices=1, nodes=2"):
         Place("cpu", devices=2, nodes=2)
     assert Place("cpu", devices=1, nodes=2).devices == 1
+
+
+def test_a_watch_speaks_for_who_started_it(capsys, monkeypatch):
+    ended = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+
+    @checked
+    def fit_of_a_test():
+        return processes.Watch([_Child(3)])
+
+    monkeypatch.setattr(_Child, "kill", lambda self: None, raising=False)
+    watch = fit_of_a_test()
+    watch.start()
+    watch.join()
+    assert ended == [1]
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert "fit_of_a_test: the run cannot go on, since process 1 of it ended with status 3." in said
+    assert "from the last checkpoint, if there is one." in said

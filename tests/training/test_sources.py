@@ -80,7 +80,8 @@ def test_a_step_is_seeded_as_torch_seeds_itself():
 def test_one_process_keeps_its_batch_its_gradients_and_its_opinion():
     devices, rows = Devices(CPU, 1, "32-true"), torch.rand(5, 2)
     assert (devices.rank, devices.world, devices.device) == (0, 1, CPU)
-    assert devices.part(5).tolist() == [0, 1, 2, 3, 4]
+    devices.begin_batch(5)
+    assert devices.own == 5
     assert torch.equal(devices.gathered(rows, 5), rows)
     assert torch.equal(devices.mean(rows), rows)
     assert (devices.any(True), devices.any(False), devices.agreed(0.3)) == (True, False, 0.3)
@@ -104,3 +105,13 @@ def test_a_stepper_moves_network_and_centers_at_the_rates_of_the_epoch():
     assert not torch.equal(loss.weight, before[1])
     stepper.set_epoch(2)
     assert stepper.rates() == {"lr": 5e-4, "loss_lr": 5e-4}
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("labels", [[5, 0, 1], [-1, 0, 1]])
+def test_labels_of_features_number_the_classes(labels):
+    with pytest.raises(ValueError, match=r"Features: labels must number the classes from 0; got .* for 2 classes"):
+        Features(torch.rand(3, 4), torch.tensor(labels), num_classes=2)
+    with pytest.raises(ValueError, match="labels must number the classes from 0; got -1 to"):
+        Features(torch.rand(2, 4), torch.tensor([-1, 1]))
+    assert Features(torch.rand(0, 4), torch.zeros(0, dtype=torch.long)).num_classes == 0

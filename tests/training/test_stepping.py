@@ -1,12 +1,14 @@
 """Optimizers, schedules, resting backbones, clipped gradients and averages, against plain loops and torch's own."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
+from dmlbook import nets
 from dmlbook.sampling import UniformBatches
-from dmlbook.training import Checkpoints, TrainConfig, checkpoints, embed, fit
+from dmlbook.training import Checkpoints, Features, TrainConfig, checkpoints, embed, fit
 from dmlbook.training.average import Average
 from dmlbook.training.devices import Devices
 from dmlbook.training.stepping import Stepper
@@ -229,6 +231,8 @@ def test_settings_younger_than_the_stored_results_are_named_where_they_say_somet
         ({"ema_decay": 1.0}, "ema_decay must be a finite number >= 0 and <= 0.99999; got 1.0"),
         ({"head_epochs": 0.5}, "head_epochs must be an integer >= 0"),
         ({"momentum": 1.0}, "momentum must be a finite number >= 0 and <= 0.9999"),
+        ({"epochs": 50, "warmup_epochs": 100}, "warmup_epochs must be at most epochs; got 100 of 50"),
+        ({"warmup_epochs": 20}, "milestones must begin after the warm-up; got 20 for 20 of warm-up"),
         ({"schedule": "cosine", "epochs": 2, "warmup_epochs": 2}, "warmup_epochs must leave epochs for the cosine"),
     ],
 )
@@ -263,3 +267,51 @@ def test_a_stepper_without_an_average_shows_its_weights():
     with stepper.averaged():
         assert torch.equal(net.head.linear.weight, before)
     assert "average" not in stepper.state()
+
+
+class _Watched(torch.nn.Module):
+    """A backbone with statistics and dropout that notes whether a gradient is asked of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.drop, self.asked = torch.nn.BatchNorm2d(3), torch.nn.Dropout(0.5), []
+
+    def forward(self, images):
+        found = self.drop(self.norm(images)).mean((2, 3))
+        self.asked.append((found.requires_grad, self.training))
+        return found
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"precision": "bf16-mixed"}, {"on_memory": "halve", "freeze_batch_norm": True}]
+)
+def test_a_resting_backbone_measures_nothing_drops_nothing_and_no_gradient_is_computed_for_it(options):
+    net = nets.wrap(_Watched(), embedding_size=8)
+    watched = next(part for part in net.modules() if isinstance(part, _Watched))
+    watched.norm.bias.requires_grad_(False)
+    watched.norm.running_mean += 0.25  # measured on something
+    before = watched.norm.running_mean.clone()
+    watched.asked.clear()
+    config = toy_config(epochs=1, head_epochs=1, **{"freeze_batch_norm": False, **options})
+    fit(net, toy_loss(), toy_set(), config, **CPU)
+    assert watched.asked[-3:] == [(False, False)] * 3
+    assert torch.equal(watched.norm.running_mean, before)
+    assert (watched.norm.weight.requires_grad, watched.norm.bias.requires_grad) == (True, False)
+    fit(net, toy_loss(), toy_set(), replace(config, epochs=2), **CPU)
+    assert watched.asked[-6:] == [(False, False)] * 3 + [(True, True)] * 3
+
+
+def test_a_head_that_trains_alone_is_a_head_on_the_features():
+    data, config = toy_set(), toy_config(epochs=2, head_epochs=2, milestones=(), augment="none", flip=False)
+    net = toy_net()
+    features = embed(net, data, config=config, features=True)
+    result = fit(net, toy_loss(), data, config, **CPU)
+    head = toy_net().head
+    fit(head, toy_loss(), Features(features, data.labels), replace(config, head_epochs=0), **CPU)
+    assert torch.allclose(result.net.head.linear.weight, head.linear.weight, atol=1e-6)
+
+
+def test_epochs_of_the_head_need_one():
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 16 * 16, 8))
+    with pytest.raises(ValueError, match="head_epochs must be 0 for a Sequential; got 1"):
+        fit(net, toy_loss(), toy_set(), toy_config(head_epochs=1), **CPU)

@@ -11,6 +11,7 @@ from dmlbook.datasets.image_set import ImageSet
 from dmlbook.seeding import generator
 from dmlbook.training import TrainConfig, Views
 from dmlbook.training.views import Parts, center_boxes, draw, random_boxes
+from tests.training.training_toys import toy_config, toy_set
 
 CPU = torch.device("cpu")
 
@@ -192,3 +193,24 @@ def test_parts_that_were_made_ready_elsewhere_give_the_same_views():
     assert torch.equal(views.drawn(parts), views.for_training(index, CPU, epoch=2, step=5))
     assert torch.equal(parts.images, views.images[index])
     assert torch.equal(views.drawn(views.test_parts(index, CPU)), views.for_test(index, CPU))
+
+
+@pytest.mark.bad_input
+def test_places_and_boxes_that_do_not_exist_are_refused():
+    views, index = Views(toy_set(), toy_config()), torch.arange(4)
+    with pytest.raises(ValueError, match="part must be >= 0; got -1"):
+        views.for_training(index, torch.device("cpu"), epoch=1, step=0, part=torch.tensor([-1]))
+    random, one = torch.Generator(), torch.ones(1)
+    for crop in (-1.0, 0.0, 1.5):
+        with pytest.raises(ValueError, match="center_boxes: crop must be"):
+            center_boxes(one, crop)
+    for scale in ((-1.0, 0.0), (0.5, 2.0), (0.9, 0.1)):
+        with pytest.raises(ValueError, match="random_boxes: scale"):
+            random_boxes(one, random, scale=scale)
+    with pytest.raises(ValueError, match="random_boxes: ratio must be a range; got 2 to 1"):
+        random_boxes(one, random, ratio=(2.0, 1.0))
+    for wrong in (0.0, -1.0):
+        with pytest.raises(ValueError, match="center_boxes: aspects"):
+            center_boxes(torch.tensor([wrong]), 1.0)
+        with pytest.raises(ValueError, match="random_boxes: aspects"):
+            random_boxes(torch.tensor([wrong]), random)

@@ -41,6 +41,7 @@ KINDS = {
     "double-live": {"precision": "64-true", "freeze_batch_norm": False},
     "double-class": {"precision": "64-true", "sampler": "class", "batch_size": 9, "samples_per_class": 3},
     "double-head": {"precision": "64-true", "freeze_backbone": True},
+    "double-rests": {"precision": "64-true", "freeze_batch_norm": False, "head_epochs": 1},
     "double-pieces": {"precision": "64-true", "micro_batch": 3},
     "mined": {},
 }
