@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from argparse import SUPPRESS, Action, ArgumentParser
 from collections.abc import Sequence
+from textwrap import wrap
+
+from dmlbook import losses
 
 
 class _All(Action):
     """Prints the whole page and ends."""
 
     def __call__(self, parser: ArgumentParser, *_: object) -> None:
-        print(ArgumentParser.format_help(parser), end="")
+        print(ArgumentParser.format_help(parser), end=f"\n{self.const}\n")
         parser.exit()
+
+
+def of_losses() -> str:
+    """The options of each loss with their defaults, a line each."""
+    lines = ["options of the losses (--loss-option NAME=VALUE), with their defaults"]
+    for loss in losses.NAMES:
+        typed = {name: value for name, value in losses.options(loss).items() if value is not None}  # None: no word is one
+        words = ", ".join(f"{name}={value}" for name, value in typed.items())
+        lines += wrap(f"{loss}: {words}", 118, initial_indent="  ", subsequent_indent="    ")
+    return "\n".join([*lines, "  What they mean says python -m pydoc dmlbook.losses.SoftTriple (or another class)."])
 
 
 def two_pages(parser: ArgumentParser, first: Sequence[str], usage: str) -> None:
@@ -22,7 +35,9 @@ def two_pages(parser: ArgumentParser, first: Sequence[str], usage: str) -> None:
         first: Options by the names of their values, such as ``embedding_size``.
         usage: Of the short page, behind the command's name.
     """
-    parser.add_argument("--help-all", action=_All, nargs=0, default=SUPPRESS, help="every option, in groups")
+    parser.add_argument(
+        "--help-all", action=_All, nargs=0, const=of_losses(), default=SUPPRESS, help="every option, in groups"
+    )
     known = {action.dest: action for action in parser._actions}
 
     def short_page() -> str:

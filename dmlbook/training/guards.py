@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import threading
+from collections.abc import Sequence
 
 from dmlbook._checks import speaker
 from dmlbook._types import Float, Int, Tensor
@@ -18,13 +19,14 @@ class FiniteGuard:
         lag: Steps between a number's arrival and the look at it. 0 looks at once, before the weights are changed; 1
             lets an accelerator work on while the number of the step before is fetched.
         kept: Whether there are checkpoints to speak of.
+        names: The file of each training image, to name those of the batch by; None: their numbers do.
 
     Attributes:
         latest: The last loss that was looked at.
     """
 
-    def __init__(self, lag: int, *, kept: bool = False):
-        self.lag, self.kept, self.latest = lag, kept, math.nan
+    def __init__(self, lag: int, *, kept: bool = False, names: Sequence[str] | None = None):
+        self.lag, self.kept, self.names, self.latest = lag, kept, names, math.nan
         self._waiting: list[tuple[int, int, Int[Tensor, " B"], Float[Tensor, " 2"]]] = []
 
     def add(self, epoch: int, step: int, index: Int[Tensor, " B"], numbers: Float[Tensor, " 2"]) -> None:
@@ -45,18 +47,18 @@ class FiniteGuard:
             epoch, step, index, numbers = self._waiting.pop(0)
             self.latest, norm = numbers.tolist()
             if not (math.isfinite(self.latest) and math.isfinite(norm)):
-                raise FloatingPointError(
-                    _not_finite(epoch, step, index.tolist(), self.latest, norm, BEFORE if self.kept else "")
-                )
+                before = BEFORE if self.kept else ""
+                images = [str(n) if self.names is None else self.names[n] for n in index.tolist()]
+                raise FloatingPointError(_not_finite(epoch, step, images, self.latest, norm, before))
 
 
-def _not_finite(epoch: int, step: int, images: list[int], loss: float, norm: float, before: str) -> str:
+def _not_finite(epoch: int, step: int, images: list[str], loss: float, norm: float, before: str) -> str:
     what = (
         f"the loss is {loss}"
         if not math.isfinite(loss)
         else f"the loss is {loss:.4g} but its gradient's norm is {norm}"
     )
-    shown = ", ".join(map(str, images[:32])) + (f", ... ({len(images)} in all)" if len(images) > 32 else "")
+    shown = ", ".join(images[:32]) + (f", ... ({len(images)} in all)" if len(images) > 32 else "")
     return (
         f"{speaker()}: {what} in epoch {epoch}, step {step}, on the images {shown} of train_set.{before} "
         "Try a smaller lr or loss_lr, a smaller scale of the loss, "

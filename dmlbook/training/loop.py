@@ -150,7 +150,8 @@ class _Run:
         self.mining = None if miner is None else mining.Mining(miner, config, devices)
         self.stepper = Stepper(kind.trained(net), loss, config, devices, self.mining, steps=len(self.sampler))
         self.steps = Remedied(self.stepper, config, kept=folder is not None)
-        self.guard = FiniteGuard(lag=0 if devices.device.type == "cpu" else 1, kept=folder is not None)
+        lag, names = 0 if devices.device.type == "cpu" else 1, getattr(train_set, "paths", None)
+        self.guard = FiniteGuard(lag=lag, kept=folder is not None, names=names)
         self.labels = train_set.labels.cpu()
         if folder is not None:
             self.fingerprint = identity.fingerprint(net, loss, train_set, validation, config)

@@ -111,7 +111,7 @@ def farewell(epoch: int, step: int, checkpoint: Path | None) -> str:
     place = f"Interrupted after epoch {epoch} and {step} steps of the next."
     if checkpoint is None:
         return f"{place} Nothing was saved: pass folder=... to be able to go on."
-    return f"{place} Saved as {checkpoint}. To go on, call fit with the same arguments again."
+    return f"{place} Saved as {checkpoint}. To go on, start the same run again."
 
 
 @checked(seconds=at_least(0))

@@ -279,3 +279,13 @@ def test_stored_results_are_still_results_of_the_same_configuration():
             assert {**training, "seed": SEED} == again, path.name
             found += 1
     assert found > 20
+
+
+def test_the_long_page_lists_what_can_be_typed_of_each_loss(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help-all"])
+    listed = capsys.readouterr().out.split("with their defaults\n")[1]
+    for loss in losses.NAMES:
+        words = re.search(rf"^  {loss}: (.*)$", listed, re.MULTILINE)[1].split(", ")
+        given = losses.make(loss, num_classes=3, embedding_size=4, **common.options_of(words))
+        assert type(given) is type(losses.make(loss, num_classes=3, embedding_size=4)), loss

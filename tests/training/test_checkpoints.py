@@ -56,7 +56,7 @@ def test_a_run_interrupted_anywhere_and_resumed_is_the_uninterrupted_run(tmp_pat
         assert_same(outcome(second), expected)
     message = capsys.readouterr().err
     assert "Interrupted after epoch 0 and 1 steps of the next. Saved as" in message
-    assert "call fit with the same arguments again" in message
+    assert "start the same run again" in message
 
 
 def test_ctrl_c_without_a_folder_ends_cleanly_and_the_former_handler_is_back(capsys):

@@ -106,3 +106,9 @@ def test_a_checkpoint_is_spoken_of_where_there_are_some():
         with pytest.raises(FloatingPointError) as told:
             FiniteGuard(lag=0, kept=kept).add(1, 1, torch.tensor([0]), numbers(math.nan))
         assert ("The last checkpoint was written before it." in str(told.value)) == kept
+
+
+def test_images_that_are_files_are_named_by_them():
+    guard = FiniteGuard(lag=0, names=("a/1.png", "a/2.png", "b/1.png"))
+    with pytest.raises(FloatingPointError, match=r"on the images b/1\.png, a/1\.png of train_set\. Try"):
+        guard.add(1, 1, torch.tensor([2, 0]), numbers(math.nan))

@@ -128,7 +128,7 @@ def test_durations_are_said_in_words():
 def test_a_farewell_says_where_the_run_stands_and_how_it_goes_on(tmp_path):
     said = farewell(2, 5, tmp_path / "checkpoint.pt")
     assert said.startswith("Interrupted after epoch 2 and 5 steps of the next. Saved as ")
-    assert said.endswith("checkpoint.pt. To go on, call fit with the same arguments again.")
+    assert said.endswith("checkpoint.pt. To go on, start the same run again.")
     assert farewell(0, 1, None).endswith("Nothing was saved: pass folder=... to be able to go on.")
 
 
