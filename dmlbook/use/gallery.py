@@ -15,8 +15,8 @@ import torch
 from dmlbook._checks import at_least, bad_input, checked
 from dmlbook._files import held
 from dmlbook._types import Float, Tensor
-from dmlbook.use.photographs import Found, Photograph, content_of, find_photographs
-from dmlbook.use.store import Table
+from dmlbook.use.photographs import Found, Photograph, content_of, find_photographs, leads_out
+from dmlbook.use.store import PLACES, Table
 from dmlbook.use.trained import Run, report_unreadable
 
 AT_ONCE = 2048
@@ -24,6 +24,9 @@ AT_ONCE = 2048
 
 SPARE = 16
 """Photographs that are measured again beyond those that are wanted: rounding may have put one of them too low."""
+MOST_LETTERS = 80
+"""Of a folder's name in a table's."""
+OTHERS = "Choose another name for the table, or pass replace=True where nobody needs the former."
 STATE = ("bytes", "modified")
 """What tells that a file is another one now."""
 
@@ -76,11 +79,12 @@ class Gallery:
         run: From ``load_run``.
         folder: Of the photographs.
         store: A folder, or an address such as ``s3://bucket/vectors`` or ``db://ours``. None: in the run's folder.
-        table: The gallery's name in the store. None: the folder's name and a digest of where it lies; name it where
-            several machines share the store.
+        table: The gallery's name in the store. "": the folder's name and a digest of where it lies, with that of the
+            model where ``store`` is given, so that runs which share a store keep a gallery each. Name it where several
+            machines share the store.
 
     Raises:
-        ValueError: LanceDB is missing, the store cannot be opened, or ``table`` is no name.
+        ValueError: LanceDB is missing, the store cannot be opened, or ``table`` is no name, or that of something else.
 
     Example:
         ``Gallery(load_run("runs/birds-softtriple"), "photos").update()``
@@ -89,12 +93,13 @@ class Gallery:
     @checked
     def __init__(self, run: Run, folder: str | PathLike, *, store: str | PathLike | None = None, table: str = ""):
         self.run, self.folder = run, Path(folder).expanduser()
-        where = os.path.realpath(self.folder)
-        digest = hashlib.sha256(os.fsencode(where)).hexdigest()[:8]
-        name = table or f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', Path(where).name).strip('.-') or 'all'}-{digest}"
+        self.own = store is None
+        name = table or _table_name(os.path.realpath(self.folder), "" if self.own else run.model)
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", name):
-            raise bad_input("table", "be a word of letters, digits, - and _", repr(table), "Choose another name.")
-        place = str(run.folder / "galleries") if store is None else str(store)
+            rule = "be a word of at most 100 letters, digits, -, _ and ., that begins with none of - and ."
+            raise bad_input("table", rule, repr(table), "Choose another name.")
+        place = str(run.folder / "galleries") if store is None else os.fspath(store)
+        place = place if PLACES.match(place) else str(Path(place).expanduser())
         self.table = Table(place, name, model=run.model, dimensions=run.dimensions)
 
     def __len__(self) -> int:
@@ -105,6 +110,7 @@ class Gallery:
         self,
         *,
         verify: bool = False,
+        replace: bool = False,
         skip_corrupt: bool = False,
         batch_size: int = 64,
         device: str | torch.device | None = None,
@@ -117,6 +123,8 @@ class Gallery:
 
         Args:
             verify: Compare contents, too: for files that changed while size and time did not.
+            replace: Throw away what another model has in the table. In the run's own folder that is always done: it can
+                only be the same run's, of another time.
             skip_corrupt: Leave out files that cannot be read, with a warning that names them.
             batch_size: Photographs at a time, >= 1.
             device: Where to compute. None: where the network is.
@@ -124,10 +132,12 @@ class Gallery:
 
         Raises:
             ValueError: The folder holds no photographs, some cannot be read and ``skip_corrupt`` is False (what could
-                be read is in the gallery), another process updates it, or the store fails.
+                be read is in the gallery), another process updates it, the table holds another model's rows and
+                ``replace`` is False, or the store fails.
         """
         found = find_photographs(self.folder)
         with self._held():
+            self._check_owner(replace)
             known = {row["path"]: row for row in self.table.rows(("path", "label", *STATE, "content"))}
             wanted = self._wanted(found, known, verify=verify)
             there = {photograph.path for photograph in found.photographs}
@@ -156,17 +166,32 @@ class Gallery:
         if queries.shape[1] != self.run.dimensions or not bool(queries.isfinite().all()):
             got = f"{tuple(queries.shape)}, or not finite"
             raise bad_input("queries", f"be finite and (Q, {self.run.dimensions})", got, "Embed them by this run.")
-        if len(self) == 0:
-            raise bad_input("gallery", "hold photographs", f"none in {self.table.place}", "Call update() first.")
+        self.check_filled()
         return [self._nearest(query, most) for query in queries.detach().cpu().float()]
+
+    def check_filled(self, remedy: str = "Call update() first.") -> None:
+        """It holds photographs of this run.
+
+        Args:
+            remedy: What to do where it does not.
+
+        Raises:
+            ValueError: It does not.
+        """
+        if len(self) == 0:
+            others = self.table.of_others
+            got = f"none in {self.table.place}" + (f", but {others:,} of another model" if others else "")
+            raise bad_input("gallery", "hold photographs", got, remedy)
 
     def file_of(self, path: str) -> Path:
         """The file of a hit, which is never outside the folder, whatever a store that others write to may say.
 
+        Links in the folder are its owner's: they are followed, as they were when they were indexed.
+
         Raises:
             ValueError: It would be.
         """
-        if Path(path).is_absolute() or ".." in Path(path).parts:
+        if leads_out(Path(path)):
             raise bad_input("path", "lie below the gallery's folder", repr(path), "Index the folder again.")
         return self.folder / path
 
@@ -180,6 +205,12 @@ class Gallery:
         distances = (vectors.double() - query.double()).norm(dim=1).tolist()
         hits = [Hit(row["path"], row["label"], far) for row, far in zip(rows, distances, strict=True)]
         return sorted(hits, key=lambda hit: (hit.distance, hit.path))[:most]
+
+    def _check_owner(self, replace: bool) -> None:
+        others = 0 if replace or self.own else self.table.of_others
+        if others:
+            got = f"{self.table.name} with {others:,} photographs of another one"
+            raise bad_input("table", "hold photographs of this model alone", got, OTHERS)
 
     def _held(self) -> AbstractContextManager[None]:
         """One process updates a gallery at a time, as far as this machine can see."""
@@ -219,3 +250,9 @@ class Gallery:
         columns = {name: [getattr(each, name) for each in photographs] for name in ("path", "label", *STATE)}
         columns["content"] = [content_of(self.folder / each.path) for each in photographs]
         self.table.put(columns, vectors)
+
+
+def _table_name(where: str, model: str) -> str:
+    digest = hashlib.sha256(os.fsencode(where)).hexdigest()[:8]
+    word = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(where).name)[:MOST_LETTERS].strip(".-") or "all"
+    return "-".join(part for part in (word, digest, model[:8]) if part)

@@ -69,9 +69,8 @@ def demo_app(
     from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
 
+    gallery.check_filled()
     shown = gallery.paths()
-    if not shown:
-        raise bad_input("gallery", "hold photographs", "none", "Call update() first.")
     numbers = {path: number for number, (path, _) in enumerate(shown)}
     allowed, one_at_a_time = frozenset(host.lower() for host in hosts), threading.Lock()
 
