@@ -82,6 +82,32 @@ def test_near_embeddings_keep_their_order_where_a_product_would_lose_it():
     assert float(distances[0, 0]) == 0
 
 
+@pytest.mark.parametrize("block", [1 << 25, 400])
+@pytest.mark.parametrize("kind", ["near duplicates", "far from the origin", "all alike", "float64", "of every size"])
+def test_none_of_the_nearest_is_missed_whatever_the_embeddings_are_like(kind, block, monkeypatch):
+    monkeypatch.setattr("dmlbook.use.nearest.BLOCK", block)
+    draw = torch.Generator().manual_seed(4)
+    noise = torch.randn(300, 16, generator=draw)
+    gallery = {
+        "near duplicates": torch.nn.functional.normalize(noise[0] + 3e-5 * noise, dim=1),
+        "far from the origin": 1000 + noise * 1e-3,
+        "all alike": torch.ones(300, 16),
+        "float64": noise.double(),
+        "of every size": noise * torch.logspace(-9, 9, 300)[:, None],
+    }[kind]
+    queries = gallery[:20].float() + 0
+    distances, numbers = nearest_in(queries, gallery, most=12)
+    far = (queries[:, None].double() - gallery[None].double()).norm(dim=2)
+    expected, order = far.sort(dim=1, stable=True)
+    assert torch.equal(numbers, order[:, :12])
+    torch.testing.assert_close(distances, expected[:, :12].float(), rtol=1e-6, atol=0)
+
+
+def test_an_empty_gallery_is_refused():
+    with pytest.raises(ValueError, match="nearest_in: gallery must hold at least one embedding; got none"):
+        nearest_in(torch.ones(1, 3), torch.ones(0, 3))
+
+
 @pytest.fixture
 def answers(gallery_folder):
     odd = next(path for path in gallery_folder.iterdir() if path.is_file())

@@ -89,19 +89,21 @@ def test_another_model_embeds_everything_anew_and_its_rows_alone_are_searched(ga
     gallery.update()
     other = load_run(run_folder, size=40)
     assert other.model != gallery.run.model
-    of_other = Gallery(other, gallery_folder, store=gallery.table.place)
+    of_other = Gallery(other, gallery_folder, store=gallery.table.place, table=gallery.table.name)
     assert len(of_other) == 0
     with pytest.raises(ValueError, match=r"Gallery.search: gallery must hold photographs"):
         of_other.search(torch.ones(1, 8))
-    assert counts(of_other.update()) == (5, 0, 0, 0)
-    assert (len(of_other), len(Gallery(gallery.run, gallery_folder, store=gallery.table.place))) == (5, 0)
+    assert counts(of_other.update(replace=True)) == (5, 0, 0, 0)
+    assert (len(of_other), len(gallery)) == (5, 0)
 
 
 def test_a_model_of_another_width_takes_the_place_of_the_former(gallery, gallery_folder, run):
     gallery.update()
     wider = replace(run, net=nets.build("small", embedding_size=11, seed=2).eval())
-    again = Gallery(wider, gallery_folder, store=gallery.table.place)
-    assert counts(again.update()) == (5, 0, 0, 0)
+    again = Gallery(wider, gallery_folder, store=gallery.table.place, table=gallery.table.name)
+    with pytest.raises(ValueError, match="of this model alone; got .* with 5 photographs of another one"):
+        again.update()
+    assert counts(again.update(replace=True)) == (5, 0, 0, 0)
     assert again.search(torch.ones(1, 11), most=9)[0][0].distance >= 0
 
 
