@@ -123,10 +123,11 @@ def test_a_table_of_something_else_is_left_as_it_is(rows, run, gallery_folder, t
 
 def test_an_index_of_the_store_hides_no_neighbor(tmp_path):
     draw = torch.Generator().manual_seed(3)
-    vectors, place = torch.randn(900, 8, generator=draw), table(tmp_path, dimensions=8)
-    put(place, *(f"{n}" for n in range(900)), rows=vectors)
+    vectors = torch.randn(900, 8, generator=draw)
+    put(table(tmp_path, dimensions=8), *(f"{n}" for n in range(900)), rows=vectors)
     opened = lancedb.connect(str(tmp_path)).open_table("t")
-    opened.create_index("vector", config=lancedb.index.IvfFlat(distance_type="l2", num_partitions=30))
+    opened.create_index("vector", config=lancedb.index.IvfFlat(distance_type="l2", num_partitions=300))
+    place = table(tmp_path, dimensions=8)
     for query in torch.randn(10, 8, generator=draw):
         expected = (vectors - query).norm(dim=1).topk(50, largest=False).indices
         assert {int(row["path"]) for row in place.nearest(query, 50)} == set(expected.tolist())
@@ -154,9 +155,12 @@ def test_every_failure_of_the_store_is_one_sentence(tmp_path):
 
 def test_runs_that_share_a_store_keep_a_gallery_each(run, run_folder, gallery_folder, tmp_path):
     other = load_run(run_folder, size=40)
-    galleries = [Gallery(each, gallery_folder, store=tmp_path / "store") for each in (run, other)]
-    assert [gallery.update().new for gallery in galleries] == [5, 5]
-    assert [gallery.update().kept for gallery in galleries] == [5, 5]
+
+    def opened():
+        return [Gallery(each, gallery_folder, store=tmp_path / "store") for each in (run, other)]
+
+    assert [gallery.update().new for gallery in opened()] == [5, 5]
+    assert [gallery.update().kept for gallery in opened()] == [5, 5]
 
 
 def test_a_table_of_another_model_is_replaced_only_where_that_is_asked_for(run, run_folder, gallery_folder, tmp_path):
