@@ -41,7 +41,7 @@ def run(options: Namespace) -> int:
     kind = options.format or (suffix if suffix in exporting.FORMATS else "onnx")
     exporting.check_installed(kind)
     common.check_file(Path(options.out), "--out")
-    trained = load_run(options.run)
+    trained = load_run(options.run, trust_code=options.trust_code)
     differ = exporting.export(trained, options.out, format=kind)
     size = Path(options.out).stat().st_size / 1e6
     print(f"{options.out} ({size:.1f} MB): its embeddings differ from the network's by {differ:.1g} at most")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace, _ArgumentGroup
 from pathlib import Path
 from typing import TextIO
 
@@ -16,8 +16,13 @@ from dmlbook.use.store import check_installed
 from dmlbook.use.trained import Run, load_run
 
 
-def add_run_argument(parser: ArgumentParser) -> None:
-    parser.add_argument("--run", required=True, help="folder of a run that train left; of several seeds the first")
+def add_run_argument(parser: ArgumentParser | _ArgumentGroup, *, required: bool = True) -> None:
+    parser.add_argument("--run", required=required, help="folder of a run that train left; of several seeds the first")
+    parser.add_argument(
+        "--trust-code",
+        action="store_true",
+        help="run the file of Python that makes the run's network (--net FILE.py:FUNCTION): only for runs of your own",
+    )
 
 
 def add_work_arguments(parser: ArgumentParser) -> None:
@@ -49,7 +54,7 @@ def opened(options: Namespace) -> tuple[Run, dict]:
     check_number(low=1, integer=True, **{"--batch-size": options.batch_size})
     device = options.device or settings.device()
     preflight.check_device(device, Place(options.device).devices)
-    trained = load_run(options.run, device=device)
+    trained = load_run(options.run, device=device, trust_code=options.trust_code)
     if not trained.finished:
         print(f"note: {trained.folder} has not been trained to its end: this is its last checkpoint", file=sys.stderr)
     return trained, {"batch_size": options.batch_size}

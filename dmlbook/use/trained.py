@@ -25,11 +25,8 @@ from dmlbook.datasets.photos.decoding import fill
 from dmlbook.datasets.photos.formats import printable
 from dmlbook.nets import EmbeddingNet, Head
 from dmlbook.training import TrainConfig, embed, identity
-from dmlbook.training.views import PHOTO_CROP
 from dmlbook.use import run_folders
 
-DRAWN = ("birds", "digits")
-"""Sets whose pictures are shown whole; of photographs the middle is shown."""
 SHOWN = 10  # unreadable files that a message names
 
 
@@ -246,13 +243,14 @@ def report_unreadable(unreadable: dict[str, str], total: int, *, skip: bool) -> 
     warnings.warn(text, stacklevel=4)
 
 
-@checked(size=between(1, 4096))
+@checked(size=between(1, run_folders.LARGEST))
 def load_run(
     folder: str | PathLike,
     *,
     net: nn.Module | None = None,
     size: int | None = None,
     device: str | torch.device | None = None,
+    trust_code: bool = False,
 ) -> Run:
     """A run that ``python -m dmlbook train`` left, ready for use.
 
@@ -261,22 +259,19 @@ def load_run(
         net: The network without its weights, where ``nets.build`` did not make it.
         size: Side in pixels that pictures are decoded to; by default that of the training.
         device: Where the network goes. None: it stays on the CPU.
+        trust_code: Whether a file of Python that makes its network (``--net my_nets.py:make``) may be run. Say so of
+            runs of your own alone: whoever wrote the folder chose the file.
 
     Raises:
-        ValueError: The folder holds no run, or one that does not say what its images were like.
+        ValueError: The folder holds no run, or one that does not say what its images were like; or a file makes its
+            network, and ``trust_code`` is False or the file is not the one of the training.
 
     Example:
         ``load_run("runs/birds-softtriple").embed_files(["a.jpg", "b.jpg"])`` has the shape ``(2, 64)``.
     """
-    trained = run_folders.read_run(Path(folder).expanduser(), net)
+    trained = run_folders.read_run(Path(folder), net, trust_code=trust_code)
     settings = run_folders.read_about(trained.folder)
-    view = settings.get("view") or {}
-    size = size or view.get("decoded") or trained.data.get("size")
-    if not isinstance(size, int):
-        remedy = "Pass size= the side in pixels that pictures were decoded to."
-        raise bad_input("folder", "say how large its images were", f"{trained.folder}, an older version's", remedy)
-    whole = trained.data.get("data") in DRAWN
-    crop = trained.config.test_crop or view.get("crop") or (1.0 if whole else PHOTO_CROP)
+    size, crop = run_folders.view_of(trained, settings, size)
     seen = trained.config.image_size or max(1, round(size * crop))
     net = trained.net.eval() if device is None else trained.net.eval().to(device)
     return Run(
@@ -284,7 +279,7 @@ def load_run(
         net=net,
         config=replace(trained.config, image_size=seen, test_crop=crop),
         size=size,
-        class_names=tuple(settings.get("classes", ())),
+        class_names=tuple(map(str, settings.get("classes", ()))),
         centers=trained.centers,
         settings=settings,
         finished=trained.finished,
