@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from os import PathLike
@@ -22,6 +23,8 @@ from dmlbook.use.trained import Run, report_unreadable
 AT_ONCE = 2048
 """Photographs between two savings: so much is lost at most where it is stopped."""
 
+READING = 4
+"""Threads that read files once more, for the digests of their contents."""
 SPARE = 16
 """Photographs that are measured again beyond those that are wanted: rounding may have put one of them too low."""
 MOST_LETTERS = 80
@@ -143,8 +146,9 @@ class Gallery:
             there = {photograph.path for photograph in found.photographs}
             gone = [path for path in known if path not in there]
             unreadable = self._embed(wanted, batch_size=batch_size, device=device, progress=progress)
-            self.table.remove([*gone, *(path for path in unreadable if path in known)])
-            if wanted or gone:
+            gone_or_broken = [*gone, *(path for path in unreadable if path in known)]
+            self.table.remove(gone_or_broken)
+            if len(unreadable) < len(wanted) or gone_or_broken or self.table.of_others:
                 self.table.tidy()
         report_unreadable(unreadable, len(there), skip=skip_corrupt)
         embedded = [photograph.path for photograph in wanted if photograph.path not in unreadable]
@@ -235,20 +239,21 @@ class Gallery:
             return {}
         unreadable, waiting, rows = {}, [], []
         known = {photograph.path: photograph for photograph in wanted}
-        for part in self.run.in_batches(list(known), root=self.folder, go_on=True, **options):
-            unreadable |= part.unreadable
-            waiting += [known[path] for path in part.paths]
-            rows.append(part.vectors)
-            if len(waiting) >= AT_ONCE:
+        with ThreadPoolExecutor(READING) as reading:  # beside the network
+            for part in self.run.in_batches(list(known), root=self.folder, go_on=True, **options):
+                unreadable |= part.unreadable
+                waiting += [(known[path], reading.submit(content_of, self.folder / path)) for path in part.paths]
+                rows.append(part.vectors)
+                if len(waiting) >= AT_ONCE:
+                    self._put(waiting, torch.cat(rows))
+                    waiting, rows = [], []
+            if waiting:
                 self._put(waiting, torch.cat(rows))
-                waiting, rows = [], []
-        if waiting:
-            self._put(waiting, torch.cat(rows))
         return unreadable
 
-    def _put(self, photographs: list[Photograph], vectors: Float[Tensor, "M D"]) -> None:
-        columns = {name: [getattr(each, name) for each in photographs] for name in ("path", "label", *STATE)}
-        columns["content"] = [content_of(self.folder / each.path) for each in photographs]
+    def _put(self, photographs: list[tuple[Photograph, Future[str]]], vectors: Float[Tensor, "M D"]) -> None:
+        columns = {name: [getattr(each, name) for each, _ in photographs] for name in ("path", "label", *STATE)}
+        columns["content"] = [digest.result() for _, digest in photographs]
         self.table.put(columns, vectors)
 
 

@@ -58,6 +58,17 @@ def find(folder: Path) -> Path:
     return next((path for path in (folder, *inside) if (path / ABOUT).is_file()), folder)
 
 
+def name_of(folder: Path) -> str:
+    """What a reader calls a run: its folder, with that of its seed where it lies in one.
+
+    Example:
+        >>> name_of(Path("runs/birds/seed-1")), name_of(Path("runs/flat"))
+        ('birds/seed-1', 'flat')
+    """
+    folder = folder.resolve()
+    return f"{folder.parent.name}/{folder.name}" if folder.name.startswith("seed-") else folder.name
+
+
 def read_about(folder: Path) -> dict:
     """The content of a run's ``run.json``.
 

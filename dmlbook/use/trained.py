@@ -83,13 +83,16 @@ class Run:
     @cached_property
     def dimensions(self) -> int:
         """D, the length of a row of embeddings."""
-        side = self.config.image_size
+        side, first = self.config.image_size, next(self.net.parameters())
         with torch.inference_mode():
-            return self.net(torch.zeros(1, 3, side, side, device=next(self.net.parameters()).device)).shape[1]
+            return self.net(torch.zeros(1, 3, side, side, device=first.device, dtype=first.dtype)).shape[1]
 
     @cached_property
     def model(self) -> str:
-        """A word that changes with every change of an embedding: of the weights, of the network, of the view."""
+        """A word that changes with every change of an embedding: of the weights, of the network, of the view.
+
+        It is asked for once: whoever changes the network afterwards loads the run again, or makes another ``Run``.
+        """
         settings = identity.settings_of("network", self.net)
         parts = [identity.digest(self.net.state_dict()), settings, self.view]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
@@ -183,15 +186,20 @@ class Run:
         if not paths:
             raise bad_input("paths", "name at least one photograph", "none", "Pass the files.")
         bar = tqdm(total=len(paths), desc="embedding", unit="image", delay=1, mininterval=1, disable=not progress)
+        home = next(self.net.parameters()).device
         with bar, closing(self._decoded([str(path) for path in paths], Path(root or "."), batch_size)) as batches:
             sound = True
-            for files, images, broken in batches:
-                sound = sound and not broken
-                vectors = torch.empty(0, self.dimensions)
-                if images is not None and (go_on or sound):
-                    vectors = self.embed(images, batch_size=batch_size, device=device)
-                bar.update(len(files) + len(broken))
-                yield Embedded(vectors, tuple(files[: len(vectors)]), broken)
+            try:
+                self.net.to(home if device is None else device)  # once, not for every batch
+                for files, images, broken in batches:
+                    sound = sound and not broken
+                    vectors = torch.empty(0, self.dimensions)
+                    if images is not None and (go_on or sound):
+                        vectors = self.embed(images, batch_size=batch_size)
+                    bar.update(len(files) + len(broken))
+                    yield Embedded(vectors, tuple(files[: len(vectors)]), broken)
+            finally:
+                self.net.to(home)
 
     def _decoded(
         self, files: list[str], root: Path, batch_size: int

@@ -229,7 +229,9 @@ def test_a_network_of_ones_own_is_trained_measured_again_and_missed(photos, own,
         assert main([*command, "--run", "runs/own"]) == 1
         told = capsys.readouterr().err
         assert told.startswith("error: --run must hold a run.json whose network is none of a file, or be trusted; got ")
-        assert "my_nets.py, which makes its network and would be run. Look at that file, then pass --trust-code." in told
+        assert (
+            "my_nets.py, which makes its network and would be run. Look at that file, then pass --trust-code." in told
+        )
     own.write_text(own.read_text() + "\n")
     assert main(again) == 1
     assert "name must be a file that is as it was" in capsys.readouterr().err

@@ -51,8 +51,10 @@ def test_the_npz_is_read_by_numpy_without_pickle_and_the_parquet_by_pandas(vecto
 
 def test_names_of_other_files_and_what_does_not_fit_are_refused(vectors, tmp_path, monkeypatch):
     for name in ("v.csv", "v", "v.npz.gz"):
-        with pytest.raises(ValueError, match="out must end in .npz or .parquet"):
+        with pytest.raises(ValueError, match="check_suffix: path must end in .npz or .parquet"):
             check_suffix(tmp_path / name)
+        with pytest.raises(ValueError, match="--vectors must end in .npz or .parquet"):
+            check_suffix(tmp_path / name, argument="--vectors")
     with pytest.raises(ValueError, match="vectors, paths and labels must be equally many; got 3, 2 and 3"):
         Vectors(vectors.vectors, vectors.paths[:2], vectors.labels, {})
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
@@ -129,6 +131,28 @@ def test_a_page_of_results_holds_everything_and_runs_nothing(answers, tmp_path):
     assert "<b>1. distance 0.250, cosine 0.969</b>" in page
     assert all('alt="' in tag for tag in re.findall("<img[^>]+>", page))
     assert "cosine" not in write_results(path, answers, title="t", unit=False).read_text(encoding="utf-8")
+
+
+def test_a_photograph_that_many_queries_find_is_decoded_once(answers, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr("dmlbook.use.page.thumbnail", lambda path: seen.append(path) or b"small")
+    write_results(tmp_path / "p.html", answers * 5, title="t", unit=True)
+    assert len(seen) == len(set(seen)) == 3
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"paths": np.array([1, 2])}, {"labels": np.array([1.0, 2.0])}, {"about": np.array("[1]")},
+        {"about": np.array('{"root": 5}')}, {"vectors": np.array(["a", "b"])}, {"vectors": np.ones(2, np.float32)},
+        {"vectors": np.ones((2, 3), np.int64)}, {"about": np.array("[" * 100_000)}, {"paths": np.array(["a"])},
+    ],
+)  # fmt: skip
+def test_odd_files_of_embeddings_are_one_sentence(odd, tmp_path):
+    whole = {"vectors": np.ones((2, 3), np.float32), "paths": np.array(["a", "b"]), "labels": np.array(["", ""])}
+    np.savez(tmp_path / "v.npz", **{**whole, "about": np.array("{}"), **odd})
+    with pytest.raises(ValueError, match="read_vectors: vectors must be a file of embeddings"):
+        read_vectors(tmp_path / "v.npz")
 
 
 def test_several_queries_can_be_reached_by_links(answers, tmp_path):

@@ -158,7 +158,9 @@ def test_a_file_that_a_run_names_is_run_only_where_it_is_trusted_and_as_it_was(d
     folder = edited(run_folder, tmp_path / "run", net=net)
     expected = "the digest of the file that makes its network" if digest is None else "pass trust_code=True"
     for given in ({}, {"trust_code": False}):
-        with pytest.raises(ValueError, match=f"load_run: folder must hold a run.json .*my_nets.py.*{expected}|{expected}"):
+        with pytest.raises(
+            ValueError, match=f"load_run: folder must hold a run.json .*my_nets.py.*{expected}|{expected}"
+        ):
             load_run(folder, **given)
     assert not mark.exists()
     with pytest.raises(ValueError, match="fits its checkpoint" if digest == "right" else "digest of|as it was"):
