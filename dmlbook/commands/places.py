@@ -17,6 +17,8 @@ from dmlbook.use.run_folders import ABOUT, REMEDY, TrainedRun, read_about
 
 HOME = "runs"
 DECIDES = ("loss", "loss_options", "net", "config", "data")
+DEPTHS = (ABOUT, f"*/{ABOUT}", f"*/*/{ABOUT}")
+"""Where runs lie below a folder: names of records may have several parts."""
 FREE = {"config.seed", *(f"config.{name}" for name in HOW)}
 """Of those, what runs of one request may differ in."""
 
@@ -97,11 +99,12 @@ def _unlike(folder: Path, asked: Mapping[str, object]) -> str:
 
 
 def _others(folder: Path) -> list[str]:
-    """What lies in a folder but for seeds whose run has not begun and what systems leave there."""
+    """What lies in a folder but for seeds that have not begun, folders of other runs, and what systems leave there."""
     if not folder.is_dir():
         return []
     names = sorted(path.name for path in folder.iterdir())
-    return [name for name in names if not is_system(name) and not re.fullmatch(r"seed-\d+", name)]
+    names = [name for name in names if not is_system(name) and not re.fullmatch(r"seed-\d+", name)]
+    return [name for name in names if not any(any((folder / name).glob(depth)) for depth in DEPTHS)]
 
 
 def _flat(content: Mapping[str, object]) -> dict[str, object]:

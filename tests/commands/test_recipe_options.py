@@ -216,6 +216,7 @@ def test_a_network_of_ones_own_is_trained_measured_again_and_missed(photos, own,
     line = ["train", "--data", "folder", "--root", str(photos), "--loss", "softmax", "--net", "my_nets.py:make",
             "--size", "16", "--embedding-size", "8", "--epochs", "1", "--no-freeze-batch-norm"]  # fmt: skip
     assert main([*line, "--record", "own"]) == 0
+    assert capsys.readouterr().out.count("--run runs/own --trust-code") == 3  # what to type next
     network = records.load("own", tmp_path / "results").configuration["network"]
     assert network["name"] == "my_nets.py:make"
     assert str(tmp_path) not in json.dumps(network)
