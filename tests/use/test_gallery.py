@@ -141,6 +141,22 @@ def test_a_broken_photograph_is_named_and_the_others_are_indexed(gallery, galler
     assert "a/1.png" not in dict(gallery.paths())
 
 
+def test_a_photograph_that_stays_broken_makes_no_unchanged_update_write(gallery, gallery_folder, monkeypatch):
+    (gallery_folder / "a" / "broken.jpg").write_bytes(b"no picture")
+    with pytest.warns(UserWarning, match="1 of 6"):
+        gallery.update(skip_corrupt=True)
+    written = []
+    for name in ("put", "tidy"):
+        monkeypatch.setattr(Table, name, lambda self, *_, name=name: written.append(name))
+    with pytest.warns(UserWarning, match="1 of 6"):
+        assert counts(gallery.update(skip_corrupt=True)) == (0, 0, 0, 5)
+    assert written == []
+    (gallery_folder / "a" / "1.png").unlink()
+    with pytest.warns(UserWarning, match="1 of 5"):
+        gallery.update(skip_corrupt=True)
+    assert written == ["tidy"]
+
+
 def test_an_update_that_was_stopped_goes_on_where_it_was(gallery, gallery_folder, monkeypatch, embedded):
     monkeypatch.setattr("dmlbook.use.gallery.AT_ONCE", 2)
     original = Table.put

@@ -1,5 +1,6 @@
 """A run read again gives the embeddings that its training measured, of sets and of files."""
 
+import copy
 import dataclasses
 import json
 import shutil
@@ -108,6 +109,27 @@ def test_many_files_are_never_in_memory_together(run, tmp_path, monkeypatch):
     found = run.embed_files([tmp_path / "one.png"] * 10, batch_size=4)
     assert sizes == [4, 4, 2]
     assert torch.equal(found[0], found[9]) or float((found[0] - found[9]).abs().max()) < 1e-6
+
+
+def test_the_network_goes_to_a_device_once_and_comes_back(run, tmp_path, monkeypatch):
+    picture(3).save(tmp_path / "one.png")
+    places = []
+    original = type(run.net).to
+    monkeypatch.setattr(type(run.net), "to", lambda self, *to: places.append(str(*to)) or original(self, *to))
+    monkeypatch.setattr(Run, "embed", lambda self, images, **_: torch.zeros(len(images), 8))
+    run.embed_files([tmp_path / "one.png"] * 10, batch_size=2, device="cpu")
+    assert places == ["cpu", "cpu"]
+    monkeypatch.setattr(Run, "embed", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("it broke")))
+    with pytest.raises(RuntimeError, match="broke"):
+        run.embed_files([tmp_path / "one.png"], device="cpu")
+    assert places == ["cpu"] * 4
+
+
+def test_a_network_of_another_precision_embeds(run, tmp_path):
+    picture(3).save(tmp_path / "one.png")
+    expected = run.embed_files([tmp_path / "one.png"])
+    precise = dataclasses.replace(run, net=copy.deepcopy(run.net).double())
+    torch.testing.assert_close(precise.embed_files([tmp_path / "one.png"]), expected, rtol=0, atol=1e-5)
 
 
 def test_the_model_is_known_by_its_weights_and_its_view(run, run_folder):
