@@ -10,9 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
+from dmlbook.retrieval.exact import ROUNDING, SAMPLE
 from dmlbook.use.gallery import Hit
 from dmlbook.use.nearest import nearest_in
 from dmlbook.use.page import Answer, cosine, shown_distance, thumbnail, write_results
+from dmlbook.use.store import INSTALL
 from dmlbook.use.vector_files import Vectors, check_suffix, read_vectors, write_vectors
 
 
@@ -58,8 +60,9 @@ def test_names_of_other_files_and_what_does_not_fit_are_refused(vectors, tmp_pat
     with pytest.raises(ValueError, match="vectors, paths and labels must be equally many; got 3, 2 and 3"):
         Vectors(vectors.vectors, vectors.paths[:2], vectors.labels, {})
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    with pytest.raises(ValueError, match=r'pip install -e ".\[search\]"'):
+    with pytest.raises(ValueError, match=re.escape(INSTALL)):
         check_suffix("v.parquet")
+    assert ".[search]" in INSTALL
 
 
 def test_the_nearest_are_those_of_a_literal_search_in_every_block(monkeypatch):
@@ -97,6 +100,8 @@ def test_none_of_the_nearest_is_missed_whatever_the_embeddings_are_like(kind, bl
         "float64": noise.double(),
         "of every size": noise * torch.logspace(-9, 9, 300)[:, None],
     }[kind]
+    assert len(gallery) > SAMPLE  # so that the middle is only a rough one
+    assert torch.finfo(torch.float64).eps == 2 * ROUNDING  # what the bound of a product's errors is made of
     queries = gallery[:20].float() + 0
     distances, numbers = nearest_in(queries, gallery, most=12)
     far = (queries[:, None].double() - gallery[None].double()).norm(dim=2)

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -129,7 +130,8 @@ def test_a_network_of_another_precision_embeds(run, tmp_path):
     picture(3).save(tmp_path / "one.png")
     expected = run.embed_files([tmp_path / "one.png"])
     precise = dataclasses.replace(run, net=copy.deepcopy(run.net).double())
-    torch.testing.assert_close(precise.embed_files([tmp_path / "one.png"]), expected, rtol=0, atol=1e-5)
+    found = Run.embed_files(precise, [tmp_path / "one.png"])
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
 
 def test_the_model_is_known_by_its_weights_and_its_view(run, run_folder):
@@ -206,6 +208,23 @@ def test_a_damaged_description_is_one_sentence(changes, run_folder, tmp_path):
     folder = edited(run_folder, tmp_path / "run", **changes)
     with pytest.raises(ValueError, match="load_run: folder must hold a run.json (that|with)"):
         load_run(folder)
+
+
+def test_a_view_is_what_the_folder_says_and_within_bounds(run_folder):
+    trained = run_folders.read_run(run_folder)
+    about = run_folders.read_about(trained.folder)
+    assert run_folders.view_of(trained, about) == (24, 0.875)
+    assert run_folders.view_of(trained, about, run_folders.LARGEST) == (run_folders.LARGEST, 0.875)
+    with pytest.raises(ValueError, match=f"with a view that pictures can have.*{run_folders.REMEDY}"):
+        run_folders.view_of(trained, {**about, "view": {"decoded": run_folders.LARGEST + 1}})
+
+
+def test_a_run_is_called_by_its_folder_and_that_of_its_seed(tmp_path, monkeypatch):
+    (tmp_path / "birds" / "seed-1").mkdir(parents=True)
+    assert run_folders.name_of(tmp_path / "birds" / "seed-1") == "birds/seed-1"
+    assert run_folders.name_of(tmp_path / "birds") == "birds"
+    monkeypatch.chdir(tmp_path / "birds" / "seed-1")
+    assert run_folders.name_of(Path(".")) == "birds/seed-1"
 
 
 def test_a_description_that_is_nested_without_end_is_one_sentence(run_folder, tmp_path):
