@@ -10,7 +10,7 @@ from typing import NamedTuple
 from dmlbook import nets, records
 from dmlbook._checks import bad_input, check_number, checked
 from dmlbook._types import Int, Tensor
-from dmlbook.commands import baseline, common, places, split_options
+from dmlbook.commands import baseline, common, places, split_options, uses
 from dmlbook.datasets import ImageSet
 from dmlbook.seeding import SEED
 from dmlbook.training import TrainConfig, embed, preflight
@@ -48,7 +48,7 @@ class _Asked(NamedTuple):
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--run", help="folder of a run that train left; of several seeds the first")
+    uses.add_run_argument(parser, required=False)
     parser.add_argument("--pca", type=common.integer, metavar="D", help="reduce frozen features to D dimensions")
     parser.add_argument(
         "--split",
@@ -95,7 +95,7 @@ def measured(options: Namespace, root: Path | None = None) -> records.Record:
     _check(options)
     start = time.perf_counter()
     if options.run is not None:
-        trained = run_folders.read_run(Path(options.run))
+        trained = run_folders.read_run(Path(options.run), trust_code=options.trust_code)
         given, options = options, places.of_run(trained, options)
         if given.split is not None:  # one half, whatever was held out, or another protocol
             options.validation = given.validation
@@ -150,6 +150,8 @@ def _check(options: Namespace) -> None:
     if (options.run is None) == (options.net is None):
         got = "both" if options.run else "neither"
         raise bad_input("--run or --net", "be given, one of them", got, "See --help for examples.")
+    if options.run is None and options.trust_code:
+        raise bad_input("--trust-code", "stand beside --run", "it alone", "Leave it out: --net runs what it names.")
     if options.held_out is not None and options.split != "closed":
         raise bad_input("--held-out", "stand beside --split closed", options.split, "Leave it out.")
     if options.split in HALVES and options.validation is not None:

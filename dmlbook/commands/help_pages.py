@@ -21,7 +21,9 @@ def of_losses() -> str:
     """The options of each loss with their defaults, a line each."""
     lines = ["options of the losses (--loss-option NAME=VALUE), with their defaults"]
     for loss in losses.NAMES:
-        typed = {name: value for name, value in losses.options(loss).items() if value is not None}  # None: no word is one
+        typed = {
+            name: value for name, value in losses.options(loss).items() if value is not None
+        }  # None: no word is one
         words = ", ".join(f"{name}={value}" for name, value in typed.items())
         lines += wrap(f"{loss}: {words}", 118, initial_indent="  ", subsequent_indent="    ")
     return "\n".join([*lines, "  What they mean says python -m pydoc dmlbook.losses.SoftTriple (or another class)."])

@@ -9,8 +9,10 @@ from dmlbook.commands import uses
 
 ABOUT = """\
 The gallery becomes what the folder is: new and changed photographs are embedded, those that are gone are removed. A
-photograph is known by its path, its size and the time of its last change. Of another model all are embedded anew.
-Stopped and given again, the command goes on where it was. It needs LanceDB: pip install -e ".[search]"
+photograph is known by its path, its size and the time of its last change. Of another model all are embedded anew: in
+the run's folder they replace the former ones, in --store each model has a table of its own, and one that --table names
+is another model's until --replace. Stopped and given again, the command goes on where it was. It needs LanceDB:
+pip install -e ".[search]"
 
 examples
   python -m dmlbook index --run runs/birds-softtriple --gallery photos

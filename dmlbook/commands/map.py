@@ -10,7 +10,7 @@ import torch
 from dmlbook import maps, records
 from dmlbook._checks import at_least, bad_input, check_number, checked
 from dmlbook._types import Int, Tensor
-from dmlbook.commands import common, places, split_options
+from dmlbook.commands import common, places, split_options, uses
 from dmlbook.datasets import ImageSet, split_classes
 from dmlbook.maps import Map, Shown
 from dmlbook.seeding import SEED, generator
@@ -35,7 +35,7 @@ TEXT = (
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--run", required=True, help="folder of a run that train left; of several seeds the first")
+    uses.add_run_argument(parser)
     parser.add_argument(
         "--split",
         choices=("train", "validation", "test"),
@@ -65,7 +65,7 @@ def run(options: Namespace) -> int:
     check_number(low=1, integer=True, neighbors=options.neighbors)
     if options.out is not None:
         common.check_file(Path(options.out), "--out")
-    trained = run_folders.read_run(Path(options.run))
+    trained = run_folders.read_run(Path(options.run), trust_code=options.trust_code)
     folder, images = trained.folder, _images(places.of_run(trained, options))
     images = images.select(spread(images.labels, options.most))
     out = Path(options.out) if options.out else folder / f"map-{options.split}.html"

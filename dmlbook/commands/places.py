@@ -11,11 +11,14 @@ from pathlib import Path
 
 from dmlbook._checks import bad_input
 from dmlbook.commands import split_options
+from dmlbook.datasets.photos.formats import is_system
 from dmlbook.training.identity import HOW
-from dmlbook.use.run_folders import ABOUT, TrainedRun, read_about
+from dmlbook.use.run_folders import ABOUT, REMEDY, TrainedRun, read_about
 
 HOME = "runs"
 DECIDES = ("loss", "loss_options", "net", "config", "data")
+DEPTHS = (ABOUT, f"*/{ABOUT}", f"*/*/{ABOUT}")
+"""Where runs lie below a folder: names of records may have several parts."""
 FREE = {"config.seed", *(f"config.{name}" for name in HOW)}
 """Of those, what runs of one request may differ in."""
 
@@ -70,22 +73,38 @@ def place(options: Namespace, asked: Mapping[str, object]) -> Path:
 
 
 def _unlike(folder: Path, asked: Mapping[str, object]) -> str:
-    """In what the runs of a folder differ from a request, in words; empty where they do not, or none is there."""
+    """What else a folder holds than runs of a request, in words; empty where it is theirs, or nobody's."""
     if folder.exists() and not folder.is_dir():
         return f"{folder}, which is a file"
+    runs = sorted(folder.glob(f"seed-*/{ABOUT}"))
+    if not runs and (others := _others(folder)):
+        return f"{folder} with {others[0]}, which is no run"
     wanted = json.loads(json.dumps(asked))
-    for path in sorted(folder.glob(f"seed-*/{ABOUT}")):
-        former = read_about(path.parent)
+    for path in runs:
+        try:
+            former = read_about(path.parent)
+        except ValueError as error:
+            return str(error).partition("; got ")[2].partition(f" {REMEDY}")[0]
         shared = [key for key in DECIDES if key in former and key in wanted]  # older versions said less
         there, here = (_flat({key: content[key] for key in shared}) for content in (former, wanted))
         differ = [key for key in {**here, **there} if there.get(key) != here.get(key) and key not in FREE]
-        longer = "config.epochs" in differ and here["config.epochs"] > there["config.epochs"]
+        epochs = there.get("config.epochs"), here.get("config.epochs")
+        longer = "config.epochs" in differ and all(type(each) is int for each in epochs) and epochs[1] > epochs[0]
         if longer and "config.schedule" not in here:  # a cosine's rates depend on the last epoch from the first on
             differ.remove("config.epochs")  # a finished run goes on where more are asked for
         if differ:
             told = ", ".join(f"{key} {there.get(key)!r}, not {here.get(key)!r}" for key in differ[:4])
             return f"{path.parent} with {told}"
     return ""
+
+
+def _others(folder: Path) -> list[str]:
+    """What lies in a folder but for seeds that have not begun, folders of other runs, and what systems leave there."""
+    if not folder.is_dir():
+        return []
+    names = sorted(path.name for path in folder.iterdir())
+    names = [name for name in names if not is_system(name) and not re.fullmatch(r"seed-\d+", name)]
+    return [name for name in names if not any(any((folder / name).glob(depth)) for depth in DEPTHS)]
 
 
 def _flat(content: Mapping[str, object]) -> dict[str, object]:

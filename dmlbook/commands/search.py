@@ -7,12 +7,16 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+import torch
+
 from dmlbook._checks import bad_input, check_number, checked
 from dmlbook.commands import common, uses
+from dmlbook.datasets.photos.formats import printable
 from dmlbook.use.gallery import Gallery, Hit
 from dmlbook.use.nearest import nearest_in
 from dmlbook.use.page import Answer, cosine, write_results
-from dmlbook.use.trained import Run, report_unreadable
+from dmlbook.use.photographs import leads_out
+from dmlbook.use.trained import Run
 from dmlbook.use.vector_files import Vectors, check_suffix, read_vectors
 
 ABOUT = """\
@@ -51,18 +55,19 @@ def add_arguments(parser: ArgumentParser) -> None:
 @checked
 def run(options: Namespace) -> int:
     check_number(low=1, high=10_000, integer=True, **{"--most": options.most})
-    if options.out is not None:
-        common.check_file(Path(options.out), "--out")
+    _check_options(options)
     if absent := [file for file in options.query if not Path(file).is_file()]:
         raise bad_input("--query", "name photographs that are there", absent[0], "Check the path.")
     if options.vectors is not None:
-        check_suffix(options.vectors)
+        check_suffix(options.vectors, argument="--vectors")
         trained, work = uses.opened(options)
+        out = _page(options, trained)
         known = _of(trained, read_vectors(options.vectors), options.vectors)
         answers = _in_file(known, _queries(trained, options, work), options)
     else:
         gallery, work = uses.gallery(options)
-        trained, queries = gallery.run, _queries(gallery.run, options, work)
+        trained, out = gallery.run, _page(options, gallery.run)
+        queries = _queries(trained, options, work)
         if not options.no_update:
             uses.updated(gallery, options, work, out=sys.stderr if options.json else None)
         answers = _in_gallery(gallery, queries, options)
@@ -71,8 +76,7 @@ def run(options: Namespace) -> int:
     else:
         for answer in answers:
             print(table(answer, unit=trained.unit))
-    if options.out is not None or not options.json:
-        out = Path(options.out) if options.out else trained.folder / "search.html"
+    if out is not None:
         title = f"Nearest photographs in {Path(options.gallery or options.vectors).resolve().name}"
         page = write_results(out, answers, title=title, text=TEXT, unit=trained.unit)
         said = f"{page} ({page.stat().st_size / 1e6:.1f} MB): open it in a browser"
@@ -96,10 +100,35 @@ def table(answer: Answer, *, unit: bool) -> str:
     return "\n".join(lines)
 
 
+def _check_options(options: Namespace) -> None:
+    """Nothing that would do nothing."""
+    of_stores = {"--store": options.store, "--table": options.table, "--verify": options.verify}
+    of_stores |= {
+        "--replace": options.replace,
+        "--no-update": options.no_update,
+        "--skip-corrupt": options.skip_corrupt,
+    }
+    given = [flag for flag, value in of_stores.items() if value]
+    if options.vectors is not None and given:
+        raise bad_input(", ".join(given), "stand beside --gallery", "--vectors", "Leave it out: a file is as it is.")
+
+
+def _page(options: Namespace, trained: Run) -> Path | None:
+    """The page that is asked for, which can be written."""
+    if options.out is None and options.json:
+        return None
+    out = trained.folder / "search.html" if options.out is None else Path(options.out)
+    common.check_file(out, "--out")
+    return out
+
+
 def _queries(trained: Run, options: Namespace, work: dict) -> dict:
     """The embedding of each query; all must be readable, whatever may be left out of the gallery."""
-    embedded = trained.embedded(options.query, go_on=False, **work)
-    report_unreadable(embedded.unreadable, len(options.query), skip=False)
+    names = uses.once(options.query, "--query")
+    embedded = trained.embedded(names, go_on=False, **work)
+    if embedded.unreadable:
+        told = "".join(f"\n  {printable(file)}: {why}" for file, why in embedded.unreadable.items())
+        raise bad_input("--query", "name photographs that can be read", told, "Leave them out.")
     return dict(zip(embedded.paths, embedded.vectors, strict=True))
 
 
@@ -109,18 +138,25 @@ def _in_gallery(gallery: Gallery, queries: dict, options: Namespace) -> list[Ans
 
 
 def _of(trained: Run, known: Vectors, name: str) -> Vectors:
+    """Vectors that can be compared with the run's, of files that lie below their folder."""
     if known.about.get("model") != trained.model:
         got = f"{name}, of model {known.about.get('model')}, not {trained.model}"
         raise bad_input("--vectors", "be made by this run", got, "Embed the photographs again.")
+    if not len(known.vectors) or known.vectors.shape[1] != trained.dimensions or not known.vectors.isfinite().all():
+        got = f"{name} with {tuple(known.vectors.shape)}, or numbers that are not finite"
+        rule = f"hold finite vectors of {trained.dimensions} dimensions, one at least"
+        raise bad_input("--vectors", rule, got, "Embed the photographs again.")
+    if outside := [path for path in known.paths if leads_out(Path(path))]:
+        got = f"{name} with {outside[0]!r}"
+        raise bad_input("--vectors", "name photographs below the folder that it names", got, "Embed them again.")
     return known
 
 
 def _in_file(known: Vectors, queries: dict, options: Namespace) -> list[Answer]:
     root, answers = Path(known.about.get("root") or "."), []
-    for name, vector in queries.items():
-        distances, places = nearest_in(vector[None], known.vectors, most=options.most)
-        near = zip(distances[0].tolist(), places[0].tolist(), strict=True)
-        hits = [Hit(known.paths[place], known.labels[place], distance) for distance, place in near]
+    found = nearest_in(torch.stack(list(queries.values())), known.vectors, most=options.most)
+    for name, distances, places in zip(queries, *(each.tolist() for each in found), strict=True):
+        hits = [Hit(known.paths[n], known.labels[n], far) for n, far in zip(places, distances, strict=True)]
         answers.append(Answer(name, hits, [root / hit.path for hit in hits]))
     return answers
 

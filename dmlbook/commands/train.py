@@ -12,6 +12,7 @@ from dmlbook import settings as machine
 from dmlbook._checks import bad_input
 from dmlbook.commands import baseline, common, help_pages, mined, places, settled, shown, split_options
 from dmlbook.commands.study import Begun, Study, write_about
+from dmlbook.nets.own import is_own
 from dmlbook.seeding import SEED
 from dmlbook.training import Checkpoints, Place, TrainConfig, preflight
 from dmlbook.training.processes import first_process
@@ -160,9 +161,10 @@ def run(options: Namespace) -> int:
     folder = folder or places.place(options, study.asked(options, SEED))
     if first_process() and run_folders.find(folder) != folder:
         print(f"the network is in {folder}. What next:")
-        print(f"  python -m dmlbook map --run {folder}         (a page of pictures, neighbors and centers)")
-        print(f"  python -m dmlbook evaluate --run {folder}    (measures it again)")
-        print(f"  python -m dmlbook search --run {folder} --gallery PHOTOS --query NEW.jpg    (finds the nearest)")
+        named = f"--run {folder}" + " --trust-code" * is_own(options.net or "")
+        print(f"  python -m dmlbook map {named}         (a page of pictures, neighbors and centers)")
+        print(f"  python -m dmlbook evaluate {named}    (measures it again)")
+        print(f"  python -m dmlbook search {named} --gallery PHOTOS --query NEW.jpg    (finds the nearest)")
     return 0
 
 

@@ -77,7 +77,8 @@ def kept_neighbors(embeddings: Float[Tensor, "N D"], shown: Map, *, n_neighbors:
         tensor([0., 0., 0., 0., 0.])
     """
     _check(embeddings, shown, n_neighbors)
-    meant = nearest(len(embeddings), n_neighbors, lambda rows: -cosines(embeddings[rows], embeddings))
+    exact = embeddings.double()  # in float32 near duplicates have one cosine
+    meant = nearest(len(exact), n_neighbors, lambda rows: -cosines(exact[rows], exact))
     points = shown.points.double()
     drawn = nearest(len(embeddings), n_neighbors, lambda rows: squared_distances(points[rows], points))
     return (meant[:, :, None] == drawn[:, None, :]).any(2).float().mean(1)

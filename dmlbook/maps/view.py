@@ -131,7 +131,7 @@ def _view(shown: Shown, image_set: ImageSet, names: Sequence[str], k: int) -> di
     if len(shown.map.points) != count or len(shown.embeddings) != count:
         got = f"{len(shown.map.points)} places and {len(shown.embeddings)} embeddings under {shown.method!r}"
         raise bad_input("shown", f"have a place and an embedding for each of {count} images", got, "Map this set.")
-    unit = normalize(shown.embeddings.detach().cpu().float())
+    unit = normalize(shown.embeddings.detach().cpu().double())
     view = {
         "method": shown.method,
         "epoch": shown.epoch,
@@ -157,7 +157,7 @@ def _served(shown: Shown, unit: Tensor, image_set: ImageSet, names: Sequence[str
     """The centers that are drawn, and to which of them each image belongs: of its own class, if that has any."""
     drawn = shown.map.centers.isfinite().all(2)  # (C, K)
     owners = drawn.nonzero()[:, 0]
-    similar = unit @ normalize(shown.centers.detach().cpu().float())[drawn].T  # (N, M)
+    similar = unit @ normalize(shown.centers.detach().cpu().double())[drawn].T  # (N, M)
     own = torch.tensor([names.index(name) if name in names else -1 for name in image_set.class_names])
     foreign = own[image_set.labels][:, None] != owners
     best = similar.masked_fill(foreign & ~foreign.all(1, keepdim=True), -torch.inf).max(1)

@@ -148,8 +148,12 @@ def epochs_of(path: Path) -> int:
 
 
 @checked
-def load(path: Path) -> dict:
+def load(path: Path, *, tensors: bool = True) -> dict:
     """What ``save`` was given, on the CPU. Checksums are verified and no code in the file is run.
+
+    Args:
+        path: Of the file.
+        tensors: Whether their numbers are wanted. If not, they stay on the disk, unread and unverified: quick.
 
     Raises:
         ValueError: The file is damaged, or no checkpoint of this version.
@@ -159,10 +163,10 @@ def load(path: Path) -> dict:
     remedy = "Delete that file: training then goes on from the checkpoint before it, if there is one."
     try:
         with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
+            damaged = archive.testzip() if tensors else None
         if damaged is not None:
             raise ValueError(f"wrong checksum of {damaged}")
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=not tensors)
     except Exception as error:  # a damaged file can break the reader at any point, with any kind of error
         got = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # a place that no whole file has

@@ -23,8 +23,9 @@ from torch import nn
 
 from dmlbook import __version__
 from dmlbook._checks import bad_input, checked, one_of
-from dmlbook._files import whole
+from dmlbook._files import unwritable, whole
 from dmlbook._types import Float, Tensor, UInt8
+from dmlbook.nets.own import is_own
 from dmlbook.seeding import SEED, generator
 from dmlbook.training.views import center_boxes, draw
 from dmlbook.use.trained import Run
@@ -52,7 +53,8 @@ class Exported(nn.Module):
 
     def forward(self, images: UInt8[Tensor, "B 3 S S"], aspects: Float[Tensor, " B"]) -> Float[Tensor, "B D"]:
         boxes = center_boxes(aspects, self.crop)
-        return self.net(draw(images, boxes, torch.zeros_like(aspects, dtype=torch.bool), self.seen))
+        views = draw(images, boxes, torch.zeros_like(aspects, dtype=torch.bool), self.seen)
+        return self.net(views.to(next(self.net.parameters()).dtype)).float()
 
 
 @checked(format=one_of(*FORMATS))
@@ -72,10 +74,14 @@ def export(run: Run, path: str | PathLike, *, format: str = "onnx") -> float:
         The largest difference from the network's own embeddings, on batches of several sizes.
 
     Raises:
-        ValueError: What the format needs is not installed, the network cannot be exported, or the file's embeddings
-            differ from the network's by more than 1e-4.
+        ValueError: What the format needs is not installed, the file cannot be written, its name ends as the other
+            format's do, the network cannot be exported, or the file cannot be run or gives embeddings that differ from
+            the network's by more than 1e-4.
     """
     check_installed(format)
+    _check_suffix(Path(path), format)
+    if (reason := unwritable(Path(path))) is not None:
+        raise bad_input("path", "name a file that can be written", f"{path}: {reason}", "Choose another place.")
     device = next(run.net.parameters()).device
     if format == "onnx" and sum(weights.nbytes for weights in run.net.state_dict().values()) > MOST_BYTES:
         raise bad_input("format", "be pt2 for a network of more than 2 GB", format, "ONNX keeps such in many files.")
@@ -97,15 +103,19 @@ def _written(module: Exported, run: Run, path: Path, format: str) -> float:
                 node.meta.pop("stack_trace", None)  # names folders of this machine
             write = _onnx(program, run) if format == "onnx" else _pt2(program, run)
     except Exception as error:  # of whatever the network does that cannot be traced
-        got = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        raise bad_input("run", "hold a network that torch.export can trace", got, "Try the other format.") from error
+        rule = "hold a network that torch.export can trace"
+        raise bad_input("run", rule, _first_line(error), "Try the other format.") from error
     with whole(path, durable=True) as unfinished, _quiet():
         write(unfinished)
-        loaded = _loaded(unfinished, format)
-        differ = [_difference(module, loaded, _pictures(run, size)) for size in BATCHES]
+        try:
+            loaded = _loaded(unfinished, format)
+            differ = [_difference(module, loaded, _pictures(run, size)) for size in BATCHES]
+        except Exception as error:  # of a runtime that lacks what the network does: any kind
+            rule = f"hold a network that runs as {format}"
+            raise bad_input("run", rule, _first_line(error), f"Export it as {_other(format)}.") from error
         if not all(each <= TOLERANCE for each in differ):  # not a number is no difference that will do
             told = ", ".join(f"{each:.2g}" for each in differ)
-            remedy = f"Export it as {FORMATS[format == 'onnx']}."
+            remedy = f"Export it as {_other(format)}."
             raise bad_input("run", f"give the same embeddings, to {TOLERANCE:g}, as {format}", told, remedy)
     return max(differ)
 
@@ -121,7 +131,7 @@ def about(run: Run) -> dict[str, str]:
         "embeddings": f"float32, (batch, {run.dimensions})" + (", of length 1" if run.unit else ""),
         "view": run.view,
         "classes": list(run.class_names),
-        "network": run.settings.get("net", {}).get("name"),
+        "network": _without_folders(run.settings.get("net", {}).get("name")),
         "loss": run.settings.get("loss"),
     }
     return {"dmlbook": json.dumps(told, ensure_ascii=False)}
@@ -139,6 +149,26 @@ def check_installed(format: str) -> None:
     needed = ("onnx", "onnxscript", "onnxruntime") if format == "onnx" else ()
     if missing := [name for name in needed if find_spec(name) is None]:
         raise bad_input("format", f"be pt2 where {', '.join(missing)} is missing", format, INSTALL)
+
+
+def _check_suffix(path: Path, format: str) -> None:
+    """A file is not called by a name that says another format."""
+    if path.suffix.lower() != f".{format}":
+        remedy = f"Call it {path.stem}.{format}, or choose the format that its name says."
+        raise bad_input("path", f"end in .{format}", path.name, remedy)
+
+
+def _other(format: str) -> str:
+    return FORMATS[format == "onnx"]
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+
+
+def _without_folders(name: object) -> object:
+    """A network of the reader's own by its file and function alone: an exported file travels."""
+    return name.replace("\\", "/").rpartition("/")[2] if isinstance(name, str) and is_own(name) else name
 
 
 def _pictures(run: Run, count: int) -> tuple[Tensor, Tensor]:

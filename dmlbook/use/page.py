@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from html import escape
 from os import PathLike
@@ -21,6 +23,7 @@ from dmlbook.use.gallery import Hit
 
 SIDE = 168
 """Longer side of a small picture, in pixels."""
+GONE = "<em>no picture any more</em>"
 ALLOWED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 STYLE = """
@@ -108,7 +111,10 @@ def write_results(path: str | PathLike, answers: Sequence[Answer], *, title: str
     if len(answers) > 1:
         links = (f'<li><a href="#q{n}">{_text(Path(each.query).name)}</a></li>' for n, each in enumerate(answers, 1))
         contents = f'<nav aria-label="Queries"><ol>{"".join(links)}</ol></nav>\n'
-    sections = "\n".join(_section(n, each, unit) for n, each in enumerate(answers, 1))
+    files = dict.fromkeys(file for each in answers for file in (Path(each.query), *each.files))
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # each photograph once, however often it was found
+        pictures = dict(zip(files, pool.map(_small, files), strict=True))
+    sections = "\n".join(_section(n, each, unit, pictures) for n, each in enumerate(answers, 1))
     page = PAGE.format(
         title=_text(title), text=_text(text), style=STYLE, allowed=ALLOWED, contents=contents, sections=sections
     )
@@ -156,10 +162,10 @@ def jpeg(pixels: np.ndarray, aspect: float, *, side: int = SIDE) -> bytes:
     return buffer.getvalue()
 
 
-def _section(number: int, answer: Answer, unit: bool) -> str:
-    asked = _figure(Path(answer.query), Path(answer.query).name, "", "asked for")
+def _section(number: int, answer: Answer, unit: bool, pictures: Mapping[Path, str]) -> str:
+    asked = _figure(pictures[Path(answer.query)], Path(answer.query).name, "", "asked for")
     hits = "".join(
-        f"<li>{_figure(file, hit.path, hit.label, shown_distance(hit.distance, unit=unit), rank)}</li>"
+        f"<li>{_figure(pictures[file], hit.path, hit.label, shown_distance(hit.distance, unit=unit), rank)}</li>"
         for rank, (hit, file) in enumerate(zip(answer.hits, answer.files, strict=True), 1)
     )
     heading = f'<h2 id="h{number}">{_text(Path(answer.query).name)}</h2>'
@@ -169,13 +175,17 @@ def _section(number: int, answer: Answer, unit: bool) -> str:
     )
 
 
-def _figure(path: Path, name: str, label: str, said: str, rank: int | None = None) -> str:
-    first = said if rank is None else f"{rank}. {said}"
+def _small(path: Path) -> str:
+    """A small copy as text; "" where there is none any more."""
     try:
-        small = base64.b64encode(thumbnail(path)).decode("ascii")
-        picture = f'<img alt="{_text(name)}" src="data:image/jpeg;base64,{small}">'
+        return base64.b64encode(thumbnail(path)).decode("ascii")
     except Exception:  # gone or broken since it was found; Pillow's readers raise nearly anything
-        picture = "<em>no picture any more</em>"
+        return ""
+
+
+def _figure(small: str, name: str, label: str, said: str, rank: int | None = None) -> str:
+    first = said if rank is None else f"{rank}. {said}"
+    picture = f'<img alt="{_text(name)}" src="data:image/jpeg;base64,{small}">' if small else GONE
     names = f"<span>{_text(label)}</span>" if label else ""
     return f"<figure>{picture}<figcaption><b>{_text(first)}</b>{names}<span>{_text(name)}</span></figcaption></figure>"
 

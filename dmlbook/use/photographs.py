@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from dmlbook._checks import bad_input, checked
 from dmlbook.datasets.photos import layouts
@@ -89,3 +89,16 @@ def content_of(path: Path) -> str:
             return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
     except OSError:
         return ""
+
+
+def leads_out(path: PurePath) -> bool:
+    """Whether a path, as a store or a file names it, does not stay below the folder that it is joined to.
+
+    Example:
+        >>> from pathlib import PurePosixPath, PureWindowsPath
+        >>> leads_out(PurePosixPath("a/1.png")), leads_out(PurePosixPath("a/../../1.png"))
+        (False, True)
+        >>> leads_out(PureWindowsPath("C:1.png"))  # a drive without a root is no absolute path
+        True
+    """
+    return bool(path.anchor) or ".." in path.parts

@@ -6,7 +6,9 @@ import csv
 import json
 import math
 import os
+import stat
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -174,7 +176,7 @@ def as_record(run: ListedRun) -> Record:
     Where and with which versions it ran, its folder does not say: ``provenance`` is empty.
 
     Raises:
-        ValueError: No seed is finished, its images are not named, or its last checkpoint is damaged.
+        ValueError: No seed is finished, its images or settings are not named, or its last checkpoint is damaged.
 
     Example:
         ``records.beside(stored, {run.name: as_record(run) for run in find_runs().runs})``
@@ -183,28 +185,20 @@ def as_record(run: ListedRun) -> Record:
     if not finished:
         remedy = "Give the command that trained it again: it goes on where it was."
         raise bad_input("run", "have a seed that is trained and measured", f"{run.name}, {run.state}", remedy)
-    about, network = finished[0].about, described(finished[0].about["net"])
+    about = finished[0].about
     if not about.get("data"):
         raise bad_input("run", "say which images it was trained on", f"{run.name}, of an older version", "Train again.")
     if not (kept := checkpoints.find(finished[0].folder)):
         raise bad_input("run", "have a checkpoint", f"{run.name} without one", "Train it again.")
-    of_run = checkpoints.load(kept[-1])["run"]
-    data, loss, size = about["data"], about["loss"], network["embedding_size"]
-    configuration = {
-        "data": data["data"],
-        "size": data["size"],
-        "data_options": dict(data["data_option"]),
-        "training_images": of_run["train_set.shape"][0],
-        "training_classes": of_run["train_set.classes"],
-        "measured_on": run.measured_on,
-        "loss": loss,
-        "loss_options": about["loss_options"],
-        "network": network,
-        "training": {key: value for key, value in about["config"].items() if key != "seed"},
-    }
-    record = Record(run.name, f"{loss} on {data['data']}, {size} dimensions, {network['name']}", configuration)
-    for seed in finished:
-        record.add(seed.seed, seed.figures, seconds=sum(epoch["seconds"] for epoch in seed.history))
+    try:
+        record = _record(run, about, checkpoints.load(kept[-1], tensors=False)["run"])
+        for seed in finished:
+            record.add(seed.seed, seed.figures, seconds=sum(epoch["seconds"] for epoch in seed.history))
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        got = f"{run.name}, which does not ({type(error).__name__}: {error})"
+        raise bad_input(
+            "run", f"say in its {ABOUT} and checkpoint all of its settings", got, "Train it again."
+        ) from error
     return record
 
 
@@ -222,7 +216,7 @@ def own_records(folders: Sequence[str | os.PathLike] = ("runs",)) -> tuple[dict[
     for run in listed.runs:
         try:
             found[run.name] = as_record(run)
-        except (ValueError, KeyError) as error:
+        except (ValueError, OSError) as error:
             left[run.name] = str(error)
     return found, left
 
@@ -230,11 +224,33 @@ def own_records(folders: Sequence[str | os.PathLike] = ("runs",)) -> tuple[dict[
 _REMEDY = "Name the folder of a run"
 
 
+def _record(run: ListedRun, about: Mapping, of_run: Mapping) -> Record:
+    """The record without its runs."""
+    network = described(about["net"])
+    data, loss, size = about["data"], about["loss"], network["embedding_size"]
+    configuration = {
+        "data": data["data"],
+        "size": data["size"],
+        "data_options": dict(data["data_option"]),
+        "training_images": of_run["train_set.shape"][0],
+        "training_classes": of_run["train_set.classes"],
+        "measured_on": run.measured_on,
+        "loss": loss,
+        "loss_options": about["loss_options"],
+        "network": network,
+        "training": {key: value for key, value in about["config"].items() if key != "seed"},
+    }
+    return Record(run.name, f"{loss} on {data['data']}, {size} dimensions, {network['name']}", configuration)
+
+
 def _read_seed(folder: Path) -> SeedRun:
     about = read_about(folder)
     asked = about.get("config", {}).get("epochs", 0)
     if isinstance(asked, bool) or not isinstance(asked, int):
         raise ValueError(f"{ABOUT}: epochs is {asked!r}, no whole number")
+    seed, share = about.get("config", {}).get("seed"), about.get("data", {}).get("validation")
+    if not isinstance(seed, int | None) or not (share is None or _is_number(share)):
+        raise ValueError(f"{ABOUT}: seed is {seed!r} and validation {share!r}, no numbers")
     before = about.get("before", {})
     measured = [about.get("figures", {}), *(before.values() if isinstance(before, dict) else [before])]
     if not all(isinstance(figures, dict) and all(map(_is_number, figures.values())) for figures in measured):
@@ -246,9 +262,15 @@ def _read_seed(folder: Path) -> SeedRun:
         state = "interrupted"
     else:
         state = "finished" if about.get("figures") else "not measured"
-    facts = [path.stat() for path in folder.iterdir() if path.is_file()]
-    size, changed = sum(fact.st_size for fact in facts), max(fact.st_mtime for fact in facts)
+    facts = [fact for path in folder.iterdir() if (fact := _stat(path)) and stat.S_ISREG(fact.st_mode)]
+    size, changed = sum(fact.st_size for fact in facts), max((fact.st_mtime for fact in facts), default=0.0)
     return SeedRun(folder, about, history, state, size, changed)
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    """None where it is gone by now: a run that goes on removes its former checkpoints."""
+    with suppress(FileNotFoundError):
+        return path.stat()
 
 
 def _is_number(value: object) -> bool:
@@ -257,17 +279,17 @@ def _is_number(value: object) -> bool:
 
 def _read_history(path: Path) -> list[dict]:
     """Numbers by name, one dictionary an epoch; none where no epoch has ended."""
-    if not path.is_file():
-        return []
     rows = []
-    with path.open(newline="", encoding="utf-8") as file:
-        for line in csv.DictReader(file):
-            try:
+    if not path.is_file():
+        return rows
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for line in csv.DictReader(file):
                 rows.append({name: float(text) for name, text in line.items() if text})
                 if rows[-1]["epoch"] != len(rows):
                     raise ValueError(f"epoch {rows[-1]['epoch']:g} stands in line {len(rows)}")
-            except (TypeError, KeyError, ValueError) as error:
-                raise ValueError(f"{path.name}: no line of an epoch, {error}") from error
+    except (TypeError, KeyError, ValueError, csv.Error) as error:
+        raise ValueError(f"{path.name}: no line of an epoch, {error}") from error
     return rows
 
 

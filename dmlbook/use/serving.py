@@ -22,6 +22,7 @@ from dmlbook._checks import at_least, bad_input, checked
 from dmlbook.datasets.photos.decoding import decode_content
 from dmlbook.use.gallery import Gallery
 from dmlbook.use.page import cosine, thumbnail
+from dmlbook.use.run_folders import name_of
 from dmlbook.use.trained import image_set_of
 
 WEB = Path(__file__).parent / "web"
@@ -29,6 +30,8 @@ FILES = {"/": "demo.html", "/demo.css": "demo.css", "/demo.js": "demo.js"}
 MOST_BYTES = 32_000_000
 """Of a photograph that is sent."""
 MOST_PIXELS = 64_000_000
+DECODED_AT_ONCE = 2
+"""Photographs: each may take a quarter of a gigabyte while it is decoded."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; img-src 'self' blob: data:; style-src 'self'; script-src 'self'; "
@@ -69,11 +72,11 @@ def demo_app(
     from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
 
+    gallery.check_filled()
     shown = gallery.paths()
-    if not shown:
-        raise bad_input("gallery", "hold photographs", "none", "Call update() first.")
     numbers = {path: number for number, (path, _) in enumerate(shown)}
     allowed, one_at_a_time = frozenset(host.lower() for host in hosts), threading.Lock()
+    decoding = threading.BoundedSemaphore(DECODED_AT_ONCE)
 
     def refused(status: int, why: str) -> JSONResponse:
         return JSONResponse({"error": why}, status)
@@ -84,7 +87,8 @@ def demo_app(
         return Response((WEB / name).read_bytes(), media_type=kind)
 
     async def about(request: Request) -> Response:
-        text = f"{len(shown):,} photographs in {gallery.folder.name}, by the run {gallery.run.folder.parent.name}."
+        run, folder = name_of(gallery.run.folder), gallery.folder.resolve().name
+        text = f"{len(shown):,} photographs in {folder}, by the run {run}."
         return JSONResponse({"text": text})
 
     async def picture(request: Request) -> Response:
@@ -110,12 +114,16 @@ def demo_app(
 
     def answer(content: bytes) -> Response:
         try:
-            pixels, aspect = decode_content(io.BytesIO(content), gallery.run.size, most_pixels=most_pixels)
+            with decoding:
+                pixels, aspect = decode_content(io.BytesIO(content), gallery.run.size, most_pixels=most_pixels)
         except Exception:  # Pillow's readers raise nearly anything on a broken file
             limit = f"{most_pixels / 1e6:g} million pixels at most"
             return refused(415, f"This is no photograph that can be read: JPEG, PNG, WebP and others, {limit}.")
-        with one_at_a_time:  # a network is in evaluation mode for all who use it
-            (hits,) = gallery.search(_embedded(gallery, pixels, aspect), most=most)
+        try:
+            with one_at_a_time:  # a network is in evaluation mode for all who use it
+                (hits,) = gallery.search(_embedded(gallery, pixels, aspect), most=most)
+        except ValueError:  # the gallery is gone, or the store does not answer; the reason names folders
+            return refused(503, "The gallery cannot be searched now. Is it indexed anew?")
         found = [
             {
                 "number": numbers[hit.path],

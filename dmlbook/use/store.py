@@ -24,7 +24,8 @@ changes rows in one step that is whole or not there, and reads what it needs. It
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
 
@@ -34,6 +35,8 @@ from dmlbook._types import Float, Tensor
 INSTALL = 'Install it: pip install -e ".[search]"'
 PLACES = re.compile(r"[a-z][a-z0-9+]*://")
 COLUMNS = ("path", "label", "bytes", "modified", "content", "model")
+KEY = {b"lance-schema:unenforced-primary-key": b"true"}
+"""Of the column ``path``: two processes that add the same new path are then in conflict, and the second replaces."""
 KEPT_VERSIONS = timedelta(hours=1)
 """Former states of a table stay as long: another process may be reading them."""
 
@@ -41,14 +44,17 @@ KEPT_VERSIONS = timedelta(hours=1)
 class Table:
     """The rows of one model in one table.
 
+    Every call sees the newest state, whichever process wrote it. A path has one row at most, whoever else writes.
+
     Args:
         place: A folder, or an address such as ``s3://bucket/vectors`` or ``db://ours``.
         name: Of the table.
-        model: Whose rows are seen; the others wait to be removed.
+        model: Whose rows are seen.
         dimensions: D, of its embeddings.
 
     Raises:
-        ValueError: LanceDB is missing, or the place cannot be opened.
+        ValueError: LanceDB is missing, or the place cannot be opened. So do all methods where the store fails, or the
+            table is none of ours.
     """
 
     def __init__(self, place: str, name: str, *, model: str, dimensions: int):
@@ -56,19 +62,26 @@ class Table:
         import lancedb  # takes seconds
 
         self.place, self.name, self.model, self.dimensions = place, name, model, dimensions
-        self._exists = False
-        try:
-            self._store = lancedb.connect(place)
-        except Exception as error:
-            raise self._unusable(error) from error
+        self._known = None
+        with self._told():
+            self._store = lancedb.connect(place, read_consistency_interval=timedelta(0))
 
     def __len__(self) -> int:
-        return 0 if self._table is None else self._table.count_rows(self._own)
+        table = self._fitting()
+        with self._told():
+            return 0 if table is None else table.count_rows(self._own)
 
     @property
     def shared(self) -> bool:
         """Whether other machines may reach it."""
         return PLACES.match(self.place) is not None
+
+    @property
+    def of_others(self) -> int:
+        """How many rows other models have in it."""
+        table = self._found()
+        with self._told():
+            return 0 if table is None else table.count_rows(f"NOT ({self._own})")
 
     @property
     def _own(self) -> str:
@@ -79,35 +92,51 @@ class Table:
         import pyarrow
 
         kinds = {"bytes": pyarrow.int64(), "modified": pyarrow.int64()}
-        fields = [(name, kinds.get(name, pyarrow.string())) for name in COLUMNS]
+        fields = [pyarrow.field(name, kinds.get(name, pyarrow.string())) for name in COLUMNS]
+        fields[0] = pyarrow.field("path", pyarrow.string(), nullable=False, metadata=KEY)
         return pyarrow.schema([*fields, ("vector", pyarrow.list_(pyarrow.float32(), self.dimensions))])
 
-    @cached_property
-    def _table(self):
-        """LanceDB's; None where it is not there, or of another width."""
-        try:
-            found = self._store.open_table(self.name)
-        except (ValueError, FileNotFoundError):
+    def _found(self):
+        """LanceDB's table, of whatever width; None where it is not there."""
+        if self._known is None:
+            with self._told():
+                try:
+                    found = self._store.open_table(self.name)
+                except (ValueError, FileNotFoundError):
+                    return None
+                columns = found.schema.names
+            if not {*COLUMNS, "vector"} <= set(columns):
+                got = f"{self.name} with the columns {', '.join(columns[:8])}"
+                raise bad_input("table", "name a gallery, or nothing that is there", got, "Choose another name.")
+            self._known = found
+        return self._known
+
+    def _fitting(self):
+        """As ``_found``; None where it is of another width, too."""
+        table = self._found()
+        if table is None:
             return None
-        except Exception as error:
-            raise self._unusable(error) from error
-        self._exists = True
-        fits = {*COLUMNS, "vector"} <= set(found.schema.names)
-        return found if fits and found.schema.field("vector").type == self._schema.field("vector").type else None
+        with self._told():
+            return table if table.schema.field("vector").type == self._schema.field("vector").type else None
 
     def rows(self, columns: Sequence[str]) -> list[dict]:
         """Some columns of all rows, in no order."""
-        if self._table is None:
+        table = self._fitting()
+        if table is None:
             return []
-        asked = self._table.search().where(self._own).select(list(columns)).limit(self._table.count_rows() + 1)
-        return asked.to_arrow().to_pylist()
+        with self._told():
+            asked = table.search().where(self._own).select(list(columns)).limit(table.count_rows() + 1)
+            return asked.to_arrow().to_pylist()
 
     def nearest(self, query: Float[Tensor, " D"], most: int) -> list[dict]:
-        """Path, label and vector of the nearest rows: all are compared, none is missed."""
-        if self._table is None:
+        """Path, label and vector of the nearest rows: all are compared, none is missed, whatever index there is."""
+        table = self._fitting()
+        if table is None:
             return []
-        asked = self._table.search(query.numpy()).distance_type("l2").where(self._own, prefilter=True).limit(most)
-        return asked.select(["path", "label", "vector", "_distance"]).to_arrow().to_pylist()
+        with self._told():
+            asked = table.search(query.numpy()).distance_type("l2").bypass_vector_index()
+            asked = asked.where(self._own, prefilter=True).limit(most)
+            return asked.select(["path", "label", "vector", "_distance"]).to_arrow().to_pylist()
 
     def put(self, known: dict[str, list], vectors: Float[Tensor, "M D"]) -> None:
         """Adds rows; those of a path that is there, of whichever model, are replaced, all in one step.
@@ -125,32 +154,54 @@ class Table:
         columns = {**known, "model": [self.model] * len(vectors)}
         columns["vector"] = pyarrow.FixedSizeListArray.from_arrays(flat, self.dimensions)
         added = pyarrow.table(columns, schema=self._schema)
-        try:
-            if self._table is None:
-                mode = "overwrite" if self._exists else "create"
-                self.__dict__["_table"] = self._store.create_table(self.name, added, mode=mode)
-            else:
-                merge = self._table.merge_insert("path").when_matched_update_all().when_not_matched_insert_all()
+        table = self._fitting()
+        if table is None:
+            table = self._made(added)
+        if table is not None:
+            with self._told():
+                merge = table.merge_insert("path").when_matched_update_all().when_not_matched_insert_all()
                 merge.execute(added)
-        except Exception as error:
-            raise self._unusable(error) from error
+
+    def _made(self, added):
+        """Makes the table of these rows; or returns the one that another process has made meanwhile."""
+        mode = "create" if self._found() is None else "overwrite"
+        try:
+            with self._told():
+                self._known = self._store.create_table(self.name, added, mode=mode)
+        except ValueError:
+            self._known = None
+            table = self._fitting()
+            if table is None:
+                raise
+            return table
+        return None
 
     def remove(self, paths: Sequence[str]) -> None:
         """Removes the rows of these paths."""
-        for start in range(0, len(paths), 500):
+        table = self._fitting()
+        for start in range(0, len(paths) if table is not None else 0, 500):
             listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths[start : start + 500])
-            self._table.delete(f"path IN ({listed})")
+            with self._told():
+                table.delete(f"path IN ({listed})")
 
     def tidy(self) -> None:
         """Removes the rows of other models, and what former states have left; a server does the latter by itself."""
-        if self._table is not None:
-            self._table.delete(f"NOT ({self._own})")
-            if not self.place.startswith("db://"):
-                self._table.optimize(cleanup_older_than=KEPT_VERSIONS)
+        table = self._fitting()
+        if table is not None:
+            with self._told():
+                table.delete(f"NOT ({self._own})")
+                if not self.place.startswith("db://"):
+                    table.optimize(cleanup_older_than=KEPT_VERSIONS)
 
-    def _unusable(self, error: Exception) -> ValueError:
-        got = f"{self.place}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
-        return bad_input("store", "be a vector store that can be opened and written", got, "Choose another place.")
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Whatever the store answers, the reader is told in one sentence."""
+        try:
+            yield
+        except Exception as error:  # LanceDB raises nearly anything
+            got = f"{self.place}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+            remedy = "Choose another place."
+            raise bad_input("store", "be a vector store that can be opened and written", got, remedy) from error
 
 
 def check_installed() -> None:

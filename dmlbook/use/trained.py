@@ -25,11 +25,8 @@ from dmlbook.datasets.photos.decoding import fill
 from dmlbook.datasets.photos.formats import printable
 from dmlbook.nets import EmbeddingNet, Head
 from dmlbook.training import TrainConfig, embed, identity
-from dmlbook.training.views import PHOTO_CROP
 from dmlbook.use import run_folders
 
-DRAWN = ("birds", "digits")
-"""Sets whose pictures are shown whole; of photographs the middle is shown."""
 SHOWN = 10  # unreadable files that a message names
 
 
@@ -86,13 +83,16 @@ class Run:
     @cached_property
     def dimensions(self) -> int:
         """D, the length of a row of embeddings."""
-        side = self.config.image_size
+        side, first = self.config.image_size, next(self.net.parameters())
         with torch.inference_mode():
-            return self.net(torch.zeros(1, 3, side, side, device=next(self.net.parameters()).device)).shape[1]
+            return self.net(torch.zeros(1, 3, side, side, device=first.device, dtype=first.dtype)).shape[1]
 
     @cached_property
     def model(self) -> str:
-        """A word that changes with every change of an embedding: of the weights, of the network, of the view."""
+        """A word that changes with every change of an embedding: of the weights, of the network, of the view.
+
+        It is asked for once: whoever changes the network afterwards loads the run again, or makes another ``Run``.
+        """
         settings = identity.settings_of("network", self.net)
         parts = [identity.digest(self.net.state_dict()), settings, self.view]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
@@ -186,15 +186,20 @@ class Run:
         if not paths:
             raise bad_input("paths", "name at least one photograph", "none", "Pass the files.")
         bar = tqdm(total=len(paths), desc="embedding", unit="image", delay=1, mininterval=1, disable=not progress)
+        home = next(self.net.parameters()).device
         with bar, closing(self._decoded([str(path) for path in paths], Path(root or "."), batch_size)) as batches:
             sound = True
-            for files, images, broken in batches:
-                sound = sound and not broken
-                vectors = torch.empty(0, self.dimensions)
-                if images is not None and (go_on or sound):
-                    vectors = self.embed(images, batch_size=batch_size, device=device)
-                bar.update(len(files) + len(broken))
-                yield Embedded(vectors, tuple(files[: len(vectors)]), broken)
+            try:
+                self.net.to(home if device is None else device)  # once, not for every batch
+                for files, images, broken in batches:
+                    sound = sound and not broken
+                    vectors = torch.empty(0, self.dimensions)
+                    if images is not None and (go_on or sound):
+                        vectors = self.embed(images, batch_size=batch_size)
+                    bar.update(len(files) + len(broken))
+                    yield Embedded(vectors, tuple(files[: len(vectors)]), broken)
+            finally:
+                self.net.to(home)
 
     def _decoded(
         self, files: list[str], root: Path, batch_size: int
@@ -246,13 +251,14 @@ def report_unreadable(unreadable: dict[str, str], total: int, *, skip: bool) -> 
     warnings.warn(text, stacklevel=4)
 
 
-@checked(size=between(1, 4096))
+@checked(size=between(1, run_folders.LARGEST))
 def load_run(
     folder: str | PathLike,
     *,
     net: nn.Module | None = None,
     size: int | None = None,
     device: str | torch.device | None = None,
+    trust_code: bool = False,
 ) -> Run:
     """A run that ``python -m dmlbook train`` left, ready for use.
 
@@ -261,22 +267,19 @@ def load_run(
         net: The network without its weights, where ``nets.build`` did not make it.
         size: Side in pixels that pictures are decoded to; by default that of the training.
         device: Where the network goes. None: it stays on the CPU.
+        trust_code: Whether a file of Python that makes its network (``--net my_nets.py:make``) may be run. Say so of
+            runs of your own alone: whoever wrote the folder chose the file.
 
     Raises:
-        ValueError: The folder holds no run, or one that does not say what its images were like.
+        ValueError: The folder holds no run, or one that does not say what its images were like; or a file makes its
+            network, and ``trust_code`` is False or the file is not the one of the training.
 
     Example:
         ``load_run("runs/birds-softtriple").embed_files(["a.jpg", "b.jpg"])`` has the shape ``(2, 64)``.
     """
-    trained = run_folders.read_run(Path(folder).expanduser(), net)
+    trained = run_folders.read_run(Path(folder), net, trust_code=trust_code)
     settings = run_folders.read_about(trained.folder)
-    view = settings.get("view") or {}
-    size = size or view.get("decoded") or trained.data.get("size")
-    if not isinstance(size, int):
-        remedy = "Pass size= the side in pixels that pictures were decoded to."
-        raise bad_input("folder", "say how large its images were", f"{trained.folder}, an older version's", remedy)
-    whole = trained.data.get("data") in DRAWN
-    crop = trained.config.test_crop or view.get("crop") or (1.0 if whole else PHOTO_CROP)
+    size, crop = run_folders.view_of(trained, settings, size)
     seen = trained.config.image_size or max(1, round(size * crop))
     net = trained.net.eval() if device is None else trained.net.eval().to(device)
     return Run(
@@ -284,7 +287,7 @@ def load_run(
         net=net,
         config=replace(trained.config, image_size=seen, test_crop=crop),
         size=size,
-        class_names=tuple(settings.get("classes", ())),
+        class_names=tuple(map(str, settings.get("classes", ()))),
         centers=trained.centers,
         settings=settings,
         finished=trained.finished,

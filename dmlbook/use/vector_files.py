@@ -14,9 +14,9 @@ import torch
 from dmlbook._checks import bad_input, checked
 from dmlbook._files import whole
 from dmlbook._types import Float, Tensor
+from dmlbook.use.store import INSTALL
 
 SUFFIXES = (".npz", ".parquet")
-INSTALL = 'Install it: pip install -e ".[search]"'
 REMEDY = "Write it with: python -m dmlbook embed"
 
 
@@ -45,16 +45,20 @@ class Vectors:
 
 
 @checked
-def check_suffix(path: str | PathLike) -> None:
-    """The file's name says how to write it, and what that needs is installed.
+def check_suffix(path: str | PathLike, *, argument: str = "path") -> None:
+    """The file's name says how to read and write it, and what that needs is installed.
+
+    Args:
+        path: Of the file.
+        argument: What the message calls it.
 
     Raises:
         ValueError: It does not, or it is not.
     """
     if Path(path).suffix not in SUFFIXES:
-        raise bad_input("out", f"end in {' or '.join(SUFFIXES)}", str(path), "Choose one of them.")
+        raise bad_input(argument, f"end in {' or '.join(SUFFIXES)}", str(path), "Choose one of them.")
     if Path(path).suffix == ".parquet":
-        _pyarrow()
+        _pyarrow(argument)
 
 
 @checked
@@ -114,6 +118,12 @@ def read_vectors(path: str | PathLike) -> Vectors:
             rows = rows.values.to_numpy().reshape(-1, rows.type.list_size)
             paths, labels = table["path"].to_pylist(), [label or "" for label in table["label"].to_pylist()]
             about = json.loads(table.schema.metadata[b"dmlbook"])
+        if not all(isinstance(text, str) for text in (*paths, *labels)) or not isinstance(about, dict):
+            raise TypeError("its paths, labels or description are none")
+        if not isinstance(about.get("root"), str | None):
+            raise TypeError(f"its root is {about['root']!r}, no folder")
+        if rows.ndim != 2 or rows.dtype.kind != "f":
+            raise TypeError(f"its vectors are {rows.dtype} of shape {rows.shape}")
         return Vectors(torch.from_numpy(np.array(rows, np.float32)), tuple(paths), tuple(labels), about)
     except Exception as error:  # a damaged file can break the readers at any point
         got = f"{path}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
@@ -124,10 +134,10 @@ def _texts(texts: Sequence[str]) -> np.ndarray:
     return np.array(texts, dtype=np.str_) if texts else np.empty(0, np.str_)
 
 
-def _pyarrow() -> tuple:
+def _pyarrow(argument: str = "path") -> tuple:
     try:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
-        raise bad_input("out", "end in .npz where pyarrow is missing", ".parquet", INSTALL) from error
+        raise bad_input(argument, "end in .npz where pyarrow is missing", ".parquet", INSTALL) from error
     return pyarrow, parquet

@@ -198,6 +198,11 @@ def test_nearest_agrees_with_literal_loops():
         assert found == sorted(others, key=lambda j, i=i: -reference.dot(units[i], units[j]))[:5]
 
 
+def test_near_duplicates_are_found_in_their_order():
+    x = torch.tensor([[1.0, turn * 1e-4] for turn in (0, 5, 1, 4, 2, 3)])  # in float32 all cosines are 1
+    assert book.nearest(x, 5)[0].tolist() == [2, 4, 5, 3, 1]
+
+
 def test_right_first_looks_at_the_first_retrieved_image_only():
     found = torch.tensor([[1, 2], [2, 0], [3, 0], [0, 2]])
     assert book.right_first(found, torch.tensor([0, 0, 1, 1])).tolist() == [True, False, True, False]

@@ -216,18 +216,28 @@ def test_a_network_of_ones_own_is_trained_measured_again_and_missed(photos, own,
     line = ["train", "--data", "folder", "--root", str(photos), "--loss", "softmax", "--net", "my_nets.py:make",
             "--size", "16", "--embedding-size", "8", "--epochs", "1", "--no-freeze-batch-norm"]  # fmt: skip
     assert main([*line, "--record", "own"]) == 0
+    assert capsys.readouterr().out.count("--run runs/own --trust-code") == 3  # what to type next
     network = records.load("own", tmp_path / "results").configuration["network"]
     assert network["name"] == "my_nets.py:make"
     assert str(tmp_path) not in json.dumps(network)
     capsys.readouterr()
     shutil.copytree("runs", tmp_path / "elsewhere" / "runs")
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert main(["evaluate", "--run", "runs/own"]) == 0
+    again = ["evaluate", "--run", "runs/own", "--trust-code"]
+    assert main(again) == 0
+    for command in (["evaluate"], ["map"], ["embed", "--root", "x", "--out", "v.npz"], ["export", "--out", "v.pt2"]):
+        capsys.readouterr()
+        assert main([*command, "--run", "runs/own"]) == 1
+        told = capsys.readouterr().err
+        assert told.startswith("error: --run must hold a run.json whose network is none of a file, or be trusted; got ")
+        assert (
+            "my_nets.py, which makes its network and would be run. Look at that file, then pass --trust-code." in told
+        )
     own.write_text(own.read_text() + "\n")
-    assert main(["evaluate", "--run", "runs/own"]) == 1
+    assert main(again) == 1
     assert "name must be a file that is as it was" in capsys.readouterr().err
     own.unlink()
-    assert main(["evaluate", "--run", "runs/own"]) == 1
+    assert main(again) == 1
     assert "name must be a file of Python that is there" in capsys.readouterr().err
 
 

@@ -285,6 +285,56 @@ def test_a_run_of_several_seeds_is_read_by_its_first(trees, tmp_path):
     assert run_folders.find(tmp_path / "some" / "seed-10").name == "seed-10"
 
 
+def test_a_folder_of_something_else_or_of_one_seed_is_no_place_for_a_run(trees, monkeypatch, capsys):
+    assert train("--loss", "softmax", "--folder", "mine") == 0
+    Path("notes").mkdir()
+    Path("notes/a.txt").write_text("")
+    no_step(monkeypatch)
+    before = sorted(path for path in Path().rglob("*"))
+    told = {"trees": "ash", "notes": "a.txt", f"mine/{SEED_FOLDER}": "checkpoint-", "notes/a.txt": "which is a file"}
+    for folder, what in told.items():
+        capsys.readouterr()
+        assert train("--loss", "softmax", "--folder", folder) == 1
+        said = capsys.readouterr().err
+        assert f"--folder must hold this run or none; got {folder}" in said.replace("\\", "/")
+        assert what in said
+    assert sorted(path for path in Path().rglob("*")) == before
+
+
+def placed(folder=None, record="mine", **asked):
+    options = Namespace(folder=folder, record=record, data="folder", root="trees", loss="softmax")
+    return places.place(options, asked).as_posix()
+
+
+def test_runs_below_a_folder_and_a_seed_that_has_not_begun_take_no_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("runs/mine/deep/seed-1", "runs/mine/flat", "runs/mine/seed-2", "runs/mine/.cache"):
+        Path(folder).mkdir(parents=True)
+    for folder in ("runs/mine/deep/seed-1", "runs/mine/flat"):
+        (Path(folder) / "run.json").write_text("{}")
+    assert placed() == placed(folder="runs/mine") == "runs/mine"
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '{"config": 3}', "[" * 100_000])
+def test_a_damaged_run_takes_its_name_with_it_and_stops_no_other(text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("runs/mine/seed-1").mkdir(parents=True)
+    Path("runs/mine/seed-1/run.json").write_text(text)
+    assert placed() == "runs/mine-2"
+    with pytest.raises(ValueError, match="--folder must hold this run or none; got .*run.json"):
+        placed(folder="runs/mine")
+
+
+@pytest.mark.parametrize("former", [{}, {"epochs": "x"}, {"epochs": None}, {"epochs": 9}])
+def test_a_run_that_does_not_say_its_epochs_is_another_one(former, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("runs/mine/seed-1").mkdir(parents=True)
+    Path("runs/mine/seed-1/run.json").write_text(json.dumps({"config": {"lr": 1, **former}}))
+    assert placed(config={"lr": 1, "epochs": 5}) == "runs/mine-2"
+    Path("runs/mine/seed-1/run.json").write_text(json.dumps({"config": {"lr": 1, "epochs": 4}}))
+    assert placed(config={"lr": 1, "epochs": 5}) == "runs/mine"
+
+
 def test_names_of_folders_are_made_of_what_paths_may_hold():
     def place(root, record=None):
         return places.place(Namespace(folder=None, record=record, data="folder", root=root, loss="softmax"), {})

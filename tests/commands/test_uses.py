@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from dmlbook.__main__ import main
 from dmlbook.commands import search as search_command
@@ -70,7 +72,8 @@ def test_files_are_embedded_by_name_and_their_labels_are_their_folders(run_folde
     names = [str(gallery_folder / "a" / "1.png"), str(gallery_folder / "b" / "deep" / "3.png")]
     assert said(capsys, "embed", "--run", run_folder, "--files", *names, "--out", "v.npz")[0] == 0
     with np.load("v.npz") as found:
-        assert found["paths"].tolist() == names
+        assert found["paths"].tolist() == ["a/1.png", "b/deep/3.png"]
+        assert json.loads(str(found["about"]))["root"] == str(gallery_folder.resolve())
         by_name = found["vectors"]
     assert said(capsys, "embed", "--run", run_folder, "--root", gallery_folder, "--out", "w.npz")[0] == 0
     with np.load("w.npz") as found:
@@ -93,7 +96,30 @@ REFUSED = {
     "vectors of another": (["search", "RUN", "--vectors", "o.npz", "--query", "x.png"], "--vectors must be made by"),
     "vectors that are none": (["search", "RUN", "--vectors", "x.npz", "--query", "x.png"], "--vectors must be a file"),
     "a format that is none": (["export", "RUN", "--format", "tflite", "--out", "x"], "invalid choice: 'tflite'"),
-    "an export into a folder": (["export", "RUN", "--out", "folder.npz"], "--out must name a file that can be"),
+    "an export into a folder": (["export", "RUN", "--out", "folder.pt2"], "--out must name a file that can be"),
+    "an export of no known name": (["export", "RUN", "--out", "net.pt"], "--out must end in .onnx or .pt2; got net.pt"),
+    "an export of another name": (
+        ["export", "RUN", "--out", "n.onnx", "--format", "pt2"],
+        "--out must end in .pt2; got n.onnx. Call it n.pt2.",
+    ),
+    "vectors of another kind": (["search", "RUN", "--vectors", "v.h5", "--query", "x.png"], "--vectors must end in"),
+    "an empty gallery": (["index", "RUN", "--gallery", "empty", "--store", "s"], "--gallery must hold photographs;"),
+    "a query that may not be left out": (
+        ["search", "RUN", "--gallery", "photos", "--query", "x.txt", "--skip-corrupt"],
+        "--query must name photographs that can be read; got \n  x.txt: it is no picture",
+    ),
+    "a gallery that was never indexed": (
+        ["search", "RUN", "--gallery", "photos", "--query", "x.png", "--no-update", "--store", "s"],
+        "--gallery must hold photographs; got none in s. Leave out --no-update, or call index first.",
+    ),
+    "a page of a gallery that was never indexed": (
+        ["demo", "RUN", "--gallery", "photos", "--port", "0", "--no-update", "--store", "s"],
+        "Leave out --no-update",
+    ),
+    "options of a store beside a file": (
+        ["search", "RUN", "--vectors", "o.npz", "--query", "x.png", "--store", "s", "--no-update"],
+        "--store, --no-update must stand beside --gallery; got --vectors.",
+    ),
     "a port that is none": (["demo", "RUN", "--gallery", "photos", "--port", "70000"], "--port must be"),
     "a host that is none": (
         ["demo", "RUN", "--gallery", "photos", "--host", "no.invalid"],
@@ -106,7 +132,8 @@ REFUSED = {
 def test_what_will_not_do_is_one_sentence_before_any_work(name, run_folder, gallery_folder, capsys, monkeypatch):
     line, expected = REFUSED[name]
     monkeypatch.setattr("dmlbook.use.trained.embed", lambda *_, **__: pytest.fail("a network ran"))
-    Path("folder.npz").mkdir()
+    for folder in ("folder.npz", "folder.pt2", "empty"):
+        Path(folder).mkdir()
     Path("x.txt").write_text("no picture")
     Path("x.npz").write_bytes(b"no file of numpy")
     picture(1).save("x.png")
@@ -121,6 +148,101 @@ def test_what_will_not_do_is_one_sentence_before_any_work(name, run_folder, gall
     assert status in (1, 2)
     assert expected in told
     assert "Traceback" not in told
+
+
+def test_a_folder_in_the_home_folder_is_embedded(run_folder, gallery_folder, capsys, monkeypatch):
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(gallery_folder.parent))
+    status, _, told = said(capsys, "embed", "--run", run_folder, "--root=~/photos", "--out", "v.npz")
+    assert (status, told) == (0, "")
+    with np.load("v.npz") as found:
+        about = json.loads(str(found["about"]))
+    assert about["root"] == str(gallery_folder.resolve())
+    assert about["run"] == f"trees/{next(run_folder.glob('seed-*')).name}"
+
+
+def test_files_by_name_are_found_from_any_folder_and_count_once(run_folder, gallery_folder, capsys, monkeypatch):
+    monkeypatch.chdir(gallery_folder)
+    line = ("embed", "--run", run_folder, "--out", "../v.npz", "--files")
+    status, out, told = said(capsys, *line, "a/1.png", "a/2.png", "a/1.png")
+    assert status == 0
+    assert "2 photographs" in out
+    assert "note: --files names photographs twice, such as a/1.png: each counts once" in told
+    with np.load("../v.npz") as found:
+        assert found["paths"].tolist() == ["a/1.png", "a/2.png"]
+        assert json.loads(str(found["about"]))["root"] == str(gallery_folder.resolve())
+    monkeypatch.chdir(gallery_folder.parent)
+    query = ("--query", gallery_folder / "a" / "1.png", gallery_folder / "a" / "1.png")
+    status, out, told = said(capsys, "search", "--run", run_folder, "--vectors", "v.npz", *query, "--out", "p.html")
+    assert status == 0
+    assert "note: --query names photographs twice" in told
+    page = Path("p.html").read_text(encoding="utf-8")
+    assert (page.count("<section"), page.count("<img"), "no picture" in page) == (1, 3, False)
+    (gallery_folder / "sub").mkdir()
+    monkeypatch.chdir(gallery_folder / "sub")
+    assert said(capsys, *line, "../a/1.png", "../b/deep/3.png")[0] == 0
+    with np.load("../v.npz") as found:
+        assert found["paths"].tolist() == ["a/1.png", "b/deep/3.png"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"paths": ["../secret.png"]}, "--vectors must name photographs below the folder that it names; got v.npz wi"),
+        ({"paths": ["/etc/secret.png"]}, "--vectors must name photographs below the folder"),
+        ({"about": {"root": 5}}, "--vectors must be a file of embeddings; got v.npz: TypeError: its root is 5"),
+        (
+            {"vectors": np.ones((0, 8), np.float32), "paths": [], "labels": []},
+            "--vectors must hold finite vectors of 8",
+        ),
+        ({"vectors": np.ones((1, 5), np.float32)}, "--vectors must hold finite vectors of 8 dimensions, one at least"),
+        ({"vectors": np.full((1, 8), np.nan)}, "--vectors must hold finite vectors"),
+        ({"vectors": np.ones((1, 8))}, None),
+    ],
+)
+def test_odd_vectors_are_told_before_a_query_is_looked_at(changes, told, run_folder, gallery_folder, capsys):
+    assert said(capsys, "embed", "--run", run_folder, "--root", gallery_folder, "--out", "v.npz")[0] == 0
+    with np.load("v.npz") as found:
+        about = json.loads(str(found["about"]))
+    whole = {"vectors": np.ones((1, 8), np.float32), "paths": ["a/1.png"], "labels": [""], **changes}
+    whole = {
+        name: np.array(value, dtype=np.str_ if name in ("paths", "labels") else None) for name, value in whole.items()
+    }
+    whole["about"] = np.array(json.dumps({**about, **changes.get("about", {})}))
+    np.savez("v.npz", **whole)
+    query = gallery_folder / "a" / "1.png"
+    status, _, err = said(capsys, "search", "--run", run_folder, "--vectors", "v.npz", "--query", query)
+    assert status == int(told is not None)
+    assert (told or "") in err
+
+
+def test_the_page_that_no_option_names_is_checked_before_the_work(run_folder, gallery_folder, capsys, monkeypatch):
+    shutil.copytree(run_folder, "run")
+    page = next(Path("run").glob("seed-*")) / "search.html"
+    page.unlink(missing_ok=True)
+    page.mkdir()
+    monkeypatch.setattr("dmlbook.use.trained.embed", lambda *_, **__: pytest.fail("a network ran"))
+    line = ("search", "--run", "run", "--gallery", gallery_folder, "--query", gallery_folder / "a" / "1.png")
+    status, _, told = said(capsys, *line)
+    assert status == 1
+    assert "--out must name a file that can be written; got" in told
+
+
+def test_a_table_of_another_run_is_refused_or_replaced(run_folder, gallery_folder, capsys):
+    pytest.importorskip("lancedb")
+    shutil.copytree(run_folder, "other")
+    path = checkpoints.find(next(Path("other").glob("seed-*")))[-1]
+    content = checkpoints.load(path)
+    content["net"]["head.linear.bias"] += 1
+    torch.save(content, path)
+    line = ("index", "--gallery", gallery_folder, "--store", "store", "--table", "ours", "--run")
+    assert said(capsys, *line, run_folder)[0] == 0
+    status, _, told = said(capsys, *line, "other")
+    assert status == 1
+    assert "--table must hold photographs of this model alone; got ours with 5 photographs of another one. " in told
+    assert "or pass --replace where nobody needs the former." in told
+    status, out, _ = said(capsys, *line, "other", "--replace")
+    assert (status, out) == (0, "5 photographs in the gallery: 5 new\n")
 
 
 def test_a_run_that_has_not_ended_is_used_with_a_note(run_folder, gallery_folder, capsys, monkeypatch):

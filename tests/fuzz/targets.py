@@ -117,6 +117,7 @@ INSIDE = {
     "dmlbook.use.page.thumbnail": "a part of page.write_results, which says what cannot be shown",
     "dmlbook.use.page.shown_distance": "a part of page.write_results",
     "dmlbook.use.photographs.content_of": "a part of Gallery.update",
+    "dmlbook.use.photographs.leads_out": "a part of Gallery.file_of, and of search",
     "dmlbook.use.run_folders": "parts of load_run, which speak under its name",
     "dmlbook.use.serving": "a server, which its own tests attack",
     "dmlbook.use.store": "a part of Gallery, which speaks under its name",

@@ -10,9 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
+from dmlbook.retrieval.exact import ROUNDING, SAMPLE
 from dmlbook.use.gallery import Hit
 from dmlbook.use.nearest import nearest_in
 from dmlbook.use.page import Answer, cosine, shown_distance, thumbnail, write_results
+from dmlbook.use.store import INSTALL
 from dmlbook.use.vector_files import Vectors, check_suffix, read_vectors, write_vectors
 
 
@@ -51,13 +53,16 @@ def test_the_npz_is_read_by_numpy_without_pickle_and_the_parquet_by_pandas(vecto
 
 def test_names_of_other_files_and_what_does_not_fit_are_refused(vectors, tmp_path, monkeypatch):
     for name in ("v.csv", "v", "v.npz.gz"):
-        with pytest.raises(ValueError, match="out must end in .npz or .parquet"):
+        with pytest.raises(ValueError, match="check_suffix: path must end in .npz or .parquet"):
             check_suffix(tmp_path / name)
+        with pytest.raises(ValueError, match="--vectors must end in .npz or .parquet"):
+            check_suffix(tmp_path / name, argument="--vectors")
     with pytest.raises(ValueError, match="vectors, paths and labels must be equally many; got 3, 2 and 3"):
         Vectors(vectors.vectors, vectors.paths[:2], vectors.labels, {})
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    with pytest.raises(ValueError, match=r'pip install -e ".\[search\]"'):
+    with pytest.raises(ValueError, match=re.escape(INSTALL)):
         check_suffix("v.parquet")
+    assert ".[search]" in INSTALL
 
 
 def test_the_nearest_are_those_of_a_literal_search_in_every_block(monkeypatch):
@@ -82,6 +87,34 @@ def test_near_embeddings_keep_their_order_where_a_product_would_lose_it():
     assert float(distances[0, 0]) == 0
 
 
+@pytest.mark.parametrize("block", [1 << 25, 400])
+@pytest.mark.parametrize("kind", ["near duplicates", "far from the origin", "all alike", "float64", "of every size"])
+def test_none_of_the_nearest_is_missed_whatever_the_embeddings_are_like(kind, block, monkeypatch):
+    monkeypatch.setattr("dmlbook.use.nearest.BLOCK", block)
+    draw = torch.Generator().manual_seed(4)
+    noise = torch.randn(300, 16, generator=draw)
+    gallery = {
+        "near duplicates": torch.nn.functional.normalize(noise[0] + 3e-5 * noise, dim=1),
+        "far from the origin": 1000 + noise * 1e-3,
+        "all alike": torch.ones(300, 16),
+        "float64": noise.double(),
+        "of every size": noise * torch.logspace(-9, 9, 300)[:, None],
+    }[kind]
+    assert len(gallery) > SAMPLE  # so that the middle is only a rough one
+    assert torch.finfo(torch.float64).eps == 2 * ROUNDING  # what the bound of a product's errors is made of
+    queries = gallery[:20].float() + 0
+    distances, numbers = nearest_in(queries, gallery, most=12)
+    far = (queries[:, None].double() - gallery[None].double()).norm(dim=2)
+    expected, order = far.sort(dim=1, stable=True)
+    assert torch.equal(numbers, order[:, :12])
+    torch.testing.assert_close(distances, expected[:, :12].float(), rtol=1e-6, atol=0)
+
+
+def test_an_empty_gallery_is_refused():
+    with pytest.raises(ValueError, match="nearest_in: gallery must hold at least one embedding; got none"):
+        nearest_in(torch.ones(1, 3), torch.ones(0, 3))
+
+
 @pytest.fixture
 def answers(gallery_folder):
     odd = next(path for path in gallery_folder.iterdir() if path.is_file())
@@ -103,6 +136,28 @@ def test_a_page_of_results_holds_everything_and_runs_nothing(answers, tmp_path):
     assert "<b>1. distance 0.250, cosine 0.969</b>" in page
     assert all('alt="' in tag for tag in re.findall("<img[^>]+>", page))
     assert "cosine" not in write_results(path, answers, title="t", unit=False).read_text(encoding="utf-8")
+
+
+def test_a_photograph_that_many_queries_find_is_decoded_once(answers, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr("dmlbook.use.page.thumbnail", lambda path: seen.append(path) or b"small")
+    write_results(tmp_path / "p.html", answers * 5, title="t", unit=True)
+    assert len(seen) == len(set(seen)) == 3
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"paths": np.array([1, 2])}, {"labels": np.array([1.0, 2.0])}, {"about": np.array("[1]")},
+        {"about": np.array('{"root": 5}')}, {"vectors": np.array(["a", "b"])}, {"vectors": np.ones(2, np.float32)},
+        {"vectors": np.ones((2, 3), np.int64)}, {"about": np.array("[" * 100_000)}, {"paths": np.array(["a"])},
+    ],
+)  # fmt: skip
+def test_odd_files_of_embeddings_are_one_sentence(odd, tmp_path):
+    whole = {"vectors": np.ones((2, 3), np.float32), "paths": np.array(["a", "b"]), "labels": np.array(["", ""])}
+    np.savez(tmp_path / "v.npz", **{**whole, "about": np.array("{}"), **odd})
+    with pytest.raises(ValueError, match="read_vectors: vectors must be a file of embeddings"):
+        read_vectors(tmp_path / "v.npz")
 
 
 def test_several_queries_can_be_reached_by_links(answers, tmp_path):

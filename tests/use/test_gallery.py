@@ -89,19 +89,21 @@ def test_another_model_embeds_everything_anew_and_its_rows_alone_are_searched(ga
     gallery.update()
     other = load_run(run_folder, size=40)
     assert other.model != gallery.run.model
-    of_other = Gallery(other, gallery_folder, store=gallery.table.place)
+    of_other = Gallery(other, gallery_folder, store=gallery.table.place, table=gallery.table.name)
     assert len(of_other) == 0
     with pytest.raises(ValueError, match=r"Gallery.search: gallery must hold photographs"):
         of_other.search(torch.ones(1, 8))
-    assert counts(of_other.update()) == (5, 0, 0, 0)
-    assert (len(of_other), len(Gallery(gallery.run, gallery_folder, store=gallery.table.place))) == (5, 0)
+    assert counts(of_other.update(replace=True)) == (5, 0, 0, 0)
+    assert (len(of_other), len(gallery)) == (5, 0)
 
 
 def test_a_model_of_another_width_takes_the_place_of_the_former(gallery, gallery_folder, run):
     gallery.update()
     wider = replace(run, net=nets.build("small", embedding_size=11, seed=2).eval())
-    again = Gallery(wider, gallery_folder, store=gallery.table.place)
-    assert counts(again.update()) == (5, 0, 0, 0)
+    again = Gallery(wider, gallery_folder, store=gallery.table.place, table=gallery.table.name)
+    with pytest.raises(ValueError, match="of this model alone; got .* with 5 photographs of another one"):
+        again.update()
+    assert counts(again.update(replace=True)) == (5, 0, 0, 0)
     assert again.search(torch.ones(1, 11), most=9)[0][0].distance >= 0
 
 
@@ -137,6 +139,22 @@ def test_a_broken_photograph_is_named_and_the_others_are_indexed(gallery, galler
     with pytest.warns(UserWarning, match="2 of 6"):
         gallery.update(skip_corrupt=True)
     assert "a/1.png" not in dict(gallery.paths())
+
+
+def test_a_photograph_that_stays_broken_makes_no_unchanged_update_write(gallery, gallery_folder, monkeypatch):
+    (gallery_folder / "a" / "broken.jpg").write_bytes(b"no picture")
+    with pytest.warns(UserWarning, match="1 of 6"):
+        gallery.update(skip_corrupt=True)
+    written = []
+    for name in ("put", "tidy"):
+        monkeypatch.setattr(Table, name, lambda self, *_, name=name: written.append(name))
+    with pytest.warns(UserWarning, match="1 of 6"):
+        assert counts(gallery.update(skip_corrupt=True)) == (0, 0, 0, 5)
+    assert written == []
+    (gallery_folder / "a" / "1.png").unlink()
+    with pytest.warns(UserWarning, match="1 of 5"):
+        gallery.update(skip_corrupt=True)
+    assert written == ["tidy"]
 
 
 def test_an_update_that_was_stopped_goes_on_where_it_was(gallery, gallery_folder, monkeypatch, embedded):

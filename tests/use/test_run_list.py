@@ -1,13 +1,15 @@
 """Run folders as records: beside stored ones where they may stand, and a sentence for each that may not."""
 
+import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
 from dmlbook import records
 from dmlbook._files import held
-from dmlbook.training import Checkpoints, fit
+from dmlbook.training import Checkpoints, checkpoints, fit
 from dmlbook.use import run_folders
 from dmlbook.use.run_list import STATES, ListedRun, RunList, SeedRun, as_record, find_runs, own_records
 from tests.records.test_comparison import CHOICE, COLUMNS
@@ -109,6 +111,60 @@ def test_every_run_that_is_no_record_says_why(runs):
     assert "be a whole checkpoint" in left["torn"]
     assert "run.json: Expecting property name" in left[str(runs / "broken")]
     assert len(left) == 5
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data": DATA | {"data_option": None}}, {"loss": ...}, {"net": {"name": "small"}}, {"loss_options": ...},
+        {"data": {"data": "folder"}}, {"data": DATA | {"data_option": 5}},
+    ],
+)  # fmt: skip
+def test_a_finished_run_that_lacks_a_setting_is_told_in_one_sentence(changes, runs):
+    about = {**run_folders.read_about(runs / "old"), "data": DATA, **changes}
+    text = json.dumps({key: value for key, value in about.items() if value is not ...})
+    (runs / "old" / "run.json").write_text(text)
+    found, left = own_records([runs])
+    assert list(found) == ["mine"]
+    assert "as_record: run must say in its run.json and checkpoint all of its settings; got old" in left["old"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("history.csv", 'epoch,loss\n1,"' + "x" * 200_000 + '"\n', "no line of an epoch"),
+        ("run.json", "[" * 100_000, "recursion"),
+        ("run.json", '{"config": {"seed": "x"}}', "seed is 'x'"),
+        ("run.json", '{"data": {"validation": "x"}}', "validation 'x'"),
+    ],
+)
+def test_a_folder_that_cannot_be_read_is_listed_and_stops_nothing(name, text, told, runs):
+    (runs / "old" / name).write_text(text)
+    listed = find_runs([runs])
+    assert [run.name for run in listed.runs] == ["mine"]
+    assert told in listed.damaged[str(runs / "old")]
+
+
+def test_a_checkpoint_that_goes_while_a_run_is_listed_is_passed_over(runs, monkeypatch):
+    original = Path.stat
+
+    def gone(self, **options):
+        if self.name.startswith("checkpoint-"):
+            raise FileNotFoundError(self)
+        return original(self, **options)
+
+    monkeypatch.setattr(Path, "stat", gone)
+    listed = find_runs([runs])
+    assert [run.name for run in listed.runs] == ["mine", "old"]
+    assert listed.damaged == {}
+
+
+def test_a_record_reads_the_numbers_of_a_checkpoint_and_none_of_its_tensors(runs, monkeypatch):
+    (path,) = (runs / "mine" / "seed-1").glob("checkpoint-*")
+    lazy, eager = checkpoints.load(path, tensors=False), checkpoints.load(path)
+    assert lazy["run"] == eager["run"]
+    monkeypatch.setattr("zipfile.ZipFile.testzip", lambda *_: pytest.fail("all of it was read"))
+    assert as_record(find_runs([runs]).runs[0]).seeds == [1]
 
 
 def test_a_readers_own_run_stands_beside_stored_records_by_itself(runs, tmp_path):

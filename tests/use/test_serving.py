@@ -5,6 +5,7 @@ import json
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
@@ -170,9 +171,42 @@ def test_an_empty_gallery_and_a_missing_part_are_refused(run, tmp_path, monkeypa
         serving.check_installed()
 
 
-def test_many_may_ask_at_once_and_the_network_answers_one_at_a_time(client, monkeypatch):
-    from concurrent.futures import ThreadPoolExecutor
+def test_few_photographs_are_decoded_at_once_however_many_are_sent(client, monkeypatch):
+    now, most, lock = [], [], threading.Lock()
+    original = serving.decode_content
 
+    def counted(*given, **options):
+        with lock:
+            now.append(1)
+            most.append(len(now))
+        time.sleep(0.05)
+        with lock:
+            now.pop()
+        return original(*given, **options)
+
+    monkeypatch.setattr(serving, "decode_content", counted)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: client.post("/search", content=content()).status_code, range(8)))
+    assert answers == [200] * 8
+    assert max(most) <= serving.DECODED_AT_ONCE
+
+
+def test_a_gallery_that_fails_is_told_without_its_folders(client, gallery, gallery_folder):
+    gallery.table._store.drop_all_tables()
+    answer = client.post("/search", content=content())
+    assert (answer.status_code, list(answer.json())) == (503, ["error"])
+    assert str(gallery_folder.parent) not in answer.text
+
+
+def test_the_page_names_run_and_folder_as_they_are_called(run, gallery_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(gallery_folder)
+    here = Gallery(run, ".", store=tmp_path / "store")
+    here.update()
+    client = testclient.TestClient(demo_app(here), base_url="http://localhost:8000")
+    assert client.get("/about").json()["text"] == f"5 photographs in photos, by the run trees/{run.folder.name}."
+
+
+def test_many_may_ask_at_once_and_the_network_answers_one_at_a_time(client, monkeypatch):
     def ask(number):
         return json.loads(client.post("/search", content=content(100 + number % 5)).text)["hits"]
 

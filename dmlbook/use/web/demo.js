@@ -35,7 +35,8 @@
     try {
       const type = "application/octet-stream";
       const response = await fetch("/search", { method: "POST", body: photograph, headers: { "Content-Type": type } });
-      answer = await response.json();
+      answer = await response.json().catch(() => null);
+      if (!answer?.error && !Array.isArray(answer?.hits)) answer = { error: `The server fails (${response.status}).` };
     } catch {
       answer = { error: "The server does not answer." };
     }
@@ -59,5 +60,6 @@
     const dropped = event.dataTransfer.files[0];
     if (dropped) ask(dropped);
   });
-  fetch("/about").then((response) => response.json()).then((about) => ($("about").textContent = about.text));
+  fetch("/about").then((response) => response.json()).then((about) => ($("about").textContent = about.text))
+    .catch(() => (said.textContent = "The server does not answer."));
 })();
