@@ -20,7 +20,10 @@ from dmlbook.seeding import SEED
 from dmlbook.training import TrainConfig
 
 KS = (1, 2, 4, 8)
-OWN = {"name": "--data", "split": "--split", "root": "--root", "size": "--size"}
+OWN = {
+    "name": "--data", "split": "--split", "root": "--root", "size": "--size", "shared": "--split closed",
+    "splits": "--split FILE.csv",
+}  # fmt: skip
 """Arguments of ``datasets.load`` that are options by themselves, and are no ``--data-option``."""
 
 

@@ -39,6 +39,8 @@ GIVEN = ("generator", "class_counts")
 """Options of losses that follow from the seed and the images, and are nobody's choice."""
 UNSAID = {"embedding_size": 64, "width_mult": 1.0, "same_padding": False}
 """Options of the network where neither the command line nor a recipe says anything."""
+REPEATED = ("data_option", "loss_option", "miner_option")
+"""Options that may be given several times: where they never are, they are empty."""
 DECIDING = {"data_option", "preprocessing", "bn_eps", *UNSAID, *(field.name for field in fields(TrainConfig))}
 """Options that decide a run, beside those that every recipe has."""
 
@@ -55,7 +57,11 @@ def resolved(options: Namespace) -> Namespace:
     if not hasattr(options, "recipe") or hasattr(options, "but_for"):
         return options
     recipe = {} if options.recipe is None else dict(recipes.read(options.recipe).options)
-    given = {name: value for name, value in vars(options).items() if value is not None and value != []}
+    given = {
+        name: value
+        for name, value in vars(options).items()
+        if value is not None and (value != [] or name not in REPEATED)
+    }
     if given.get("loss", recipe.get("loss")) != recipe.get("loss"):
         recipe.pop("loss_option", None)
     said_of_loss = recipe.pop("loss_option", {})

@@ -104,7 +104,7 @@ class Study:
 
     def _about(self, options: Namespace, net: nets.EmbeddingNet, config: TrainConfig, folder: Path) -> dict:
         """What the run's folder is to say of it, with what the network is worth before training."""
-        about = {**self.asked(options, config.seed), **self._seen(config)}
+        about = {**self.asked(options, config.seed), "measured_on": self.measured_on, **self._seen(config)}
         if not options.baseline or not first_process():
             return about
         known = run_folders.read_about(folder) if (folder / run_folders.ABOUT).is_file() else {}

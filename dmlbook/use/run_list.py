@@ -12,8 +12,10 @@ from pathlib import Path
 
 from dmlbook._checks import bad_input, checked
 from dmlbook._files import holder
+from dmlbook.datasets import protocols
 from dmlbook.records import Record, described
 from dmlbook.training import checkpoints
+from dmlbook.training.identity import HOW
 from dmlbook.use.run_folders import ABOUT, read_about
 
 STATES = ("finished", "running", "interrupted", "not measured")
@@ -81,9 +83,17 @@ class ListedRun:
 
     @property
     def measured_on(self) -> str:
-        """Which classes its figures are of."""
-        share = self.about.get("data", {}).get("validation")
-        return "test classes" if share is None else f"{share:g} of the training classes"
+        """What its figures are of, as its protocol says it."""
+        return str(self.about.get("measured_on") or protocols.words_of(self.about.get("data", {})))
+
+    @property
+    def split(self) -> dict[str, object]:
+        """``split``, as a record says by what images were split; nothing of the usual one, by class."""
+        data = self.about.get("data", {})
+        if "split" not in data:
+            return {}
+        known = data.get("split_sha256")
+        return {"split": {"file": Path(data["split"]).name, "sha256": known} if known else data["split"]}
 
     @property
     def state(self) -> str:
@@ -197,10 +207,13 @@ def as_record(run: ListedRun) -> Record:
         "training_images": of_run["train_set.shape"][0],
         "training_classes": of_run["train_set.classes"],
         "measured_on": run.measured_on,
+        **run.split,
+        **{key: about[key] for key in ("recipe",) if key in about},
         "loss": loss,
         "loss_options": about["loss_options"],
+        **{key: about[key] for key in ("miner", "miner_options") if key in about},
         "network": network,
-        "training": {key: value for key, value in about["config"].items() if key != "seed"},
+        "training": {key: value for key, value in about["config"].items() if key not in ("seed", *HOW)},
     }
     record = Record(run.name, f"{loss} on {data['data']}, {size} dimensions, {network['name']}", configuration)
     for seed in finished:
@@ -273,6 +286,6 @@ def _read_history(path: Path) -> list[dict]:
 
 def _request(about: Mapping) -> str:
     """What a run was asked, the seed apart."""
-    asked = {key: about.get(key) for key in ("loss", "loss_options", "net", "data", "recipe")}
+    asked = {key: about.get(key) for key in ("loss", "loss_options", "net", "data", "recipe", "miner", "miner_options")}
     asked["config"] = {key: value for key, value in about.get("config", {}).items() if key != "seed"}
     return json.dumps(asked, sort_keys=True)

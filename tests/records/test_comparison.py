@@ -108,7 +108,7 @@ def test_other_seeds_are_not_paired_and_unknown_names_are_said(tmp_path):
     both = records.compare(rows, unequal={"seeds": "B has one more."}, root=tmp_path)
     with pytest.raises(ValueError, match=r"gains: over must have the seeds of row; got \[0, 1, 2\] and \[0, 1\]"):
         both.gains("B", "A", "recall_at_1")
-    rows["B"] = written(tmp_path, "b", (0.4, 0.5), first=1)  # as many, but others
+    rows["B"] = written(tmp_path, "c", (0.4, 0.5), first=1)  # as many, but others
     others = records.compare(rows, unequal={"seeds": "B has later ones."}, root=tmp_path)
     with pytest.raises(ValueError, match=r"gains: over must have the seeds of row; got \[1, 2\] and \[0, 1\]"):
         others.gains("B", "A", "recall_at_1")
