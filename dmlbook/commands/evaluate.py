@@ -18,8 +18,9 @@ from dmlbook.training import TrainConfig, embed, preflight
 from dmlbook.use import run_folders
 
 ABOUT = """\
-A run is measured as it was trained: its images, their size, its classes held out and its view are those that its folder
-names, unless others are given here; where classes are measured then that it was trained on, this is said. Frozen features, without a run, are what training has to beat.
+A run is measured as it was trained: its images, their size, its classes held out and its view are those that its
+folder names, unless others are given here; where classes are measured then that it was trained on, this is said.
+Frozen features, without a run, are what training has to beat.
 
 examples
   python -m dmlbook evaluate --run runs/cub-softtriple                                    (test classes of its images)
@@ -213,8 +214,8 @@ def _told(asked: _Asked, trained: Sequence[str] | None) -> _Asked:
     if not seen:
         return asked
     print(
-        f"Of the {count:,} classes measured here {seen:,} were trained on, going by their names, and perhaps these very "
-        "images: this says nothing of unseen classes.",
+        f"Of the {count:,} classes measured here {seen:,} were trained on, going by their names, and perhaps these "
+        "very images: this says nothing of unseen classes.",
         flush=True,
     )
     return asked._replace(measured_on=f"{asked.measured_on}, of whose {count:,} classes {seen:,} trained")

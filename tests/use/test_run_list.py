@@ -180,7 +180,11 @@ def test_a_file_of_splits_is_told_by_its_name_and_its_content(runs):
     run_folders.note(runs / "old", data=DATA | kept | {"validation": "file"})
     run = find_runs([runs / "old"]).runs[0]
     assert run.measured_on == "validation images of mine.csv"
-    assert run.split == as_record(run).configuration["split"] == {"file": "mine.csv", "sha256": "ab12"}
+    assert (
+        run.split
+        == {"split": as_record(run).configuration["split"]}
+        == {"split": {"file": "mine.csv", "sha256": "ab12"}}
+    )
     assert protocols.words_of(kept) == "images of mine.csv"
     assert protocols.words_of(kept | {"validation": 0.2}) == "0.2 of the images of mine.csv"
     assert protocols.words_of({"split": "closed", "held_out": None}) == "images held out against the rest (closed set)"
