@@ -13,6 +13,7 @@ from dmlbook import nets, recipes, records
 from dmlbook.__main__ import main
 from dmlbook.commands import common, help_pages, plans, settled, shown
 from dmlbook.commands import train as train_command
+from dmlbook.datasets import ImageSet
 from dmlbook.seeding import SEED
 from dmlbook.training import TrainConfig
 from dmlbook.use import run_folders
@@ -279,3 +280,25 @@ def test_stored_results_are_still_results_of_the_same_configuration():
             assert {**training, "seed": SEED} == again, path.name
             found += 1
     assert found > 20
+
+
+def test_an_empty_list_is_an_answer_and_an_option_never_given_is_none():
+    found = options("--recipe", "cub-softtriple-64", "--milestones")
+    assert (settled.config(found, SEED).milestones, found.but_for) == ((), ["milestones"])
+    assert {name: getattr(found, name) for name in settled.REPEATED} == {
+        "data_option": [], "miner_option": [], "loss_option": found.loss_option,
+    }  # fmt: skip
+    assert dict(found.loss_option) == recipes.read("cub-softtriple-64").options["loss_option"]
+
+
+@pytest.mark.parametrize("name", [f"cub-{family}-64" for family in recipes.FAMILIES if family != "modern-vit"])
+def test_a_recipe_makes_in_python_the_loss_that_the_command_makes(name):
+    labels = torch.tensor([0, 0, 0, 1, 1, 2])
+    images = ImageSet(torch.zeros(6, 3, 32, 32, dtype=torch.uint8), labels, tuple("abc"))
+    found = options("--recipe", name, "--net", "small", "--weights", "none")
+    _, expected = settled.build(found, settled.network(found), images, SEED)
+    loss = recipes.read(name).loss(3, labels=labels)
+    assert repr(loss) == repr(expected)
+    assert loss.state_dict().keys() == expected.state_dict().keys()
+    for key, value in loss.state_dict().items():
+        torch.testing.assert_close(value, expected.state_dict()[key], rtol=0, atol=0)

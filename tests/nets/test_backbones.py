@@ -1,5 +1,7 @@
 """Backbones of timm and of one's own: found, built, frozen, trained, and refused in one sentence."""
 
+import os
+import py_compile
 import sys
 
 import pytest
@@ -305,3 +307,14 @@ def test_a_wrapped_network_trains_and_embeds():
     assert result.history[1]["loss"] < result.history[0]["loss"]
     assert embed(net, data, config=config).shape == (len(data), 8)
     assert Views(data, config).size == 16
+
+
+def test_the_very_bytes_that_were_hashed_are_run_and_not_what_was_compiled_before(own):
+    text = "import torch\n\ndef make():\n    return torch.nn.Conv2d(3, {}, 3)\n"
+    times = (1_700_000_000, 1_700_000_000)
+    for width in (5, 7):  # of one length and one time: what Python takes for the same file
+        own.write_text(text.format(width))
+        os.utime(own, times)
+        py_compile.compile(str(own)) if width == 5 else None
+        net = nets.build(f"{own}:make", embedding_size=4)
+        assert net.head.linear.in_features == width
