@@ -48,8 +48,8 @@ DECIDING = {"data_option", "preprocessing", "bn_eps", *UNSAID, *(field.name for 
 def resolved(options: Namespace) -> Namespace:
     """The options of ``train`` with all that a recipe says where the command line says nothing.
 
-    What the line says otherwise stands in ``but_for``. Options of a loss go with their loss: another ``--loss`` begins
-    with its own defaults.
+    What the line says otherwise stands in ``but_for``. Options of a loss go with their loss, and weights with their
+    network: another ``--loss`` begins with its own defaults, another ``--net`` with random weights.
 
     Raises:
         ValueError: Neither names the images, or the loss.
@@ -64,11 +64,14 @@ def resolved(options: Namespace) -> Namespace:
     }
     if given.get("loss", recipe.get("loss")) != recipe.get("loss"):
         recipe.pop("loss_option", None)
+    ours = given.get("net", recipe.get("net")) == recipe.get("net")
+    of_recipe = recipe.get("weights") if ours else recipe.pop("weights", None)  # weights are of their own network
     said_of_loss = recipe.pop("loss_option", {})
     of_loss = {**said_of_loss, **dict(options.loss_option)}
     found = Namespace(**{**vars(options), **UNSAID, **recipe, **given, "loss_option": list(of_loss.items())})
     other = [name for name in given if name in {*recipe, *DECIDING} and given[name] != recipe.get(name)]
     other += [f"loss_option.{name}" for name, value in options.loss_option if said_of_loss.get(name) != value]
+    other += ["weights"] if not ours and of_recipe is not None and "weights" not in given else []
     found.but_for = sorted(other) if options.recipe else []
     for name in ("data", "loss"):
         if getattr(found, name) is None:

@@ -48,7 +48,7 @@ def load(options: Namespace, split: str, validation: float | str | None) -> Prot
         split,
         lambda part, **more: common.load_images(options, part, **more),
         folder=datasets.own_folder(options.data, options.root),
-        parts=datasets.own_parts(options.data, options.root, own),
+        parts=split == "closed" and datasets.own_parts(options.data, options.root, own),
         held_out=options.held_out,
         validation=validation,
     )

@@ -131,11 +131,12 @@ def protocol(
     for option, remedy in SAID_BY_SPLIT.items():
         if options.get(option) not in (None, False):
             raise bad_input(option, "be left to split", options[option], f"Say {remedy}.")
+    options = {option: value for option, value in options.items() if option not in SAID_BY_SPLIT}
     return protocols.build(
         split,
         lambda part, **more: load(name, part, root, size, **options, **more),
         folder=own_folder(name, root),
-        parts=own_parts(name, root, options),
+        parts=str(split) == "closed" and own_parts(name, root, options),
         held_out=held_out,
         validation=validation,
     )

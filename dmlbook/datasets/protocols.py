@@ -164,6 +164,8 @@ def _all(images: ImageSet, validation: float | None) -> Protocol:
 
 def _closed(load: Load, parts: Path | None, held_out: float, validation: float | None) -> Protocol:
     says = "New images of classes that were trained on search the training images: this says nothing of other classes."
+    if parts is not None and validation is not None:
+        return _held_out_images("closed", load("train", shared=True), validation, "(closed set)")
     if parts is not None:
         train, queries = load("train", shared=True), load("test", shared=True)
         measured_on = "the test images against the training images (closed set)"

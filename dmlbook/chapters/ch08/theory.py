@@ -184,7 +184,7 @@ def cost_table(rows: Mapping[str, Record]) -> str:
         rows: What each is called, and its record, of trained runs.
 
     Raises:
-        ValueError: A record is of no trained run.
+        ValueError: A record is of no trained run, or holds none.
     """
     head = "| | minutes a run | images a second | pictures | network | machine |"
     lines = [head, "|---|---:|---:|---:|---|---|"]
@@ -192,6 +192,8 @@ def cost_table(rows: Mapping[str, Record]) -> str:
         ours = record.configuration
         if "training" not in ours:
             raise bad_input("rows", "be records of trained runs", record.name, "Leave it out.")
+        if not record.runs:
+            raise bad_input("rows", "hold a run each", f"{record.name} without one", "Train it, or leave it out.")
         seconds = sum(run["seconds"] for run in record.runs) / len(record.runs)
         seen = ours["training_images"] * ours["training"]["epochs"]
         made = record.provenance
