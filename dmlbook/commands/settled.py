@@ -64,14 +64,15 @@ def resolved(options: Namespace) -> Namespace:
     }
     if given.get("loss", recipe.get("loss")) != recipe.get("loss"):
         recipe.pop("loss_option", None)
-    ours = given.get("net", recipe.get("net")) == recipe.get("net")
-    of_recipe = recipe.get("weights") if ours else recipe.pop("weights", None)  # weights are of their own network
     said_of_loss = recipe.pop("loss_option", {})
+    whole = dict(recipe)
+    if given.get("net", recipe.get("net")) != recipe.get("net"):
+        recipe.pop("weights", None)
     of_loss = {**said_of_loss, **dict(options.loss_option)}
     found = Namespace(**{**vars(options), **UNSAID, **recipe, **given, "loss_option": list(of_loss.items())})
-    other = [name for name in given if name in {*recipe, *DECIDING} and given[name] != recipe.get(name)]
+    other = [name for name in given if name in {*whole, *DECIDING} and given[name] != whole.get(name)]
+    other += ["weights"] if "weights" not in given and whole.get("weights") != recipe.get("weights") else []
     other += [f"loss_option.{name}" for name, value in options.loss_option if said_of_loss.get(name) != value]
-    other += ["weights"] if not ours and of_recipe is not None and "weights" not in given else []
     found.but_for = sorted(other) if options.recipe else []
     for name in ("data", "loss"):
         if getattr(found, name) is None:

@@ -106,7 +106,8 @@ def _item(dataset: object, number: int) -> object:
 
 def _no_item(number: int, error: Exception) -> ValueError:
     got = error if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-    return bad_input(f"dataset[{number}]", "be an image and a label", got, "Look at it, or leave it out.")
+    remedy = "Look at it, or leave it out."
+    return bad_input(f"dataset[{number}]", "be an image and a label", got, remedy, function="from_dataset")
 
 
 def _columns(dataset: object, image: str | None, label: str | None) -> tuple[str, str] | None:

@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from argparse import ArgumentParser
+import sys
+from argparse import ArgumentParser, ArgumentTypeError
 from dataclasses import fields
 from pathlib import Path
 
@@ -302,3 +303,22 @@ def test_a_recipe_makes_in_python_the_loss_that_the_command_makes(name):
     assert loss.state_dict().keys() == expected.state_dict().keys()
     for key, value in loss.state_dict().items():
         torch.testing.assert_close(value, expected.state_dict()[key], rtol=0, atol=0)
+
+
+def test_weights_go_with_their_network():
+    of_recipe = recipes.read("cub-softtriple-64").options
+    assert of_recipe["weights"] == "imagenet"
+    other = options("--recipe", "cub-softtriple-64", "--net", "small")
+    assert settled.network(other)["weights"] is None
+    assert other.but_for == ["net", "weights"]
+    same = options("--recipe", "cub-softtriple-64", "--net", of_recipe["net"])
+    assert (settled.network(same)["weights"], same.but_for) == ("imagenet", [])
+    given = options("--recipe", "cub-softtriple-64", "--net", "resnet18", "--weights", "imagenet")
+    assert (settled.network(given)["weights"], given.but_for) == ("imagenet", ["net"])
+
+
+@pytest.mark.bad_input
+def test_a_network_of_timm_without_timm_is_answered_with_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(ArgumentTypeError, match="while timm is missing; got 'timm/resnet50'. Install it"):
+        common.network("timm/resnet50")

@@ -102,3 +102,6 @@ def test_costs_are_counted_over_whole_runs():
     assert line == f"| {' | '.join(cells)} |"
     with pytest.raises(ValueError, match="rows must be records of trained runs; got mine"):
         theory.cost_table({"frozen": record()})
+    made.runs.clear()
+    with pytest.raises(ValueError, match="rows must hold a run each; got .* without one"):
+        theory.cost_table({"mine": made})
