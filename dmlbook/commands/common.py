@@ -191,9 +191,6 @@ def net_settings(options: Namespace, defaults: Mapping[str, object]) -> dict[str
     }
 
 
-described = records.described
-
-
 def continued(
     name: str | None, title: str, configuration: dict, root: Path | None = None, *, replace: bool = False
 ) -> records.Record:

@@ -139,7 +139,7 @@ def measured(options: Namespace, root: Path | None = None) -> records.Record:
         "dimensions": vectors.shape[1],
         "image_size": config.image_size,
         "test_crop": config.test_crop,
-        "network": common.described(settings),
+        "network": records.described(settings),
     }
     reduced = "" if options.pca is None else f" reduced to {options.pca} dimensions by PCA"
     title = f"{configuration['what']} of {settings['name']} on {options.data}{reduced}"

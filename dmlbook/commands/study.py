@@ -168,7 +168,7 @@ class Study:
             "loss": options.loss,
             "loss_options": dict(options.loss_option),
             **mined.said(options),
-            "network": common.described(settings),
+            "network": records.described(settings),
             "training": config,
         }
         title = f"{options.loss} on {options.data}, {options.embedding_size} dimensions, {settings['name']}"

@@ -95,7 +95,7 @@ def build(
         raise bad_input("held_out", "stand beside split='closed' without parts of its own", got, "Leave it out.")
     for option, share in {"held_out": held_out, "validation": validation}.items():
         if share is not None and share != GIVEN:
-            check_number(high=1, low=0, open_low=True, **{option: share})
+            check_number(low=0, high=1, open_low=True, open_high=True, **{option: share})
     if name not in NAMES:
         return _of_file(Path(name).expanduser(), load, folder, validation)
     if validation == GIVEN:

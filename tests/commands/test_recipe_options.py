@@ -264,10 +264,10 @@ def test_a_network_that_is_none_is_answered_at_once(capsys, name, message):
 
 def test_files_of_weights_and_code_are_recorded_without_their_folders():
     given = {"name": "/a/b/my_nets.py:make", "code_digest": "0" * 16, "weights": "/c/w.pt", "embedding_size": 4}
-    assert common.described(given) == {**given, "name": "my_nets.py:make", "weights": "w.pt"}
+    assert records.described(given) == {**given, "name": "my_nets.py:make", "weights": "w.pt"}
     for weights in (None, "imagenet", "timm"):
         plain = {"name": "timm/resnet50", "weights": weights}
-        assert common.described(plain) == plain
+        assert records.described(plain) == plain
     assert nets.PUBLISHED == ("imagenet", "timm")
 
 

@@ -265,3 +265,15 @@ def test_what_split_says_is_said_by_split_alone(tmp_path, split):
 def test_classes_called_unseen_are_not_among_those_that_train():
     with pytest.raises(ValueError, match="classes must be in train or in test, not in both; got 1 in both: 2."):
         build("classes", lambda part: image_set(3, 4, first=2 * (part == "test"), split=part))
+
+
+def test_test_images_are_not_decoded_where_validation_images_are_measured():
+    loaded = []
+
+    def shared(part, *, shared):
+        loaded.append(part)
+        return image_set(3, 4, split=part)
+
+    assert len(build("closed", shared, folder=Path("x"), parts=True, validation=0.25).queries) == 3
+    assert loaded == ["train"]
+    assert build("closed", shared, folder=Path("x"), parts=True).queries.split == loaded[-1] == "test"

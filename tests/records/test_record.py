@@ -192,6 +192,10 @@ def test_flipped_bits_are_read_or_named_and_end_in_nothing_else(tmp_path):
         ("a//b", "be one that every system"),
         ("a/", "be one that every system"),
         ("a\udc80", "be one that every system"),
+        ("con", "be one that every system can write; got 'con', a device of Windows"),
+        ("maps/AUX", "be one that every system"),
+        ("nul.probe/a", "be one that every system"),
+        ("COM1.x", "be one that every system"),
         ("a" * 300, "have at most 200 bytes"),
         ("ä" * 101, "have at most 200 bytes"),
     ],
@@ -283,3 +287,8 @@ def test_what_no_record_holds_is_named(tmp_path, key):
     path.write_text(json.dumps({**json.loads(path.read_text()), key: True}))
     with pytest.raises(ValueError, match=f"name must name a record; got probe.json: it holds '{key}'"):
         records.load("probe", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["console", "com", "com10", "auxiliary/con-1", "lpt0"])
+def test_names_that_only_begin_like_a_device_are_names(name):
+    records.check_name(name)
