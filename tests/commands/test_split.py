@@ -2,7 +2,7 @@
 
 import csv
 import shutil
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import numpy as np
@@ -325,3 +325,23 @@ def test_what_is_kept_of_a_split_is_nothing_of_the_default():
     assert split_options.described("classes") == {}
     assert split_options.described("all") == {"split": "all"}
     assert split_options.share("0.2") == 0.2
+
+
+def test_a_run_is_measured_as_trained_where_images_and_split_are_its_own():
+    data = {"data": "digits", "data_option": [], "root": None, "validation": None, "split": "closed", "held_out": None}
+
+    def alike(split=None, **asked):
+        options = Namespace(**{"protocol": "closed", **data, **asked})
+        return split_options.as_trained(Namespace(split=split), options, data)
+
+    assert alike()
+    assert alike("test")
+    assert alike("train")
+    assert alike("closed", held_out=datasets.protocols.HELD_OUT)
+    assert not alike("closed", held_out=0.3)
+    assert not alike("classes")
+    assert not alike("all")
+    assert not alike(validation=0.2)
+    assert not alike(root="elsewhere")
+    assert not alike(data="birds")
+    assert not alike(data_option=[("merge", True)])

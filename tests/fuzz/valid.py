@@ -525,6 +525,7 @@ CALLS: dict[str, dict[str, object]] = {
         "says": "Nothing.",
     },
     "datasets.protocols.numbered_as": {"queries": image_set, "gallery": lambda: others()},
+    "datasets.protocols.words_of": {"kept": {"split": "closed", "held_out": 0.2, "validation": None}},
     "datasets.protocols.fingerprint": {"file": lambda: split_file(Path.cwd())},
     "datasets.photos.metadata.find": {"folder": lambda: photos(Path.cwd())},
     "datasets.photos.split_files.read": {

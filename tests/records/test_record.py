@@ -291,4 +291,4 @@ def test_what_no_record_holds_is_named(tmp_path, key):
 
 @pytest.mark.parametrize("name", ["console", "com", "com10", "auxiliary/con-1", "lpt0"])
 def test_names_that_only_begin_like_a_device_are_names(name):
-    records.check_name(name)
+    assert records.check_name(name) is None
