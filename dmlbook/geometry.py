@@ -200,7 +200,8 @@ def kmeans_on_sphere(
         num_classes: How many, >= 1.
         dimension: Of what size, >= 1.
         generator: Draws the points and the start of k-means; None: the book's, made from ``SEED``.
-        points_per_class: How many random points a center, >= 2. At most 50,000 are drawn in all.
+        points_per_class: How many random points a center, >= 2. At most 50,000 are drawn in
+            all, or two a center where these are more.
 
     Beyond ``QUICK_FROM`` classes k-means starts from random points, not from chosen ones (k-means++, which takes most
     of the time), and stops after 20 rounds: the spread is the same.

@@ -9,7 +9,7 @@ ValueError: class_similarity: similarities must be a tensor of shape (B, C, K); 
 What depends on other arguments is checked in the body, by the functions of ``values`` or by ``raise bad_input(...)``.
 """
 
-from dmlbook._checks.door import above, at_least, between, checked, finite, one_of
+from dmlbook._checks.door import above, at_least, between, checked, finite, inside, one_of
 from dmlbook._checks.messages import bad_input, speaker
 from dmlbook._checks.outside import check_memory
 from dmlbook._checks.values import (
@@ -44,6 +44,7 @@ __all__ = [
     "check_unique",
     "checked",
     "finite",
+    "inside",
     "one_of",
     "speaker",
     "under_vmap",

@@ -28,6 +28,11 @@ def above(low: float, remedy: str = Range().remedy, *, up_to: float = math.inf) 
     return Range(low, up_to, True, remedy)
 
 
+def inside(low: float, high: float, remedy: str = Range().remedy) -> Range:
+    """A number > ``low`` and < ``high``."""
+    return Range(low, high, True, remedy, True)
+
+
 def at_least(low: float, remedy: str = Range().remedy) -> Range:
     """A number >= ``low``."""
     return Range(low, remedy=remedy)

@@ -17,12 +17,13 @@ from dmlbook._types import Tensor
 
 
 class Range(NamedTuple):
-    """Finite numbers (integers, where asked) in [low, high], or (low, high]."""
+    """Finite numbers (integers, where asked) in [low, high], its ends left out where they are open."""
 
     low: float = -math.inf
     high: float = math.inf
     open_low: bool = False
     remedy: str = "Pass a number in that range."
+    open_high: bool = False
 
     def check(self, name: str, value: object, *, integer: bool) -> None:
         typed = is_integer(value) if integer else is_finite(value)
@@ -49,13 +50,14 @@ class Range(NamedTuple):
     @property
     def words(self) -> str:
         """`` >= 0 and <= 1``; empty where any finite number will do."""
-        low, high, open_low, _ = self
+        low, high, open_low, _, open_high = self
         above = "" if low == -math.inf else f" {'>' if open_low else '>='} {low:g}"
-        return above + ("" if high == math.inf else f"{' and' if above else ''} <= {high:g}")
+        return above + ("" if high == math.inf else f"{' and' if above else ''} {'<' if open_high else '<='} {high:g}")
 
     def _holds(self, value: float) -> bool:
-        low, high, open_low, _ = self
-        return math.isfinite(value) and (value > low if open_low else value >= low) and value <= high
+        low, high, open_low, _, open_high = self
+        inside = value < high if open_high else value <= high
+        return math.isfinite(value) and (value > low if open_low else value >= low) and inside
 
     def _holds_all(self, tensor: Tensor) -> bool:
         if tensor.numel() == 0:
@@ -82,13 +84,14 @@ def check_number(
     low: float = -math.inf,
     high: float = math.inf,
     open_low: bool = False,
+    open_high: bool = False,
     integer: bool = False,
     remedy: str = Range._field_defaults["remedy"],
     **given: float,
 ) -> None:
-    """Each keyword argument must be a finite number (an integer if asked) in [low, high], or (low, high]."""
+    """Each keyword argument must be a finite number (an integer if asked) in [low, high], open ends left out."""
     for name, value in given.items():
-        Range(low, high, open_low, remedy).check(name, value, integer=integer)
+        Range(low, high, open_low, remedy, open_high).check(name, value, integer=integer)
 
 
 def check_choice(*, choices: Iterable[str], **values: object) -> None:

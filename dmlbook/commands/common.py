@@ -16,11 +16,15 @@ from dmlbook._checks import bad_input, check_number
 from dmlbook._files import unwritable
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.datasets import ImageSet
+from dmlbook.nets.from_timm import PREFIX
 from dmlbook.seeding import SEED
 from dmlbook.training import TrainConfig
 
 KS = (1, 2, 4, 8)
-OWN = {"name": "--data", "split": "--split", "root": "--root", "size": "--size"}
+OWN = {
+    "name": "--data", "split": "--split", "root": "--root", "size": "--size", "shared": "--split closed",
+    "splits": "--split FILE.csv",
+}  # fmt: skip
 """Arguments of ``datasets.load`` that are options by themselves, and are no ``--data-option``."""
 
 
@@ -51,7 +55,7 @@ def network(text: str) -> str:
     try:
         return nets.check_name(text)
     except ValueError as error:
-        if "must be one of" in str(error):
+        if "must be one of" in str(error) and not text.startswith(PREFIX):
             return word(*nets.NAMES, "timm/NAME", "FILE.py:FUNCTION")(text)
         raise ArgumentTypeError(str(error).partition("name must ")[2]) from error
 
@@ -106,7 +110,7 @@ def add_net_arguments(parser: ArgumentParser, *, required: bool = False, sizes: 
     group.add_argument(
         "--weights",
         help="imagenet (torchvision's, or timm's for its networks), a file, or none for random weights "
-        "(default: none with --net, else by --data)",
+        "(default: none with --net, else by --recipe or --data)",
     )
     many = {"nargs": "+", "default": [64]} if sizes else {"default": 64}
     group.add_argument("--embedding-size", type=integer, help="dimensions of an embedding (default: 64)", **many)
@@ -185,9 +189,6 @@ def net_settings(options: Namespace, defaults: Mapping[str, object]) -> dict[str
         "same_padding": options.same_padding,
         "bn_eps": options.bn_eps,
     }
-
-
-described = records.described
 
 
 def continued(

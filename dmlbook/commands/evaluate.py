@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,8 +18,9 @@ from dmlbook.training import TrainConfig, embed, preflight
 from dmlbook.use import run_folders
 
 ABOUT = """\
-A run is measured as it was trained: its images, their size, its classes held out and its view are those that its folder
-names, unless others are given here. Frozen features, without a run, are what training has to beat.
+A run is measured as it was trained: its images, their size, its classes held out and its view are those that its
+folder names, unless others are given here; where classes are measured then that it was trained on, this is said.
+Frozen features, without a run, are what training has to beat.
 
 examples
   python -m dmlbook evaluate --run runs/cub-softtriple                                    (test classes of its images)
@@ -102,7 +104,10 @@ def measured(options: Namespace, root: Path | None = None) -> records.Record:
         if given.split not in (None, *HALVES):
             options.held_out = given.held_out
         config, settings = trained.config, trained.net_settings
-        asked = _asked(options)
+        alike = split_options.as_trained(given, options, trained.data)
+        asked = _asked(options, quiet=not alike)
+        if not alike:
+            asked = _told(asked, run_folders.read_about(trained.folder).get("classes"))
         vectors = embed(trained.net, asked.images, config=config)
         searched = None if asked.gallery is None else embed(trained.net, asked.gallery, config=config)
         if not trained.finished:
@@ -134,7 +139,7 @@ def measured(options: Namespace, root: Path | None = None) -> records.Record:
         "dimensions": vectors.shape[1],
         "image_size": config.image_size,
         "test_crop": config.test_crop,
-        "network": common.described(settings),
+        "network": records.described(settings),
     }
     reduced = "" if options.pca is None else f" reduced to {options.pca} dimensions by PCA"
     title = f"{configuration['what']} of {settings['name']} on {options.data}{reduced}"
@@ -172,8 +177,13 @@ def _protocol(options: Namespace) -> str:
     return getattr(options, "protocol", split_options.BY_CLASS) if options.split in (None, *HALVES) else options.split
 
 
-def _asked(options: Namespace) -> _Asked:
-    """What is measured; of images split by class, only those that are needed are loaded."""
+def _asked(options: Namespace, *, quiet: bool = False) -> _Asked:
+    """What is measured; of images split by class, only those that are needed are loaded.
+
+    Args:
+        options: With those of the run, if there is one.
+        quiet: Whether to keep what the protocol says of images that it trained: here it did not.
+    """
     protocol = _protocol(options)
     if protocol == split_options.BY_CLASS and options.validation is None:
         half = "train" if options.split == "train" else "test"
@@ -183,8 +193,31 @@ def _asked(options: Namespace) -> _Asked:
         training = common.load_images(options, "train") if lacking else measured
         return _Asked(training, measured, measured.labels, None, f"{half} classes")
     found = split_options.load(options, protocol, options.validation)
-    if protocol != split_options.BY_CLASS:
+    if protocol != split_options.BY_CLASS and not quiet:
         print(found.says, flush=True)
     if options.split == "train":
         return _Asked(found.train, found.train, found.train.labels, None, "the images trained on")
-    return _Asked(found.train, found.queries, found.query_labels, found.gallery, found.measured_on)
+    measured_on = "all images" if quiet and found.train is found.queries else found.measured_on
+    return _Asked(found.train, found.queries, found.query_labels, found.gallery, measured_on)
+
+
+def _told(asked: _Asked, trained: Sequence[str] | None) -> _Asked:
+    """Images that a run is not usually measured on: how many of their classes it was trained on is said.
+
+    Args:
+        asked: What is measured.
+        trained: Names of the classes that the run was trained on; None where an older version did not note them.
+    """
+    count = len(asked.images.class_names)
+    if trained is None:
+        print("An older version trained this run and did not note its classes: some of these may be among them.")
+        return asked._replace(measured_on=f"{asked.measured_on}, perhaps trained on")
+    seen = len(set(trained) & set(asked.images.class_names))
+    if not seen:
+        return asked
+    print(
+        f"Of the {count:,} classes measured here {seen:,} were trained on, going by their names, and perhaps these "
+        "very images: this says nothing of unseen classes.",
+        flush=True,
+    )
+    return asked._replace(measured_on=f"{asked.measured_on}, of whose {count:,} classes {seen:,} trained")

@@ -222,7 +222,7 @@ class Study:
             else f"{options.validation:g} of the training images of each kind",
             "image_size": self.view.image_size,
             "test_crop": self.view.test_crop,
-            "network": common.described(self._network(options)),
+            "network": records.described(self._network(options)),
             "standardize": options.standardize,
             "hidden_layer": options.hidden_layer,
             "loss": "softtriple",

@@ -9,9 +9,10 @@ from pathlib import Path
 from dmlbook._checks import bad_input
 from dmlbook._files import whole
 from dmlbook.commands.run_rows import block
+from dmlbook.datasets import protocols
 from dmlbook.use.run_list import ListedRun
 
-PANELS = {"loss": "training loss", "recall_at_1": "R@1 on held-out classes, percent"}
+PANELS = {"loss": "training loss", "recall_at_1": "R@1 on {held}, percent"}
 FORMATS = (".png", ".svg")
 MOST = 12
 """Runs in one figure: more lines are not told apart."""
@@ -78,9 +79,10 @@ def curve_figure(runs: Sequence[ListedRun]) -> tuple[object, str]:
     for ax, (key, by_run) in zip(axes[0], drawn.items(), strict=True):
         factor = 1 if key == "loss" else 100
         ends = curves(ax, by_run, places=[run.name for run in runs], factor=factor)
-        ax.set(xlabel="epoch", ylabel=PANELS[key])
+        label = PANELS[key].format(held=_held(runs))
+        ax.set(xlabel="epoch", ylabel=label)
         told = ", ".join(f"{name} {value:.3g}" for name, value in ends.items())
-        said.append(f"{PANELS[key]}, at the last epoch: {told}")
+        said.append(f"{label}, at the last epoch: {told}")
         last[key] = ends
     figure.suptitle(_title(runs, last.get("recall_at_1")), x=0.01, ha="left", fontsize=12)
     return figure, f"Lines by epoch, one a run: {'; '.join(said)}."
@@ -121,10 +123,16 @@ def curves(
 
 
 def _points(run: ListedRun, key: str) -> list[dict[int, float]]:
-    """One dictionary a seed, number by epoch; seeds without an epoch that all others have are left out."""
+    """One dictionary a seed that has the number, by epoch; none where these seeds share no epoch."""
     seeds = [{int(epoch["epoch"]): epoch[key] for epoch in seed.history if key in epoch} for seed in run.seeds]
     seeds = [seed for seed in seeds if seed]
     return seeds if seeds and set.intersection(*(set(seed) for seed in seeds)) else []
+
+
+def _held(runs: Sequence[ListedRun]) -> str:
+    """What runs were watched on: a file of splits may name validation images of classes that train."""
+    named = any((run.about.get("data") or {}).get("validation") == protocols.GIVEN for run in runs)
+    return "validation images" if named else "held-out classes"
 
 
 def _title(runs: Sequence[ListedRun], recall: Mapping[str, float] | None) -> str:
@@ -135,4 +143,4 @@ def _title(runs: Sequence[ListedRun], recall: Mapping[str, float] | None) -> str
     if len({block(run) for run in runs if run.name in recall}) > 1:
         return "R@1 by epoch; heights of runs on different images cannot be compared"
     best = max(recall, key=lambda name: recall[name])
-    return f"{best} ends with {'the highest, ' * (len(recall) > 1)}{recall[best]:.1f} R@1 on held-out classes"
+    return f"{best} ends with {'the highest, ' * (len(recall) > 1)}{recall[best]:.1f} R@1 on {_held(runs)}"

@@ -22,6 +22,8 @@ LARGEST_FIRST = ("recall_at_1", "map_at_r", "gain", "changed")
 GAIN = "recall_at_1"
 HEAD = ("run", "loss", "network", "dim", "epochs", "seeds", *COLUMNS.values(), "gain", "time", "state", "size")
 NONE = "-"
+FEW = 3
+"""Settings that differ from a recipe, and are named in the table; of more the number stands there."""
 
 
 def report(found: RunList, *, sort: str = GAIN) -> str:
@@ -32,8 +34,9 @@ def report(found: RunList, *, sort: str = GAIN) -> str:
         sort: One of ``SORTS``.
     """
     blocks: dict[str, list[list[str]]] = {}
-    for run in sorted(in_order(found.runs, sort), key=block):  # stable: in order within a block
-        blocks.setdefault(block(run), []).append(_cells(run))
+    called = titles(found.runs)
+    for run in sorted(in_order(found.runs, sort), key=lambda run: called[block(run)]):  # stable: in order within one
+        blocks.setdefault(called[block(run)], []).append(_cells(run))
     widths = [max(map(len, column)) for column in zip(HEAD, *(row for b in blocks.values() for row in b), strict=True)]
     lines = []
     for title, rows in blocks.items():
@@ -99,11 +102,24 @@ def row(run: ListedRun) -> dict[str, object]:
     }
 
 
-def block(run: ListedRun) -> str:
-    """What figures of a run can be compared with: the same images, measured on the same classes."""
+def block(run: ListedRun) -> tuple[str, str, str]:
+    """What figures of a run can be compared with: the same images, split alike, and what was measured of them."""
     if not run.about.get("data"):
-        return "images that an older version did not note"
-    return f"{images(run)}, measured on {run.measured_on}"
+        return "", "", ""
+    return images(run, whole=True), run.measured_on, str(run.about["data"].get("split_sha256", ""))
+
+
+def titles(runs: Sequence[ListedRun]) -> dict[tuple[str, str, str], str]:
+    """What each block is called: with whole paths, and digests of files of splits, where it needs them to be told."""
+    found: dict[tuple[str, str, str], str] = {}
+    short = {block(run): f"{images(run)}, measured on {run.measured_on}" for run in runs}
+    for (whole, measured_on, digest), title in short.items():
+        same = [other for other, called in short.items() if called == title]
+        folder = whole if len({other[0] for other in same}) > 1 else title.removesuffix(f", measured on {measured_on}")
+        file = f" ({digest[:8]})" if len({other[2] for other in same}) > 1 else ""
+        told = f"{folder}, measured on {measured_on}{file}"
+        found[whole, measured_on, digest] = told if whole else "images that an older version did not note"
+    return found
 
 
 def images(run: ListedRun, *, whole: bool = False) -> str:
@@ -121,9 +137,12 @@ def images(run: ListedRun, *, whole: bool = False) -> str:
 
 
 def loss(about: Mapping) -> str:
-    """The recipe, or the loss with the options that were given."""
+    """The recipe and what was asked for otherwise, or the loss with the options that were given."""
     if recipe := about.get("recipe"):
-        return str(recipe)
+        recipe = recipe if isinstance(recipe, Mapping) else {"name": recipe}
+        other = [str(name) for name in recipe.get("but_for", [])]
+        told = ", ".join(other) if len(other) <= FEW else f"{len(other)} settings"
+        return f"{recipe.get('name', NONE)}{f' but for {told}' if other else ''}"
     options = [f"{key}={word(value)}" for key, value in about.get("loss_options", {}).items()]
     return " ".join([str(about.get("loss", NONE)), *options])
 

@@ -13,7 +13,8 @@ from dmlbook._files import write_whole
 from dmlbook.commands import common, places, run_figures
 from dmlbook.commands.run_rows import COLUMNS, SORTS, as_csv, images, report
 from dmlbook.records import Record
-from dmlbook.use.run_list import ListedRun, as_record, find_runs
+from dmlbook.use.run_list import ListedRun, find_runs
+from dmlbook.use.run_records import as_record
 
 ABOUT = """\
 One line a run, all seeds of it together: mean ± 95 percent interval (number of seeds that are finished), in percent.

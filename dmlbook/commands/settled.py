@@ -39,6 +39,8 @@ GIVEN = ("generator", "class_counts")
 """Options of losses that follow from the seed and the images, and are nobody's choice."""
 UNSAID = {"embedding_size": 64, "width_mult": 1.0, "same_padding": False}
 """Options of the network where neither the command line nor a recipe says anything."""
+REPEATED = ("data_option", "loss_option", "miner_option")
+"""Options that may be given several times: where they never are, they are empty."""
 DECIDING = {"data_option", "preprocessing", "bn_eps", *UNSAID, *(field.name for field in fields(TrainConfig))}
 """Options that decide a run, beside those that every recipe has."""
 
@@ -46,8 +48,8 @@ DECIDING = {"data_option", "preprocessing", "bn_eps", *UNSAID, *(field.name for 
 def resolved(options: Namespace) -> Namespace:
     """The options of ``train`` with all that a recipe says where the command line says nothing.
 
-    What the line says otherwise stands in ``but_for``. Options of a loss go with their loss: another ``--loss`` begins
-    with its own defaults.
+    What the line says otherwise stands in ``but_for``. Options of a loss go with their loss, and weights with their
+    network: another ``--loss`` begins with its own defaults, another ``--net`` with random weights.
 
     Raises:
         ValueError: Neither names the images, or the loss.
@@ -55,13 +57,21 @@ def resolved(options: Namespace) -> Namespace:
     if not hasattr(options, "recipe") or hasattr(options, "but_for"):
         return options
     recipe = {} if options.recipe is None else dict(recipes.read(options.recipe).options)
-    given = {name: value for name, value in vars(options).items() if value is not None and value != []}
+    given = {
+        name: value
+        for name, value in vars(options).items()
+        if value is not None and (value != [] or name not in REPEATED)
+    }
     if given.get("loss", recipe.get("loss")) != recipe.get("loss"):
         recipe.pop("loss_option", None)
     said_of_loss = recipe.pop("loss_option", {})
+    whole = dict(recipe)
+    if given.get("net", recipe.get("net")) != recipe.get("net"):
+        recipe.pop("weights", None)
     of_loss = {**said_of_loss, **dict(options.loss_option)}
     found = Namespace(**{**vars(options), **UNSAID, **recipe, **given, "loss_option": list(of_loss.items())})
-    other = [name for name in given if name in {*recipe, *DECIDING} and given[name] != recipe.get(name)]
+    other = [name for name in given if name in {*whole, *DECIDING} and given[name] != whole.get(name)]
+    other += ["weights"] if "weights" not in given and whole.get("weights") != recipe.get("weights") else []
     other += [f"loss_option.{name}" for name, value in options.loss_option if said_of_loss.get(name) != value]
     found.but_for = sorted(other) if options.recipe else []
     for name in ("data", "loss"):

@@ -7,8 +7,8 @@ from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from dmlbook import losses, recipes
-from dmlbook.commands import common, settled
+from dmlbook import losses, recipes, records
+from dmlbook.commands import settled
 from dmlbook.seeding import SEED
 from dmlbook.training import TrainConfig
 from dmlbook.training.identity import HOW
@@ -44,7 +44,7 @@ def configuration(options: Namespace) -> str:
     Args:
         options: Of ``train``, resolved.
     """
-    config, net = asdict(settled.config(options, SEED)), common.described(settled.network(options))
+    config, net = asdict(settled.config(options, SEED)), records.described(settled.network(options))
     said = {name.removeprefix("loss_option.") for name in getattr(options, "but_for", ())}
     of_loss = {name: value for name, value in losses.options(options.loss).items() if name not in settled.GIVEN}
     data = {"data": options.data, "root": options.root, "size": options.size, **dict(options.data_option)}

@@ -48,7 +48,7 @@ def load(options: Namespace, split: str, validation: float | str | None) -> Prot
         split,
         lambda part, **more: common.load_images(options, part, **more),
         folder=datasets.own_folder(options.data, options.root),
-        parts=datasets.own_parts(options.data, options.root, own),
+        parts=split == "closed" and datasets.own_parts(options.data, options.root, own),
         held_out=options.held_out,
         validation=validation,
     )
@@ -81,6 +81,34 @@ def of_run(data: Mapping[str, object]) -> dict[str, object]:
         remedy = "Bring it back as it was, or name one with --split."
         raise bad_input("--run", "find the file of splits that it was trained by", f"{split}, which differs", remedy)
     return {"protocol": split, "held_out": data.get("held_out")}
+
+
+def as_trained(given: Namespace, options: Namespace, data: Mapping[str, object]) -> bool:
+    """Whether a run is measured on what its own protocol holds out, or on the half that it names.
+
+    Args:
+        given: What the command line says.
+        options: The same, with all that the run's folder says beside.
+        data: What the run's folder kept.
+    """
+    images = {
+        "data": options.data, "data_option": dict(options.data_option),
+        "root": None if options.root is None else str(Path(options.root).expanduser().resolve()),
+    }  # fmt: skip
+    kept = {**data, "data_option": dict(data.get("data_option", []))}
+    if any(kept.get(key) != value for key, value in images.items()):
+        return False
+    split = given.split if given.split not in (None, "train", "test") else options.protocol
+    held_out = {None: protocols.HELD_OUT}
+    asked, own = options.held_out, data.get("held_out")
+    if split != data.get("split", BY_CLASS) and split in protocols.NAMES:
+        return False
+    if split not in protocols.NAMES and protocols.fingerprint(split) != data.get("split_sha256"):
+        return False
+    if split == "closed" and held_out.get(asked, asked) != held_out.get(own, own):
+        return False
+    share, held = options.validation, data.get("validation")
+    return share == held or (share is None and split != "all" and given.split != "train")
 
 
 def described(split: str) -> dict[str, object]:

@@ -170,7 +170,7 @@ class Study:
             ["before", "figures"] if known.get("config") == config.to_dict() else ["before"]
         )  # not of fewer epochs
         found = {name: known[name] for name in measured if name in known}
-        return {**self.asked(options, config.seed), **self._seen(config), **found}
+        return {**self.asked(options, config.seed), "measured_on": self.measured_on, **self._seen(config), **found}
 
     def _about(self, options: Namespace, run: Begun, kept: Checkpoints) -> dict:
         """``said``, and what the network is worth before training, while no other run uses the folder."""
@@ -245,7 +245,7 @@ class Study:
             "loss": options.loss,
             "loss_options": dict(options.loss_option),
             **mined.said(options),
-            "network": common.described(settings),
+            "network": records.described(settings),
             "training": config,
         }
         title = f"{options.loss} on {options.data}, {options.embedding_size} dimensions, {settings['name']}"

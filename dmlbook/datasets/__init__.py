@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Mapping
 from pathlib import Path
 
-from dmlbook._checks import check_choice, checked, one_of
+from dmlbook._checks import bad_input, check_choice, checked, one_of
 from dmlbook.datasets import protocols
 from dmlbook.datasets.foreign import from_dataset
 from dmlbook.datasets.image_set import ImageSet
@@ -35,6 +35,8 @@ __all__ = [
 
 NAMES = ("birds", "digits", "cub", "cars", "sop", "folder")
 """``birds`` is drawn here, ``digits`` comes with scikit-learn, ``folder`` is your own; the others are fetched."""
+SAID_BY_SPLIT = {"shared": "split='closed'", "splits": "split='FILE.csv'"}
+"""Options of ``load`` that ``protocol`` sets by itself, and how they are said to it."""
 
 
 @checked(name=one_of(*NAMES))
@@ -113,7 +115,7 @@ def protocol(
         held_out: Share of each class's images, in (0, 1), 0.2 by default, for ``"closed"``.
         validation: A share, in (0, 1), of what trains, to be measured instead, to choose settings on: whole classes,
             and in a closed set a share of each class's images. ``"file"``: the images that a file of splits names so.
-        options: As ``load`` has them.
+        options: As ``load`` has them, but for ``shared`` and ``splits``, which ``split`` says.
 
     Returns:
         The images, and in words what a measure of them says.
@@ -126,11 +128,15 @@ def protocol(
         >>> closed.measured_on, len(closed.train), len(closed.queries), closed.gallery is closed.train
         ("0.2 of each class's images against the rest (closed set)", 1438, 359, True)
     """
+    for option, remedy in SAID_BY_SPLIT.items():
+        if options.get(option) not in (None, False):
+            raise bad_input(option, "be left to split", options[option], f"Say {remedy}.")
+    options = {option: value for option, value in options.items() if option not in SAID_BY_SPLIT}
     return protocols.build(
         split,
         lambda part, **more: load(name, part, root, size, **options, **more),
         folder=own_folder(name, root),
-        parts=own_parts(name, root, options),
+        parts=str(split) == "closed" and own_parts(name, root, options),
         held_out=held_out,
         validation=validation,
     )

@@ -41,7 +41,8 @@ def from_dataset(
     Args:
         dataset: N items, by number from 0.
         size: Side S of the squares that pictures are squeezed to, in pixels.
-        class_names: Names of the classes, at the place of their number. None: the set's own, or else the labels.
+        class_names: Names of the classes, at the place of their number; where labels are words, all of these in the
+            order that numbers them. None: the set's own, or else the labels.
         image: Column of the images. None: found.
         label: Column of the labels. None: found.
         name: Such as ``"pets"``.
@@ -73,13 +74,15 @@ def from_dataset(
         try:
             picture, labels[number] = _pair(item, columns)
             images[number], aspects[number] = _pixels(picture, size)
-        except ValueError as error:
-            raise bad_input(f"dataset[{number}]", "be an image and a label", error, "See its documentation.") from error
+        except MemoryError:
+            raise
+        except Exception as error:  # Pillow's readers raise nearly anything on a broken picture
+            raise _no_item(number, error) from error
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for some in _batches(dataset, count):
             list(pool.map(take, *zip(*some, strict=True)))
-    found, names = _classes(labels, class_names or _own_names(dataset, columns))
+    found, names = _classes(labels, class_names, _own_names(dataset, columns))
     return ImageSet(
         torch.from_numpy(images), found, names, aspects=torch.tensor(aspects, dtype=torch.float32), name=name,
         split=split,
@@ -89,12 +92,27 @@ def from_dataset(
 def _batches(dataset: object, count: int) -> Iterator[list[tuple[int, object]]]:
     """Items are asked for one after the other: not every set may be read by several threads."""
     for start in range(0, count, AT_ONCE):
-        yield [(number, dataset[number]) for number in range(start, min(count, start + AT_ONCE))]
+        yield [(number, _item(dataset, number)) for number in range(start, min(count, start + AT_ONCE))]
+
+
+def _item(dataset: object, number: int) -> object:
+    try:
+        return dataset[number]
+    except MemoryError:
+        raise
+    except Exception as error:  # of somebody else's code: any kind
+        raise _no_item(number, error) from error
+
+
+def _no_item(number: int, error: Exception) -> ValueError:
+    got = error if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+    remedy = "Look at it, or leave it out."
+    return bad_input(f"dataset[{number}]", "be an image and a label", got, remedy, function="from_dataset")
 
 
 def _columns(dataset: object, image: str | None, label: str | None) -> tuple[str, str] | None:
     """The names of both columns, where items are mappings; None: they are pairs."""
-    first = dataset[0]
+    first = _item(dataset, 0)
     if not isinstance(first, Mapping):
         if image or label:
             remedy = "Leave out image= and label=."
@@ -114,6 +132,8 @@ def _columns(dataset: object, image: str | None, label: str | None) -> tuple[str
 
 def _pair(item: object, columns: tuple[str, str] | None) -> tuple[object, object]:
     if columns is not None:
+        if absent := [column for column in columns if column not in item]:
+            raise ValueError(f"an item without {absent[0]!r}")
         return item[columns[0]], item[columns[1]]
     if not isinstance(item, Sequence) or isinstance(item, str) or len(item) < 2:
         raise ValueError(f"a {type(item).__name__}")
@@ -132,6 +152,7 @@ def _bytes(values: object) -> np.ndarray:
     """A tensor or an array as bytes (H, W, 3)."""
     if not isinstance(values, Tensor | np.ndarray):
         raise ValueError(f"an image of type {type(values).__name__}")
+    values = np.ascontiguousarray(values) if isinstance(values, np.ndarray) else values  # torch knows no way backwards
     pixels = torch.as_tensor(values).detach().cpu()
     if pixels.ndim == 2:
         pixels = pixels[None]
@@ -140,7 +161,7 @@ def _bytes(values: object) -> np.ndarray:
     if pixels.shape[0] not in (1, 3) and pixels.shape[2] in (1, 3):
         pixels = pixels.permute(2, 0, 1)
     if pixels.shape[0] not in (1, 3):
-        raise ValueError(f"an image of {pixels.shape[0]} colors")
+        raise ValueError(f"an image of shape {tuple(pixels.shape)}, neither of one color nor of three")
     if pixels.is_floating_point():
         low, high = float(pixels.min()), float(pixels.max())
         if not 0 <= low <= high <= 1:
@@ -160,15 +181,20 @@ def _own_names(dataset: object, columns: tuple[str, str] | None) -> Sequence[str
     return getattr(dataset, "classes", None)
 
 
-def _classes(labels: list, names: Sequence[str] | None) -> tuple[Tensor, tuple[str, ...]]:
-    """Labels numbered from 0, those present, in the order of their numbers or names."""
+def _classes(labels: list, given: Sequence[str] | None, own: Sequence[str] | None) -> tuple[Tensor, tuple[str, ...]]:
+    """Labels numbered from 0, those present, in the order of their numbers, of the names given, or of words."""
     plain = [each.item() if isinstance(each, Tensor | np.generic) else each for each in labels]
     if odd := [each for each in plain if isinstance(each, bool) or not isinstance(each, int | str)]:
         raise bad_input("label", "be an integer or a word", repr(odd[0]), "Pass label= the column of the classes.")
     if len({type(each) for each in plain}) > 1:
         raise bad_input("label", "be integers or words throughout", "both", "Choose one of them.")
-    present = sorted(set(plain))
+    present, names = sorted(set(plain)), given or own
     numbered = isinstance(present[0], int)
+    if given and not numbered:
+        if unknown := [each for each in present if each not in given]:
+            remedy = "Name all of them, in the order of their numbers."
+            raise bad_input("class_names", "hold every label that is a word", f"none {unknown[0]!r}", remedy)
+        present = [each for each in dict.fromkeys(given) if each in present]
     if numbered and names is not None and not 0 <= present[0] <= present[-1] < len(names):
         got = f"{present[0]} to {present[-1]} for {len(names)} names"
         raise bad_input("label", "be a place in class_names", got, "Pass class_names= all of them.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import torch
@@ -18,7 +19,7 @@ class ImageSet:
     Attributes:
         images: Bytes in [0, 255], (N, 3, S, S). Photographs are squeezed to a square; ``aspects`` undoes it.
         labels: Class numbers (N,), 0 to C - 1, each of them present.
-        class_names: C names, at the place of their number.
+        class_names: C names, at the place of their number, no two alike.
         kinds: The true local cluster of each image (N,), such as a bird's pose, or None where nobody knows it.
         kind_names: Names of the kinds, or None.
         aspects: Width / height of each original picture (N,), or None where all are square.
@@ -50,6 +51,10 @@ class ImageSet:
         if present != list(range(len(self.class_names))):
             got = f"{len(present)} classes from {present[:1]} to {present[-1:]} and {len(self.class_names)} names"
             raise bad_input("labels", "be 0 to C - 1, each present", got, "Renumber the classes.")
+        if len(set(self.class_names)) < len(self.class_names):
+            twice = [name for name, count in Counter(self.class_names).items() if count > 1]
+            remedy = "Classes are matched by their names: name each otherwise, or make one class of them."
+            raise bad_input("class_names", "name each class once", f"twice {', '.join(twice[:10])}", remedy)
         if self.kinds is not None:
             object.__setattr__(self, "kinds", check_labels(self.kinds, argument="kinds"))
             if self.kind_names is None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import torch
 
-from dmlbook._checks import above, bad_input, check_number, checked
+from dmlbook._checks import bad_input, check_number, checked, inside
 from dmlbook.datasets.image_set import ImageSet
 from dmlbook.datasets.splits import draw_share
 
@@ -66,7 +66,7 @@ def kinds_as_classes(image_set: ImageSet) -> ImageSet:
     return replace(image_set, labels=labels, class_names=names, kinds=None, kind_names=None)
 
 
-@checked(share=above(0, up_to=1))
+@checked(share=inside(0, 1))
 def split_images(
     image_set: ImageSet, share: float, *, generator: torch.Generator, split: str = "held out"
 ) -> tuple[ImageSet, ImageSet]:

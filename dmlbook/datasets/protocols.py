@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,7 +95,7 @@ def build(
         raise bad_input("held_out", "stand beside split='closed' without parts of its own", got, "Leave it out.")
     for option, share in {"held_out": held_out, "validation": validation}.items():
         if share is not None and share != GIVEN:
-            check_number(high=1, low=0, open_low=True, **{option: share})
+            check_number(low=0, high=1, open_low=True, open_high=True, **{option: share})
     if name not in NAMES:
         return _of_file(Path(name).expanduser(), load, folder, validation)
     if validation == GIVEN:
@@ -107,7 +107,30 @@ def build(
     train, unseen = load("train"), "Classes that were not trained on: their images search one another."
     if validation is not None:
         return _held_out_classes(name, train, validation, f"{validation:g} of the training classes")
-    return Protocol(name, train, load("test"), None, "test classes", unseen)
+    test = load("test")
+    if common := sorted(set(train.class_names) & set(test.class_names)):
+        got = f"{len(common)} in both: {', '.join(common[:10])}"
+        raise bad_input("classes", "be in train or in test, not in both", got, "Say split='closed', if that is meant.")
+    return Protocol(name, train, test, None, "test classes", unseen)
+
+
+def words_of(kept: Mapping[str, object]) -> str:
+    """What is measured, of the options that a run's folder kept, for folders that do not say it themselves.
+
+    Args:
+        kept: ``split``, ``held_out`` and ``validation``, as far as they were noted.
+    """
+    split, share, held_out = str(kept.get("split", "classes")), kept.get("validation"), kept.get("held_out")
+    part = f"{share:g}" if isinstance(share, int | float) else str(share)
+    if split == "closed":
+        side = f"{held_out:g} of each class's images" if isinstance(held_out, int | float) else "images held out"
+        side = side if share is None else f"{part} of each class's training images"
+        return f"{side} against the rest (closed set)"
+    if split not in NAMES:
+        what = "images" if share is None else "validation images" if share == GIVEN else f"{part} of the images"
+        return f"{what} of {Path(split).name}"
+    usual, whole = {"classes": ("test classes", "the training"), "all": ("the images trained on", "all")}[split]
+    return usual if share is None else f"{part} of {whole} classes"
 
 
 def fingerprint(file: str | Path) -> str:
@@ -141,6 +164,8 @@ def _all(images: ImageSet, validation: float | None) -> Protocol:
 
 def _closed(load: Load, parts: Path | None, held_out: float, validation: float | None) -> Protocol:
     says = "New images of classes that were trained on search the training images: this says nothing of other classes."
+    if parts is not None and validation is not None:
+        return _held_out_images("closed", load("train", shared=True), validation, "(closed set)")
     if parts is not None:
         train, queries = load("train", shared=True), load("test", shared=True)
         measured_on = "the test images against the training images (closed set)"

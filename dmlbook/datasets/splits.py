@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from dmlbook._checks import above, at_least, bad_input, checked
+from dmlbook._checks import at_least, bad_input, checked, inside
 from dmlbook._types import Bool, Int, Tensor
 from dmlbook.datasets.image_set import ImageSet
 
@@ -23,7 +23,7 @@ def training_classes(num_classes: int) -> int:
     return (num_classes + 1) // 2
 
 
-@checked(validation=above(0, up_to=1))
+@checked(validation=inside(0, 1))
 def split_classes(
     image_set: ImageSet, *, validation: float = 0.2, generator: torch.Generator
 ) -> tuple[ImageSet, ImageSet]:
@@ -59,7 +59,7 @@ def split_classes(
     return train, image_set.of_classes(chosen.nonzero().flatten(), split="validation")
 
 
-@checked(held_out=above(0, up_to=1))
+@checked(held_out=inside(0, 1))
 def closed_set(
     image_set: ImageSet, held_out: float = 0.2, *, generator: torch.Generator, split: str = "query"
 ) -> tuple[ImageSet, ImageSet]:

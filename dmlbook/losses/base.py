@@ -7,6 +7,7 @@ from torch import nn
 
 from dmlbook import seeding
 from dmlbook._checks import at_least, bad_input, check_batch, check_memory, checked
+from dmlbook._checks.shapes import INTEGERS
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.geometry import normalize
 from dmlbook.losses.mined import check_classes, mined_indices
@@ -36,7 +37,7 @@ class Loss(nn.Module):
     embedding_size: int | None = None
 
     def __call__(self, embeddings, labels, indices_tuple=None, ref_emb=None, ref_labels=None):
-        if ref_labels is labels and isinstance(labels, Tensor) and labels.dtype is not torch.int64:
+        if ref_labels is labels and isinstance(labels, Tensor) and labels.dtype in INTEGERS - {torch.int64}:
             labels = ref_labels = labels.long()  # once: that they are the same object means something
         chosen = (indices_tuple, ref_emb, ref_labels)
         return super().__call__(embeddings, labels, *(chosen if any(each is not None for each in chosen) else ()))

@@ -28,7 +28,8 @@ def center_distances(centers: Float[Tensor, "*batch K D"], *, epsilon: float = E
     Unit vectors in float32 have squared lengths that are off by up to 5e-7 (2,048 dimensions), and products in TF32 or
     bfloat16 are off by 1e-3: both would reach the epsilon under the root, and beyond. So products are taken in float64
     whatever torch's settings, and where the lengths' rounding leaves less than half of epsilon, half of it is taken;
-    the gradient is that of the formula, at most 1 / sqrt(2 epsilon) a pair, so it stays finite.
+    the gradient of a pair is that of the formula with such a root, by each of its centers at most sqrt(2 / epsilon)
+    long, so it stays finite.
 
     Raises:
         ValueError: ``centers`` has fewer than two axes or one center, or ``epsilon`` is negative.

@@ -30,6 +30,7 @@ def cross_batch_memory(
 
     Raises:
         ValueError: The loss compares no images, a size is out of range, or pytorch-metric-learning is not installed.
+            When it is called: the batch is larger than the memory.
 
     Source: Wang et al., CVPR 2020, Cross-Batch Memory for Embedding Learning, as built in pytorch-metric-learning.
 
@@ -58,5 +59,12 @@ def _class() -> type[nn.Module]:
         @classmethod
         def check_loss_support(cls, loss_name: str) -> None:
             """Ours was checked already."""
+
+        def forward(self, embeddings, labels, indices_tuple=None, enqueue_mask=None):
+            kept = len(embeddings) if enqueue_mask is None else int(enqueue_mask.sum())
+            if kept > self.memory_size:
+                got = f"{kept} images for a memory of {self.memory_size}"
+                raise bad_input("embeddings", "fit into the memory", got, "Raise memory_size, or pass fewer.")
+            return super().forward(embeddings, labels, indices_tuple, enqueue_mask)
 
     return CrossBatchMemoryOfOurs

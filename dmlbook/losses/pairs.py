@@ -98,8 +98,8 @@ class LiftedStructure(Loss):
     none. A miner's pairs are the positives and negatives; one that is listed twice counts twice.
 
     Source: Oh Song et al., CVPR 2016; Euclidean distances, not squared, as in the official code. Its batches also pair
-    each image with a second view of itself; ours do not. Equal to pytorch-metric-learning's LiftedStructureLoss, which
-    scales embeddings to unit length unless its distance is told not to. Chapter 6.
+    each image with a second view of itself; ours do not. Without references equal to pytorch-metric-learning's
+    LiftedStructureLoss, which scales embeddings to unit length unless its distance is told not to. Chapter 6.
     """
 
     compares_images = True

@@ -29,12 +29,14 @@ class Backbone:
         width: F.
         preprocessing: What its colors must be, where nobody says otherwise.
         classifier: What the names of its classifier's weights begin with: a file of weights may hold them.
+        inner: What a file of weights is of, where ``module`` only averages what that gives; None: ``module``.
     """
 
     module: nn.Module
     width: int
     preprocessing: str | Colors
     classifier: tuple[str, ...] = ("fc.", "classifier.", "aux1.", "aux2.")
+    inner: nn.Module | None = None
 
 
 def small(width_mult: float) -> Backbone:
@@ -74,9 +76,10 @@ def of_module(module: nn.Module, preprocessing: str | Colors) -> Backbone:
         ValueError: It takes no image of any of ``SIDES``, or gives something else.
     """
     shape = _output_shape(module)
-    if len(shape) == 4:
-        module = nn.Sequential(module, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    return Backbone(module, shape[1], preprocessing)
+    if len(shape) == 2:
+        return Backbone(module, shape[1], preprocessing)
+    whole = nn.Sequential(module, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return Backbone(whole, shape[1], preprocessing, inner=module)
 
 
 def blank_pass(module: nn.Module, side: int) -> object:
@@ -126,7 +129,10 @@ def load_weights(backbone: Backbone, given: Mapping[str, Tensor], *, source: str
     Raises:
         ValueError: One is missing, unexpected, or of another shape or type.
     """
-    wanted = backbone.module.state_dict()
+    module = backbone.module
+    if backbone.inner is not None and not module.state_dict().keys() <= given.keys():
+        module = backbone.inner
+    wanted = module.state_dict()
     given = {key: value for key, value in given.items() if not key.startswith(backbone.classifier) or key in wanted}
     missing = [key for key in wanted if key not in given and not key.endswith("num_batches_tracked")]
     unexpected = [key for key in given if key not in wanted]
@@ -145,7 +151,7 @@ def load_weights(backbone: Backbone, given: Mapping[str, Tensor], *, source: str
     if found:
         remedy = "Check the network's name and width_mult."
         raise bad_input("weights", "fit the network", f"{source}: {'; '.join(found)}", remedy)
-    backbone.module.load_state_dict(given, strict=False)
+    module.load_state_dict(given, strict=False)
 
 
 def _output_shape(module: nn.Module) -> tuple[int, ...]:

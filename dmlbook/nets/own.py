@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import sys
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import CodeType
 
 from torch import nn
 
@@ -32,7 +34,22 @@ def settled_name(name: str) -> tuple[str, str]:
 
 def digest(path: Path) -> str:
     """The first 16 letters of the SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return _digest(path.read_bytes())
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+class _AsRead(SourceFileLoader):
+    """Runs the very bytes that were hashed: what Python compiled of the file before is not looked at."""
+
+    def __init__(self, name: str, path: Path, content: bytes):
+        super().__init__(name, str(path))
+        self.content = content
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.content, self.path)
 
 
 def of_file(name: str, code_digest: str | None) -> Backbone:
@@ -47,11 +64,13 @@ def of_file(name: str, code_digest: str | None) -> Backbone:
             module that gives features.
     """
     path, function = _parts(name)
-    found = digest(path)
+    content = path.read_bytes()
+    found = _digest(content)
     if code_digest not in (None, found):
         remedy = "Put the file back as it was; or look at it, and name the new digest in run.json."
         raise bad_input("name", f"be a file that is as it was ({code_digest})", f"{path.name} with {found}", remedy)
-    spec = importlib.util.spec_from_file_location(f"own_nets_{found}", path)
+    name = f"own_nets_{found}"
+    spec = importlib.util.spec_from_file_location(name, path, loader=_AsRead(name, path, content))
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # where dataclasses and pickle look
     try:

@@ -67,8 +67,8 @@ class EmbeddingNet(nn.Module):
         super().__init__()
         mean, std = colors(preprocessing)
         self.backbone, self.head = backbone, head
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.get_default_dtype()).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.get_default_dtype()).view(1, 3, 1, 1))
 
     @checked(images="Gray images: images.expand(-1, 3, -1, -1).")
     def features(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B F"]:

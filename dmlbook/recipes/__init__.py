@@ -14,7 +14,8 @@ from importlib import resources
 import torch
 
 from dmlbook import losses, nets
-from dmlbook._checks import at_least, check_choice, checked, finite
+from dmlbook._checks import at_least, bad_input, check_choice, check_labels, checked, finite
+from dmlbook._types import Int, Tensor
 from dmlbook.seeding import SEED, generator
 from dmlbook.training import TrainConfig
 
@@ -74,8 +75,20 @@ class Recipe:
         return nets.build(**{**settings, "seed": seed, **changed})
 
     @checked(num_classes=at_least(1), seed=finite)
-    def loss(self, num_classes: int, seed: int = SEED, **changed: object) -> losses.Loss:
-        """Its loss for so many training classes; ``changed`` are other options of it.
+    def loss(
+        self, num_classes: int, seed: int = SEED, *, labels: Int[Tensor, " N"] | None = None, **changed: object
+    ) -> losses.Loss:
+        """Its loss for so many training classes, as ``train --recipe`` makes it.
+
+        Args:
+            num_classes: C.
+            seed: Of its centers.
+            labels: Classes of the training images, 0 to C - 1: the bound weighs classes by their images, and needs
+                them, or ``class_counts``. Other losses do not look at them.
+            changed: Other options of the loss.
+
+        Raises:
+            ValueError: The loss weighs classes and knows no images, or it refuses its options.
 
         Example:
             >>> tuple(read("sop-softtriple-64").loss(11318).centers.shape)
@@ -84,6 +97,11 @@ class Recipe:
         name, chosen = self.options["loss"], {**self.options["loss_option"], **changed}
         if "generator" in losses.options(name):
             chosen.setdefault("generator", generator(seed, "centers"))
+        if "class_counts" in losses.options(name) and "class_counts" not in chosen:
+            if labels is None:
+                remedy = "Pass those of the training images: labels=train.labels."
+                raise bad_input("labels", f"be known to {name}, which weighs classes by their images", None, remedy)
+            chosen["class_counts"] = torch.bincount(check_labels(labels), minlength=num_classes)
         return losses.make(name, num_classes=num_classes, embedding_size=self.options["embedding_size"], **chosen)
 
 

@@ -21,7 +21,7 @@ def _pick(record: Record, *keys: str) -> dict:
 
 
 def _split(record: Record) -> object:
-    return _pick(record, "data", "size", "data_options", "classes_made_of", "held_out", "measured_on")
+    return _pick(record, "data", "size", "data_options", "classes_made_of", "held_out", "split", "measured_on")
 
 
 def _dimensions(record: Record) -> object:

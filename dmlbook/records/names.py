@@ -10,6 +10,8 @@ from dmlbook._checks import bad_input, checked
 from dmlbook._files import unwritable
 
 LONGEST = 200  # bytes of one part of a name
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[1-9¹²³]|lpt[1-9¹²³])(\.|$)", re.IGNORECASE)
+"""What Windows takes for a device, whatever follows a dot."""
 _FORBIDDEN = re.compile(r'[\x00-\x1f<>:"|?*\\]')
 
 
@@ -32,6 +34,8 @@ def check_name(name: str) -> None:
     parts = name.split("/")
     if name.startswith("/") or PureWindowsPath(name).drive or {"..", "."} & set(parts):
         raise bad_input("name", "stay below the folder of results", repr(name), remedy)
+    if any(map(_DEVICES.match, parts)):
+        raise bad_input("name", "be one that every system can write", f"{name!r}, a device of Windows", remedy)
     if "" in parts or _FORBIDDEN.search(name) or any(part != part.strip(" .") for part in parts):
         raise bad_input("name", "be one that every system can write", repr(name), remedy)
     try:

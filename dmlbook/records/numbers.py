@@ -6,10 +6,10 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 
-from dmlbook._checks import above, bad_input, between, check_number, checked
+from dmlbook._checks import bad_input, between, check_number, checked, inside
 
 
-@checked(level=above(0, up_to=1))
+@checked(level=inside(0, 1))
 def interval(values: Sequence[float], *, level: float = 0.95) -> tuple[float, float]:
     """Mean, and the half-width of Student's interval for it; the half-width of a single value is NaN.
 

@@ -17,6 +17,7 @@ from dmlbook.records.names import check_name, path_of
 from dmlbook.records.origin import provenance
 
 T = TypeVar("T")
+KEPT = ("name", "title", "configuration", "choice", "provenance", "runs")  # what a file holds
 WAIT = 30.0  # seconds for another process that writes the same record
 
 
@@ -32,7 +33,8 @@ class Record:
         runs: One dictionary a seed: ``seed``, ``seconds`` and ``figures``, a dictionary of numbers.
         provenance: Machine, device, versions, commit, mode and time; see ``provenance``.
         choice: Where the settings were chosen, see :meth:`Search.choice`; empty where nothing was searched.
-        replaces: Whether the next ``save`` takes the place of whatever file is there; see ``continued``.
+        replaces: Whether the next ``save`` takes the place of a file that is damaged or of another configuration; see
+            ``continued``.
     """
 
     name: str
@@ -86,8 +88,12 @@ class Record:
                 process does not let go of it.
         """
         with writing(self.name, root) as path:
-            if path.is_file() and not self.replaces:
-                self._take_in(_continuable(self.name, self.configuration, root))
+            if path.is_file():
+                try:
+                    self._take_in(_continuable(self.name, self.configuration, root))
+                except ValueError:
+                    if not self.replaces:
+                        raise
             self.provenance = provenance()
             content = {"name": self.name, "title": self.title, "configuration": self.configuration}
             content |= {"choice": self.choice} if self.choice else {}
@@ -109,6 +115,8 @@ def load(name: str, root: Path | None = None) -> Record:
     """
 
     def make(content: dict) -> Record:
+        if unknown := sorted(content.keys() - KEPT):
+            raise TypeError(f"it holds {', '.join(map(repr, unknown))}")
         record = Record(**{**content, "name": name})
         check_runs(record.runs)
         record._seen = set(record.seeds)

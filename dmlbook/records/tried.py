@@ -76,7 +76,7 @@ def _cell(search: Search, trial: Record | None, figures: Mapping[str, str]) -> s
 def _effort(search: Search) -> tuple:
     """In what rivals must be alike: what was tried, by which figure, the seeds, the split and the length of a trial."""
     training, best = search.configuration.get("training", {}), search.best()
-    keys = ("data", "size", "data_options", "training_images", "classes_made_of", "held_out", "measured_on")
+    keys = ("data", "size", "data_options", "training_images", "classes_made_of", "held_out", "split", "measured_on")
     split = {key: search.configuration.get(key) for key in keys} | {"freeze_backbone": training.get("freeze_backbone")}
     if search.rungs:  # the space is each rival's own, and so may be the size of a batch
         return len(search.points()), search.by, best.seeds, split, search.rungs

@@ -50,12 +50,17 @@ def exact_points(embeddings: Float[Tensor, "N D"], metric: str) -> Float[Tensor,
         exponent = math.frexp(float(points.abs().max()))[1]
         return points * 2.0 ** -(exponent // 2) * 2.0 ** -(exponent - exponent // 2)
     largest = points.abs().amax(1, keepdim=True)
-    zero = (largest[:, 0] == 0).nonzero().flatten()
+    _check_directions(largest[:, 0])
+    points = points / largest  # no square overflows or vanishes, and multiples of one row become equal
+    return points / _lengths(points)[:, None]
+
+
+def _check_directions(largest: Float[Tensor, " N"]) -> None:
+    """Of each row the largest coordinate, in absolute value: one that is 0 throughout points nowhere."""
+    zero = (largest == 0).nonzero().flatten()
     if len(zero):
         got = f"{len(zero)} zero vectors, the first at index {int(zero[0])}"
         raise bad_input("embeddings", "have a direction", got, 'Find out why, or use metric="euclidean".')
-    points = points / largest  # no square overflows or vanishes, and multiples of one row become equal
-    return points / _lengths(points)[:, None]
 
 
 def _lengths(points: Float[Tensor, "N D"]) -> Float[Tensor, " N"]:
@@ -180,7 +185,7 @@ def check_gallery(
     try:
         found = check_set(gallery, gallery_labels, metric, queries=True)
         if metric == "cosine":
-            exact_points(gallery, metric)
+            _check_directions(gallery.detach().abs().amax(1))
     except ValueError as error:
         said = (
             str(error).replace(": embeddings must", ": gallery must").replace(": labels must", ": gallery_labels must")

@@ -75,7 +75,8 @@ def _best_match_ranks(prepared: Sorted, block: int) -> Int[Tensor, "Q 3"]:
     alone = torch.ones_like(nearer)
     found = torch.stack([nearer, alone, alone], 1)
     found[nearer + 1 < not_farther, 0] = -1  # something is about as near as the nearest match
-    (open_queries,) = (found[:, 0] < 0).nonzero(as_tuple=True)
+    (open_queries,) = (found[prepared.queries, 0] < 0).nonzero(as_tuple=True)  # those without a match ask nothing
+    open_queries += prepared.queries.start
     for queries in _parts(open_queries, max(16, block // 8)):
         found[queries] = _settled_ranks(prepared, queries, below[queries], above[queries], block)
     return found[prepared.queries]

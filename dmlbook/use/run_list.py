@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dmlbook._checks import bad_input, checked
 from dmlbook._files import holder
-from dmlbook.records import Record, described
+from dmlbook.datasets import protocols
 from dmlbook.training import checkpoints
 from dmlbook.use.run_folders import ABOUT, read_about
 
@@ -83,9 +83,17 @@ class ListedRun:
 
     @property
     def measured_on(self) -> str:
-        """Which classes its figures are of."""
-        share = self.about.get("data", {}).get("validation")
-        return "test classes" if share is None else f"{share:g} of the training classes"
+        """What its figures are of, as its protocol says it."""
+        return str(self.about.get("measured_on") or protocols.words_of(self.about.get("data", {})))
+
+    @property
+    def split(self) -> dict[str, object]:
+        """``split``, as a record says by what images were split; nothing of the usual one, by class."""
+        data = self.about.get("data", {})
+        if "split" not in data:
+            return {}
+        known = data.get("split_sha256")
+        return {"split": {"file": Path(data["split"]).name, "sha256": known} if known else data["split"]}
 
     @property
     def state(self) -> str:
@@ -169,87 +177,13 @@ def find_runs(folders: Sequence[str | os.PathLike] = ("runs",)) -> RunList:
     return RunList(sorted(runs, key=lambda run: run.name), damaged, unnamed)
 
 
-@checked
-def as_record(run: ListedRun) -> Record:
-    """A run as the record that ``train --record`` would have saved of it, of the seeds that are finished.
-
-    Where and with which versions it ran, its folder does not say: ``provenance`` is empty.
-
-    Raises:
-        ValueError: No seed is finished, its images or settings are not named, or its last checkpoint is damaged.
-
-    Example:
-        ``records.beside(stored, {run.name: as_record(run) for run in find_runs().runs})``
-    """
-    finished = [seed for seed in run.seeds if seed.state == "finished"]
-    if not finished:
-        remedy = "Give the command that trained it again: it goes on where it was."
-        raise bad_input("run", "have a seed that is trained and measured", f"{run.name}, {run.state}", remedy)
-    about = finished[0].about
-    if not about.get("data"):
-        raise bad_input("run", "say which images it was trained on", f"{run.name}, of an older version", "Train again.")
-    if not (kept := checkpoints.find(finished[0].folder)):
-        raise bad_input("run", "have a checkpoint", f"{run.name} without one", "Train it again.")
-    try:
-        record = _record(run, about, checkpoints.load(kept[-1], tensors=False)["run"])
-        for seed in finished:
-            record.add(seed.seed, seed.figures, seconds=sum(epoch["seconds"] for epoch in seed.history))
-    except (AttributeError, IndexError, KeyError, TypeError) as error:
-        got = f"{run.name}, which does not ({type(error).__name__}: {error})"
-        raise bad_input(
-            "run", f"say in its {ABOUT} and checkpoint all of its settings", got, "Train it again."
-        ) from error
-    return record
-
-
-@checked
-def own_records(folders: Sequence[str | os.PathLike] = ("runs",)) -> tuple[dict[str, Record], dict[str, str]]:
-    """The finished runs below some folders as records, to be put beside stored ones, and why the others are none.
-
-    Folders that are not there hold no runs.
-
-    Returns:
-        Records by the names of their runs; and by name, why a run is not among them.
-    """
-    listed = find_runs([folder for folder in folders if Path(folder).is_dir()])
-    found, left = {}, dict(listed.damaged)
-    for run in listed.runs:
-        try:
-            found[run.name] = as_record(run)
-        except (ValueError, OSError) as error:
-            left[run.name] = str(error)
-    return found, left
-
-
-_REMEDY = "Name the folder of a run"
-
-
-def _record(run: ListedRun, about: Mapping, of_run: Mapping) -> Record:
-    """The record without its runs."""
-    network = described(about["net"])
-    data, loss, size = about["data"], about["loss"], network["embedding_size"]
-    configuration = {
-        "data": data["data"],
-        "size": data["size"],
-        "data_options": dict(data["data_option"]),
-        "training_images": of_run["train_set.shape"][0],
-        "training_classes": of_run["train_set.classes"],
-        "measured_on": run.measured_on,
-        "loss": loss,
-        "loss_options": about["loss_options"],
-        "network": network,
-        "training": {key: value for key, value in about["config"].items() if key != "seed"},
-    }
-    return Record(run.name, f"{loss} on {data['data']}, {size} dimensions, {network['name']}", configuration)
-
-
 def _read_seed(folder: Path) -> SeedRun:
     about = read_about(folder)
     asked = about.get("config", {}).get("epochs", 0)
     if isinstance(asked, bool) or not isinstance(asked, int):
         raise ValueError(f"{ABOUT}: epochs is {asked!r}, no whole number")
     seed, share = about.get("config", {}).get("seed"), about.get("data", {}).get("validation")
-    if not isinstance(seed, int | None) or not (share is None or _is_number(share)):
+    if not isinstance(seed, int | None) or not (share in (None, "file") or _is_number(share)):
         raise ValueError(f"{ABOUT}: seed is {seed!r} and validation {share!r}, no numbers")
     before = about.get("before", {})
     measured = [about.get("figures", {}), *(before.values() if isinstance(before, dict) else [before])]
@@ -295,6 +229,6 @@ def _read_history(path: Path) -> list[dict]:
 
 def _request(about: Mapping) -> str:
     """What a run was asked, the seed apart."""
-    asked = {key: about.get(key) for key in ("loss", "loss_options", "net", "data", "recipe")}
+    asked = {key: about.get(key) for key in ("loss", "loss_options", "net", "data", "recipe", "miner", "miner_options")}
     asked["config"] = {key: value for key, value in about.get("config", {}).items() if key != "seed"}
     return json.dumps(asked, sort_keys=True)

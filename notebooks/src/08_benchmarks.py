@@ -139,8 +139,9 @@ for word, (theirs, mine) in theory.unlike(paper, ours["softtriple"]).items():
     print(f"{word:22} theirs: {theirs:14} ours: {mine}")
 
 # %% [markdown]
-# A replication would need an empty list. What *can* be compared are differences within one frame: their SoftTriple minus
-# their SoftMax beside ours minus ours. If the claim is about the loss, it should not need their network.
+# A replication would need a list of what the paper does not say, and no more. What *can* be compared are differences
+# within one frame: their SoftTriple minus their SoftMax beside ours minus ours. If the claim is about the loss, it
+# should not need their network.
 #
 # ## 8.4 Many classes of few pictures
 #

@@ -458,8 +458,8 @@ def test_an_option_value_is_a_number_a_tuple_or_a_word():
 
 
 def test_a_weights_file_is_recorded_without_its_folder():
-    assert common.described({"weights": "weights/old/w.pt"})["weights"] == "w.pt"
-    assert common.described({"weights": "imagenet"})["weights"] == "imagenet"
+    assert records.described({"weights": "weights/old/w.pt"})["weights"] == "w.pt"
+    assert records.described({"weights": "imagenet"})["weights"] == "imagenet"
 
 
 def test_bench_runs_every_contest(capsys, tmp_path):

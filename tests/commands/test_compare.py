@@ -80,7 +80,8 @@ def written(root, scores=SCORES) -> records.Comparison:
     choice = {"search": "s", "own": True, "by": "recall_at_1", "trials": 2, "seeds": 1, "rungs": [1, 2], "epochs": 2}
     for name, (recalls, precisions) in scores.items():
         training = {"epochs": 2, "batch_size": 32}
-        made = records.Record(f"m-{name}", name, {**configuration, "training": training}, replaces=True)
+        made = records.Record(f"m-{name}", name, {**configuration, "training": training})
+        (root / f"m-{name}.json").unlink(missing_ok=True)
         made.choice = {**choice, "settings": {"lr": 0.1, "batch_size": 32, "epochs": 2}}
         for place, (recall, precision) in enumerate(zip(recalls, precisions, strict=True)):
             made.add(SEED + place, {"recall_at_1": recall, "map_at_r": precision}, seconds=1)

@@ -19,7 +19,7 @@ from dmlbook.commands import run_figures, run_rows
 from dmlbook.records import interval, percent
 from dmlbook.seeding import SEED
 from dmlbook.training import checkpoints
-from dmlbook.use import run_list
+from dmlbook.use import run_records
 from dmlbook.use.run_list import find_runs
 from tests.datasets.image_trees import noise_tree
 
@@ -264,7 +264,9 @@ def test_the_figure_shows_every_seed_faint_and_the_mean_strong(here):
     figure, alt = run_figures.curve_figure(runs)
     loss, recall = figure.axes
     by_name = {run.name: run for run in runs}
-    assert (loss.get_ylabel(), recall.get_ylabel()) == tuple(run_figures.PANELS.values())
+    assert (loss.get_ylabel(), recall.get_ylabel()) == (
+        "training loss", "R@1 on held-out classes, percent",
+    )  # fmt: skip
     faint = [line for line in loss.lines if line.get_alpha() == 0.25]
     strong = [line for line in loss.lines if line.get_alpha() is None]
     assert (len(faint), len(strong)) == (3 + 2 + 2, 3)
@@ -300,7 +302,7 @@ def test_the_title_names_the_best_of_those_that_can_be_compared(here):
     assert figure.get_suptitle() == "better ends with the highest, 87.5 R@1 on held-out classes"
     plt.close(figure)
     for folder in Path("runs/better").iterdir():
-        change(folder, data={**about(folder)["data"], "validation": 0.2})
+        change(folder, measured_on=None, data={**about(folder)["data"], "validation": 0.2})
     figure, _ = run_figures.curve_figure(find_runs(["runs"]).runs)
     assert figure.get_suptitle() == "R@1 by epoch; heights of runs on different images cannot be compared"
     plt.close(figure)
@@ -355,7 +357,53 @@ def test_what_cannot_be_drawn_is_said_before_the_work(here, capsys, monkeypatch)
 
 def test_a_folder_becomes_the_record_that_training_saved(here):
     (run,) = find_runs(["runs/one"]).runs
-    record, saved = run_list.as_record(run), records.load("one")
+    record, saved = run_records.as_record(run), records.load("one")
     assert (record.name, record.title, record.configuration) == (saved.name, saved.title, saved.configuration)
     assert [(r["seed"], r["figures"]) for r in record.runs] == [(r["seed"], r["figures"]) for r in saved.runs]
     assert record.provenance == {}  # its folder does not say
+
+
+def kept_otherwise(run, **more):
+    for folder in Path(run).iterdir():
+        change(folder, measured_on=more.pop("measured_on", None), data={**about(folder)["data"], **more})
+
+
+def test_runs_that_were_split_otherwise_stand_in_other_blocks_and_are_not_compared(here, capsys):
+    file = {"split": "my/mine.csv", "held_out": None}
+    for name, more in {
+        "closed": {"split": "closed", "held_out": 0.2},
+        "a": {**file, "split_sha256": "a" * 64},
+        "b": {**file, "split_sha256": "b" * 64},
+        "else": {"root": "/elsewhere/noise"},
+    }.items():
+        shutil.copytree("runs/one", f"runs/{name}")
+        kept_otherwise(f"runs/{name}", **more)
+    text = said(capsys)
+    heads = [line for line in text.splitlines() if ", measured on " in line]
+    assert len(heads) == len(set(heads)) == 6
+    assert "noise, 16 px, measured on 0.2 of each class's images against the rest (closed set)" in heads
+    assert {"noise, 16 px, measured on images of mine.csv (aaaaaaaa)",
+            "/elsewhere/noise, 16 px, measured on test classes"} <= set(heads)  # fmt: skip
+    assert len({run_rows.block(run) for run in find_runs(["runs"]).runs}) == 6
+    for a, b in (("one", "closed"), ("a", "b")):
+        capsys.readouterr()
+        assert main(["runs", "--compare", f"runs/{a}", f"runs/{b}"]) == 1
+        assert "must name runs that were measured alike" in capsys.readouterr().err
+
+
+def test_a_run_on_validation_images_that_a_file_names_is_listed_and_drawn(here, capsys):
+    kept_otherwise("runs/watched", split="my/mine.csv", split_sha256="a", validation="file")
+    assert "noise, 16 px, measured on validation images of mine.csv" in said(capsys)
+    figure, alt = run_figures.curve_figure(find_runs(["runs/watched"]).runs)
+    assert "held-out classes" not in figure.get_suptitle() + alt
+    assert "R@1 on validation images" in figure.get_suptitle()
+    plt.close(figure)
+
+
+def test_a_recipe_is_named_and_what_was_asked_for_otherwise(here, capsys):
+    for folder in Path("runs/one").iterdir():
+        change(folder, recipe={"name": "cub-softmax-64", "but_for": ["data", "lr"]})
+    (line,) = lines_of(said(capsys), "one")
+    assert line[1] == "cub-softmax-64 but for data, lr"
+    assert run_rows.loss({"recipe": {"name": "a", "but_for": []}}) == "a"
+    assert run_rows.loss({"recipe": {"name": "a", "but_for": list("abcd")}}) == "a but for 4 settings"

@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from argparse import ArgumentParser
+import sys
+from argparse import ArgumentParser, ArgumentTypeError
 from dataclasses import fields
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from dmlbook import nets, recipes, records
 from dmlbook.__main__ import main
 from dmlbook.commands import common, help_pages, plans, settled, shown
 from dmlbook.commands import train as train_command
+from dmlbook.datasets import ImageSet
 from dmlbook.seeding import SEED
 from dmlbook.training import TrainConfig
 from dmlbook.use import run_folders
@@ -272,10 +274,10 @@ def test_a_network_that_is_none_is_answered_at_once(capsys, name, message):
 
 def test_files_of_weights_and_code_are_recorded_without_their_folders():
     given = {"name": "/a/b/my_nets.py:make", "code_digest": "0" * 16, "weights": "/c/w.pt", "embedding_size": 4}
-    assert common.described(given) == {**given, "name": "my_nets.py:make", "weights": "w.pt"}
+    assert records.described(given) == {**given, "name": "my_nets.py:make", "weights": "w.pt"}
     for weights in (None, "imagenet", "timm"):
         plain = {"name": "timm/resnet50", "weights": weights}
-        assert common.described(plain) == plain
+        assert records.described(plain) == plain
     assert nets.PUBLISHED == ("imagenet", "timm")
 
 
@@ -297,5 +299,46 @@ def test_the_long_page_lists_what_can_be_typed_of_each_loss(capsys):
     listed = capsys.readouterr().out.split("with their defaults\n")[1]
     for loss in losses.NAMES:
         words = re.search(rf"^  {loss}: (.*)$", listed, re.MULTILINE)[1].split(", ")
-        given = losses.make(loss, num_classes=3, embedding_size=4, **common.options_of(words))
+        given = losses.make(loss, num_classes=3, embedding_size=4, **dict(map(common.pair, words)))
         assert type(given) is type(losses.make(loss, num_classes=3, embedding_size=4)), loss
+
+
+def test_an_empty_list_is_an_answer_and_an_option_never_given_is_none():
+    found = options("--recipe", "cub-softtriple-64", "--milestones")
+    assert (settled.config(found, SEED).milestones, found.but_for) == ((), ["milestones"])
+    assert {name: getattr(found, name) for name in settled.REPEATED} == {
+        "data_option": [], "miner_option": [], "loss_option": found.loss_option,
+    }  # fmt: skip
+    assert dict(found.loss_option) == recipes.read("cub-softtriple-64").options["loss_option"]
+
+
+@pytest.mark.parametrize("name", [f"cub-{family}-64" for family in recipes.FAMILIES if family != "modern-vit"])
+def test_a_recipe_makes_in_python_the_loss_that_the_command_makes(name):
+    labels = torch.tensor([0, 0, 0, 1, 1, 2])
+    images = ImageSet(torch.zeros(6, 3, 32, 32, dtype=torch.uint8), labels, tuple("abc"))
+    found = options("--recipe", name, "--net", "small", "--weights", "none")
+    _, expected = settled.build(found, settled.network(found), images, SEED)
+    loss = recipes.read(name).loss(3, labels=labels)
+    assert repr(loss) == repr(expected)
+    assert loss.state_dict().keys() == expected.state_dict().keys()
+    for key, value in loss.state_dict().items():
+        torch.testing.assert_close(value, expected.state_dict()[key], rtol=0, atol=0)
+
+
+def test_weights_go_with_their_network():
+    of_recipe = recipes.read("cub-softtriple-64").options
+    assert of_recipe["weights"] == "imagenet"
+    other = options("--recipe", "cub-softtriple-64", "--net", "small")
+    assert settled.network(other)["weights"] is None
+    assert other.but_for == ["net", "weights"]
+    same = options("--recipe", "cub-softtriple-64", "--net", of_recipe["net"])
+    assert (settled.network(same)["weights"], same.but_for) == ("imagenet", [])
+    given = options("--recipe", "cub-softtriple-64", "--net", "resnet18", "--weights", "imagenet")
+    assert (settled.network(given)["weights"], given.but_for) == ("imagenet", ["net"])
+
+
+@pytest.mark.bad_input
+def test_a_network_of_timm_without_timm_is_answered_with_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(ArgumentTypeError, match="while timm is missing; got 'timm/resnet50'. Install it"):
+        common.network("timm/resnet50")

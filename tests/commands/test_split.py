@@ -2,7 +2,7 @@
 
 import csv
 import shutil
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +12,13 @@ from PIL import Image
 
 from dmlbook import datasets, nets, records, retrieval
 from dmlbook.__main__ import main
-from dmlbook.commands import baseline, split_options
+from dmlbook.commands import baseline, run_rows, split_options
 from dmlbook.commands import study as study_module
 from dmlbook.seeding import SEED
 from dmlbook.training import TrainConfig, embed
 from dmlbook.use import run_folders
+from dmlbook.use.run_list import find_runs
+from dmlbook.use.run_records import as_record
 
 SIZE = ("--size", "16")
 SMALL = ("--net", "small", *SIZE, "--embedding-size", "8", "--no-freeze-batch-norm", "--epochs", "1")
@@ -96,6 +98,9 @@ def test_a_run_is_measured_as_asked_and_its_folder_record_and_evaluate_say_so(
     assert record.configuration["split"] == options["split"]
     assert (record.configuration["training_images"], figures_of("mine")["images"]) == sizes[:2]
     assert figures_of("mine").get("gallery") == sizes[2]
+    (listed,) = find_runs(["runs/mine"]).runs
+    assert (listed.measured_on, as_record(listed).configuration) == (measured_on, record.configuration)
+    assert f"trees, 16 px, measured on {measured_on}" in run_rows.report(find_runs(["runs"]))
     expected = measured_again(run_folders.read_run(Path("runs/mine")), protocol)
     for key in ("recall_at_1", "recall_at_2", "map_at_r", "chance_recall_at_1"):
         assert figures_of("mine")[key] == pytest.approx(expected[key], abs=1e-6)
@@ -124,7 +129,48 @@ def test_other_splits_of_the_same_run_can_be_asked_for(trees):
     assert main(["evaluate", "--run", "runs/mine", *asked]) == 0
     assert (figures_of("other")["images"], figures_of("other")["gallery"]) == (12, 18)
     assert main(["evaluate", "--run", "runs/mine", "--split", "classes", "--record", "classes"]) == 0
-    assert records.load("classes").configuration["measured_on"] == "test classes"
+    assert records.load("classes").configuration["measured_on"] == "test classes, of whose 3 classes 3 trained"
+
+
+def test_classes_that_a_run_was_trained_on_are_never_called_unseen(trees, capsys):
+    def measured(*more):
+        capsys.readouterr()
+        assert main(["evaluate", "--run", "runs/mine", "--record", "probe", "--replace", *more]) == 0
+        return records.load("probe").configuration["measured_on"], capsys.readouterr().out
+
+    assert train("--split", "all", "--validation", "0.4", "--no-baseline", "--record", "mine") == 0
+    assert measured()[0] == "0.4 of all classes"
+    for more, words in (
+        (("--split", "test"), "all images, of whose 6 classes 4 trained"),
+        (("--validation", "0.7"), "0.7 of all classes, of whose 4 classes 2 trained"),
+        (("--split", "closed"), "0.2 of each class's images against the rest (closed set), of whose 6 classes 4"),
+    ):
+        measured_on, said = measured(*more)
+        assert measured_on.startswith(words)
+        assert "this says nothing of unseen classes" in said
+        assert "search one another" not in said
+    shutil.copytree(trees, "moved")
+    for place in Path("moved").iterdir():
+        place.rename(place.with_name(f"new {place.name}"))
+    measured_on, said = measured("--root", "moved", "--split", "classes")
+    assert (measured_on, "unseen" in said) == ("test classes", False)
+    notes = Path("runs/mine") / f"seed-{SEED}" / "run.json"
+    notes.write_text(notes.read_text().replace('"classes"', '"others"'))
+    assert measured("--split", "test")[0] == "all images, perhaps trained on"
+
+
+def test_a_run_of_a_closed_set_is_measured_on_its_own_queries_and_said_to_be(trees):
+    def measured(*more):
+        assert main(["evaluate", "--run", "runs/mine", "--record", "probe", "--replace", *more]) == 0
+        return records.load("probe").configuration["measured_on"]
+
+    assert train("--split", "closed", "--validation", "0.3", "--no-baseline", "--record", "mine") == 0
+    own = "0.2 of each class's images against the rest (closed set)"
+    assert measured("--split", "test") == measured("--split", "closed", "--held-out", "0.2") == own
+    assert (
+        measured("--split", "closed", "--held-out", "0.4") == f"{own.replace('2', '4')}, of whose 6 classes 6 trained"
+    )
+    assert measured("--validation", "0.5").endswith("(closed set), of whose 6 classes 6 trained")
 
 
 def test_the_default_is_said_as_ever_and_kept_as_ever(trees, capsys):
@@ -168,6 +214,9 @@ def test_a_file_of_splits_trains_and_measures_what_it_says_and_must_stay_as_it_i
 def test_validation_images_of_a_file_are_measured_in_place_of_its_queries(trees, table):
     assert train("--split", str(table), "--validation", "file", "--no-baseline", "--record", "held") == 0
     assert figures_of("held")["images"] == 2
+    assert main(["runs"]) == 0
+    (listed,) = find_runs(["runs"]).runs
+    assert as_record(listed).configuration == records.load("held").configuration
     assert records.load("held").configuration["measured_on"].startswith("validation images of mine.csv")
 
 
@@ -277,3 +326,23 @@ def test_what_is_kept_of_a_split_is_nothing_of_the_default():
     assert split_options.described("classes") == {}
     assert split_options.described("all") == {"split": "all"}
     assert split_options.share("0.2") == 0.2
+
+
+def test_a_run_is_measured_as_trained_where_images_and_split_are_its_own():
+    data = {"data": "digits", "data_option": [], "root": None, "validation": None, "split": "closed", "held_out": None}
+
+    def alike(split=None, **asked):
+        options = Namespace(**{"protocol": "closed", **data, **asked})
+        return split_options.as_trained(Namespace(split=split), options, data)
+
+    assert alike()
+    assert alike("test")
+    assert alike("train")
+    assert alike("closed", held_out=datasets.protocols.HELD_OUT)
+    assert not alike("closed", held_out=0.3)
+    assert not alike("classes")
+    assert not alike("all")
+    assert not alike(validation=0.2)
+    assert not alike(root="elsewhere")
+    assert not alike(data="birds")
+    assert not alike(data_option=[("merge", True)])

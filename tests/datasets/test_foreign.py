@@ -97,7 +97,7 @@ def test_classes_that_are_not_there_are_left_out_and_names_stay_with_theirs():
         ((number for number in range(3)), "dataset must have a length; got generator"),
         ([(torch.randn(3, 8, 8), 0)], r"dataset\[0\] must be an image and a label; .*leave out Normalize"),
         ([(torch.full((3, 8, 8), torch.nan), 0)], "leave out Normalize"),
-        ([(torch.zeros(4, 8, 8), 0)], "an image of 4 colors"),
+        ([(torch.zeros(4, 8, 8), 0)], r"an image of shape \(4, 8, 8\), neither"),
         ([(torch.zeros(3, 8, 8, dtype=torch.int64), 0)], "an image of torch.int64"),
         ([(torch.zeros(2, 3, 8, 8), 0)], "an image of shape"),
         ([("a.jpg", 0)], "an image of type str"),
@@ -116,3 +116,48 @@ def test_numbers_beyond_the_names_and_columns_of_pairs_are_refused():
         from_dataset([(photo(1), 2)], size=8, class_names=("a", "b"))
     with pytest.raises(ValueError, match="image and label must be None for a set of pairs"):
         from_dataset([(photo(1), 2)], size=8, label="x")
+
+
+class Broken:
+    """A set that reads its pictures when it is asked for them."""
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, number):
+        if number == 2:
+            raise OSError("image file is truncated")
+        return photo(number), "ash"
+
+
+@pytest.mark.bad_input
+def test_faults_of_the_set_are_told_with_the_number_of_the_item(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"from_dataset: dataset\[2\] must be an image and a label; got OSError: image"
+    ):
+        from_dataset(Broken(), size=8)
+    items = [{"image": photo(0), "label": 0}, {"image": photo(1)}]
+    with pytest.raises(ValueError, match=r"dataset\[1\] must be an image and a label; got an item without 'label'"):
+        from_dataset(items, size=8)
+    photo(3).save(tmp_path / "a.jpg")
+    content = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(content[: len(content) // 2])
+    with Image.open(tmp_path / "a.jpg") as picture, pytest.raises(ValueError, match=r"dataset\[1\] .* truncated"):
+        from_dataset([(photo(0), 0), (picture, 1)], size=8)
+    with pytest.raises(ValueError, match=r"got an image of shape \(48, 48, 4\), neither of one color nor of three"):
+        from_dataset([(np.zeros((48, 48, 4), np.uint8), 0)], size=8)
+
+
+def test_arrays_that_are_views_backwards_are_taken():
+    pixels = np.asarray(photo(0))
+    forth, back = (from_dataset([(each, 0), (each, 1)], size=8) for each in (pixels, pixels[::-1, ::-1].copy()))
+    assert torch.equal(from_dataset([(pixels[::-1, ::-1], 0), (pixels, 1)], size=8).images[0], back.images[0])
+    assert not torch.equal(forth.images[0], back.images[0])
+
+
+def test_words_are_numbered_in_the_order_of_the_names_that_are_given():
+    items = [(photo(0), "ash"), (photo(1), "elm"), (photo(2), "ash")]
+    found = from_dataset(items, size=8, class_names=["elm", "oak", "ash"])
+    assert (found.class_names, found.labels.tolist()) == (("elm", "ash"), [1, 0, 1])
+    with pytest.raises(ValueError, match="class_names must hold every label that is a word; got none 'elm'"):
+        from_dataset(items, size=8, class_names=["ash"])

@@ -112,3 +112,9 @@ def test_what_is_no_generator_is_named(given):
     ):
         with pytest.raises(ValueError, match=f"a torch.Generator.*; got {brief(given)}. seeding.generator"):
             call()
+
+
+@pytest.mark.bad_input
+def test_classes_of_one_name_are_refused_and_named():
+    with pytest.raises(ValueError, match="class_names must name each class once; got twice a. Classes are matched by"):
+        ImageSet(WHOLE.images, WHOLE.labels, ("a", "b", "a", "c"))

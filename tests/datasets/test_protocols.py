@@ -249,3 +249,31 @@ def test_a_file_of_splits_is_known_by_its_content(tmp_path):
     with pytest.raises(ValueError, match="split must be a CSV file that can be read; got .*gone.csv"):
         fingerprint(tmp_path / "gone.csv")
     assert protocols.NAMES == ("classes", "closed", "all")
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("split", ["classes", "closed", "all"])
+def test_what_split_says_is_said_by_split_alone(tmp_path, split):
+    make = folder(tmp_path, train="ab", test="ab")
+    with pytest.raises(ValueError, match="shared must be left to split; got True. Say split='closed'"):
+        make(split, shared=True)
+    with pytest.raises(ValueError, match="splits must be left to split; got x.csv. Say split='FILE.csv'"):
+        make(split, splits="x.csv")
+    assert make("closed", shared=False, splits=None).measured_on.startswith("the test images")
+
+
+def test_classes_called_unseen_are_not_among_those_that_train():
+    with pytest.raises(ValueError, match="classes must be in train or in test, not in both; got 1 in both: 2."):
+        build("classes", lambda part: image_set(3, 4, first=2 * (part == "test"), split=part))
+
+
+def test_test_images_are_not_decoded_where_validation_images_are_measured():
+    loaded = []
+
+    def shared(part, *, shared):
+        loaded.append(part)
+        return image_set(3, 4, split=part)
+
+    assert len(build("closed", shared, folder=Path("x"), parts=True, validation=0.25).queries) == 3
+    assert loaded == ["train"]
+    assert build("closed", shared, folder=Path("x"), parts=True).queries.split == loaded[-1] == "test"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from dmlbook import datasets, records
 from dmlbook.datasets.image_set import ImageSet
-from dmlbook.datasets.splits import join, split_classes, training_classes
+from dmlbook.datasets.splits import closed_set, join, split_classes, training_classes
 from dmlbook.seeding import generator
 
 
@@ -50,7 +51,7 @@ def test_the_held_out_classes_follow_from_the_seed_alone():
     ("validation", "message"),
     [
         (0.0, "a finite number > 0"),
-        (1.5, "<= 1"),
+        (1.5, "< 1"),
         (0.1, "two classes on each side; got 9 and 1 of 10"),
         (0.9, "got 1 and 9"),
     ],
@@ -80,3 +81,18 @@ def test_joined_sets_keep_every_image_under_its_name():
 def test_sets_of_which_only_one_knows_something_are_not_joined():
     with pytest.raises(ValueError, match="aspects must be known for both sets or for none"):
         join(image_set(aspects=torch.ones(30)), image_set(first=10))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("share", [0, 1, 1.5])
+def test_a_share_is_neither_nothing_nor_all(share):
+    numbers = generator(0)
+    for draw, name in (
+        (lambda: split_classes(image_set(10, 2), validation=share, generator=numbers), "validation"),
+        (lambda: closed_set(image_set(10, 2), share, generator=numbers), "held_out"),
+        (lambda: datasets.split_images(image_set(10, 2), share, generator=numbers), "share"),
+        (lambda: datasets.protocol("digits", "closed", held_out=share), "held_out"),
+        (lambda: records.interval([1.0, 2.0], level=share), "level"),
+    ):
+        with pytest.raises(ValueError, match=f"{name} must be a finite number > 0 and < 1; got {share}"):
+            draw()

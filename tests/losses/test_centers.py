@@ -139,3 +139,12 @@ def test_embeddings_of_another_size_are_refused_by_the_parts_of_a_loss_too():
     for call in calls:
         with pytest.raises(ValueError, match=message):
             call()
+
+
+def test_the_gradient_of_a_pair_reaches_its_bound_and_stays_within_it():
+    for epsilon in (1e-6, 1e-5):
+        row = torch.nn.functional.normalize(torch.ones(2048), dim=0) * (1 + 2.5e-7)
+        centers = row.repeat(2, 1).requires_grad_()
+        losses.center_distances(centers, epsilon=epsilon).sum().backward()
+        longest = float(centers.grad.norm(dim=1).max())
+        assert (2 * epsilon) ** -0.5 < longest <= (2 / epsilon) ** 0.5 * (1 + 1e-5)

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 from dmlbook import losses
 from dmlbook.losses import memory as losses_memory
-from tests.losses.loss_toys import SIZE, batch, build
+from tests.losses.loss_toys import OPTIONS, SIZE, batch, build
 from tests.losses.test_references import EACH, by_loop
 
 
@@ -106,3 +106,15 @@ def test_a_step_with_the_wrong_indices_of_the_batch_is_refused_in_a_memory():
     x, y = batch(2, size=8)
     with pytest.raises(ValueError, match="pair anchors with references of their class and of others"):
         ours(x, y, miner(x, y))
+
+
+@pytest.mark.bad_input
+def test_a_batch_larger_than_the_memory_is_refused():
+    loss = memory(build("triplet", **OPTIONS["triplet"][0]), memory_size=7)
+    with pytest.raises(ValueError, match="embeddings must fit into the memory; got 8 images for a memory of 7"):
+        loss(*batch(0, size=8))
+    assert loss.queue_idx == 0
+    x, y = batch(0, size=8)
+    assert loss(x, y, enqueue_mask=torch.arange(8) < 4).isfinite()
+    with pytest.raises(ValueError, match="got 8 images"):
+        loss(x, y, enqueue_mask=torch.ones(8, dtype=torch.bool))

@@ -437,3 +437,14 @@ def test_tables_that_do_not_fit_are_named():
 def test_every_loss_says_whether_it_compares_images():
     for name in OPTIONS:
         assert build(name).compares_images == (name in ("triplet", "semihard", "lifted", "npairs"))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bool])
+def test_labels_that_are_no_integers_are_refused_where_the_references_have_the_very_same(dtype):
+    x, y = batch(3)
+    labels = y.to(dtype)
+    with pytest.raises(ValueError, match="labels must be .*integers"):
+        losses.make("triplet", num_classes=CLASSES, embedding_size=SIZE)(
+            x, labels, ref_emb=x.clone(), ref_labels=labels
+        )

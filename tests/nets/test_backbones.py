@@ -1,5 +1,7 @@
 """Backbones of timm and of one's own: found, built, frozen, trained, and refused in one sentence."""
 
+import os
+import py_compile
 import sys
 
 import pytest
@@ -305,3 +307,32 @@ def test_a_wrapped_network_trains_and_embeds():
     assert result.history[1]["loss"] < result.history[0]["loss"]
     assert embed(net, data, config=config).shape == (len(data), 8)
     assert Views(data, config).size == 16
+
+
+def test_the_very_bytes_that_were_hashed_are_run_and_not_what_was_compiled_before(own):
+    text = "import torch\n\ndef make():\n    return torch.nn.Conv2d(3, {}, 3)\n"
+    times = (1_700_000_000, 1_700_000_000)
+    for width in (5, 7):  # of one length and one time: what Python takes for the same file
+        own.write_text(text.format(width))
+        os.utime(own, times)
+        py_compile.compile(str(own)) if width == 5 else None
+        net = nets.build(f"{own}:make", embedding_size=4)
+        assert net.head.linear.in_features == width
+
+
+def test_weights_from_a_file_fit_a_backbone_of_ones_own_that_gives_maps(own, tmp_path):
+    net = nets.build(f"{own}:make", embedding_size=4, seed=5)
+    bare = net.backbone[0]
+    for name, weights in {"bare": bare.state_dict(), "whole": net.backbone.state_dict()}.items():
+        torch.save(weights, tmp_path / f"{name}.pt")
+        found = nets.build(f"{own}:make", embedding_size=4, weights=tmp_path / f"{name}.pt", seed=6)
+        torch.testing.assert_close(found.backbone[0].weight, bare.weight, rtol=0, atol=0)
+    torch.save({"wrong": bare.weight}, tmp_path / "wrong.pt")
+    with pytest.raises(ValueError, match="weights must fit the network; got .*1 unexpected"):
+        nets.build(f"{own}:make", embedding_size=4, weights=tmp_path / "wrong.pt")
+
+
+def test_whole_numbers_are_colors_too():
+    net = nets.wrap(MAPS, embedding_size=4, preprocessing=((0, 0, 0), (1, 1, 1)))
+    assert (net.mean.dtype, net.std.dtype) == (torch.float32, torch.float32)
+    torch.testing.assert_close(net.half().mean, torch.zeros(1, 3, 1, 1, dtype=torch.float16))

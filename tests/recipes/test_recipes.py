@@ -39,7 +39,7 @@ def test_every_recipe_says_every_setting_and_makes_what_it_says(name):
     outside = recipe.options.keys() - known
     assert outside == {"data", "size", "net", "weights", "embedding_size", "loss", "loss_option"}
     assert nets.check_name(recipe.options["net"])
-    loss = recipe.loss(7)
+    loss = recipe.loss(7, labels=torch.arange(7))
     assert isinstance(loss, losses.Loss)
     assert recipe.options["loss_option"].keys() <= losses.options(recipe.options["loss"]).keys()
     assert recipe.summary
@@ -123,3 +123,12 @@ def test_every_family_is_a_file_of_the_package():
 
     there = {file.name for file in resources.files("dmlbook.recipes").iterdir() if file.name.endswith(".toml")}
     assert there == {f"{family}.toml" for family in recipes.FAMILIES}
+
+
+@pytest.mark.bad_input
+def test_a_loss_that_weighs_classes_asks_for_the_training_images():
+    bound = recipes.read("cub-centroid-bound-64")
+    with pytest.raises(ValueError, match="labels must be known to centroid_bound, which weighs classes"):
+        bound.loss(3)
+    assert bound.loss(3, class_counts=None).class_weights.unique().numel() == 1
+    assert bound.loss(2, labels=torch.tensor([0, 1, 1])).class_weights.unique().numel() == 2

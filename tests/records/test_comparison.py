@@ -21,7 +21,8 @@ def written(root, name, scores=(0.4, 0.6), *, first=0, change=None, choice=None)
     for key, value in (change or {}).items():
         inner, _, last = key.rpartition(".")
         (configuration[inner] if inner else configuration)[last] = value
-    record = records.Record(name, name, configuration, choice={**CHOICE, **(choice or {})}, replaces=True)
+    record = records.Record(name, name, configuration, choice={**CHOICE, **(choice or {})})
+    (root / f"{name}.json").unlink(missing_ok=True)
     for seed, score in enumerate(scores, start=first):
         record.add(seed, {"recall_at_1": score, "map_at_r": score / 2}, seconds=1)
     record.save(root)
@@ -242,3 +243,13 @@ def test_settings_of_a_grid_show_how_long_the_last_run_was(tmp_path):
     rows = {"frozen": floor(tmp_path), "A": written(tmp_path, "a", choice={"settings": {"lr": 0.1, "flip": True}})}
     both = records.compare(rows, unequal={"dimensions": "The frozen features keep all."}, root=tmp_path)
     assert both.settings().splitlines()[::2] == ["| | lr | flip | epochs |", "| A | 0.1 | yes | 5 |"]
+
+
+@pytest.mark.bad_input
+def test_two_files_of_splits_are_two_measures(tmp_path):
+    files = [{"file": "mine.csv", "sha256": letter} for letter in "ab"]
+    rows = {letter: written(tmp_path, letter, change={"split": file}) for letter, file in zip("ab", files, strict=True)}
+    with pytest.raises(ValueError, match="rows must be alike in split"):
+        records.compare(rows, root=tmp_path)
+    rows["b"] = written(tmp_path, "c", change={"split": files[0]})
+    assert records.compare(rows, root=tmp_path).unequal == {}

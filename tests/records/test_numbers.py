@@ -42,7 +42,7 @@ def test_interval_narrows_with_the_level_and_percent_with_the_digits():
 def test_an_interval_of_nothing_or_of_no_level_is_refused():
     with pytest.raises(ValueError, match="values must hold at least one number"):
         records.interval([])
-    with pytest.raises(ValueError, match="level must be a finite number > 0 and <= 1; got 0"):
+    with pytest.raises(ValueError, match="level must be a finite number > 0 and < 1; got 0"):
         records.interval([1.0, 2.0], level=0)
 
 

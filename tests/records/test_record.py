@@ -193,6 +193,10 @@ def test_flipped_bits_are_read_or_named_and_end_in_nothing_else(tmp_path):
         ("a//b", "be one that every system"),
         ("a/", "be one that every system"),
         ("a\udc80", "be one that every system"),
+        ("con", "be one that every system can write; got 'con', a device of Windows"),
+        ("maps/AUX", "be one that every system"),
+        ("nul.probe/a", "be one that every system"),
+        ("COM1.x", "be one that every system"),
         ("a" * 300, "have at most 200 bytes"),
         ("ä" * 101, "have at most 200 bytes"),
     ],
@@ -263,3 +267,29 @@ def test_a_folder_that_is_a_file_is_named(tmp_path):
     for root in (tmp_path / "a file", tmp_path / "a file" / "below"):
         with pytest.raises(ValueError, match="root must be a folder that can be written; got .*a file, which is no"):
             filled("a").save(root)
+
+
+def test_a_record_that_is_replaced_by_two_processes_keeps_the_seeds_of_both(tmp_path):
+    other = records.Record("probe", "Another probe", {"data": "cub"})
+    other.save(tmp_path)
+    asked = ("probe", "A probe", filled().configuration)
+    mine, theirs = (records.continued(*asked, root=tmp_path, replace=True) for _ in range(2))
+    theirs.add(2, {"map_at_r": 0.5}, seconds=1)
+    theirs.save(tmp_path)
+    mine.add(1, {"map_at_r": 0.4}, seconds=1)
+    mine.save(tmp_path)
+    assert records.load("probe", tmp_path).seeds == [1, 2]
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("key", ["replaces", "_seen", "more"])
+def test_what_no_record_holds_is_named(tmp_path, key):
+    path = filled().save(tmp_path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: True}))
+    with pytest.raises(ValueError, match=f"name must name a record; got probe.json: it holds '{key}'"):
+        records.load("probe", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["console", "com", "com10", "auxiliary/con-1", "lpt0"])
+def test_names_that_only_begin_like_a_device_are_names(name):
+    assert records.check_name(name) is None

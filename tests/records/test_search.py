@@ -87,6 +87,7 @@ def test_all_that_rivals_tried_stands_in_one_table_and_the_chosen_is_bold(tmp_pa
         {"seeds": (1, 2)}, {"by": "map_at_r"}, {"configuration": {"data": "cub", "training": {"epochs": 2}}},
         {"configuration": {"data": "birds", "training": {"epochs": 3}}},
         {"configuration": {"data": "birds", "measured_on": "x", "training": {"epochs": 2}}},
+        {"configuration": {"data": "birds", "split": {"file": "x.csv"}, "training": {"epochs": 2}}},
     ],
 )  # fmt: skip
 @pytest.mark.bad_input

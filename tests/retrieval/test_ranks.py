@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from dmlbook import retrieval
-from dmlbook.retrieval import ranks
+from dmlbook.retrieval import ranking, ranks
 from dmlbook.retrieval.exact import sort_by_class
 from dmlbook.retrieval.ranking import BLOCK, check_ks, expected_recall, precision, precision_of_rows
+from dmlbook.seeding import generator
 from tests.retrieval.reference_retrieval import (
     map_at_r_of_ranking,
     mean_over_queries,
@@ -77,3 +78,18 @@ def test_every_measure_takes_the_same_block_unless_told():
 def test_numbers_of_neighbors_that_do_not_fit_are_named(ks, message):
     with pytest.raises(ValueError, match=f"^check_ks: {message}"):
         check_ks(ks, 5)
+
+
+def test_queries_without_a_match_cost_no_exact_arithmetic(monkeypatch):
+    asked = []
+    settled = ranking._settled_ranks
+    monkeypatch.setattr(ranking, "_settled_ranks", lambda *args: asked.append(len(args[1])) or settled(*args))
+    x = torch.randn(60, 8, generator=generator(1), dtype=torch.float64)
+    labels = torch.cat([torch.arange(40), torch.arange(40, 50).repeat(2)])  # 40 images alone in their class
+    expected = retrieval.recall_at_k(x[40:], labels[40:], (1,), gallery=x, gallery_labels=labels)
+    assert asked == []
+    assert retrieval.recall_at_k(x, labels, (1,)).keys() == expected.keys()
+    assert asked == []
+    ties = torch.cat([x[:1].expand(4, -1), x])
+    retrieval.recall_at_k(ties, torch.cat([torch.tensor([40, 41, 40, 41]), labels]), (1,))
+    assert sum(asked) > 0

@@ -6,12 +6,17 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from dmlbook import records
 from dmlbook._files import held
+from dmlbook.datasets import protocols
 from dmlbook.training import Checkpoints, checkpoints, fit
+from dmlbook.training.identity import HOW
 from dmlbook.use import run_folders
-from dmlbook.use.run_list import STATES, ListedRun, RunList, SeedRun, as_record, find_runs, own_records
+from dmlbook.use.run_list import STATES, ListedRun, RunList, SeedRun, find_runs
+from dmlbook.use.run_records import as_record, own_records
+from tests.datasets.test_splits import image_set
 from tests.records.test_comparison import CHOICE, COLUMNS
 from tests.training.training_toys import toy_config, toy_loss, toy_net, toy_set
 
@@ -207,3 +212,48 @@ def test_links_to_a_folder_list_its_runs_once(runs, tmp_path):
     os.symlink(runs / "mine", tmp_path / "linked")
     listed = find_runs([runs / "mine", tmp_path / "linked"])
     assert [run.name for run in listed.runs] == ["mine"]
+
+
+@pytest.mark.parametrize("kept", [
+    {}, {"validation": 0.25}, {"split": "all"}, {"split": "all", "validation": 0.25},
+    {"split": "closed", "held_out": 0.25}, {"split": "closed", "validation": 0.25},
+])  # fmt: skip
+def test_what_a_folder_does_not_say_follows_from_how_its_images_were_split(runs, kept):
+    def load(part):
+        images = image_set(16, 4)
+        halves = {"train": torch.arange(8), "test": torch.arange(8, 16)}
+        return images if part == "all" else images.of_classes(halves[part], split=part)
+
+    run_folders.note(runs / "old", data=DATA | kept)
+    run = find_runs([runs / "old"]).runs[0]
+    asked = {"split": "classes", "validation": None, **kept}
+    assert run.measured_on == protocols.words_of(DATA | kept) == protocols.build(load=load, **asked).measured_on
+    assert as_record(run).configuration.get("split") == kept.get("split")
+    run_folders.note(runs / "old", measured_on="something else")
+    assert find_runs([runs / "old"]).runs[0].measured_on == "something else"
+
+
+def test_a_file_of_splits_is_told_by_its_name_and_its_content(runs):
+    kept = {"split": "my/mine.csv", "held_out": None, "split_sha256": "ab12"}
+    run_folders.note(runs / "old", data=DATA | kept | {"validation": "file"})
+    run = find_runs([runs / "old"]).runs[0]
+    assert run.measured_on == "validation images of mine.csv"
+    assert (
+        run.split
+        == {"split": as_record(run).configuration["split"]}
+        == {"split": {"file": "mine.csv", "sha256": "ab12"}}
+    )
+    assert protocols.words_of(kept) == "images of mine.csv"
+    assert protocols.words_of(kept | {"validation": 0.2}) == "0.2 of the images of mine.csv"
+    assert protocols.words_of({"split": "closed", "held_out": None}) == "images held out against the rest (closed set)"
+
+
+def test_a_record_says_recipe_and_miner_and_nothing_of_how_it_was_computed(runs):
+    told = {"recipe": {"name": "cub-softmax-64", "but_for": ["lr"]}, "miner": "MultiSimilarityMiner"}
+    run_folders.note(runs / "mine" / "seed-1", **told, miner_options={"epsilon": 0.2})
+    configuration = as_record(find_runs([runs / "mine" / "seed-1"]).runs[0]).configuration
+    assert {key: configuration[key] for key in told} == told
+    assert configuration["miner_options"] == {"epsilon": 0.2}
+    assert not {"seed", *HOW} & configuration["training"].keys()
+    found = find_runs([runs]).runs
+    assert [run.name for run in found] == ["mine/seed-1", "mine/seed-2", "old"]  # a miner is another request

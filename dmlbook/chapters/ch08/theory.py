@@ -77,7 +77,7 @@ def reported(data: str, *, dimensions: int | None = None) -> tuple[Reported, ...
 
 @checked
 def published_table(rows: Sequence[Reported]) -> str:
-    """Published rows as Markdown, percent, ``?`` where nothing is known.
+    """Published rows as Markdown, percent, ``?`` where nothing is known; below, what else a reader has to know.
 
     Raises:
         ValueError: There are none, or they are not of one image set and the same K.
@@ -92,7 +92,8 @@ def published_table(rows: Sequence[Reported]) -> str:
         numbers = [row.dimensions, *row.recall, row.nmi]
         cells = [paper, row.method, row.network or UNKNOWN, *(UNKNOWN if n is None else f"{n:g}" for n in numbers)]
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    notes = dict.fromkeys(f"*{row.paper}: {row.note}.*" for row in rows if row.note)
+    return "\n\n".join(["\n".join(lines), *notes])
 
 
 @checked
@@ -104,12 +105,13 @@ def unlike(row: Reported, record: Record) -> dict[str, tuple[str, str]]:
         record: A trained run's.
 
     Returns:
-        Of image set, network, dimensions, pretrained weights' network, pictures and seeds those that are not the same
-        or not known. An empty result would be a replication.
+        Of image set, loss, network, dimensions, side of the pictures and runs those that are not the same or not known.
+        The last two no paper here says, so they are always among them: that the result is shorter is no replication.
     """
     ours = record.configuration
     pairs = {
         "images": (SETS[row.data], SETS.get(ours["data"], ours["data"])),
+        "loss": (row.loss, ours["loss"]),
         "network": (row.network or UNKNOWN, _network(ours["network"])),
         "dimensions": (str(row.dimensions or UNKNOWN), str(ours["network"]["embedding_size"])),
         "side of the pictures": (UNKNOWN, f"{ours['size']}"),
@@ -152,11 +154,13 @@ def answers(
         threshold: A query is answered whose distance is at most that.
 
     Returns:
-        ``answered``: share of the known queries that get an answer, ``correct``: share of their answers that are
-        right (NaN: there are none), ``fooled``: share of the unknown queries that get an answer (NaN: there are none).
+        ``answered``: share of the known queries that get an answer (NaN: none is known), ``correct``: share of their
+        answers that are right (NaN: there are none), ``fooled``: share of the unknown queries that get an answer (NaN:
+        there are none).
 
     Raises:
-        ValueError: The three are not of one length, or a query is right whose class the gallery lacks.
+        ValueError: The three are not of one length, a distance is NaN, or a query is right whose class the gallery
+            lacks.
 
     Example:
         >>> distances, right = torch.tensor([0.1, 0.4, 0.3]), torch.tensor([True, False, False])
@@ -164,6 +168,9 @@ def answers(
         {'answered': 0.5, 'correct': 1.0, 'fooled': 1.0}
     """
     check_lengths(distances=distances, right=right, known=known)
+    if lost := int(distances.isnan().sum()):
+        got = f"{lost} of {len(distances)} that are NaN"
+        raise bad_input("distances", "be numbers", got, "Look where they come from: a diverged network.")
     if bool((right & ~known).any()):
         raise bad_input("right", "be False where known is", "True", "What the gallery lacks cannot be found.")
     given = distances <= threshold
@@ -184,7 +191,7 @@ def cost_table(rows: Mapping[str, Record]) -> str:
         rows: What each is called, and its record, of trained runs.
 
     Raises:
-        ValueError: A record is of no trained run.
+        ValueError: A record is of no trained run, or holds none.
     """
     head = "| | minutes a run | images a second | pictures | network | machine |"
     lines = [head, "|---|---:|---:|---:|---|---|"]
@@ -192,6 +199,8 @@ def cost_table(rows: Mapping[str, Record]) -> str:
         ours = record.configuration
         if "training" not in ours:
             raise bad_input("rows", "be records of trained runs", record.name, "Leave it out.")
+        if not record.runs:
+            raise bad_input("rows", "hold a run each", f"{record.name} without one", "Train it, or leave it out.")
         seconds = sum(run["seconds"] for run in record.runs) / len(record.runs)
         seen = ours["training_images"] * ours["training"]["epochs"]
         made = record.provenance

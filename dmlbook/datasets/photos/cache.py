@@ -276,6 +276,9 @@ def trim(path: Path, needed: int) -> None:
     Raises:
         OSError: The disk has no room for it.
     """
+    others = sum(status.st_size for other, status in _files(path.parent) if other != path)
+    if (free := shutil.disk_usage(path.parent).free) + others < needed:  # nothing is given up for what never fits
+        raise _no_room(free + others, needed)
     match, room, same, full = NAME.fullmatch(path.name), settings.cache_bytes() - needed, 1, False
     for other, status in _files(path.parent):
         if other == path:
@@ -289,4 +292,8 @@ def trim(path: Path, needed: int) -> None:
             return
         _delete(other)
     if (free := shutil.disk_usage(path.parent).free) < needed:
-        raise OSError(f"the disk has room for {free / 1e9:.1f} GB, and {needed / 1e9:.1f} GB are needed")
+        raise _no_room(free, needed)
+
+
+def _no_room(free: int, needed: int) -> OSError:
+    return OSError(f"the disk has room for {free / 1e9:.1f} GB, and {needed / 1e9:.1f} GB are needed")

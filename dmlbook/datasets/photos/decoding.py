@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import warnings
@@ -148,20 +149,35 @@ def decode(
     return Decoded(torch.from_numpy(content.images), aspects, torch.tensor(about["kept"]))
 
 
+class _Unkept(Exception):
+    """Pictures of which some could not be read this time: what was decoded is used, and not kept."""
+
+    def __init__(self, content: cached.Content) -> None:
+        super().__init__()
+        self.content = content
+
+
 def _through(
     place: Path, folder: Path, files: Sequence[str], size: int, *, name: str, progress: bool
 ) -> cached.Content | None:
     """The content of the cache, made if need be; None where it cannot be."""
-    key = cached.key(folder, files, size, VERSION)
+    key = cached.key(folder, files, size, f"{VERSION}, {' '.join(readable_formats())}")
     path = cached.path_of(place, name, folder, size, key)
     if (found := cached.read(path, key)) is not None:
         return found
     known = {"key": key, "folder": printable(os.path.realpath(folder))}
+
+    def filled(images: np.ndarray) -> dict:
+        about = fill(images, folder, files, progress=progress)
+        if about["passing"]:
+            raise _Unkept(cached.Content(images[: len(about["kept"])].copy(), about))
+        return known | about
+
     try:
-        cached.write(
-            path, (len(files), 3, size, size), lambda images: known | fill(images, folder, files, progress=progress)
-        )
+        cached.write(path, (len(files), 3, size, size), filled)
         why = "it changed while it was written"
+    except _Unkept as unkept:
+        return unkept.content
     except OSError as error:
         why = error.strerror or str(error)
     if (found := cached.read(path, key)) is None:  # else another process may have made it meanwhile
@@ -203,8 +219,9 @@ def fill(images: np.ndarray, folder: Path, files: Sequence[str], *, progress: bo
 
     Returns:
         ``aspects`` and ``kept``, places in ``files``, of the readable ones (M), and ``corrupt``: for each place of
-        the others, why.
+        the others, why. ``passing``: whether the system, and not a picture, was the cause of one of these.
     """
+    passing = []
 
     def one(i: int) -> float | str:
         if printable(files[i]) != files[i]:
@@ -214,6 +231,8 @@ def fill(images: np.ndarray, folder: Path, files: Sequence[str], *, progress: bo
         except MemoryError:
             raise
         except Exception as error:  # Pillow's readers raise nearly anything on a broken file
+            if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT):
+                passing.append(i)
             return _why(folder / files[i], error)
         return aspect
 
@@ -236,4 +255,4 @@ def fill(images: np.ndarray, folder: Path, files: Sequence[str], *, progress: bo
         if row != i:
             images[row] = images[i]
     corrupt = {str(i): result for i, result in enumerate(results) if isinstance(result, str)}
-    return {"aspects": [results[i] for i in kept], "kept": kept, "corrupt": corrupt}
+    return {"aspects": [results[i] for i in kept], "kept": kept, "corrupt": corrupt, "passing": bool(passing)}

@@ -10,6 +10,7 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from dmlbook._checks import bad_input, checked
@@ -25,8 +26,9 @@ FILE_NAME = "file_name"
 def find(folder: Path) -> Listing | None:
     """What such a file says of the photographs in a folder, or such files in its ``train``, ``val`` and ``test``.
 
-    A line names a photograph below the file's own folder as ``file_name``, and its class in the first column there is
-    of ``dmlbook.datasets.foreign.LABELS``. Photographs that no line names are left out.
+    A file above such folders names photographs in them. A line names a photograph below the file's own folder as
+    ``file_name``, and its class in the first column there is of ``dmlbook.datasets.foreign.LABELS``. Photographs that
+    no line names are left out.
 
     Args:
         folder: One that is there.
@@ -51,13 +53,28 @@ def find(folder: Path) -> Listing | None:
         if entries is None:
             return None
         found += entries
+    if "" in files:
+        found = _by_side(found)
     names = sorted({entry.class_name for entry in found}, key=layouts.natural)
     numbers = {name: place for place, name in enumerate(names, 1)}
     entries = [replace(entry, number=numbers[entry.class_name]) for entry in found]
     index = tuple(file.relative_to(folder).as_posix() for file in files.values())
-    missed = sum(len(layouts.images_below(place.parent)[0]) for place in files.values()) - len(entries)
+    below = {
+        (place.parent.relative_to(folder) / path).as_posix()
+        for place in files.values()
+        for path in layouts.images_below(place.parent)[0]
+    }
+    missed = len(below - {entry.file for entry in entries})
     left_out = {f"that {' or '.join(index)} does not name": missed} if missed else {}
     return layouts.listing(folder, f"photographs named by {', '.join(index)}", entries, index=index, left_out=left_out)
+
+
+def _by_side(entries: list[Entry]) -> list[Entry]:
+    """Entries of a file above ``train``, ``val`` and ``test`` with their part, where all of them lie in these."""
+    parts = [layouts.part_of(entry.file.partition("/")[0]) if "/" in entry.file else None for entry in entries]
+    if None in parts or "train" not in parts or len(set(parts)) < 2:
+        return entries
+    return [replace(entry, part=part) for entry, part in zip(entries, parts, strict=True)]
 
 
 def _file_in(folder: Path) -> Path | None:
@@ -70,7 +87,7 @@ def _entries(folder: Path, file: Path, part: str) -> list[Entry] | None:
     columns = list(dict.fromkeys(name for _, row in rows for name in row))
     label = next((name for name in LABELS if name in columns), None)
     if FILE_NAME not in columns or label is None:
-        if any(layouts.holds_images(inside) for inside in layouts.visible_folders(file.parent)):
+        if any(layouts.images_below(inside)[0] for inside in layouts.visible_folders(file.parent)):
             return None
         got = f"{', '.join(map(str, columns)) or 'nothing'} in {file}"
         remedy = "Name the column of the classes so, or put the photographs into a folder for each class."
@@ -82,7 +99,9 @@ def _entries(folder: Path, file: Path, part: str) -> list[Entry] | None:
         fault = path_fault(path, file.parent, known)
         if not fault and path in first:
             fault = f"{path!r} is named by line {first[path]}, too"
-        if not fault and (name is None or isinstance(name, list | dict | bool | float) or not str(name).strip()):
+        if not fault and isinstance(name, list | dict | bool | float):
+            fault = f"{path!r} has the {label} {name!r}, neither a word nor a whole number"
+        if not fault and (name is None or not str(name).strip()):
             fault = f"{path!r} has no {label}"
         first.setdefault(path, line)
         if fault:
@@ -105,16 +124,27 @@ def _rows(file: Path) -> Iterator[tuple[int, dict[str, object]]]:
         text = file.read_text(encoding="utf-8-sig")
         if file.suffix == ".csv":
             reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+            _check_once([name.strip() for name in reader.fieldnames or []], 1)
             for row in reader:
                 if None in row or None in row.values():
                     raise ValueError(f"line {reader.line_num} has not as many fields as line 1")
                 yield reader.line_num, {key.strip(): value.strip() for key, value in row.items()}
             return
-        for number, line in enumerate(text.splitlines(), 1):
+        for number, line in enumerate(text.split("\n"), 1):  # other line breaks may stand in a text
             if line.strip():
-                row = json.loads(line)
+                row = json.loads(line, object_pairs_hook=partial(_row, number))
                 if not isinstance(row, dict):
                     raise ValueError(f"line {number} is no object")
                 yield number, row
     except (OSError, ValueError, csv.Error) as error:
         raise bad_input(file.name, "be a file that can be read", f"{file} ({error})", "Correct it.") from error
+
+
+def _row(line: int, pairs: list[tuple[str, object]]) -> dict[str, object]:
+    _check_once([name for name, _ in pairs], line)
+    return dict(pairs)
+
+
+def _check_once(names: list[str], line: int) -> None:
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"line {line} names {', '.join(twice)} twice")

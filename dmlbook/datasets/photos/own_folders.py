@@ -67,10 +67,13 @@ def halves(
         first = set(names[: training_classes(len(names))])
         chosen = {half: [e for e in listing.entries if (e.class_name in first) == (half == "train")] for half in HALVES}
         return {half: replace(listing, entries=tuple(inside)) for half, inside in chosen.items()}, []
-    there = layouts.split_folders(listing.folder)
+    if listing.index:  # of metadata
+        there = {entry.part: entry.file.partition("/")[0] for entry in listing.entries}
+    else:
+        there = {part: place.name for part, place in layouts.split_folders(listing.folder).items()}
     source = {"train": "train", "test": "test" if "test" in there else "validation"}
     chosen = {half: [entry for entry in listing.entries if entry.part == part] for half, part in source.items()}
-    if empty := [there[source[half]].name for half, inside in chosen.items() if not inside]:
+    if empty := [there[source[half]] for half, inside in chosen.items() if not inside]:
         got = f"none in {empty[0]}"
         if listing.left_out:
             got += f" (left out: {layouts.counted(listing.left_out)})"
@@ -87,13 +90,16 @@ def halves(
         raise bad_input("classes", "be in train and in test, for a closed set", got, "Split by classes instead.")
     remarks = []
     if "validation" in there:
-        name, count = there["validation"].name, sum(entry.part == "validation" for entry in listing.entries)
+        name, count = there["validation"], sum(entry.part == "validation" for entry in listing.entries)
         said = f"the {count:,} images in {name} are not used" if "test" in there else f"{name} tests: there is no test"
-        remarks = [f"{listing.folder} holds {', '.join(place.name for place in there.values())}; {said}."]
+        remarks = [f"{listing.folder} holds {', '.join(there.values())}; {said}."]
     return {half: replace(listing, entries=tuple(inside)) for half, inside in chosen.items()}, remarks
 
 
 def has_parts(root: str | Path | None) -> bool:
     """Whether a user's own folder holds ``train`` and ``test``, told without opening a picture."""
     folder = None if root is None else Path(root).expanduser()
-    return folder is not None and folder.is_dir() and layouts.split_folders(folder) != {}
+    if folder is None or not folder.is_dir():
+        return False
+    named = metadata.find(folder)
+    return layouts.split_folders(folder) != {} if named is None else {entry.part for entry in named.entries} != {""}

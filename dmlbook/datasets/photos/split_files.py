@@ -34,8 +34,8 @@ def read(file: str | Path, root: str | Path) -> tuple[dict[str, Listing], list[s
 
     The file is a CSV in UTF-8 with a header ``path,split`` or ``path,split,label``. Paths are those below ``root``,
     with forward slashes; splits are ``train``, ``validation``, ``query``, ``gallery`` or ``test``. The class of a
-    photograph is its label; where there is none, it is the first folder of its path (behind ``train``, ``val`` and
-    ``test``, where these are the folders in ``root``).
+    photograph is its label; where there is none, it is the first folder of its path (behind ``train``, ``val``,
+    ``test``, ``query`` and ``gallery``, where two or more of these are folders in ``root``).
 
     Args:
         file: The CSV file.
@@ -54,7 +54,7 @@ def read(file: str | Path, root: str | Path) -> tuple[dict[str, Listing], list[s
     if not root.is_dir():
         raise bad_input("root", "be the folder that the splits are of", root, "Pass root=FOLDER.")
     rows, faults = _rows(file)
-    first, known, behind = {}, suffixes(), {path.name for path in layouts.split_folders(root).values()}
+    first, known, behind = {}, suffixes(), _sides(root)
     entries: list[tuple[str, Entry]] = []
     for row in rows:
         name, fault = row.label or _folder_label(row.path, behind), _fault(row, root, known)
@@ -120,6 +120,14 @@ def _fault(row: _Row, root: Path, known: frozenset[str]) -> str:
         near = get_close_matches(row.split, PARTS, 1)
         fault = f"split {row.split!r} is none of {', '.join(PARTS)}" + (f"; did you mean {near[0]}?" if near else "")
     return fault
+
+
+def _sides(root: Path) -> set[str]:
+    """The folders in ``root`` that are sides of a split, and no classes; one class may well be called ``train``."""
+    sides = {path.name: layouts.part_of(path.name) for path in layouts.visible_folders(root)}
+    sides |= {name: name.lower() for name in sides if name.lower() in PARTS}
+    found = {name: side for name, side in sides.items() if side is not None}
+    return set(found) if len(set(found.values())) > 1 else set()
 
 
 def _folders(path: str, behind: set[str]) -> tuple[str, ...]:

@@ -1,6 +1,9 @@
 """What the papers report, as data, and in what it differs from records of ours."""
 
+import math
+
 import pytest
+import torch
 
 from dmlbook import losses
 from dmlbook.chapters.ch08 import theory
@@ -49,7 +52,7 @@ def test_rows_are_chosen_by_set_and_dimensions():
 
 def test_a_published_table_says_what_is_not_known():
     do = [row for row in theory.reported("cub") if row.paper.startswith("Do ")]
-    head, _, line = theory.published_table(do).splitlines()
+    head, _, line, *_ = theory.published_table(do).splitlines()
     assert head == "| paper | method | network | D | R@1 | R@2 | R@4 | R@8 | NMI |"
     assert line == ("| Do et al., CVPR 2019 (quoted) | centroid bound | ? | ? | 51.43 | 64.23 | 74.31 | 82.83 | ? |")
 
@@ -102,3 +105,37 @@ def test_costs_are_counted_over_whole_runs():
     assert line == f"| {' | '.join(cells)} |"
     with pytest.raises(ValueError, match="rows must be records of trained runs; got mine"):
         theory.cost_table({"frozen": record()})
+    made.runs.clear()
+    with pytest.raises(ValueError, match="rows must hold a run each; got .* without one"):
+        theory.cost_table({"mine": made})
+
+
+def test_what_has_to_be_known_of_a_table_stands_below_it():
+    rows = theory.reported("sop", dimensions=64)
+    notes = {f"*{row.paper}: {row.note}.*" for row in rows if row.note}
+    table, *below = theory.published_table(list(rows)[:1] + [row for row in rows[1:] if row.ks == rows[0].ks]).split(
+        "\n\n"
+    )
+    assert notes
+    assert set(below) <= notes
+    assert len(below) == len(set(below)) > 0
+    assert all(line.startswith("|") for line in table.splitlines())
+
+
+def test_the_loss_is_among_what_differs_and_two_things_no_paper_says():
+    row = next(row for row in theory.reported("cub", dimensions=64) if row.loss == "softtriple")
+    alike = theory.unlike(row, record())
+    assert "loss" not in alike
+    assert theory.unlike(row, record("softmax"))["loss"] == ("softtriple", "softmax")
+    same = theory.Reported("a", "table", "cub", "a", "softtriple", (1.0,), (1,), None, 64, "mobilenet_v2, width 0.35")
+    assert theory.unlike(same, record()).keys() == {"side of the pictures", "runs"}
+
+
+@pytest.mark.bad_input
+def test_a_distance_that_is_no_number_is_no_answer():
+    right, known = torch.tensor([True, False]), torch.tensor([True, False])
+    with pytest.raises(ValueError, match="distances must be numbers; got 1 of 2 that are NaN"):
+        theory.answers(torch.tensor([0.1, math.nan]), right, known, threshold=0.5)
+    found = theory.answers(torch.tensor([0.1, math.inf]), right & False, known & False, threshold=0.5)
+    assert math.isnan(found["answered"])
+    assert found["fooled"] == 0.5

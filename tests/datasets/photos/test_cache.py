@@ -201,6 +201,24 @@ def test_room_is_made_for_what_is_to_come(three, place):
     assert files(place) == [path]
     with pytest.raises(OSError, match="the disk has room for"):
         cache.trim(path.with_name(path.name.replace("set", "new")), 1 << 60)
+    assert files(place) == [path]  # nothing is given up for what has no room on the whole disk
+
+
+def test_as_many_sets_are_given_up_as_make_room(three, place, monkeypatch):
+    decode(three, place)
+    (path,) = files(place)
+    size, new = path.stat().st_size, path.with_name(path.name.replace("set", "new"))
+    usage = cache.shutil.disk_usage(place)
+
+    def free_of(free):
+        left = lambda _: usage._replace(free=free + (0 if path.exists() else size))  # noqa: E731
+        monkeypatch.setattr(cache.shutil, "disk_usage", left)
+
+    free_of(10)
+    with pytest.raises(OSError, match="the disk has room for"):
+        cache.trim(new, size + 11)
+    assert files(place) == [path]
+    cache.trim(new, size + 10)
     assert files(place) == []
 
 
@@ -303,3 +321,29 @@ def test_processes_read_write_and_delete_side_by_side(three, place):
     errors = [process.communicate(timeout=120)[1] for process in running]
     assert errors == [""] * 3
     assert not list(place.glob("*.part"))
+
+
+def test_a_fault_that_passes_is_not_kept(three, place, monkeypatch):
+    decode_file = decoding.decode_file
+
+    def failing(path, size):
+        if path.name == "b.png":
+            raise OSError(errno.EIO, "Input/output error")
+        return decode_file(path, size)
+
+    monkeypatch.setattr(decoding, "decode_file", failing)
+    with pytest.warns(UserWarning, match="1 of 3 images in .* cannot be read"):
+        found = decode(three, place, skip_corrupt=True)
+    assert (found.kept.tolist(), found.images[:, 0, 0, 0].tolist()) == ([0, 2], [10, 70])
+    assert (files(place), list(place.glob("*.part"))) == ([], [])
+    monkeypatch.setattr(decoding, "decode_file", decode_file)
+    assert decode(three, place).kept.tolist() == [0, 1, 2]
+    assert len(files(place)) == 1
+
+
+def test_pictures_are_decoded_again_once_more_formats_can_be_opened(three, place, monkeypatch):
+    decode(three, place)
+    known = decoding.readable_formats()
+    monkeypatch.setattr(decoding, "readable_formats", lambda: [*known, "HEIF"])
+    decode(three, place)
+    assert len(files(place)) == 2

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from pathlib import Path
 
 import pytest
 
 from dmlbook import datasets
-from dmlbook.datasets.photos import metadata
+from dmlbook.datasets.photos import metadata, own_folders
 from tests.datasets.image_trees import class_tree, picture
 
 
@@ -125,8 +126,62 @@ def test_lines_of_json_that_cannot_be_read(tmp_path, text, told):
     assert told in str(error.value)
 
 
-@pytest.mark.parametrize("label", [None, True, 0.5, ["x"], {"x": 1}])
+@pytest.mark.parametrize("label", [None, " ", True, 0.5, ["x"], {"x": 1}])
 def test_what_is_no_class_is_refused(tmp_path, label):
     write(tmp_path, rows(("a.png", "x"), ("b.png", label)), "jsonl")
-    with pytest.raises(ValueError, match="line 2: 'b.png' has no label"):
+    told = "has no label" if label in (None, " ") else f"has the label {re.escape(repr(label))}, neither"
+    with pytest.raises(ValueError, match=f"line 2: 'b.png' {told}"):
+        metadata.find(tmp_path)
+
+
+def test_one_file_above_train_and_test_names_their_photographs(tmp_path):
+    shared = rows(("train/a.png", "x"), ("train/b.png", "y"), ("test/c.png", "x"), ("test/d.png", "y"))
+    write(tmp_path / "closed", [dict(row) for row in shared])
+    closed = datasets.protocol("folder", "closed", root=tmp_path / "closed", size=8, cache=False)
+    assert closed.measured_on == "the test images against the training images (closed set)"
+    assert (len(closed.train), len(closed.queries), closed.gallery is closed.train) == (2, 2, True)
+    with pytest.raises(ValueError, match="classes must be in train or in test, not in both"):
+        datasets.load("folder", "train", root=tmp_path / "closed", size=8, cache=False)
+    write(
+        tmp_path / "split", rows(("train/a.png", "z"), ("train/b.png", "y"), ("test/c.png", "v"), ("test/d.png", "w"))
+    )
+    parts = {name: datasets.load("folder", name, root=tmp_path / "split", size=8, cache=False).class_names
+             for name in ("train", "test")}  # fmt: skip
+    assert parts == {"train": ("y", "z"), "test": ("v", "w")}  # and not the first half of all names
+    write(tmp_path / "beside", rows(("train/a.png", "x"), ("e.png", "y"), ("test/c.png", "z")))
+    assert {entry.part for entry in metadata.find(tmp_path / "beside").entries} == {""}
+    assert not own_folders.has_parts(tmp_path / "beside")
+
+
+def test_a_text_may_hold_breaks_that_end_no_line(tmp_path):
+    told = [{**row, "text": "one\u2028two\x85three"} for row in rows(("a.png", "x"), ("b.png", "y"))]
+    write(tmp_path, told, "jsonl").write_text(
+        "\r\n".join(json.dumps(row, ensure_ascii=False) for row in told), encoding="utf-8", newline=""
+    )
+    assert [entry.class_name for entry in metadata.find(tmp_path).entries] == ["x", "y"]
+
+
+def test_a_file_without_classes_beside_folders_of_folders_is_none_of_ours(tmp_path):
+    for name in ("a/x", "a/y", "b/x", "b/y"):
+        picture(tmp_path / name / "1.png")
+    (tmp_path / "metadata.csv").write_text("file_name,text\na/x/1.png,words\n")
+    assert metadata.find(tmp_path) is None
+    assert datasets.load("folder", "all", root=tmp_path, size=8, cache=False).kind_names == ("a/x", "a/y", "b/x", "b/y")
+
+
+def test_what_is_left_out_is_counted_by_what_is_there(tmp_path):
+    names = [f".hidden/{i}.png" for i in range(4)]
+    write(tmp_path, rows(("a.png", "x"), ("b.png", "y"), *((name, "x") for name in names)))
+    picture(tmp_path / "c.png")
+    assert metadata.find(tmp_path).left_out == {"that metadata.csv does not name": 1}
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(("form", "text"), [
+    ("csv", "file_name,label, label\na.png,x,y\n"), ("jsonl", '{"file_name": "a.png", "label": "x", "label": "y"}'),
+])  # fmt: skip
+def test_a_column_that_stands_twice_is_named(tmp_path, form, text):
+    picture(tmp_path / "a.png")
+    (tmp_path / f"metadata.{form}").write_text(text)
+    with pytest.raises(ValueError, match="be a file that can be read; got .*line 1 names label twice"):
         metadata.find(tmp_path)

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from dmlbook import datasets
 from dmlbook.datasets.photos import benchmarks, split_files
 from tests.datasets.image_trees import class_tree, picture
 
@@ -177,3 +178,23 @@ def test_a_file_of_splits_is_of_a_folder_alone_and_says_all(trees):
         benchmarks.load("folder", "train", trees, splits=file, shared=True)
     with pytest.raises(ValueError, match="splits must be a file; got 3. Pass splits=FILE"):
         benchmarks.load("folder", "train", trees, splits=3)
+
+
+def test_the_folders_of_re_identification_are_sides_and_no_classes(tmp_path):
+    for part, names in {"train": "ab", "val": "a", "query": "cd", "Gallery": "cd"}.items():
+        class_tree(tmp_path / part, dict.fromkeys(names, 2))
+    lines = [f"{part}/{name}/img{i}.png,{split}" for part, split, names in
+             (("train", "train", "ab"), ("val", "validation", "a"), ("query", "query", "cd"),
+              ("Gallery", "gallery", "cd")) for name in names for i in (0, 1)]  # fmt: skip
+    found, remarks = split_files.read(written(tmp_path, *lines), tmp_path)
+    classes = {part: {entry.class_name for entry in listing.entries} for part, listing in found.items()}
+    assert classes == {"train": {"a", "b"}, "validation": {"a"}, "query": {"c", "d"}, "gallery": {"c", "d"}}
+    assert remarks == []
+    protocol = datasets.protocol("folder", tmp_path / "splits.csv", root=tmp_path, size=8, cache=False)
+    assert protocol.measured_on == "query images of splits.csv against its gallery"
+
+
+def test_one_class_may_be_called_as_a_side(tmp_path):
+    class_tree(tmp_path, dict.fromkeys(("train", "ash"), 2))
+    found, _ = split_files.read(written(tmp_path, "train/img0.png,train", "ash/img0.png,test"), tmp_path)
+    assert [entry.class_name for listing in found.values() for entry in listing.entries] == ["train", "ash"]
