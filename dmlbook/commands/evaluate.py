@@ -119,7 +119,8 @@ def measured(options: Namespace, root: Path | None = None) -> records.Record:
         asked = _asked(options)
         if options.pca is not None:
             most = min(len(asked.training), net.head.linear.in_features)
-            check_number(low=1, high=most, integer=True, **{"--pca": options.pca})
+            rule = f"There are {len(asked.training)} training images and {net.head.linear.in_features} features."
+            check_number(low=1, high=most, integer=True, remedy=rule, **{"--pca": options.pca})
         vectors = embed(net, asked.images, config=config, features=True)
         searched = None if asked.gallery is None else embed(net, asked.gallery, config=config, features=True)
         if options.pca is not None:

@@ -12,11 +12,13 @@ from pathlib import Path
 from dmlbook._checks import bad_input
 from dmlbook.commands import split_options
 from dmlbook.datasets.photos.formats import is_system
-from dmlbook.training.identity import HOW
+from dmlbook.training.identity import HOW, may_go_on
 from dmlbook.use.run_folders import ABOUT, REMEDY, TrainedRun, read_about
 
 HOME = "runs"
 DECIDES = ("loss", "loss_options", "net", "config", "data")
+MINED = ("miner", "miner_options")
+"""What decides a run, too, and is not said where there is none."""
 DEPTHS = (ABOUT, f"*/{ABOUT}", f"*/*/{ABOUT}")
 """Where runs lie below a folder: names of records may have several parts."""
 FREE = {"config.seed", *(f"config.{name}" for name in HOW)}
@@ -86,11 +88,11 @@ def _unlike(folder: Path, asked: Mapping[str, object]) -> str:
         except ValueError as error:
             return str(error).partition("; got ")[2].partition(f" {REMEDY}")[0]
         shared = [key for key in DECIDES if key in former and key in wanted]  # older versions said less
-        there, here = (_flat({key: content[key] for key in shared}) for content in (former, wanted))
+        shared += [key for key in MINED if key in former or key in wanted]
+        there, here = (_flat({key: content.get(key) for key in shared}) for content in (former, wanted))
         differ = [key for key in {**here, **there} if there.get(key) != here.get(key) and key not in FREE]
-        epochs = there.get("config.epochs"), here.get("config.epochs")
-        longer = "config.epochs" in differ and all(type(each) is int for each in epochs) and epochs[1] > epochs[0]
-        if longer and "config.schedule" not in here:  # a cosine's rates depend on the last epoch from the first on
+        known = all(type(each.get("config.epochs")) is int for each in (there, here))
+        if "config.epochs" in differ and known and may_go_on(there, here):
             differ.remove("config.epochs")  # a finished run goes on where more are asked for
         if differ:
             told = ", ".join(f"{key} {there.get(key)!r}, not {here.get(key)!r}" for key in differ[:4])

@@ -145,7 +145,9 @@ def read_run(folder: Path, net: nn.Module | None = None, *, trust_code: bool = F
         config = TrainConfig.from_dict(content["config"])
         centers = loss["weight"].transpose(0, 1) if "weight" in loss else loss.get("centroids")
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
-        got = f"{folder}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+        if isinstance(error, ValueError) and is_own(str(content.get("net", {}).get("name"))):
+            raise  # which says of the file what is wrong with it, and what to do
+        got = f"{folder}: {str(error).splitlines()[0].rstrip('.') if str(error) else type(error).__name__}"
         raise bad_input("folder", f"hold a {ABOUT} that fits its checkpoint", got, REMEDY) from error
     if centers is not None and centers.ndim == 2:  # one a class
         centers = centers[:, None]

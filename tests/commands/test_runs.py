@@ -306,6 +306,20 @@ def placed(folder=None, record="mine", **asked):
     return places.place(options, asked).as_posix()
 
 
+def test_runs_of_different_miners_or_none_do_not_share_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plain = {"loss": "triplet", "loss_options": {}, "config": {"epochs": 2}}
+    mined = {**plain, "miner": "TripletMarginMiner", "miner_options": {"margin": 0.1}}
+    other = {**mined, "miner_options": {"margin": 0.2}}
+    options = Namespace(folder=None, record=None, data="birds", root=None, loss="triplet")
+    for number, asked in enumerate((mined, plain, other), 1):
+        found = places.place(options, asked)
+        assert found.as_posix() == "runs/birds-triplet" + (f"-{number}" if number > 1 else "")
+        (found / "seed-1").mkdir(parents=True)
+        (found / "seed-1" / "run.json").write_text(json.dumps(asked))
+        assert places.place(options, asked) == found
+
+
 def test_runs_below_a_folder_and_a_seed_that_has_not_begun_take_no_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for folder in ("runs/mine/deep/seed-1", "runs/mine/flat", "runs/mine/seed-2", "runs/mine/.cache"):

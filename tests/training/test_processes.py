@@ -15,16 +15,16 @@ from dmlbook._checks import checked
 from dmlbook.training import Place, checkpoints, processes
 from dmlbook.training.devices import Devices
 from tests.conftest import LAUNCHERS
-from tests.training.training_toys import ROOT, outcome
+from tests.training.training_toys import ROOT, environment, outcome
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gloo between processes is tested on Linux and macOS")
 MODULE = "tests.training.two_processes"
 
 
-def _start(*arguments, launcher=(), **environment):
+def _start(*arguments, launcher=(), **more):
     command = [sys.executable, "-m", *launcher, MODULE, *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=ROOT, env=environment(**environment), **pipes)
+    return subprocess.Popen(command, cwd=ROOT, env=environment(**more), **pipes)
 
 
 def _end(process, status=0, seconds=240):
@@ -216,9 +216,9 @@ def test_rows_of_all_processes_come_in_order_without_what_fills_up(monkeypatch):
     assert devices.all_rows(part, 2) is part
 
 
-@pytest.mark.parametrize(("launcher", "named"), [(None, str(os.getpid())), ("torchrun", None)])
-def test_who_starts_a_process_is_named_to_it_alone(monkeypatch, launcher, named):
-    seen = []
+@pytest.mark.parametrize("launcher", [None, "torchrun"])
+def test_who_starts_a_process_is_named_to_it_alone(monkeypatch, launcher):
+    seen, named = [], str(os.getpid()) if launcher is None else None
     monkeypatch.setattr("dmlbook.training.devices.launcher", lambda: launcher)
     devices = Devices.__new__(Devices)
     started = SimpleNamespace(launch=lambda: seen.append(os.environ.get(processes.PARENT)), strategy=None)
