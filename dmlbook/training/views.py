@@ -132,7 +132,7 @@ def _check_counted(**places: Int[Tensor, " B"]) -> None:
             raise bad_input(name, "be >= 0", int(each.min()), "Images are numbered from 0.")
 
 
-@checked(aspects=above(0), crop=above(0, up_to=1))
+@checked(crop=above(0, up_to=1))
 def center_boxes(aspects: Float[Tensor, " B"], crop: float) -> Float[Tensor, "B 4"]:
     """The middle square of each picture, ``crop`` times its short side: (left, top, right, bottom) in [0, 1].
 

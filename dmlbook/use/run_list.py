@@ -1,4 +1,4 @@
-"""Lists of runs: what each below a folder was asked, how far it came, what it scored; and runs as records."""
+"""Lists of runs: what each below a folder was asked, how far it came, what it scored."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from dmlbook.use.run_folders import ABOUT, read_about
 
 STATES = ("finished", "running", "interrupted", "not measured")
 FROZEN = "frozen features"  # how what the pretrained network is worth untrained is called in run.json
+
+_REMEDY = "Name the folder of a run"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from dmlbook._checks import bad_input, checked
 from dmlbook.records import Record, described

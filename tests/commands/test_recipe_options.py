@@ -1,6 +1,7 @@
 """``train --recipe``: the recipe first, what the line says wins one by one, and all of it is shown and kept."""
 
 import json
+import re
 import shutil
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dmlbook import nets, recipes, records
+from dmlbook import losses, nets, recipes, records
 from dmlbook.__main__ import main
 from dmlbook.commands import common, help_pages, plans, settled, shown
 from dmlbook.commands import train as train_command
@@ -296,7 +297,9 @@ def test_stored_results_are_still_results_of_the_same_configuration():
 def test_the_long_page_lists_what_can_be_typed_of_each_loss(capsys):
     with pytest.raises(SystemExit):
         main(["train", "--help-all"])
-    listed = capsys.readouterr().out.split("with their defaults\n")[1]
+    said = capsys.readouterr().out
+    assert said.endswith(f"{help_pages.of_losses()}\n")
+    listed = said.split("with their defaults\n")[1]
     for loss in losses.NAMES:
         words = re.search(rf"^  {loss}: (.*)$", listed, re.MULTILINE)[1].split(", ")
         given = losses.make(loss, num_classes=3, embedding_size=4, **dict(map(common.pair, words)))

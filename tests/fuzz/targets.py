@@ -85,7 +85,7 @@ INSIDE = {
     "dmlbook.training.mining": "the loop's parts, reached through training.fit",
     "dmlbook.losses.references": "the losses' parts, reached through Loss.forward",
     "dmlbook.losses.masks.masks": "a part of the formulas, which speak under their names",
-    "dmlbook.training.preflight.check(": "the loop's parts, reached through training.fit",
+    "dmlbook.training.preflight.check": "the loop's parts, reached through training.fit",
     "dmlbook.training.preflight.check_kept": "the loop's parts, reached through training.fit",
     "dmlbook.training.preflight.check_fit": "the loop's parts, reached through training.fit",
     "dmlbook.training.preflight.check_means": "the loop's parts, reached through training.fit",

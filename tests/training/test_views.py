@@ -210,7 +210,5 @@ def test_places_and_boxes_that_do_not_exist_are_refused():
     with pytest.raises(ValueError, match="random_boxes: ratio must be a range; got 2 to 1"):
         random_boxes(one, random, ratio=(2.0, 1.0))
     for wrong in (0.0, -1.0):
-        with pytest.raises(ValueError, match="center_boxes: aspects"):
-            center_boxes(torch.tensor([wrong]), 1.0)
         with pytest.raises(ValueError, match="random_boxes: aspects"):
             random_boxes(torch.tensor([wrong]), random)
