@@ -57,6 +57,7 @@ class Protocol:
         return None if self.gallery is None else self.gallery.labels
 
 
+@checked
 def numbered_as(queries: ImageSet, gallery: ImageSet) -> Int[Tensor, " N"]:
     """The classes of the queries by the numbers that classes of these names have in the gallery; others come after."""
     number = {name: place for place, name in enumerate(gallery.class_names)}
@@ -114,6 +115,7 @@ def build(
     return Protocol(name, train, test, None, "test classes", unseen)
 
 
+@checked
 def words_of(kept: Mapping[str, object]) -> str:
     """What is measured, of the options that a run's folder kept, for folders that do not say it themselves.
 
@@ -133,6 +135,7 @@ def words_of(kept: Mapping[str, object]) -> str:
     return usual if share is None else f"{part} of {whole} classes"
 
 
+@checked
 def fingerprint(file: str | Path) -> str:
     """SHA-256 of a file of splits: a run is measured again by the same one.
 

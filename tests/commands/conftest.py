@@ -6,7 +6,20 @@ import torch
 from PIL import Image
 
 from dmlbook import settings
+from dmlbook.__main__ import main
 from dmlbook.commands import common
+
+
+def refusal(line, capsys) -> str:
+    """What a command says of a line that it refuses, which is no traceback."""
+    try:
+        status = main(line)
+    except SystemExit as stop:
+        status = stop.code
+    said = capsys.readouterr().err
+    assert status in (1, 2)
+    assert "Traceback" not in said
+    return said
 
 
 @pytest.fixture
