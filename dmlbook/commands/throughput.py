@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import statistics
-import sys
 import tempfile
 import time
 from argparse import Namespace
@@ -24,13 +22,13 @@ from dmlbook.seeding import SEED, generator
 from dmlbook.settings import by_mode
 from dmlbook.training import TrainConfig, fit, preflight
 from dmlbook.training.allocator import keeping_freed
+from dmlbook.training.cost import measured
 from dmlbook.training.devices import Devices
 from dmlbook.training.stepping import Stepper
 
 AIM = 0.85
 """Of the images a second that a resident batch allows."""
 CLASSES = 20
-STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 @dataclass(frozen=True)
@@ -156,9 +154,10 @@ def _measured(sizes: Sizes, precision: str, images: Tensor, kept: Path, repeat: 
     peaks: dict[str, str] = {}
     for turn in range(repeat + 1):
         for name, call in contest.items():
-            reset_peak(sizes.device)
-            speed = call()
-            peaks[name] = peak(sizes.device)
+            with measured(sizes.device) as cost:
+                speed = call()
+            words = {"peak": cost.get("peak_gb"), "GPU": cost.get("gpu_peak_gb")}
+            peaks[name] = ", ".join(f"{word} {value:.2f} GB" for word, value in words.items() if value is not None)
             if turn:
                 speeds[name].append(speed)
     for name, found in speeds.items():
@@ -216,24 +215,3 @@ def pipeline(sizes: Sizes, precision: str, pictures: Callable[[], Tensor]) -> Ca
 def _wait(device: torch.device) -> None:
     if device.type in ("cuda", "mps"):
         getattr(torch, device.type).synchronize()
-
-
-def reset_peak(device: torch.device) -> None:
-    """Counts the highest use of memory from now on, where the system can."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    if sys.platform == "linux" and RESET.exists():
-        try:
-            RESET.write_text("5")
-        except OSError:  # a system that allows nobody to ask: the peak is that of the whole process
-            return
-
-
-def peak(device: torch.device) -> str:
-    """The highest use of memory since ``reset_peak``: of the process, and of the GPU."""
-    words = []
-    if STATUS.exists() and (found := re.search(r"VmHWM:\s+(\d+) kB", STATUS.read_text())):
-        words.append(f"peak {int(found[1]) / 1e6:.2f} GB")
-    if device.type == "cuda":
-        words.append(f"GPU {torch.cuda.max_memory_allocated(device) / 1e9:.2f} GB")
-    return ", ".join(words)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from dataclasses import fields
 from pathlib import Path
@@ -15,6 +14,7 @@ from dmlbook.commands.study import Begun, Study, write_about
 from dmlbook.nets.own import is_own
 from dmlbook.seeding import SEED
 from dmlbook.training import Checkpoints, Place, TrainConfig, preflight
+from dmlbook.training.cost import measured
 from dmlbook.training.processes import first_process
 from dmlbook.use import run_folders
 
@@ -141,18 +141,18 @@ def run(options: Namespace) -> int:
             if first_process():
                 print(f"seed {seed}: is in record {record.name} already; remove that file to run it again")
             continue
-        start = time.perf_counter()
         begun = study.begun(options, seed)
         folder = folder or _place(options, study, begun)
         try:
-            figures = study.figures(options, seed, folder / f"seed-{seed}", run=begun)
+            with measured(options.device or machine.device()) as cost:
+                figures = study.figures(options, seed, folder / f"seed-{seed}", run=begun)
         except common.Stopped:
             if first_process():
                 raise
             return 0  # the first one says it; a status would end what it has still to write
         if figures is None:
             continue
-        record.add(seed, figures, seconds=time.perf_counter() - start)
+        record.add(seed, figures, **cost)
         print(f"seed {seed}: {common.percents(figures)}")
         if options.baseline:
             print(baseline.gain(run_folders.read_about(folder / f"seed-{seed}")["before"], figures))

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import time
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from dmlbook import records
+from dmlbook import settings as machine
 from dmlbook._files import write_whole
 from dmlbook.commands.plans import Plan
+from dmlbook.training.cost import measured
 
 MARK = "trial.json"
 """Says what a folder of checkpoints belongs to; without it nothing is ever removed."""
@@ -60,12 +61,11 @@ class Runner:
         for seed in seeds:
             if seed not in record.seeds:
                 print(f"{title}, seed {seed}{self.outlook()}", flush=True)
-                start = time.perf_counter()
-                figures = study.figures(options, seed)
-                seconds = time.perf_counter() - start
-                record.add(seed, figures, seconds=seconds)
+                with measured(getattr(options, "device", None) or machine.device()) as cost:
+                    figures = study.figures(options, seed)
+                record.add(seed, figures, **cost)
                 save()
-                self.epochs, self.seconds = self.epochs + epochs, self.seconds + seconds
+                self.epochs, self.seconds = self.epochs + epochs, self.seconds + cost["seconds"]
             self.left -= at_most
 
     def outlook(self) -> str:

@@ -30,7 +30,8 @@ class Record:
         name: The file's name without ``.json``.
         title: What was run, in one line.
         configuration: Everything that decides the figures but the seed.
-        runs: One dictionary a seed: ``seed``, ``seconds`` and ``figures``, a dictionary of numbers.
+        runs: One dictionary a seed: ``seed``, ``seconds``, ``figures``, a dictionary of numbers, and where they are
+            known ``peak_gb`` and ``gpu_peak_gb``.
         provenance: Machine, device, versions, commit, mode and time; see ``provenance``.
         choice: Where the settings were chosen, see :meth:`Search.choice`; empty where nothing was searched.
         replaces: Whether the next ``save`` takes the place of a file that is damaged or of another configuration; see
@@ -47,16 +48,33 @@ class Record:
     _seen: set = field(default_factory=set, init=False, repr=False, compare=False)
 
     @checked
-    def add(self, seed: int, figures: Mapping[str, float], *, seconds: float) -> None:
+    def add(
+        self,
+        seed: int,
+        figures: Mapping[str, float],
+        *,
+        seconds: float,
+        peak_gb: float | None = None,
+        gpu_peak_gb: float | None = None,
+    ) -> None:
         """Add one seed's figures; the same seed again takes the place of its former figures.
+
+        Args:
+            seed: Of the run.
+            figures: What it scored.
+            seconds: What it took, wall clock.
+            peak_gb: The most memory that the process held, in 10^9 bytes; None: not known.
+            gpu_peak_gb: The same of the GPU.
 
         Raises:
             ValueError: A figure is not a finite number.
         """
         for key, value in figures.items():
             check_number(**{key: value})
+        memory = {"peak_gb": peak_gb, "gpu_peak_gb": gpu_peak_gb}
+        memory = {key: value for key, value in memory.items() if value is not None}
         self.runs = [run for run in self.runs if run["seed"] != seed]
-        self.runs.append({"seed": seed, "seconds": round(seconds, 2), "figures": dict(figures)})
+        self.runs.append({"seed": seed, "seconds": round(seconds, 2), **memory, "figures": dict(figures)})
         self.runs.sort(key=lambda run: run["seed"])
 
     @property
@@ -214,6 +232,7 @@ def check_runs(runs: object) -> None:
     if not isinstance(runs, list) or not all(isinstance(run, dict) for run in runs):
         raise TypeError("runs are no list of dictionaries")
     for run in runs:
-        numbers = [run["seed"], run["seconds"], *run["figures"].values()]
+        memory = [run[key] for key in ("peak_gb", "gpu_peak_gb") if key in run]
+        numbers = [run["seed"], run["seconds"], *memory, *run["figures"].values()]
         if not all(type(n) in (int, float) and math.isfinite(n) for n in numbers) or type(run["seed"]) is not int:
             raise TypeError(f"a number is missing in {run}")

@@ -552,30 +552,6 @@ def test_a_record_of_throughput_says_of_what(monkeypatch, tmp_path):
     assert "throughput" not in json.loads((tmp_path / "results" / "alone.json").read_text())["configuration"]
 
 
-def resets():
-    """Whether the system counts the highest use of memory anew, where it is asked to."""
-    try:
-        throughput.RESET.write_text("5")
-    except OSError:
-        return False
-    return True
-
-
-@pytest.mark.skipif(not resets(), reason="the system counts the highest use of memory since the start")
-def test_the_peak_of_memory_is_that_of_the_work_in_between():
-    def gigabytes():
-        return float(throughput.peak(torch.device("cpu")).split()[1])
-
-    throughput.reset_peak(torch.device("cpu"))
-    before = gigabytes()
-    held = torch.ones(80_000_000)
-    during = gigabytes()
-    del held
-    throughput.reset_peak(torch.device("cpu"))
-    assert during - before > 0.25
-    assert during - gigabytes() > 0.25
-
-
 def test_a_race_takes_turns_and_gives_medians():
     calls = []
     times = bench.race({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 2)

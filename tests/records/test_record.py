@@ -59,6 +59,19 @@ def test_what_is_no_record_or_figure_is_named(tmp_path):
         filled().add(5, {"map_at_r": float("nan")}, seconds=1)
 
 
+def test_memory_stands_beside_seconds_where_it_is_known(tmp_path):
+    record = records.Record("probe", "A probe", {})
+    record.add(1, {"nmi": 0.5}, seconds=2.0, peak_gb=1.5)
+    record.add(2, {"nmi": 0.5}, seconds=2.0, peak_gb=1.5, gpu_peak_gb=7.25)
+    record.add(3, {"nmi": 0.5}, seconds=2.0)
+    path = record.save(tmp_path)
+    known = [(run.get("peak_gb"), run.get("gpu_peak_gb")) for run in records.load("probe", tmp_path).runs]
+    assert known == [(1.5, None), (1.5, 7.25), (None, None)]
+    path.write_text(path.read_text().replace("7.25", '"much"'))
+    with pytest.raises(ValueError, match="must name a record; got probe.json: a number is missing"):
+        records.load("probe", tmp_path)
+
+
 CONFIGURATION = {"data": "birds", "loss": "softtriple", "scale": 20.0}
 
 

@@ -183,9 +183,10 @@ def answers(
 
 @checked
 def cost_table(rows: Mapping[str, Record]) -> str:
-    """What runs took, as Markdown: minutes a run, images of training a second, weights' network, device and processor.
+    """What runs took, as Markdown: minutes a run, images of training a second, memory, network, device and processor.
 
-    Images a second are those of all epochs over the whole of a run, so that measuring it counts as time, too.
+    Images a second are those of all epochs over the whole of a run, so that measuring it counts as time, too. Memory is
+    the most that a run held, of the process, and of the GPU where there is one; ``?`` in records that do not say.
 
     Args:
         rows: What each is called, and its record, of trained runs.
@@ -193,8 +194,8 @@ def cost_table(rows: Mapping[str, Record]) -> str:
     Raises:
         ValueError: A record is of no trained run, or holds none.
     """
-    head = "| | minutes a run | images a second | pictures | network | machine |"
-    lines = [head, "|---|---:|---:|---:|---|---|"]
+    head = "| | minutes a run | images a second | memory, GB | pictures | network | machine |"
+    lines = [head, "|---|---:|---:|---:|---:|---|---|"]
     for title, record in rows.items():
         ours = record.configuration
         if "training" not in ours:
@@ -207,10 +208,16 @@ def cost_table(rows: Mapping[str, Record]) -> str:
         machine = (
             f"{made.get('device', UNKNOWN)}, {made.get('machine', UNKNOWN)}, threads: {made.get('threads', UNKNOWN)}"
         )
-        network = _network(ours["network"])
-        cells = [f"{seconds / 60:.1f}", f"{seen / seconds:.0f}", f"{ours['size']} px", network, machine]
+        numbers = [f"{seconds / 60:.1f}", f"{seen / seconds:.0f}", _memory(record)]
+        cells = [*numbers, f"{ours['size']} px", _network(ours["network"]), machine]
         lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _memory(record: Record) -> str:
+    most = {key: max(run.get(key, 0) for run in record.runs) for key in ("peak_gb", "gpu_peak_gb")}
+    words = [f"{most['peak_gb']:.1f}" if most["peak_gb"] else UNKNOWN]
+    return ", GPU ".join(words + [f"{most['gpu_peak_gb']:.1f}"] * bool(most["gpu_peak_gb"]))
 
 
 def _network(network: Mapping[str, object]) -> str:

@@ -101,8 +101,13 @@ def test_costs_are_counted_over_whole_runs():
     made = record(training_images=600, training={"epochs": 4})
     made.provenance = {"device": "cpu", "machine": "a box, two cores", "threads": 1}
     line = theory.cost_table({"mine": made}).splitlines()[-1]
-    cells = ["mine", "1.0", "40", "160 px", "mobilenet_v2, width 0.35", "cpu, a box, two cores, threads: 1"]
+    cells = ["mine", "1.0", "40", "?", "160 px", "mobilenet_v2, width 0.35", "cpu, a box, two cores, threads: 1"]
     assert line == f"| {' | '.join(cells)} |"
+    first, second = made.runs
+    first["peak_gb"], second["peak_gb"] = 1.46, 1.24
+    assert "| 40 | 1.5 | 160 px |" in theory.cost_table({"mine": made})
+    second["gpu_peak_gb"] = 11.0
+    assert "| 40 | 1.5, GPU 11.0 | 160 px |" in theory.cost_table({"mine": made})
     with pytest.raises(ValueError, match="rows must be records of trained runs; got mine"):
         theory.cost_table({"frozen": record()})
     made.runs.clear()
