@@ -110,7 +110,7 @@ def add_net_arguments(parser: ArgumentParser, *, required: bool = False, sizes: 
     group.add_argument(
         "--weights",
         help="imagenet (torchvision's, or timm's for its networks), a file, or none for random weights "
-        "(default: none with --net, else by --recipe or --data)",
+        "(default: none with --net, or with a --recipe what is published for it; else by --recipe or --data)",
     )
     many = {"nargs": "+", "default": [64]} if sizes else {"default": 64}
     group.add_argument("--embedding-size", type=integer, help="dimensions of an embedding (default: 64)", **many)

@@ -12,6 +12,7 @@ from dmlbook import settings as machine
 from dmlbook._checks import bad_input, check_choice
 from dmlbook.commands import common
 from dmlbook.datasets import ImageSet
+from dmlbook.nets.from_timm import PREFIX
 from dmlbook.seeding import generator
 from dmlbook.training import TrainConfig, Views
 
@@ -49,7 +50,8 @@ def resolved(options: Namespace) -> Namespace:
     """The options of ``train`` with all that a recipe says where the command line says nothing.
 
     What the line says otherwise stands in ``but_for``. Options of a loss go with their loss, and weights with their
-    network: another ``--loss`` begins with its own defaults, another ``--net`` with random weights.
+    network: another ``--loss`` begins with its own defaults; another ``--net`` with the weights that its library has
+    published, where the recipe's are such, else with random ones.
 
     Raises:
         ValueError: Neither names the images, or the loss.
@@ -67,7 +69,9 @@ def resolved(options: Namespace) -> Namespace:
     said_of_loss = recipe.pop("loss_option", {})
     whole = dict(recipe)
     if given.get("net", recipe.get("net")) != recipe.get("net"):
-        recipe.pop("weights", None)
+        of_library = given["net"] in nets.TORCHVISION or given["net"].startswith(PREFIX)
+        if recipe.pop("weights", None) in nets.PUBLISHED and of_library and given.get("width_mult", 1) == 1:
+            recipe["weights"] = "imagenet"
     of_loss = {**said_of_loss, **dict(options.loss_option)}
     found = Namespace(**{**vars(options), **UNSAID, **recipe, **given, "loss_option": list(of_loss.items())})
     other = [name for name in given if name in {*whole, *DECIDING} and given[name] != whole.get(name)]

@@ -14,6 +14,8 @@ from dmlbook.records.differences import Difference, adjusted_differences
 from dmlbook.records.record import Record, load
 from dmlbook.records.tables import check_both_measures, table, word
 
+DRAWINGS = ("birds", "digits")
+
 
 def _pick(record: Record, *keys: str) -> dict:
     """What the configuration says of these; an empty value and none are the same."""
@@ -26,6 +28,26 @@ def _split(record: Record) -> object:
 
 def _dimensions(record: Record) -> object:
     return record.configuration.get("dimensions", record.configuration["network"]["embedding_size"])
+
+
+def _network(record: Record) -> object:
+    network, keys = record.configuration.get("network", {}), ("name", "width_mult", "weights", "preprocessing")
+    return {key: network.get(key) for key in (*keys, "same_padding", "bn_eps")}
+
+
+def _views(record: Record) -> object:
+    training = record.configuration["training"]
+    drawn = {"crop": ("crop_scale", "crop_ratio"), "shift": ("shift",)}.get(training.get("augment"), ())
+    whole = record.configuration["data"] in DRAWINGS  # what a test view shows where nothing is said of it
+    crop = {"test_crop": training.get("test_crop") or (1.0 if whole else 224 / 256)}
+    return {key: training.get(key) for key in ("image_size", "augment", "flip", *drawn)} | crop
+
+
+def _optimizer(record: Record) -> object:
+    training = record.configuration["training"]
+    keys = ["optimizer", "adam_eps", "weight_decay", "schedule", "warmup_epochs", "head_epochs", "clip_norm"]
+    steps = [] if training.get("schedule") else ["milestones", "lr_decay"]  # the usual schedule is not written down
+    return {key: training.get(key) for key in [*keys, *steps, "ema_decay"]}
 
 
 def _budget(record: Record) -> object:
@@ -46,12 +68,16 @@ def _effort(record: Record) -> object:
 FACETS: dict[str, tuple[Callable[[Record], object], str]] = {
     "split": (_split, "what was trained on and what was measured"),
     "dimensions": (_dimensions, "of an embedding"),
+    "network": (_network, "its backbone, width, weights and what it is given"),
+    "views": (_views, "what of a picture is seen in training and when it is measured"),
+    "optimizer": (_optimizer, "how the weights are changed, but for the rates"),
     "seeds": (lambda record: record.seeds, "so rows can be compared seed by seed"),
     "budget": (_budget, "images, epochs and batch size of training, or the limit within which these were chosen"),
     "effort": (_effort, "trials, their seeds and epochs or rungs, in the search for settings"),
     "settings": (lambda record: record.choice.get("own"), "whether they were chosen for this row or for its rival"),
 }
-"""In what the rows of a comparison must be alike; the first two also where a row trains nothing."""
+"""In what the rows of a comparison must be alike; the first three also where a row trains nothing."""
+UNTRAINED = ("split", "dimensions", "network")
 
 
 @checked
@@ -213,7 +239,7 @@ def compare(
 
 def asked_of(facet: str, rows: Mapping[str, Record]) -> dict[str, object]:
     """What a facet is in every row that is asked for it."""
-    asked = {title: r for title, r in rows.items() if facet in ("split", "dimensions") or trains(r)}
+    asked = {title: r for title, r in rows.items() if facet in UNTRAINED or trains(r)}
     return {title: FACETS[facet][0](record) for title, record in asked.items()}
 
 

@@ -403,7 +403,7 @@ NeighbourExplorer(test, {"learned": learned, "pixels": pixels}).widget()
 # | **05** | can triplets be bounded in linear time? | [ready](05_centroid_bound.ipynb) |
 # | **06** | what did people do before and after, and which loss should I use? | [ready](06_the_field.ipynb), [deeper](06b_the_field_deeper.ipynb) |
 # | **07** | how do you train one that works? | [ready](07_training.ipynb) |
-# | 08 | does it hold on CUB, Cars196 and SOP? | to come |
+# | **08** | does it hold on CUB, Cars196 and SOP, and on my photographs? | [ready](08_benchmarks.ipynb) |
 # | **09** | what did the centers learn? | [ready](09_seeing_clusters.ipynb), [deeper](09b_seeing_clusters_deeper.ipynb) |
 # | 10 | what breaks first as $N$ and $C$ grow? | to come |
 # | 11 | which claims survived? | to come |

@@ -608,7 +608,7 @@ for data, table in whole.items():
 # trained, already holds many of these species.
 #
 # These Cars photographs are cropped to the car and squeezed to 128 by 128 pixels, and the network is small: do not compare
-# the figures with the papers', whose protocol differs. Chapter 08 will.
+# the figures with the papers', whose protocol differs. Chapter [08](08_benchmarks.ipynb) says what can be compared.
 #
 # ## 7.9 A trap: the head that learns too much
 #
@@ -912,4 +912,4 @@ check("7.4", half_width)
 #   for Improving the Efficiency of Deep Distance Metric Learning*. CVPR 2019, arXiv 1904.08720.
 # - F. Schroff, D. Kalenichenko, J. Philbin. *FaceNet: A Unified Embedding for Face Recognition and Clustering*. CVPR 2015.
 #
-# **Back to** [00 · Start here](00_start_here.ipynb).
+# **Next**: [08 · Benchmarks](08_benchmarks.ipynb).

@@ -91,6 +91,24 @@ def test_options_of_a_loss_are_changed_one_by_one_and_go_with_their_loss():
     assert settled.config(other, SEED).sampler == "class"
 
 
+@pytest.mark.parametrize(
+    ("recipe", "words", "weights"),
+    [
+        ("cub-softtriple-64", ("--net", "timm/resnet50"), "imagenet"),
+        ("cub-softtriple-64", ("--net", "mobilenet_v2"), "imagenet"),
+        ("cub-modern-vit-64", ("--net", "resnet18"), "imagenet"),
+        ("cub-softtriple-64", ("--net", "mobilenet_v2", "--width-mult", "0.35"), None),
+        ("cub-softtriple-64", ("--net", "small"), None),
+        ("cub-softtriple-64", ("--net", "mine.py:backbone"), None),
+        ("cub-softtriple-64", ("--net", "resnet18", "--weights", "none"), "none"),
+    ],
+)
+def test_another_network_of_a_recipe_comes_with_its_own_published_weights(recipe, words, weights):
+    found = options("--recipe", recipe, *words)
+    assert found.weights == weights
+    assert ("weights" in found.but_for) == (weights != recipes.read(recipe).options["weights"])
+
+
 @pytest.mark.parametrize(("words", "flag"), [(("--data", "birds"), "--loss"), (("--loss", "softmax"), "--data")])
 def test_without_a_recipe_images_and_loss_are_asked_for(capsys, words, flag):
     assert main(["train", *words]) == 1

@@ -77,7 +77,7 @@ def test_a_title_that_is_taken_is_refused(stored, tmp_path):
 def test_a_floor_is_asked_for_what_was_measured_alone(stored):
     assert {title: trains(record) for title, record in stored.rows.items()} == {"A": True, "B": True, "frozen": False}
     for facet in records.FACETS:
-        of_floor = facet in ("split", "dimensions")
+        of_floor = facet in ("split", "dimensions", "network")
         assert list(asked_of(facet, stored.rows)) == ["A", "B", "frozen"][: 2 + of_floor]
     assert asked_of("dimensions", stored.rows) == {"A": 64, "B": 64, "frozen": 1280}
 

@@ -53,6 +53,9 @@ def test_rows_that_are_alike_make_a_table_and_paired_gains(tmp_path):
 DIFFERENCES = {
     "split": {"change": {"measured_on": "0.2 of the training classes"}},
     "dimensions": {"change": {"network": {"embedding_size": 512}}},
+    "network": {"change": {"network.weights": "imagenet"}},
+    "views": {"change": {"training.flip": True}},
+    "optimizer": {"change": {"training.optimizer": "adamw"}},
     "seeds": {"scores": (0.4, 0.5, 0.6)},
     "budget": {"change": {"training.epochs": 6}},
     "effort": {"choice": {"trials": 1}},
@@ -80,9 +83,15 @@ def test_rows_that_differ_are_refused_until_it_is_said(facet, tmp_path):
         ("split", {"classes_made_of": "5 kinds"}), ("split", {"held_out": "test_*"}),
         ("budget", {"training_images": 100}), ("budget", {"training.batch_size": 64}),
         ("budget", {"training.freeze_backbone": True}),
+        ("network", {"network.name": "resnet50"}), ("network", {"network.width_mult": 0.35}),
+        ("network", {"network.preprocessing": "unit"}), ("network", {"network.bn_eps": 1e-3}),
+        ("views", {"training.augment": "shift"}), ("views", {"training.image_size": 96}),
+        ("views", {"training.test_crop": 1.0}), ("optimizer", {"training.adam_eps": 0.01}),
+        ("optimizer", {"training.schedule": "cosine"}), ("optimizer", {"training.milestones": [3]}),
+        ("optimizer", {"training.clip_norm": 10.0}), ("optimizer", {"training.ema_decay": 0.99}),
     ],
 )  # fmt: skip
-def test_each_part_of_split_and_budget_counts(facet, difference, tmp_path):
+def test_each_part_of_a_facet_counts(facet, difference, tmp_path):
     rows = {"A": written(tmp_path, "a"), "B": written(tmp_path, "b", change=difference)}
     with pytest.raises(ValueError, match=f"alike in {facet}"):
         records.compare(rows, root=tmp_path)
@@ -93,6 +102,30 @@ def test_each_part_of_the_effort_counts(key, tmp_path):
     rows = {"A": written(tmp_path, "a"), "B": written(tmp_path, "b", choice={key: 77})}
     with pytest.raises(ValueError, match="alike in effort"):
         records.compare(rows, root=tmp_path)
+
+
+def test_what_has_no_effect_is_no_difference(tmp_path):
+    """Ranges of views that are not drawn, steps of a schedule without any, and what belongs to the loss."""
+    for shared, unlike in (
+        ({"training.augment": "none"}, {"training.crop_scale": [0.3, 1.0]}),
+        ({"training.augment": "crop"}, {"training.shift": 0.2}),
+        ({"training.schedule": "cosine"}, {"training.milestones": [3]}),
+        ({}, {"network.normalize": False}),
+        ({}, {"training.test_crop": 0.875}),
+        ({"data": "birds"}, {"training.test_crop": 1.0}),
+    ):
+        rows = {"A": written(tmp_path, "a", change=shared), "B": written(tmp_path, "b", change={**shared, **unlike})}
+        assert records.compare(rows, root=tmp_path).unequal == {}
+
+
+def test_ranges_of_the_views_that_are_drawn_count(tmp_path):
+    for shared, unlike in (
+        ({"training.augment": "crop"}, {"training.crop_scale": [0.3, 1.0]}),
+        ({"training.augment": "shift"}, {"training.shift": 0.2}),
+    ):
+        rows = {"A": written(tmp_path, "a", change=shared), "B": written(tmp_path, "b", change={**shared, **unlike})}
+        with pytest.raises(ValueError, match="alike in views"):
+            records.compare(rows, root=tmp_path)
 
 
 def test_what_trains_nothing_is_a_floor_and_no_rival(tmp_path):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import torch
-from torch import nn
 
 from dmlbook.book.exercises import Case, Exercise, Misconception
+from dmlbook.chapters.ch08.in_parts import IN_PARTS
 from dmlbook.geometry import normalize
-from dmlbook.losses import TripletLoss
 from dmlbook.seeding import SEED, generator
 
 Rows = torch.Tensor
@@ -46,6 +44,19 @@ def _precision(q: Rows, yq: Rows, g: Rows, yg: Rows, k: int) -> float:
     return float(hits[_answerable(yq, yg)].mean())
 
 
+def _share_found(q: Rows, yq: Rows, g: Rows, yg: Rows, k: int) -> float:
+    """The share of a class's images that is found."""
+    hits = _hits(_similar(q, g), yq, yg, 0, k).double().sum(1)
+    there = (yq[:, None] == yg).sum(1)
+    return float((hits / there)[_answerable(yq, yg)].mean())
+
+
+def _vote(q: Rows, yq: Rows, g: Rows, yg: Rows, k: int) -> float:
+    """Whether the class that most of the k are of is the query's; the smallest number among equals."""
+    voted = yg[_similar(q, g).topk(k, dim=1).indices].mode(1).values
+    return float((voted == yq)[_answerable(yq, yg)].double().mean())
+
+
 def _by_class(q: Rows, yq: Rows, g: Rows, yg: Rows, k: int) -> float:
     hits, own = _in_gallery(q, yq, g, yg, k), yq[_answerable(yq, yg)]
     return float(torch.stack([hits[own == label].mean() for label in own.unique()]).mean())
@@ -54,16 +65,24 @@ def _by_class(q: Rows, yq: Rows, g: Rows, yg: Rows, k: int) -> float:
 def _gallery_cases() -> Sequence[Case]:
     numbers = generator(SEED, "exercise 8.1")
     cases = []
-    for queries, classes, k in ((7, 3, 1), (9, 4, 2), (8, 3, 3)):
-        q, g = (normalize(torch.randn(n, 3, generator=numbers, dtype=torch.float64)) for n in (queries, 10))
-        yq = torch.randint(classes + 1, (queries,), generator=numbers)  # the last class is not in the gallery
-        yq[:2] = torch.tensor([classes, 0])
-        yg = torch.randint(classes, (10,), generator=numbers)
-        yg[0] = 0
+    for queries, asked, held, k in (
+        (7, (0, 1, 2, 3), (0, 2, 3, 4, 5), 1),
+        (9, (1, 2, 4, 5), (0, 1, 3, 4, 5), 2),
+        (8, (2, 3, 6), (0, 2, 5, 6), 3),
+    ):
+        q, g = (normalize(torch.randn(n, 3, generator=numbers, dtype=torch.float64)) for n in (queries, 12))
+        yq, yg = (_drawn(classes, n, numbers) for classes, n in ((asked, queries), (held, 12)))
         arguments = (q, yq, g, yg, k)
         text = f"{queries} queries of classes {yq.tolist()}, a gallery of classes {yg.tolist()}, k = {k}"
         cases.append(Case(arguments, float(_in_gallery(*arguments).mean()), text))
     return cases
+
+
+def _drawn(classes: Sequence[int], count: int, numbers: torch.Generator) -> Rows:
+    """Labels of these classes in any order, each of them at least once."""
+    chosen = torch.randint(len(classes), (count,), generator=numbers)
+    chosen[: len(classes)] = torch.arange(len(classes))
+    return torch.tensor(classes)[chosen[torch.randperm(count, generator=numbers)]]
 
 
 def _planted(embeddings: Rows, labels: Rows) -> float:
@@ -84,94 +103,23 @@ def _twins_out(embeddings: Rows, labels: Rows) -> float:
     return _found(similar.masked_fill(similar > 1 - 1e-9, -torch.inf), labels)
 
 
+def _two_others(embeddings: Rows, labels: Rows) -> float:
+    order = _similar(embeddings, embeddings).fill_diagonal_(-torch.inf).argsort(dim=1, descending=True)[:, :2]
+    return float((labels[order] == labels[:, None]).any(1).double().mean())
+
+
 def _bug_cases() -> Sequence[Case]:
+    """Every class has two pictures or more, and no picture two nearest ones."""
     cases = []
     for angles, labels, text in (
-        ((0, 0, 90, 90, 200, 200), (0, 1, 1, 0, 2, 3), "six pictures, each with a copy in another class"),
+        ((0, 0, 90, 90, 200, 200), (0, 1, 1, 2, 2, 0), "six pictures, each with a copy in another class"),
         ((0, 10, 120, 135, 250, 262), (0, 0, 1, 1, 2, 2), "three classes of two, no copies"),
-        ((0, 0, 15, 100, 118, 240), (0, 1, 0, 1, 1, 0), "one picture with a copy in another class"),
-        ((0, 100, 190, 281), (0, 1, 0, 1), "four pictures, none within 90 degrees of another"),
+        ((0, 0, 15, 28, 118, 140), (0, 1, 0, 0, 1, 0), "one picture with a copy in another class"),
+        ((0, 20, 150, 250), (0, 1, 0, 1), "four pictures, two of them farther than 90 degrees from all others"),
     ):
         turned = torch.tensor(angles, dtype=torch.float64).deg2rad()
         points, y = torch.stack([turned.cos(), turned.sin()], dim=1), torch.tensor(labels)
         cases.append(Case((points, y), _mended(points, y), f"{text}, classes {list(labels)}"))
-    return cases
-
-
-def _toy(seed: int, images: int) -> tuple[nn.Module, nn.Module, Rows, Rows]:
-    numbers = generator(seed, "exercise 8.3")
-    net = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).double()
-    for weight in net.parameters():
-        weight.data.copy_(torch.randn(weight.shape, generator=numbers, dtype=torch.float64))
-    pixels = torch.randn(images, 3, generator=numbers, dtype=torch.float64)
-    return net, TripletLoss(margin=1.0), pixels, torch.arange(images) % 2
-
-
-def _whole(net: nn.Module, loss: nn.Module, images: Rows, labels: Rows, size: int) -> Rows:
-    del size
-    value = loss(net(images), labels)
-    value.backward()
-    return value
-
-
-def _in_parts(
-    net: nn.Module, loss: nn.Module, images: Rows, labels: Rows, size: int, *, factor: float = 1.0, second: bool = True
-) -> Rows:
-    with torch.no_grad():
-        embeddings = torch.cat([net(part) for part in images.split(size)])
-    value = loss(embeddings.requires_grad_(), labels)
-    value.backward()
-    if second:
-        for part, slope in zip(images.split(size), embeddings.grad.split(size), strict=True):
-            net(part).backward(factor * slope)
-    return value
-
-
-def _losses_of_parts(
-    net: nn.Module, loss: nn.Module, images: Rows, labels: Rows, size: int, *, mean: bool = True
-) -> Rows:
-    parts = list(zip(images.split(size), labels.split(size), strict=True))
-    values = [loss(net(x), y) for x, y in parts]
-    value = torch.stack(values).sum() / (len(parts) if mean else 1)
-    value.backward()
-    return value
-
-
-def _last_part(net: nn.Module, loss: nn.Module, images: Rows, labels: Rows, size: int) -> Rows:
-    value = _in_parts(net, loss, images, labels, size)
-    for weight in net.parameters():
-        weight.grad = None
-    with torch.no_grad():
-        embeddings = torch.cat([net(part) for part in images.split(size)])
-    loss(embeddings.requires_grad_(), labels).backward()
-    net(images.split(size)[-1]).backward(embeddings.grad.split(size)[-1])
-    return value
-
-
-def _tried(function: Callable, arguments: tuple) -> object:
-    """The loss, the network's gradient, and the most images that were in the network at once with a graph."""
-    net, loss, images, labels, size = arguments
-    sizes = [size]  # fewer are fine
-    hook = net.register_forward_hook(lambda _, given, out: sizes.append(len(given[0])) if out.requires_grad else None)
-    try:
-        value = function(net, loss, images, labels, size)
-    finally:
-        hook.remove()
-    if value is None or value is Ellipsis:
-        return value
-    slopes = [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in net.parameters()]
-    value = value.detach() if isinstance(value, torch.Tensor) else value
-    return {"loss": float(value), "gradient": torch.cat([s.flatten() for s in slopes]), "at once": max(sizes)}
-
-
-def _part_cases() -> Sequence[Case]:
-    cases = []
-    for seed, images, size in ((SEED, 8, 4), (SEED + 1, 9, 2), (SEED + 2, 6, 3)):
-        net, loss, pixels, labels = _toy(seed, images)
-        expected = {**_tried(_whole, (net, loss, pixels, labels, size)), "at once": size}
-        net.zero_grad(set_to_none=True)
-        text = f"{images} images of classes {labels.tolist()}, {size} at once"
-        cases.append(Case((net, loss, pixels, labels, size), expected, text))
     return cases
 
 
@@ -195,6 +143,15 @@ EXERCISES = (
             "the farthest": Misconception(
                 lambda *a: float(_in_gallery(*a, least=True).mean()),
                 "You took the least similar ones: a cosine is large where two vectors are close.",
+            ),
+            "a share of the class": Misconception(
+                _share_found, "You returned the share of its class that was found. Recall@K asks whether any was."
+            ),
+            "a vote": Misconception(_vote, "You let the k vote. Recall@K asks whether any of them is right."),
+            "both habits": Misconception(
+                lambda q, yq, g, yg, k: float(_in_gallery(q, yq, g, yg, k, first=1).sum() / len(yq)),
+                "You dropped the nearest, and divided by all queries. Here is no self-match to drop, and queries "
+                "without an answer are left out.",
             ),
             "only the k-th": Misconception(
                 lambda q, yq, g, yg, k: float(_in_gallery(q, yq, g, yg, 1, first=k - 1).mean()),
@@ -222,6 +179,9 @@ EXERCISES = (
                 _planted,
                 "The bug is still there. Where a picture has a copy, which of the two does the sort put first?",
             ),
+            "two others": Misconception(
+                _two_others, "You looked at the two nearest others. Recall@1 looks at the nearest one alone."
+            ),
             "minus the identity": Misconception(
                 lambda x, y: _found(_similar(x, x) - torch.eye(len(x), dtype=x.dtype), y),
                 "The query is still there, at similarity 0: where all others are farther than 90 degrees, it wins.",
@@ -233,42 +193,7 @@ EXERCISES = (
             "itself included": Misconception(
                 lambda x, y: _found(_similar(x, x), y), "Now nothing is left out: every query finds itself or a copy."
             ),
-            "the second best": Misconception(
-                lambda x, y: float((y[_similar(x, x).topk(2).indices[:, 1]] == y).double().mean()),
-                "The second of two is still not always another picture. Take the query out before you sort.",
-            ),
         },
     ),
-    Exercise(
-        "8.3",
-        "a batch that does not fit",
-        _part_cases,
-        {
-            "a loss of each part": Misconception(
-                _losses_of_parts,
-                "You took the loss of each part and their mean: pairs across parts are lost, and all parts' graphs "
-                "are there at once. The loss must see all embeddings.",
-            ),
-            "the parts' losses added": Misconception(
-                partial(_losses_of_parts, mean=False),
-                "You added the losses of the parts. The loss must see all embeddings, once.",
-            ),
-            "no second pass": Misconception(
-                partial(_in_parts, second=False),
-                "The value is right, and the network has no gradient: run each part again, and go back from it with "
-                "its embeddings' gradient.",
-            ),
-            "all at once": Misconception(
-                _whole, "The gradient is right, but all images were in the network at once: that does not fit."
-            ),
-            "divided by the parts": Misconception(
-                lambda net, loss, x, y, size: _in_parts(net, loss, x, y, size, factor=1 / len(x.split(size))),
-                "The gradient is too small by the number of parts. The loss is a mean already: parts add up.",
-            ),
-            "the last part alone": Misconception(
-                _last_part, "Only the last part's gradient is left. Gradients of the parts add up: clear them once."
-            ),
-        },
-        call=_tried,
-    ),
+    IN_PARTS,
 )

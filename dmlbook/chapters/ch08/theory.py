@@ -15,6 +15,13 @@ from dmlbook.records import Record, percent
 SETS = {"cub": "CUB-200-2011", "cars": "Cars196", "sop": "Stanford Online Products"}
 UNKNOWN = "?"
 """What stands where a paper does not say, or could not be read."""
+READ = {"table": "", "quoted": " (as others quote it)", "logs": " (read in its code's logs and plots)"}
+"""Where a number was read: in the paper's own table, in another's, or in what its code left."""
+TITLES = {
+    "softtriple": "SoftTriple", "softmax": "normalized SoftMax", "centroid_bound": "centroid bound",
+    "semihard": "semi-hard triplets",
+}  # fmt: skip
+"""What the chapter calls the losses that it trains."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +30,7 @@ class Reported:
 
     Attributes:
         paper: Whose table.
-        by: ``"table"``: read there; ``"quoted"``: as others quote it.
+        by: One of ``READ``.
         data: One of ``SETS``.
         method: As the paper calls it.
         loss: As ``losses.NAMES`` has it.
@@ -32,6 +39,9 @@ class Reported:
         nmi: Percent; None: not reported.
         dimensions: Of an embedding; None: not known.
         network: The backbone; None: not known.
+        side: Of the square that the network sees, in pixels; None: not known.
+        epochs: Of training; None: not known.
+        runs: Whose mean it is; None: not known.
         note: What else a reader has to know.
     """
 
@@ -45,6 +55,9 @@ class Reported:
     nmi: float | None = None
     dimensions: int | None = None
     network: str | None = None
+    side: int | None = None
+    epochs: int | None = None
+    runs: int | None = None
     note: str = ""
 
 
@@ -88,9 +101,9 @@ def published_table(rows: Sequence[Reported]) -> str:
     head = ["paper", "method", "network", "D", *(f"R@{k}" for k in rows[0].ks), "NMI"]
     lines = [f"| {' | '.join(head)} |", "|---|---|---|" + "---:|" * (len(head) - 3)]
     for row in rows:
-        paper = f"{row.paper}{'' if row.by == 'table' else ' (quoted)'}"
-        numbers = [row.dimensions, *row.recall, row.nmi]
-        cells = [paper, row.method, row.network or UNKNOWN, *(UNKNOWN if n is None else f"{n:g}" for n in numbers)]
+        numbers = [UNKNOWN if value is None else f"{value:.1f}" for value in (*row.recall, row.nmi)]
+        cells = [f"{row.paper}{READ[row.by]}", row.method, row.network or UNKNOWN, str(row.dimensions or UNKNOWN)]
+        cells += numbers
         lines.append(f"| {' | '.join(cells)} |")
     notes = dict.fromkeys(f"*{row.paper}: {row.note}.*" for row in rows if row.note)
     return "\n\n".join(["\n".join(lines), *notes])
@@ -105,18 +118,20 @@ def unlike(row: Reported, record: Record) -> dict[str, tuple[str, str]]:
         record: A trained run's.
 
     Returns:
-        Of image set, loss, network, dimensions, side of the pictures and runs those that are not the same or not known.
-        The last two no paper here says, so they are always among them: that the result is shorter is no replication.
+        Of image set, loss, network, dimensions, side of what the network sees, epochs and runs those that are not the
+        same, or not known.
     """
     ours = record.configuration
     pairs = {
         "images": (SETS[row.data], SETS.get(ours["data"], ours["data"])),
         "loss": (row.loss, ours["loss"]),
-        "network": (row.network or UNKNOWN, _network(ours["network"])),
-        "dimensions": (str(row.dimensions or UNKNOWN), str(ours["network"]["embedding_size"])),
-        "side of the pictures": (UNKNOWN, f"{ours['size']}"),
-        "runs": (UNKNOWN, str(len(record.runs))),
+        "network": (row.network, _network(ours["network"])),
+        "dimensions": (row.dimensions, ours["network"]["embedding_size"]),
+        "side in pixels": (row.side, ours["training"].get("image_size") or ours["size"]),
+        "epochs": (row.epochs, ours["training"]["epochs"]),
+        "runs": (row.runs, len(record.runs)),
     }
+    pairs = {word: (str(UNKNOWN if theirs is None else theirs), str(mine)) for word, (theirs, mine) in pairs.items()}
     return {word: pair for word, pair in pairs.items() if pair[0] != pair[1]}
 
 
@@ -137,7 +152,7 @@ def beside(rows: Sequence[Reported], ours: Mapping[str, Record]) -> str:
         cells = [of_loss.get(paper, "") for paper in papers]
         record = ours.get(loss)
         cells += ["", ""] if record is None else [percent(record.values(k)) for k in ("recall_at_1", "map_at_r")]
-        lines.append(f"| {loss} | {' | '.join(cells)} |")
+        lines.append(f"| {TITLES.get(loss, loss)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -183,7 +198,7 @@ def answers(
 
 @checked
 def cost_table(rows: Mapping[str, Record]) -> str:
-    """What runs took, as Markdown: minutes a run, images of training a second, memory, network, device and processor.
+    """What runs took, as Markdown: epochs, minutes a run, images of training a second, memory, network and machine.
 
     Images a second are those of all epochs over the whole of a run, so that measuring it counts as time, too. Memory is
     the most that a run held, of the process, and of the GPU where there is one; ``?`` in records that do not say.
@@ -194,8 +209,8 @@ def cost_table(rows: Mapping[str, Record]) -> str:
     Raises:
         ValueError: A record is of no trained run, or holds none.
     """
-    head = "| | minutes a run | images a second | memory, GB | pictures | network | machine |"
-    lines = [head, "|---|---:|---:|---:|---:|---|---|"]
+    head = "| | epochs | minutes a run | images a second | memory, GB | pictures | network | machine |"
+    lines = [head, "|---|---:|---:|---:|---:|---:|---|---|"]
     for title, record in rows.items():
         ours = record.configuration
         if "training" not in ours:
@@ -208,7 +223,7 @@ def cost_table(rows: Mapping[str, Record]) -> str:
         machine = (
             f"{made.get('device', UNKNOWN)}, {made.get('machine', UNKNOWN)}, threads: {made.get('threads', UNKNOWN)}"
         )
-        numbers = [f"{seconds / 60:.1f}", f"{seen / seconds:.0f}", _memory(record)]
+        numbers = [f"{ours['training']['epochs']}", f"{seconds / 60:.1f}", f"{seen / seconds:.0f}", _memory(record)]
         cells = [*numbers, f"{ours['size']} px", _network(ours["network"]), machine]
         lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines)

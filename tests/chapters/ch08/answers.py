@@ -47,6 +47,29 @@ def by_class(queries, query_labels, gallery, gallery_labels, k):
     return sum(found) / len(found)
 
 
+def textbook(queries, query_labels, gallery, gallery_labels, k):
+    shares = []
+    for query, label in zip(queries, query_labels.tolist(), strict=True):
+        relevant = set((gallery_labels == label).nonzero().flatten().tolist())
+        if relevant:
+            shares.append(len(relevant & set((gallery @ query).topk(k).indices.tolist())) / len(relevant))
+    return sum(shares) / len(shares)
+
+
+def vote(queries, query_labels, gallery, gallery_labels, k):
+    right = []
+    for query, label in zip(queries, query_labels.tolist(), strict=True):
+        if label in gallery_labels.tolist():
+            found = gallery_labels[(gallery @ query).topk(k).indices].tolist()
+            right.append(min(set(found), key=lambda c: (-found.count(c), c)) == label)
+    return sum(right) / len(right)
+
+
+def both_habits(queries, query_labels, gallery, gallery_labels, k):
+    known = sum(label in gallery_labels.tolist() for label in query_labels.tolist())
+    return gallery_recall(queries, query_labels, gallery, gallery_labels, k, skip=1) * known / len(query_labels)
+
+
 def only_kth(queries, query_labels, gallery, gallery_labels, k):
     return gallery_recall(queries, query_labels, gallery, gallery_labels, 1, skip=k - 1)
 
@@ -73,6 +96,12 @@ def no_copies(x, y):
     similar = x @ x.T
     similar[similar > 0.9999] = -2
     return (y[similar.argmax(1)] == y).float().mean()
+
+
+def two_others(x, y):
+    d = torch.cdist(x, x)
+    d.fill_diagonal_(9)
+    return sum(bool((y[row.argsort()[:2]] == own).any()) for row, own in zip(d, y, strict=True)) / len(x)
 
 
 def parts(net, loss, images, labels, size):
@@ -106,6 +135,63 @@ def value_alone(net, loss, images, labels, size):
     return value
 
 
+def joined(net, loss, images, labels, size):
+    e = torch.cat([net(part) for part in images.split(size)])
+    v = loss(e, labels)
+    v.backward()
+    return v
+
+
+def outputs_kept(net, loss, images, labels, size):
+    outputs = [net(part) for part in images.split(size)]
+    points = torch.cat(outputs).detach().requires_grad_()
+    value = loss(points, labels)
+    value.backward()
+    for output, slope in zip(outputs, points.grad.split(size), strict=True):
+        output.backward(slope)
+    return value
+
+
+def first_pass_with_graph(net, loss, images, labels, size):
+    points = torch.cat([net(part) for part in images.split(size)]).detach().requires_grad_()
+    value = loss(points, labels)
+    value.backward()
+    for part, slope in zip(images.split(size), points.grad.split(size), strict=True):
+        net(part).backward(slope)
+    return value
+
+
+def past_the_hooks(net, loss, images, labels, size):
+    value = loss(net.forward(images), labels)
+    value.backward()
+    return value
+
+
+def checkpointed(net, loss, images, labels, size):
+    from torch.utils.checkpoint import checkpoint
+
+    value = loss(torch.cat([checkpoint(net, part, use_reentrant=False) for part in images.split(size)]), labels)
+    value.backward()
+    return value
+
+
+def zeroed(net, loss, images, labels, size):
+    net.zero_grad()
+    return parts(net, loss, images, labels, size)
+
+
+def no_return(net, loss, images, labels, size):
+    parts(net, loss, images, labels, size)
+
+
+def stepped(net, loss, images, labels, size):
+    value = parts(net, loss, images, labels, size)
+    with torch.no_grad():
+        for p in net.parameters():
+            p -= 0.1 * p.grad
+    return value
+
+
 def at_once(net, loss, images, labels, size):
     value = loss(net(images), labels)
     value.backward()
@@ -113,9 +199,12 @@ def at_once(net, loss, images, labels, size):
 
 
 def divided(net, loss, images, labels, size):
-    value = parts(net, loss, images, labels, size)
-    for p in net.parameters():
-        p.grad /= -(-len(images) // size)
+    count = -(-len(images) // size)
+    points = torch.cat([net(x).detach() for x in images.split(size)]).requires_grad_()
+    value = loss(points, labels)
+    value.backward()
+    for x, slope in zip(images.split(size), points.grad.split(size), strict=True):
+        net(x).backward(slope / count)
     return value
 
 
@@ -136,6 +225,9 @@ ANSWERS = {
         "queries without an answer": all_queries,
         "precision": precision,
         "the farthest": lambda *a: gallery_recall(*a, sign=-1.0),
+        "a share of the class": textbook,
+        "a vote": vote,
+        "both habits": both_habits,
         "only the k-th": only_kth,
         "among the queries": among_queries,
         "by class": by_class,
@@ -145,15 +237,17 @@ ANSWERS = {
     "8.2": {
         "solution": recall_at_1,
         "the bug itself": first_column,
+        "two others": two_others,
         "minus the identity": minus_eye,
         "copies removed": no_copies,
         "itself included": lambda x, y: (y[(x @ x.T).argmax(1)] == y).float().mean(),
-        "the second best": lambda x, y: (y[(x @ x.T).topk(2).indices[:, 1]] == y).float().mean(),
     },
     "8.3": {
         "solution": parts,
         "a loss of each part": part_losses,
         "the parts' losses added": lambda *a: part_losses(*a, mean=False),
+        "cleared first": zeroed,
+        "nothing returned": no_return,
         "no second pass": value_alone,
         "all at once": at_once,
         "divided by the parts": divided,

@@ -13,7 +13,8 @@ NETWORK = {"name": "mobilenet_v2", "embedding_size": 64, "width_mult": 0.35}
 
 
 def record(loss="softtriple", scores=(0.5, 0.52), **changed):
-    configuration = {"data": "cub", "size": 160, "loss": loss, "network": NETWORK, **changed}
+    configuration = {"data": "cub", "size": 160, "loss": loss, "network": NETWORK, "training": {"epochs": 4}}
+    configuration |= changed
     made = Record("mine", "mine", configuration)
     for seed, score in enumerate(scores):
         made.add(seed, {"recall_at_1": score, "map_at_r": score / 2}, seconds=60)
@@ -23,10 +24,10 @@ def record(loss="softtriple", scores=(0.5, 0.52), **changed):
 def test_every_published_row_is_whole_and_possible():
     rows = [row for data in theory.SETS for row in theory.reported(data)]
     assert all(isinstance(row, theory.Reported) for row in rows)
-    assert len(rows) == 29
+    assert len(rows) == 31
     for row in rows:
         assert row.loss in losses.NAMES
-        assert row.by in ("table", "quoted")
+        assert row.by in theory.READ
         assert len(row.recall) == len(row.ks)
         assert list(row.recall) == sorted(row.recall)
         assert list(row.ks) == sorted(set(row.ks))
@@ -44,6 +45,9 @@ def test_rows_are_chosen_by_set_and_dimensions():
     assert {row.data for row in theory.reported("sop")} == {"sop"}
     assert {row.dimensions for row in theory.reported("cars")} == {64, 512, None}
     assert [row.ks for row in theory.reported("sop", dimensions=512)] == [(1, 10, 100)]
+    softtriple = [row.recall for data in theory.SETS for row in theory.reported(data, dimensions=64)
+                  if row.loss == "softtriple"]  # fmt: skip
+    assert softtriple == [(60.1, 71.9, 81.2, 88.5), (78.6,), (76.3,)]
     with pytest.raises(ValueError, match="data must be one of .cub., .cars., .sop."):
         theory.reported("birds")
     with pytest.raises(ValueError, match="dimensions must be an integer >= 1"):
@@ -54,7 +58,13 @@ def test_a_published_table_says_what_is_not_known():
     do = [row for row in theory.reported("cub") if row.paper.startswith("Do ")]
     head, _, line, *_ = theory.published_table(do).splitlines()
     assert head == "| paper | method | network | D | R@1 | R@2 | R@4 | R@8 | NMI |"
-    assert line == ("| Do et al., CVPR 2019 (quoted) | centroid bound | ? | ? | 51.43 | 64.23 | 74.31 | 82.83 | ? |")
+    assert (
+        line == "| Do et al., CVPR 2019 (as others quote it) | centroid bound | ? | ? | 51.4 | 64.2 | 74.3 | 82.8 | ? |"
+    )
+    qian = theory.published_table([theory.reported("cub")[0]]).splitlines()[2]
+    assert qian == "| Qian et al., ICCV 2019 | SemiHard | ? | 64 | 42.6 | 55.0 | 66.4 | 77.2 | 55.4 |"
+    logs = next(row for row in theory.reported("cub") if row.by == "logs")
+    assert "| Fehérvári et al., 2019 (read in its code's logs and plots) |" in theory.published_table([logs])
 
 
 def test_rows_of_two_sets_do_not_share_a_table():
@@ -74,7 +84,11 @@ def test_what_differs_is_named_with_both_sides():
     assert other["dimensions"] == ("64", "512")
     assert other["network"] == ("BN-Inception", "mobilenet_v2")
     assert other["images"] == ("CUB-200-2011", "birds")
-    assert other["runs"] == ("?", "2")
+    assert (found["side in pixels"], found["epochs"], found["runs"]) == (("224", "160"), ("50", "4"), ("?", "2"))
+    assert theory.unlike(row, record(training={"epochs": 50, "image_size": 224})).keys() == {"network", "runs"}
+    ten = next(row for row in theory.reported("cars") if row.runs == 10)
+    assert theory.unlike(ten, record())["runs"] == ("10", "2")
+    assert theory.unlike(ten, record())["epochs"] == ("?", "4")
 
 
 def test_ours_stand_beside_theirs_loss_by_loss():
@@ -84,8 +98,8 @@ def test_ours_stand_beside_theirs_loss_by_loss():
     names = ["Qian et al., ICCV 2019, D = 64", "Fehérvári et al., 2019, D = 64"]
     assert head == f"| loss | {' | '.join(names)} | ours, R@1 | ours, MAP@R |"
     assert lines == [
-        "| semihard | 42.6 | 50.9 |  |  |",
-        "| softmax | 57.8 | 58.3 | 51.0 ± 12.7 (2) | 25.5 ± 6.4 (2) |",
+        "| semi-hard triplets | 42.6 | 50.9 |  |  |",
+        "| normalized SoftMax | 57.8 | 58.3 | 51.0 ± 12.7 (2) | 25.5 ± 6.4 (2) |",
         "| hardtriple |  |  | 40.0 (1) | 20.0 (1) |",
     ]
 
@@ -94,14 +108,14 @@ def test_numbers_of_other_dimensions_stand_in_a_column_of_their_own():
     rows = [row for row in theory.reported("cub") if row.loss == "softtriple"]
     head, _, line = theory.beside(rows, {}).splitlines()
     assert "ICCV 2019, D = 64 | Qian et al., ICCV 2019, D = 512" in head
-    assert line == "| softtriple | 60.1 | 65.4 |  |  |"
+    assert line == "| SoftTriple | 60.1 | 65.4 |  |  |"
 
 
 def test_costs_are_counted_over_whole_runs():
     made = record(training_images=600, training={"epochs": 4})
     made.provenance = {"device": "cpu", "machine": "a box, two cores", "threads": 1}
     line = theory.cost_table({"mine": made}).splitlines()[-1]
-    cells = ["mine", "1.0", "40", "?", "160 px", "mobilenet_v2, width 0.35", "cpu, a box, two cores, threads: 1"]
+    cells = ["mine", "4", "1.0", "40", "?", "160 px", "mobilenet_v2, width 0.35", "cpu, a box, two cores, threads: 1"]
     assert line == f"| {' | '.join(cells)} |"
     first, second = made.runs
     first["peak_gb"], second["peak_gb"] = 1.46, 1.24
@@ -109,7 +123,7 @@ def test_costs_are_counted_over_whole_runs():
     second["gpu_peak_gb"] = 11.0
     assert "| 40 | 1.5, GPU 11.0 | 160 px |" in theory.cost_table({"mine": made})
     with pytest.raises(ValueError, match="rows must be records of trained runs; got mine"):
-        theory.cost_table({"frozen": record()})
+        theory.cost_table({"frozen": Record("mine", "mine", {"data": "cub"})})
     made.runs.clear()
     with pytest.raises(ValueError, match="rows must hold a run each; got .* without one"):
         theory.cost_table({"mine": made})
@@ -127,13 +141,13 @@ def test_what_has_to_be_known_of_a_table_stands_below_it():
     assert all(line.startswith("|") for line in table.splitlines())
 
 
-def test_the_loss_is_among_what_differs_and_two_things_no_paper_says():
+def test_the_loss_is_among_what_differs_and_so_is_what_is_not_known():
     row = next(row for row in theory.reported("cub", dimensions=64) if row.loss == "softtriple")
     alike = theory.unlike(row, record())
     assert "loss" not in alike
     assert theory.unlike(row, record("softmax"))["loss"] == ("softtriple", "softmax")
     same = theory.Reported("a", "table", "cub", "a", "softtriple", (1.0,), (1,), None, 64, "mobilenet_v2, width 0.35")
-    assert theory.unlike(same, record()).keys() == {"side of the pictures", "runs"}
+    assert theory.unlike(same, record()).keys() == {"side in pixels", "epochs", "runs"}
 
 
 @pytest.mark.bad_input
