@@ -54,7 +54,7 @@ def _budget(record: Record) -> object:
     training, images = record.configuration["training"], record.configuration.get("training_images")
     found = {"images": images} | {key: training.get(key) for key in ("epochs", "batch_size", "freeze_backbone")}
     if rungs := record.choice.get("rungs"):  # how long, and often in what batches, is chosen within the same limit
-        found["epochs"] = f"at most {rungs[-1]}"
+        found["epochs"] = f"chosen (up to {rungs[-1]})"
         found["batch_size"] = "chosen" if "batch_size" in record.choice["settings"] else found["batch_size"]
     return found
 
@@ -257,9 +257,10 @@ def _halved(rungs: tuple[int, ...], rows: Mapping[str, Record]) -> str:
     found = {title: record for title, record in rows.items() if record.choice.get("rungs") == list(rungs)}
     choice = next(iter(found.values())).choice
     batches = " and the size of a batch" if any("batch_size" in r.choice["settings"] for r in found.values()) else ""
+    kind = "are settings" if batches else "is a setting"
     whose = "Every row that trains" if len(found) == sum(map(trains, rows.values())) else ", ".join(found)
     return (
-        f"{whose}: its number of epochs ({rungs[-1]} or fewer){batches} are settings like the others, chosen by "
+        f"{whose}: its number of epochs ({rungs[-1]} or fewer){batches} {kind} like the others, chosen by "
         f"{choice['by']} on held-out training data. Trials: {choice['trials']}, measured after "
         f"{', '.join(map(str, rungs))} epochs, where the better half goes on; seeds of each: {choice['seeds']}."
     )

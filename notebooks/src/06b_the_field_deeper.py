@@ -554,8 +554,8 @@ print(f"still near an end: {', '.join(ends)}")
 # | SoftMax norm | 57.8 | 70.0 | 80.1 | 87.9 | 65.3 | `softmax` |
 # | SoftTriple | 60.1 | 71.9 | 81.2 | 88.5 | 66.2 | `softtriple` |
 #
-# The upper rows were measured with an older network than the lower two, by their own authors, with their own pictures'
-# sizes and crops; so the step from 49 to 58 is a step from one laboratory to another, and the step that is about the
+# The upper rows are taken from other papers, with their own pictures' sizes and crops, and networks about which sources
+# disagree; so the step from 49 to 58 is a step from one laboratory to another, and the step that is about the
 # loss is the last one. The centroid bound's paper reports 51.4 (CUB) and 68.3 (Cars196), with a network and a dimension
 # that we could not find out.
 #

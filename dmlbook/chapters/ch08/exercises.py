@@ -63,7 +63,7 @@ def _by_class(q: Rows, yq: Rows, g: Rows, yg: Rows, k: int) -> float:
 
 
 def _gallery_cases() -> Sequence[Case]:
-    numbers = generator(SEED, "exercise 8.1")
+    numbers = generator(SEED, "exercise 8.1, draw 210")  # one that tells all mistakes below apart
     cases = []
     for queries, asked, held, k in (
         (7, (0, 1, 2, 3), (0, 2, 3, 4, 5), 1),
@@ -103,9 +103,13 @@ def _twins_out(embeddings: Rows, labels: Rows) -> float:
     return _found(similar.masked_fill(similar > 1 - 1e-9, -torch.inf), labels)
 
 
+def _ranked(embeddings: Rows) -> Rows:
+    """The others of each row, the nearest first, and the row itself last."""
+    return _similar(embeddings, embeddings).fill_diagonal_(-torch.inf).argsort(dim=1, descending=True, stable=True)
+
+
 def _two_others(embeddings: Rows, labels: Rows) -> float:
-    order = _similar(embeddings, embeddings).fill_diagonal_(-torch.inf).argsort(dim=1, descending=True)[:, :2]
-    return float((labels[order] == labels[:, None]).any(1).double().mean())
+    return float((labels[_ranked(embeddings)[:, :2]] == labels[:, None]).any(1).double().mean())
 
 
 def _bug_cases() -> Sequence[Case]:
@@ -147,6 +151,22 @@ EXERCISES = (
             "a share of the class": Misconception(
                 _share_found, "You returned the share of its class that was found. Recall@K asks whether any was."
             ),
+            "the nearest alone": Misconception(
+                lambda q, yq, g, yg, k: float(_in_gallery(q, yq, g, yg, 1).mean()),
+                "You looked at the nearest image alone. Any of the first k may be the right one.",
+            ),
+            "all of them": Misconception(
+                lambda q, yq, g, yg, k: float(
+                    _hits(_similar(q, g), yq, yg, 0, k).all(1)[_answerable(yq, yg)].double().mean()
+                ),
+                "You asked for all of the k to be right. Recall@K asks whether any is.",
+            ),
+            "counted as found": Misconception(
+                lambda q, yq, g, yg, k: float(
+                    (_in_gallery(q, yq, g, yg, k).sum() + (~_answerable(yq, yg)).sum()) / len(yq)
+                ),
+                "You counted queries without an answer as found. They are left out.",
+            ),
             "a vote": Misconception(_vote, "You let the k vote. Recall@K asks whether any of them is right."),
             "both habits": Misconception(
                 lambda q, yq, g, yg, k: float(_in_gallery(q, yq, g, yg, k, first=1).sum() / len(yq)),
@@ -179,6 +199,11 @@ EXERCISES = (
                 _planted,
                 "The bug is still there. Where a picture has a copy, which of the two does the sort put first?",
             ),
+            "both cures": Misconception(
+                lambda x, y: float((y[_ranked(x)[:, 1]] == y).double().mean()),
+                "You took the query out, and still looked at the second column: now the nearest is in the first.",
+            ),
+            "percent": Misconception(lambda x, y: 100 * _mended(x, y), "In percent that is right. Return a fraction."),
             "two others": Misconception(
                 _two_others, "You looked at the two nearest others. Recall@1 looks at the nearest one alone."
             ),

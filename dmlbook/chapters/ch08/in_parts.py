@@ -14,8 +14,8 @@ from dmlbook.losses import TripletLoss
 from dmlbook.seeding import SEED, generator
 
 Rows = torch.Tensor
-HIDDEN = 7
-"""Width of the small network of 8.3; no batch is of that size, so that its activations can be told by it."""
+HIDDEN = 13
+"""Width of the small network of 8.3: no table of a loss on so few images is so wide, which tells activations apart."""
 
 
 def _toy(seed: int, images: int) -> tuple[nn.Module, nn.Module, Rows, Rows]:
@@ -35,7 +35,15 @@ def _whole(net: nn.Module, loss: nn.Module, images: Rows, labels: Rows, size: in
 
 
 def _in_parts(
-    net: nn.Module, loss: nn.Module, images: Rows, labels: Rows, size: int, *, factor: float = 1.0, second: bool = True
+    net: nn.Module,
+    loss: nn.Module,
+    images: Rows,
+    labels: Rows,
+    size: int,
+    *,
+    factor: float = 1.0,
+    second: bool = True,
+    slopes: bool = True,
 ) -> Rows:
     with torch.no_grad():
         embeddings = torch.cat([net(part) for part in images.split(size)])
@@ -43,7 +51,7 @@ def _in_parts(
     value.backward()
     if second:
         for part, slope in zip(images.split(size), embeddings.grad.split(size), strict=True):
-            net(part).backward(factor * slope)
+            net(part).backward(factor * slope if slopes else torch.ones_like(slope))
     return value
 
 
@@ -83,7 +91,8 @@ class _Kept:
     def __init__(self, tensor: Rows, weights: set[int], live: list[int]) -> None:
         activation = tensor.ndim == 2 and tensor.shape[1] == HIDDEN
         activation = activation and tensor.untyped_storage().data_ptr() not in weights
-        self.tensor, self.live, self.rows = tensor, live, len(tensor) if activation else 0
+        # Detached: an activation that knew its own graph would keep it alive, and be counted forever.
+        self.tensor, self.live, self.rows = tensor.detach(), live, len(tensor) if activation else 0
         live[0] += self.rows
         live[1] = max(live)
 
@@ -104,7 +113,11 @@ def _tried(function: Callable, arguments: tuple) -> object:
         return None
     at_once = at_once if same(found, expected) else size
     moved = any(bool((p != old).any()) for p, old in zip(net.parameters(), before, strict=True))
-    return {**({"weights": "changed"} if moved else {}), "at once": max(size, at_once), **found}  # fewer are fine
+    return {
+        **({"weights": "changed"} if moved else {}),
+        "images at once": max(size, at_once),
+        **found,
+    }  # fewer are fine
 
 
 def _after(
@@ -120,16 +133,16 @@ def _after(
     slopes = [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in net.parameters()]
     if value is Ellipsis or (value is None and all(bool((slope == 1).all()) for slope in slopes)):
         return None, 0
-    value = "nothing was returned" if value is None else float(torch.as_tensor(value).detach())
+    value = "nothing was returned" if value is None else round(float(torch.as_tensor(value).detach()), 5)
     # Tanh and the layer after it keep each image's row
-    return {"loss": value, "gradient": torch.cat([slope.flatten() for slope in slopes])}, live[1] // 2
+    return {"loss": value, "gradient": torch.cat([slope.flatten() for slope in slopes]).round(decimals=5)}, live[1] // 2
 
 
 def _part_cases() -> Sequence[Case]:
     cases = []
     for seed, images, size in ((SEED, 8, 4), (SEED + 1, 9, 2), (SEED + 2, 6, 3)):
         net, loss, pixels, labels = _toy(seed, images)
-        expected = {**_tried(_whole, (net, loss, pixels, labels, size)), "at once": size}
+        expected = {**_tried(_whole, (net, loss, pixels, labels, size)), "images at once": size}
         net.zero_grad(set_to_none=True)
         text = f"{images} images of classes {labels.tolist()}, {size} at once, a gradient of 1 everywhere before"
         cases.append(Case((net, loss, pixels, labels, size), expected, text))
@@ -143,8 +156,8 @@ IN_PARTS = Exercise(
     {
         "a loss of each part": Misconception(
             _losses_of_parts,
-            "You took the loss of each part and their mean: pairs across parts are lost, and all parts' graphs "
-            "are there at once. The loss must see all embeddings.",
+            "You took the loss of each part and their mean: pairs across parts are lost. The loss must see all "
+            "embeddings.",
         ),
         "the parts' losses added": Misconception(
             partial(_losses_of_parts, mean=False),
@@ -164,6 +177,10 @@ IN_PARTS = Exercise(
             _whole,
             "The gradient is right, but the graphs of too many images were there at once: that does not fit. It "
             "is so, too, where parts go through one by one and all wait for one backward.",
+        ),
+        "slopes left out": Misconception(
+            partial(_in_parts, slopes=False),
+            "You went back from each part with 1 everywhere. Its embeddings have a gradient: that of the loss.",
         ),
         "divided by the parts": Misconception(
             lambda net, loss, x, y, size: _in_parts(net, loss, x, y, size, factor=1 / len(x.split(size))),

@@ -15,7 +15,7 @@ from dmlbook.records import Record, percent
 SETS = {"cub": "CUB-200-2011", "cars": "Cars196", "sop": "Stanford Online Products"}
 UNKNOWN = "?"
 """What stands where a paper does not say, or could not be read."""
-READ = {"table": "", "quoted": " (as others quote it)", "logs": " (read in its code's logs and plots)"}
+READ = {"table": "", "quoted": "as others print it", "logs": "read in its code's logs and plots"}
 """Where a number was read: in the paper's own table, in another's, or in what its code left."""
 TITLES = {
     "softtriple": "SoftTriple", "softmax": "normalized SoftMax", "centroid_bound": "centroid bound",
@@ -92,21 +92,26 @@ def reported(data: str, *, dimensions: int | None = None) -> tuple[Reported, ...
 def published_table(rows: Sequence[Reported]) -> str:
     """Published rows as Markdown, percent, ``?`` where nothing is known; below, what else a reader has to know.
 
+    Recall@K has a column for each K that a row has, which is empty where another has none.
+
     Raises:
-        ValueError: There are none, or they are not of one image set and the same K.
+        ValueError: There are none, or they are not of one image set.
     """
-    if len({(row.data, row.ks) for row in rows}) != 1:
-        got = f"{len(rows)} of {len({row.data for row in rows})} sets and {len({row.ks for row in rows})} lists of K"
-        raise bad_input("rows", "be of one image set and the same K", got, "Make a table of each.")
-    head = ["paper", "method", "network", "D", *(f"R@{k}" for k in rows[0].ks), "NMI"]
+    if len({row.data for row in rows}) != 1:
+        got = f"{len(rows)} of {len({row.data for row in rows})} sets"
+        raise bad_input("rows", "be of one image set", got, "Make a table of each.")
+    ks = sorted({k for row in rows for k in row.ks})
+    head = ["paper", "method", "network", "D", *(f"R@{k}" for k in ks), "NMI"]
     lines = [f"| {' | '.join(head)} |", "|---|---|---|" + "---:|" * (len(head) - 3)]
     for row in rows:
-        numbers = [UNKNOWN if value is None else f"{value:.1f}" for value in (*row.recall, row.nmi)]
-        cells = [f"{row.paper}{READ[row.by]}", row.method, row.network or UNKNOWN, str(row.dimensions or UNKNOWN)]
-        cells += numbers
-        lines.append(f"| {' | '.join(cells)} |")
-    notes = dict.fromkeys(f"*{row.paper}: {row.note}.*" for row in rows if row.note)
-    return "\n\n".join(["\n".join(lines), *notes])
+        recall = {k: f"{value:.1f}" for k, value in zip(row.ks, row.recall, strict=True)}
+        cells = [f"{row.paper}{f', {row.by}' if READ[row.by] else ''}", row.method, row.network or UNKNOWN]
+        cells += [str(row.dimensions or UNKNOWN), *(recall.get(k, "") for k in ks)]
+        lines.append(f"| {' | '.join([*cells, UNKNOWN if row.nmi is None else f'{row.nmi:.1f}'])} |")
+    words = dict.fromkeys(row.by for row in rows if READ[row.by])
+    notes = [f"*{word}: {READ[word]}.*" for word in words]
+    notes += dict.fromkeys(f"*{row.paper}, D = {row.dimensions or UNKNOWN}: {row.note}.*" for row in rows if row.note)
+    return "\n\n".join(["\n".join(lines), "<br>".join(notes)]) if notes else "\n".join(lines)
 
 
 @checked
@@ -144,7 +149,7 @@ def beside(rows: Sequence[Reported], ours: Mapping[str, Record]) -> str:
         ours: A record of each loss, by the loss's name.
     """
     papers = list(dict.fromkeys((row.paper, row.dimensions) for row in rows))
-    known = list(dict.fromkeys([*(row.loss for row in rows), *ours]))
+    known = list(dict.fromkeys([*ours, *(row.loss for row in rows)]))
     heads = [f"{paper}, D = {size or UNKNOWN}" for paper, size in papers]
     lines = [f"| loss | {' | '.join(heads)} | ours, R@1 | ours, MAP@R |", "|---|" + "---:|" * (len(papers) + 2)]
     for loss in known:

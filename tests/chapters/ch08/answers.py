@@ -65,6 +65,17 @@ def vote(queries, query_labels, gallery, gallery_labels, k):
     return sum(right) / len(right)
 
 
+def all_right(queries, query_labels, gallery, gallery_labels, k):
+    best = torch.cdist(queries, gallery).argsort(1)[:, :k]
+    hits = (gallery_labels[best] == query_labels[:, None]).sum(1) == k
+    return hits[torch.isin(query_labels, gallery_labels)].float().mean()
+
+
+def as_found(queries, query_labels, gallery, gallery_labels, k):
+    hits = (gallery_labels[(queries @ gallery.T).topk(k).indices] == query_labels[:, None]).any(1)
+    return (hits | ~torch.isin(query_labels, gallery_labels)).float().mean()
+
+
 def both_habits(queries, query_labels, gallery, gallery_labels, k):
     known = sum(label in gallery_labels.tolist() for label in query_labels.tolist())
     return gallery_recall(queries, query_labels, gallery, gallery_labels, k, skip=1) * known / len(query_labels)
@@ -85,6 +96,11 @@ def recall_at_1(x, y):
 
 def first_column(x, y):
     order = (x @ x.T).argsort(dim=1, descending=True, stable=True)
+    return (y[order[:, 1]] == y).float().mean()
+
+
+def cured_twice(x, y):
+    order = (x @ x.T).fill_diagonal_(-1.5).argsort(dim=1, descending=True, stable=True)
     return (y[order[:, 1]] == y).float().mean()
 
 
@@ -208,6 +224,26 @@ def divided(net, loss, images, labels, size):
     return value
 
 
+def ones(net, loss, images, labels, size):
+    points = torch.cat([net(x).detach() for x in images.split(size)]).requires_grad_()
+    value = loss(points, labels)
+    value.backward()
+    for x in images.split(size):
+        net(x).sum().backward()
+    return value
+
+
+def live_part(net, loss, images, labels, size):
+    """One part with its graph among the others without, for each part."""
+    with torch.no_grad():
+        whole = torch.cat([net(x) for x in images.split(size)])
+    for start in range(0, len(images), size):
+        e = torch.cat([whole[:start], net(images[start : start + size]), whole[start + size :]])
+        value = loss(e, labels)
+        value.backward()
+    return value
+
+
 def cleared(net, loss, images, labels, size):
     points = torch.cat([net(x).detach() for x in images.split(size)]).requires_grad_()
     value = loss(points, labels)
@@ -226,6 +262,9 @@ ANSWERS = {
         "precision": precision,
         "the farthest": lambda *a: gallery_recall(*a, sign=-1.0),
         "a share of the class": textbook,
+        "the nearest alone": lambda q, yq, g, yg, k: gallery_recall(q, yq, g, yg, 1),
+        "all of them": all_right,
+        "counted as found": as_found,
         "a vote": vote,
         "both habits": both_habits,
         "only the k-th": only_kth,
@@ -237,6 +276,8 @@ ANSWERS = {
     "8.2": {
         "solution": recall_at_1,
         "the bug itself": first_column,
+        "both cures": cured_twice,
+        "percent": lambda x, y: 100 * recall_at_1(x, y),
         "two others": two_others,
         "minus the identity": minus_eye,
         "copies removed": no_copies,
@@ -250,6 +291,7 @@ ANSWERS = {
         "nothing returned": no_return,
         "no second pass": value_alone,
         "all at once": at_once,
+        "slopes left out": ones,
         "divided by the parts": divided,
         "the last part alone": cleared,
     },
