@@ -511,7 +511,8 @@ for key, (title, _) in SETS.items():
 #   centroid bound now stands with the losses on examples. A possible reason, not tested, is that 482 fixed points do not
 #   fit as a simplex into 64 dimensions, where at most 65 do; on digits, where five fit, the bound is low as well.
 # - *Many species of five pictures.* All are poor. The two losses with one fixed or averaged point a class are last; about
-#   the others the next cell says more.
+#   the others the next cell says more. (Losses whose batches are drawn by class were shown more pictures in an epoch: a
+#   class of five fills its last group of two or four with repeats. That is unequal, and in their favor.)
 #
 # Here many choices of a first search lay at the end of their range. So all thirteen were searched again, by as many
 # points of wider ranges; the tables above are of that second search. Side by side:
