@@ -32,11 +32,11 @@ def test_the_table_is_made_from_the_chapters():
 
 
 def test_a_new_chapter_takes_the_place_of_the_one_to_come(tmp_path):
-    new = source(tmp_path, "08_benches.py", "# %% [markdown]\n# # 08 · Benches\n#\n# **Question.** What else?\n")
+    new = source(tmp_path, "10_benches.py", "# %% [markdown]\n# # 10 · Benches\n#\n# **Question.** What else?\n")
     text = contents.updated(README, [*SOURCES, new])
-    assert "| 08 | [Benches](notebooks/08_benches.ipynb) | What else? |\n" in text
-    assert "| 08 | to come" in README
-    assert "| 08 | to come" not in text
+    assert "| 10 | [Benches](notebooks/10_benches.ipynb) | What else? |\n" in text
+    assert "| 10 | to come" in README
+    assert "| 10 | to come" not in text
     rows = re.findall(r"^\| (\d\d[a-z]?) \|", text, re.MULTILINE)
     assert rows == sorted(set(rows))
     assert text.split(contents.END)[1] == README.split(contents.END)[1]

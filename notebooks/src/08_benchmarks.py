@@ -209,9 +209,8 @@ for title in METHODS:
 outcome("8.2", "a" if above - chance < 0.1 else "b" if above - chance < 0.4 else "c")
 
 # %% [markdown]
-# **What to see.** With many small clusters most of NMI is there for nothing. AMI moves and stretches the scale, so that the
-# floor is 0. Read a published NMI from its own floor up, which on SOP is about 81 for
-# clusters of equal size.
+# **What to see.** With many small clusters most of NMI is there for nothing. AMI moves and stretches the scale, so that
+# the floor is 0. Read a published NMI from its own floor up, which on SOP is about 81 for clusters of equal size.
 #
 # Now the question of this chapter's first half: do several centers a class help, and do learned centers do better than
 # sampled triplets?

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from dmlbook import chapters, retrieval
+from dmlbook.chapters.ch08.in_parts import IN_PARTS
 from tests.chapters.ch08 import answers
 
 
@@ -65,3 +66,11 @@ def test_a_class_that_the_gallery_lacks_need_not_be_the_last():
         return hits.any(1)[there].double().mean()
 
     assert chapters.judge("8.1", by_number).state == "wrong"
+
+
+def test_the_exercise_on_parts_asks_for_parts_smaller_than_the_batch():
+    assert chapters.exercises()["8.3"] is IN_PARTS
+    for case in IN_PARTS.cases():
+        _, _, images, labels, size = case.arguments
+        assert size < len(images) == len(labels)
+        assert case.expected["images at once"] == size
