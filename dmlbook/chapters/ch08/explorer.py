@@ -67,10 +67,10 @@ class ThresholdExplorer(Explorer):
             words = {"xytext": shift, "textcoords": "offset points", "va": "center", "color": WORDS[place]}
             across.annotate(name, spot, ha=aside, **words)
         across.set(title="What a limit does", xlabel="largest distance that counts", ylabel="percent", ylim=(-4, 114))
-        self.lines = [ax.axvline(0.5, color=MIDDLE, linewidth=1) for ax in (left, across)]
-        self.points = across.plot([0.5] * len(NAMES), [0.0] * len(NAMES), "o", color=MIDDLE, zorder=5)[0]
+        self.lines = [ax.axvline(last, color=MIDDLE, linewidth=1) for ax in (left, across)]
+        self.points = across.plot([last] * len(NAMES), [0.0] * len(NAMES), "o", color=MIDDLE, zorder=5)[0]
         plt.close(figure)
-        limit = ipywidgets.FloatSlider(0.5, min=0, max=last, step=STEP, description="largest distance")
+        limit = ipywidgets.FloatSlider(last, min=0, max=last, step=STEP, description="largest distance")
         super().__init__(Live(figure, [*self.lines, self.points]), {"limit": limit})
 
     @checked(limit=at_least(0))
