@@ -134,12 +134,11 @@ tables = {
 }
 FULL = {"recall_at_1": "R@1", "recall_at_2": "R@2", "recall_at_4": "R@4", "recall_at_8": "R@8", "map_at_r": "MAP@R",
         "nmi": "NMI"}  # fmt: skip
-floor = records.load("cars-frozen")
-display(Markdown(f"**Cars196, unseen classes**\n\n{tables['Cars196'].table(FULL)}"))
-shown = ", ".join(f"{name} {100 * floor.values(key)[0]:.1f}" for key, name in FULL.items())
-print(f"frozen features, {floor.configuration['dimensions']:,} dimensions: {shown}")
-former = {name: records.percent(records.load(f"cars-{loss}").values("recall_at_1")) for name, loss in METHODS.items()}
-print("chapter 07, R@1:", ", ".join(f"{name} {value}" for name, value in former.items()))
+cars = {**{name: f"field/cars-{loss}" for name, loss in METHODS.items()}, "frozen features": "cars-frozen"}
+floor = records.compare(cars, unequal={"dimensions": "the frozen features have 1,280, the others 64."})
+display(Markdown(f"**Cars196, unseen classes**\n\n{floor.table(FULL)}"))
+former = records.compare({name: f"cars-{loss}" for name, loss in METHODS.items()})
+display(Markdown(f"**The same in chapter 07**\n\n{former.table(BOTH)}"))
 
 # %% [markdown]
 # By Recall@1 semi-hard triplets and the bound are two points above the floor, which has twenty times as many numbers; by
@@ -316,8 +315,7 @@ HOME.mkdir(parents=True)
 
 
 def command(line, begins=""):
-    """A line of the terminal after `python -m dmlbook`, run in this chapter's own folder. Of what it prints come the
-    lines that begin so; bars are not shown."""
+    """Runs a line of the terminal in this chapter's folder; of what it prints come the lines that begin so."""
     printed, said = io.StringIO(), io.StringIO()
     try:
         with chdir(HOME), redirect_stdout(printed), redirect_stderr(said):
@@ -562,7 +560,7 @@ print("no limit:", ", ".join(f"{name} {100 * share:.1f}" for name, share in shar
 # %%
 print(f"2,000 x 20 / 50 = {2000 * 20 / 50:.0f} seconds, {2000 * 20 / 50 / 60:.0f} minutes, and the measuring after it")
 COSTS = {"cars": ["softtriple", "softmax", "semihard"], "species": ["softtriple"]}
-costs = {f"{data}, {loss}": records.load(f"costs/{data}-{loss}") for data, losses in COSTS.items() for loss in losses}
+costs = {f"{data}, {loss}": f"costs/{data}-{loss}" for data, losses in COSTS.items() for loss in losses}
 display(Markdown(theory.cost_table(costs)))
 
 # %% [markdown]
@@ -585,21 +583,7 @@ display(Markdown(theory.cost_table(costs)))
 # others lack.
 
 # %%
-sides = records.load("side-by-side")
-TOOLS = list(dict.fromkeys(key.split(": ")[0] for key in sides.runs[0]["figures"]))
-print(f"{'':26} {'lines':>6} {'CPU minutes':>14} {'peak, GB':>12} {'R@1':>16} {'MAP@R':>16}")
-for tool in TOOLS:
-    (mean, half), (peak, more) = (
-        records.interval(sides.values(f"{tool}: {key}")) for key in ("cpu_minutes", "peak_gb")
-    )
-    scores = "".join(f"{records.percent(sides.values(f'{tool}: {key}')):>17}" for key in BOTH)
-    count = f"{sides.values(f'{tool}: lines')[0]:.0f}"
-    print(f"{tool:26} {count:>6} {f'{mean:.1f} ± {half:.1f}':>14} {f'{peak:.2f} ± {more:.2f}':>12}{scores}")
-for tool in TOOLS:
-    minutes, scores = sides.values(f"{tool}: cpu_minutes"), sides.values(f"{tool}: recall_at_1")
-    print(
-        f"{tool:26} minutes and R@1 by seed", *(f"{m:6.1f} {100 * s:.1f}" for m, s in zip(minutes, scores, strict=True))
-    )
+display(Markdown(theory.tools_table("side-by-side")))
 
 # %% [markdown]
 # **What to see.** The command line needs by far the fewest lines; what the other two scripts spell out (views, data

@@ -498,6 +498,7 @@ CALLS: dict[str, dict[str, object]] = {
     },
     "chapters.ch08.theory.beside": {"rows": published, "ours": lambda: {"softmax": record()}},
     "chapters.ch08.theory.cost_table": {"rows": lambda: {"A": record("a")}},
+    "chapters.ch08.theory.tools_table": {"sides": "side-by-side"},
     "chapters.ch08.theory.published_table": {"rows": published},
     "chapters.ch08.theory.reported": {"data": "cub", "dimensions": 64},
     "chapters.ch08.theory.unlike": {"row": lambda: published()[0], "record": record},

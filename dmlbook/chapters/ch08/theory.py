@@ -10,7 +10,7 @@ from importlib import resources
 
 from dmlbook._checks import bad_input, check_lengths, check_number, checked, finite, one_of
 from dmlbook._types import Bool, Float, Tensor
-from dmlbook.records import Record, percent
+from dmlbook.records import Record, interval, load, percent
 
 SETS = {"cub": "CUB-200-2011", "cars": "Cars196", "sop": "Stanford Online Products"}
 UNKNOWN = "?"
@@ -202,21 +202,22 @@ def answers(
 
 
 @checked
-def cost_table(rows: Mapping[str, Record]) -> str:
+def cost_table(rows: Mapping[str, Record | str]) -> str:
     """What runs took, as Markdown: epochs, minutes a run, images of training a second, memory, network and machine.
 
     Images a second are those of all epochs over the whole of a run, so that measuring it counts as time, too. Memory is
     the most that a run held, of the process, and of the GPU where there is one; ``?`` in records that do not say.
 
     Args:
-        rows: What each is called, and its record, of trained runs.
+        rows: What each is called, and its record, or the name of a stored one, of trained runs.
 
     Raises:
         ValueError: A record is of no trained run, or holds none.
     """
     head = "| | epochs | minutes a run | images a second | memory, GB | pictures | network | machine |"
     lines = [head, "|---|---:|---:|---:|---:|---:|---|---|"]
-    for title, record in rows.items():
+    for title, given in rows.items():
+        record = load(given) if isinstance(given, str) else given
         ours = record.configuration
         if "training" not in ours:
             raise bad_input("rows", "be records of trained runs", record.name, "Leave it out.")
@@ -231,6 +232,33 @@ def cost_table(rows: Mapping[str, Record]) -> str:
         numbers = [f"{ours['training']['epochs']}", f"{seconds / 60:.1f}", f"{seen / seconds:.0f}", _memory(record)]
         cells = [*numbers, f"{ours['size']} px", _network(ours["network"]), machine]
         lines.append(f"| {title} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+@checked
+def tools_table(sides: Record | str) -> str:
+    """What came of several tools side by side, as Markdown: lines, CPU minutes, memory and scores, and seed by seed.
+
+    Args:
+        sides: A record of ``data/side_by_side/measure.py``, or the name of a stored one.
+
+    Raises:
+        ValueError: The record holds no runs, or other figures.
+    """
+    sides = load(sides) if isinstance(sides, str) else sides
+    if not sides.runs or not all(": " in key for key in sides.runs[0]["figures"]):
+        raise bad_input("sides", "be a record of tools side by side", sides.name, "Run data/side_by_side/measure.py.")
+    tools = dict.fromkeys(key.partition(": ")[0] for key in sides.runs[0]["figures"])
+    lines = ["| | lines | CPU minutes | peak, GB | R@1 | MAP@R | CPU minutes and R@1, seed by seed |"]
+    lines.append("|---|" + "---:|" * 5 + "---|")
+    for tool in tools:
+        minutes, peaks, first, second = (
+            sides.values(f"{tool}: {key}") for key in ("cpu_minutes", "peak_gb", "recall_at_1", "map_at_r")
+        )
+        (mean, half), (peak, more) = interval(minutes), interval(peaks)
+        seeds = ", ".join(f"{m:.1f} and {100 * s:.1f}" for m, s in zip(minutes, first, strict=True))
+        cells = [f"{sides.values(f'{tool}: lines')[0]:.0f}", f"{mean:.1f} ± {half:.1f}", f"{peak:.2f} ± {more:.2f}"]
+        lines.append(f"| {tool} | {' | '.join([*cells, percent(first), percent(second), seeds])} |")
     return "\n".join(lines)
 
 

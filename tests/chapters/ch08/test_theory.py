@@ -157,3 +157,36 @@ def test_a_distance_that_is_no_number_is_no_answer():
     found = theory.answers(torch.tensor([0.1, math.inf]), right & False, known & False, threshold=0.5)
     assert math.isnan(found["answered"])
     assert found["fooled"] == 0.5
+
+
+def sides():
+    made = Record("sides", "sides", {"data": "cars"})
+    for seed, (ours, theirs) in enumerate(((0.4, 0.3), (0.5, 0.4))):
+        figures = {}
+        for tool, count, minutes, score in (("a", 8, 5 + seed, ours), ("b", 47, 7 - seed, theirs)):
+            values = {
+                "lines": count,
+                "cpu_minutes": minutes,
+                "peak_gb": 2.0,
+                "recall_at_1": score,
+                "map_at_r": score / 4,
+            }
+            figures |= {f"{tool}: {key}": float(value) for key, value in values.items()}
+        made.add(seed, figures, seconds=1)
+    return made
+
+
+def test_tools_stand_side_by_side_with_each_seed():
+    _, _, first, second = theory.tools_table(sides()).splitlines()
+    assert first == (
+        "| a | 8 | 5.5 ± 6.4 | 2.00 ± 0.00 | 45.0 ± 63.5 (2) | 11.2 ± 15.9 (2) | 5.0 and 40.0, 6.0 and 50.0 |"
+    )
+    assert second.startswith("| b | 47 | 6.5 ± 6.4 |")
+    assert second.endswith("| 7.0 and 30.0, 6.0 and 40.0 |")
+    with pytest.raises(ValueError, match="sides must be a record of tools side by side; got mine"):
+        theory.tools_table(record())
+    assert "| open-metric-learning | 72 |" in theory.tools_table("side-by-side")
+
+
+def test_a_stored_record_s_cost_is_found_by_its_name():
+    assert "| cars | 4 | 3.9 | 137 | 4.6 | 128 px |" in theory.cost_table({"cars": "costs/cars-softtriple"})
