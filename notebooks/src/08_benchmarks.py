@@ -525,10 +525,14 @@ print([gallery[place].parent.name for place in found[:, 0].tolist()])
 # benchmark of this chapter asks for them. The remedy is a limit: beyond some distance there is no answer. Where it should
 # lie, your own photographs tell.
 #
-# The widget asks for scikit-learn's ten digits in a gallery that holds 0 to 7 alone, by their pixels. **Answered**: the
-# share of the queries for 0 to 7 that get an answer. **Correct**: how many of these answers are right. **Fooled**: the
-# share of the queries for 8 and 9 that get an answer, which is always wrong. **Move the limit** until one query for 8
-# or 9 in ten is fooled. How many of the others are still answered?
+# With $d(q)$ the distance of a query to its nearest image, $H$ the queries whose class the gallery holds, $M$ the
+# others, and a limit $t$:
+#
+# $$\text{answered} = \frac{\lvert\{q \in H : d(q) \le t\}\rvert}{\lvert H \rvert}, \qquad \text{fooled} = \frac{\lvert\{q \in M : d(q) \le t\}\rvert}{\lvert M \rvert} \tag{8.1}$$
+#
+# and **correct** is the share of the answers to $H$ that are right; an answer to $M$ never is. The widget asks for
+# scikit-learn's ten digits in a gallery that holds 0 to 7 alone, by their pixels. **Move the limit** until one query
+# for 8 or 9 in ten is fooled. How many of the others are still answered?
 
 # %%
 from dmlbook.chapters.ch08.explorer import ThresholdExplorer
