@@ -5,6 +5,7 @@ import copy
 import pytest
 
 from dmlbook import records
+from dmlbook.training.views import PHOTO_CROP
 
 TRAINING = {"epochs": 5, "batch_size": 32, "freeze_backbone": False, "lr": 0.1}
 CONFIGURATION = {
@@ -111,7 +112,7 @@ def test_what_has_no_effect_is_no_difference(tmp_path):
         ({"training.augment": "crop"}, {"training.shift": 0.2}),
         ({"training.schedule": "cosine"}, {"training.milestones": [3]}),
         ({}, {"network.normalize": False}),
-        ({}, {"training.test_crop": 0.875}),
+        ({}, {"training.test_crop": PHOTO_CROP}),
         ({"data": "birds"}, {"training.test_crop": 1.0}),
     ):
         rows = {"A": written(tmp_path, "a", change=shared), "B": written(tmp_path, "b", change={**shared, **unlike})}
