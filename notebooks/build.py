@@ -23,6 +23,7 @@ import jupytext
 import ledger
 import nbformat
 import pages
+import reading
 import stored
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -44,6 +45,7 @@ METADATA = {
 def read_text(source: Path) -> nbformat.NotebookNode:
     """The notebook that a paired text describes, not yet executed. The ids of its cells depend on their text alone."""
     book = jupytext.read(source, fmt="py:percent")
+    reading.told(book)
     book.metadata = nbformat.from_dict(METADATA)
     book.nbformat, book.nbformat_minor = 4, 5
     seen: dict[str, int] = {}
@@ -88,7 +90,7 @@ def execute(book: nbformat.NotebookNode, folder: Path, environment: dict[str, st
 def tidy(book: nbformat.NotebookNode, stem: str = "notebook") -> dict[str, dict]:
     """Outputs as they are kept: of a widget, which is dead without a kernel, its picture, or else a sentence.
 
-    Figures carry their alt text in the output's metadata; some tools look for it on the cell.
+    Figures are HTML that carries their alt text; some tools look for it on the cell.
 
     Returns:
         What views that can run on a page are fed, by the name that their outputs refer to it by.
@@ -107,8 +109,8 @@ def tidy(book: nbformat.NotebookNode, stem: str = "notebook") -> dict[str, dict]
                 name = f"{stem}-{len(live) + 1}"
                 live[name] = fed
                 output.metadata["dmlbook"] = {"live": name}
-        alts = [alt for output in cell.outputs if (alt := alt_text(output))]
-        if alts:
+        cell.outputs = [stored.as_html(output) for output in cell.outputs]
+        if alts := [alt for _, alt in stored.figures_of(cell.outputs) if alt]:
             cell.metadata["alt"] = " ".join(alts)
     return live
 
@@ -121,11 +123,6 @@ def keep_live(folder: Path, stem: str, live: dict[str, dict]) -> None:
     for name, fed in live.items():
         folder.mkdir(exist_ok=True)
         write_whole(folder / f"{name}.json", json.dumps(fed, separators=(",", ":")) + "\n")
-
-
-def alt_text(output: nbformat.NotebookNode) -> str | None:
-    """What a stored PNG says to someone who does not see it, or None."""
-    return output.get("metadata", {}).get("image/png", {}).get("alt")
 
 
 def build(source: Path, target: Path) -> bool:

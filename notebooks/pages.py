@@ -18,6 +18,7 @@ from pathlib import Path
 
 import ledger
 import nbformat
+import stored
 
 SITE = Path(__file__).resolve().parent / "site"
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -85,8 +86,11 @@ def write_source(folder: Path, source: Path) -> None:
             if cell.cell_type == "markdown":
                 cell.source = linked(unfolded(cell.source), path)
             else:
+                cell.outputs = [stored.as_picture(output) for output in cell.outputs]
                 without_widgets(cell)
                 with_live_views(cell)
+                if cell.metadata.get("jupyter", {}).get("source_hidden"):
+                    cell.metadata.setdefault("tags", []).append("hide-input")
         if companions := [other.stem for other in notebooks if is_companion(other, path)]:
             book.cells.append(nbformat.v4.new_markdown_cell(toctree("", companions), id="companions"))
         nbformat.write(book, source / path.name)
@@ -163,8 +167,7 @@ def with_live_views(cell: nbformat.NotebookNode) -> None:
     for output in cell.get("outputs", []):
         name = output.get("metadata", {}).get("dmlbook", {}).get("live")
         if name:
-            alt = html.escape(output.metadata["image/png"]["alt"])
-            picture = f'<img src="data:image/png;base64,{"".join(output.data["image/png"].split())}" alt="{alt}">'
+            picture = stored.as_html(output).data["text/html"]
             scripts = "".join(f'<script defer src="_static/live/{file}.js"></script>' for file in (name, "host"))
             output.data = nbformat.from_dict({"text/html": f'<div data-live="{name}">{picture}</div>{scripts}'})
 

@@ -8,17 +8,24 @@ text that belongs to it, and whether a run of another size on another processor 
 from __future__ import annotations
 
 import ast
+import base64
 import functools
 import hashlib
+import html
 import json
 import platform
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from dmlbook.book.images import image
+
 NOTED = Path(__file__).resolve().with_name("outputs.json")
 PICTURES = ("image/png", "image/jpeg", "image/svg+xml")
 WIDGET = "application/vnd.jupyter.widget-view+json"
+IMAGE = re.compile(
+    r'<img alt="(?P<alt>[^"]*)"(?: width="(?P<width>\d+)")? src="data:image/png;base64,(?P<data>[^"]*)">'
+)
 NUMBER = re.compile(r"(?<![\w.])[-+\u2212]?\d(?:[\d,]*\d)?(?:\.\d*)?(?:e[-+]?\d+)?(?![\w])|(?<![\w.])[-+\u2212]?\.\d+")
 SMALL = 1e-6  # what is left of two equal sums: its digits are the processor's
 # What another run or another machine prints otherwise, though two runs may happen to agree: times, memory, versions,
@@ -45,10 +52,32 @@ def digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
+def as_picture(output: Mapping) -> Mapping:
+    """An output that is one ``<img>`` with its bytes as a PNG with its alt text and width; any other as it is."""
+    match = IMAGE.fullmatch(output.get("data", {}).get("text/html", ""))
+    if match is None:
+        return output
+    described = {"alt": html.unescape(match["alt"])} | ({"width": int(match["width"])} if match["width"] else {})
+    rest = {key: value for key, value in output["data"].items() if key != "text/html"}
+    metadata = {**output.get("metadata", {}), "image/png": described}
+    return type(output)({**output, "data": {**rest, "image/png": match["data"]}, "metadata": metadata})
+
+
+def as_html(output: Mapping) -> Mapping:
+    """The other way: an output with a described PNG as one ``<img>``, whose alt text JupyterLab does not leave out."""
+    described = output.get("metadata", {}).get("image/png", {})
+    if "image/png" not in output.get("data", {}) or "alt" not in described:
+        return output
+    rest = {key: value for key, value in output["data"].items() if key != "image/png"}
+    shown = image(base64.b64decode(output["data"]["image/png"]), described["alt"], described.get("width"))
+    metadata = {key: value for key, value in output["metadata"].items() if key != "image/png"}
+    return type(output)({**output, "data": {**rest, "text/html": shown}, "metadata": metadata})
+
+
 def text_of(outputs: Iterable[Mapping]) -> str:
     """All that outputs say in letters: what is printed, values, and the alt texts of figures."""
     said = []
-    for output in outputs:
+    for output in map(as_picture, outputs):
         if output["output_type"] == "stream":
             said.append(output["text"])
             continue
@@ -63,7 +92,7 @@ def figures_of(outputs: Iterable[Mapping]) -> list[list[str]]:
     """Of each stored picture, its digest and its alt text."""
     return [
         [digest("".join(output["data"][kind].split())), output.get("metadata", {}).get(kind, {}).get("alt", "")]
-        for output in outputs
+        for output in map(as_picture, outputs)
         for kind in PICTURES
         if kind in output.get("data", {})
     ]
@@ -99,7 +128,7 @@ def note(book: Mapping, steady: set[str], live: Mapping[str, str] = {}) -> dict:
 def plain(outputs: Iterable[Mapping]) -> list[dict]:
     """Outputs without their pictures and alt texts, which are noted by themselves, and without counts."""
     kept = []
-    for output in outputs:
+    for output in map(as_picture, outputs):
         rest = {key: value for key, value in output.items() if key not in ("execution_count", "data", "metadata")}
         rest["data"] = {key: value for key, value in output.get("data", {}).items() if key not in PICTURES}
         rest["live"] = output.get("metadata", {}).get("dmlbook", {}).get("live")
@@ -160,7 +189,7 @@ def drawings(book: Mapping) -> dict[str, str]:
 
 @functools.cache
 def without_alt(source: str) -> str:
-    """The code of a cell with every ``alt=`` empty; as it is where Python cannot read it."""
+    """The code of a cell with every alt text empty, typed or named; as it is where Python cannot read it."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
@@ -168,7 +197,16 @@ def without_alt(source: str) -> str:
     for node in ast.walk(tree):
         if isinstance(node, ast.keyword) and node.arg == "alt":
             node.value = ast.Constant("")
+        elif (name := named_alt(node)) is not None:
+            name.value = ""
     return ast.unparse(tree)
+
+
+def named_alt(node: ast.AST) -> ast.Constant | None:
+    """The name of an alt text in the call ``show(figure, "3.1 a name")``, or None in what is no such call."""
+    called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "show"
+    named = called and len(node.args) == 2 and isinstance(node.args[1], ast.Constant)
+    return node.args[1] if named else None
 
 
 def difference(stored: str, found: str) -> str | None:

@@ -47,12 +47,15 @@ CHAPTER = re.compile(r"dmlbook\.chapters\.(ch\d\d)\b")
 
 LONGEST_FILE = 300
 LONGEST_CELL = 20
+WIDEST_LINE = 88  # characters of code: what JupyterLab shows beside its side bar
+SHORTEST_HIDDEN = 4  # lines from which on a cell that only draws starts collapsed
+WIDEST_FIGURE = 960  # CSS pixels
 SHORTEST_ALT = 15  # characters; shorter ones are labels, not descriptions
 LARGEST_NOTEBOOK = 3_000_000  # bytes
 
 ANNOTATED_AXES = re.compile(r"\[Tensor, '([^']*)'\]")
 UNFINISHED = re.compile(r"\b(?:TO[D]O|FIX[M]E|XX[X])\b")
-PICTURE = re.compile(r'"image/(?:png|jpeg)": "[^"]*"')  # its letters mean nothing
+PICTURE = re.compile(r'"image/(?:png|jpeg)": "[^"]*"|(?<=;base64,)[\w+/=]*')  # its letters mean nothing
 MACHINE_PATH = re.compile(
     r"(?<![\w.])/(?:work|root|farm|home/\w+|Users/\w+|tmp/(?!ipykernel)\w+)/[\w.-]+|\b[A-Z]:\\Users\\"
 )
@@ -240,11 +243,32 @@ def cell_violations(path: Path, book: dict) -> list[str]:
         lines = len(cell["source"].splitlines())
         if lines > LONGEST_CELL:
             found.append(f"{path}: code cell {number} has {lines} lines, at most {LONGEST_CELL}")
+        if max((len(line) for line in cell["source"].splitlines()), default=0) > WIDEST_LINE:
+            found.append(f"{path}: code cell {number} has a line of more than {WIDEST_LINE} characters")
+        if (hidden := collapsed(cell)) != only_draws(cell["source"]):
+            remedy = "which does more than draw" if hidden else "which only draws"
+            found.append(f"{path}: code cell {number} starts {'collapsed' if hidden else 'open'}, {remedy}")
         if match := SHELL.search(cell["source"]):
             found.append(f"{path}: code cell {number} calls a shell, whose failure nobody sees: {match[0].strip()}")
         if match := UNJUDGED.search(cell["source"]):
             found.append(f"{path}: code cell {number} shows records that nobody compared: {match[0]}")
     return found
+
+
+def collapsed(cell: dict) -> bool:
+    return cell["metadata"].get("jupyter", {}).get("source_hidden", False)
+
+
+def only_draws(source: str) -> bool:
+    """Whether a cell shows a figure, defines and prints nothing, and is long enough to stand in the reader's way."""
+    try:
+        nodes = list(ast.walk(ast.parse(source)))
+    except SyntaxError:
+        return False
+    called = {ast.unparse(node.func).rpartition(".")[2] for node in nodes if isinstance(node, ast.Call)}
+    code = [line for line in source.splitlines() if line.strip() and not line.strip().startswith("#")]
+    drawn = "show" in called and not called & {"print", "outcome", "predict", "check"}
+    return drawn and len(code) >= SHORTEST_HIDDEN and not any(isinstance(node, FUNCTION) for node in nodes)
 
 
 def output_violations(path: Path, book: dict) -> list[str]:
@@ -259,6 +283,9 @@ def output_violations(path: Path, book: dict) -> list[str]:
                 found.append(f"{path}: code cell {number} stores an error: {output['ename']}")
             if output["output_type"] == "stream" and output["name"] == "stderr" and "Warning" in output["text"]:
                 found.append(f"{path}: code cell {number} stores a warning: {output['text'].splitlines()[0]}")
+            widths = re.findall(r'<img\b[^>]*? width="(\d+)"', output.get("data", {}).get("text/html", ""))
+            if max(map(int, widths), default=0) > WIDEST_FIGURE:
+                found.append(f"{path}: code cell {number} shows a figure wider than {WIDEST_FIGURE} pixels")
             for alt in figure_alts(output):
                 if len(alt) < SHORTEST_ALT:
                     found.append(f"{path}: code cell {number} shows a figure without alt text: {alt!r}")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import ast
 import functools
 import re
+import string
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import stored
+
+from dmlbook import chapters
 
 ROWS = Path(__file__).with_name("typed_numbers.toml")
 KINDS = {
@@ -27,7 +30,7 @@ APART = re.compile(
     rf"```.*?```|`[^`]*`|!?\[[^\]]*\]\([^)]*\)|<[^>]+>|^\#.*?$|arXiv\s+[\d.]+|"
     rf"\b{REFERRED}\s+\d+b?(?:\.\d+)?(?:(?:,?\s(?:and|to|or)\s|,\s)\d+b?\.\d+)*|"
     r"(?<![\w.,])(?:19|20)\d\d(?!\w|[.,]\d)|\*\*\d\d\*\*|(?<![\w.,])0\d[a-z]?(?!\w)(?:\.\d+)?|"
-    r"\b[A-Za-z][\w-]*-\d+(?:-\d+)*\b(?!\.\d)|difficulty \d of 5(?: · \d+ minutes)?|95 percent interval",
+    r"\b[A-Za-z][\w-]*-\d+(?:-\d+)*\b(?!\.\d)|about \d+ minutes(?: to read and try, and \d+ for the exercises)?|difficulty \d of 5(?: · \d+ minutes)?|95 percent interval",
     re.DOTALL | re.MULTILINE,
 )
 PLACE = re.compile(r"\\tag\{([\d.]+)\}|^#+ (\d+b?\.\d+)|(?:Exercise|Predict(?:ion)?) (\d+\.\d+)", re.MULTILINE)
@@ -73,15 +76,18 @@ def sections(book: dict) -> list[tuple[str, str]]:
 
 @functools.cache
 def alts(source: str) -> list[str]:
-    """What is typed into the alt texts of a cell: of an f-string, the parts between what it computes."""
+    """What is typed into the alt texts of a cell, or stands under their names: the parts between what is computed."""
     try:
         nodes = list(ast.walk(ast.parse(source)))
     except SyntaxError:
         return []
     given = [inner for node in nodes if isinstance(node, ast.keyword) and node.arg == "alt" for inner in ast.walk(node)]
+    named = [name.value for node in nodes if (name := stored.named_alt(node)) is not None]
+    texts = [chapters.alts(re.match(r"\d+", name)[0].zfill(2))[name] for name in named]
+    written = [part for text in texts for part, *_ in string.Formatter().parse(text)]
     computed = {part for node in given if isinstance(node, ast.FormattedValue) for part in ast.walk(node)}
     typed_in = [node for node in given if isinstance(node, ast.Constant) and node not in computed]
-    return [node.value for node in typed_in if isinstance(node.value, str)]
+    return [node.value for node in typed_in if isinstance(node.value, str)] + written
 
 
 def places(books: dict[str, dict]) -> set[str]:

@@ -1,4 +1,4 @@
-"""What two chapters share: figures and lines, the circle, live figures and explorers, exercises that answer at once."""
+"""What two chapters share: the strip at their head, figures, the circle, explorers, exercises that answer at once."""
 
 from dmlbook.book.circle import CENTER_RADIUS, center_marks, degrees_of, image_marks, on_circle, unit_circle
 from dmlbook.book.figures import (
@@ -31,6 +31,7 @@ from dmlbook.book.lines import (
 )
 from dmlbook.book.live import Live
 from dmlbook.book.scores import score_figure
+from dmlbook.book.strip import story
 
 __all__ = [
     "BLACK",
@@ -62,6 +63,7 @@ __all__ = [
     "right_first",
     "score_figure",
     "show",
+    "story",
     "tiles",
     "unit_circle",
     "use_style",

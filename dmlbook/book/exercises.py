@@ -127,12 +127,13 @@ def predict(id: str, answer: str, choices: str = "abc") -> None:
 
     Args:
         id: Such as ``"7.1"``.
-        answer: One of the letters; ``"?"`` until one is chosen.
+        answer: One of the letters, also as ``"B"`` or ``"(b)"``; ``"?"`` until one is chosen.
         choices: The letters to choose from.
 
     Raises:
         ValueError: The answer is none of them.
     """
+    answer = answer.strip(" ().").lower()
     check_choice(choices=[*choices, "?"], answer=answer)
     if answer == "?":
         _PREDICTIONS.pop(id, None)

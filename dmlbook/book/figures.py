@@ -26,6 +26,7 @@ from dmlbook._checks import (
     finite,
 )
 from dmlbook._types import Bool, Float, Int, Tensor, UInt8
+from dmlbook.book.images import image, with_palette
 from dmlbook.book.lines import BLACK, MIDDLE, SOFT
 from dmlbook.datasets.image_set import ImageSet
 from dmlbook.maps import near
@@ -54,7 +55,9 @@ def use_style() -> None:
 
 @checked
 def show(figure: Figure, alt: str) -> None:
-    """Display a figure as a PNG that carries its alt text, and close it.
+    """Display a figure at twice the resolution of the page, with its alt text, and close it.
+
+    It is displayed as HTML, for JupyterLab leaves out the alt text of a plain PNG.
 
     Args:
         figure: What to show.
@@ -63,15 +66,16 @@ def show(figure: Figure, alt: str) -> None:
     Raises:
         ValueError: The alt text is shorter than 20 characters.
     """
-    from IPython.display import Image, display
+    from IPython.display import display
 
     if len(alt.strip()) < 20:
         raise bad_input("alt", "say in a sentence what the figure shows", repr(alt), "Describe it.")
-    display(Image(data=png(figure), format="png", alt=alt, width=int(figure.get_size_inches()[0] * 100)))
+    width = round(figure.get_size_inches()[0] * 100)
+    display({"text/html": image(with_palette(png(figure)), alt, width), "text/plain": alt}, raw=True)
 
 
 @checked(dpi=between(1, 10_000))
-def png(figure: Figure, *, dpi: int = 100) -> bytes:
+def png(figure: Figure, *, dpi: int = 200) -> bytes:
     """The figure as PNG bytes; it is closed."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import base64
-import io
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from PIL import Image
-
 import dmlbook
 from dmlbook import settings
 from dmlbook._checks import bad_input, checked
+from dmlbook.book.images import with_palette
 
 LIVE = "application/vnd.dmlbook.live+json"
 """What a notebook's build finds of such a view, to lay it beside the notebook for the pages."""
@@ -111,17 +109,3 @@ def pictured(bundle: dict | tuple[dict, dict] | None, picture: bytes, alt: str) 
     picture = with_palette(picture) if settings.building() else picture
     content = {**content, "image/png": base64.b64encode(picture).decode("ascii"), "text/plain": alt}
     return content, {**metadata, "image/png": {"alt": alt}}
-
-
-@checked
-def with_palette(picture: bytes) -> bytes:
-    """A PNG in 256 colors, a quarter of the size: a notebook that is stored holds many."""
-    buffer = io.BytesIO()
-    try:
-        opened = Image.open(io.BytesIO(picture), formats=["png"]).convert("RGB")
-    except (OSError, SyntaxError) as error:  # Pillow's for what is no PNG, and for a broken one
-        raise bad_input(
-            "picture", "be a PNG", f"{len(picture)} bytes of something else", "Pass png(figure)."
-        ) from error
-    opened.quantize(256).save(buffer, format="png", optimize=True)
-    return buffer.getvalue()

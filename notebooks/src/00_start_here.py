@@ -10,7 +10,7 @@
 #
 # **Before it** you need Python, a little linear algebra, and what cross-entropy is. Nothing about metric learning.
 #
-# **Time** about 40 minutes to read and try; the cells run in under a minute on a laptop.
+# **Time** about {reading} minutes to read and try, and {exercises} for the exercises; the cells run in under a minute on a laptop.
 
 # %% [markdown]
 # ## 0.1 Is everything there?
@@ -32,9 +32,10 @@ _ = main(["check"])
 import torch
 
 from dmlbook import book, datasets, settings
-from dmlbook.chapters import check, outcome, predict
+from dmlbook.chapters import check, outcome, predict, show
 
 book.use_style()
+book.story("00")
 
 # %% [markdown]
 # ## 0.2 Meet the birds
@@ -46,26 +47,24 @@ book.use_style()
 
 # %%
 train = datasets.load("birds", "train")
-print(f"{len(train)} images of {train.num_classes} species, {tuple(train.images.shape[1:])} each")
+print(
+    f"{len(train)} images of {train.num_classes} species, {tuple(train.images.shape[1:])} each"
+)
 print("poses:", ", ".join(train.kind_names))
 
-# %%
+# %% jupyter={"source_hidden": true}
 import matplotlib.pyplot as plt
 
 some = torch.randperm(len(train), generator=torch.Generator().manual_seed(7))[:75]
 figure, ax = plt.subplots(figsize=(10, 3.45))
 book.tiles(ax, train.images[some], columns=15)
-book.show(
-    figure,
-    alt="A contact sheet of 75 small drawings: ducks, owls, kingfishers, terns and other birds, perched, facing us, "
-    "foraging, swimming and flying, partly behind reeds and twigs.",
-)
+show(figure, "0.2 contact sheet 75 small")
 
 # %% [markdown]
 # Ten **genera** (owls, ducks, tits and so on) are easy to tell apart. The species *within* one genus are not. Here are
 # three of one genus, drawn large and clean, in two poses each. What differs? (Branch and leaves are scenery.)
 
-# %%
+# %% jupyter={"source_hidden": true}
 from dmlbook.datasets import birds
 
 three, poses = [3, 13, 23], ["perched", "flying"]
@@ -75,11 +74,7 @@ for column, species in enumerate(three):
         axes[row, column].imshow(birds.draw(species, pose).permute(1, 2, 0))
         axes[row, column].set_axis_off()
     axes[0, column].set_title(train.class_names[species], loc="center")
-book.show(
-    figure,
-    alt="Three bird species of one genus, each perched (top) and flying (bottom). But for one crest the silhouettes are "
-    "the same; crown, crest, bill, breast and eye ring differ.",
-)
+show(figure, "0.2 three bird species one")
 
 # %% [markdown]
 # **What to see.** Between two poses of *one* species nearly every pixel changes. Between two *species* in one pose only
@@ -94,7 +89,9 @@ book.show(
 # %%
 counts = birds.true_kinds(train)
 for number in (1, 2, 3, 4):
-    print(f"{int((counts == number).sum()):3} show {number} pose{'s' if number > 1 else ''}")
+    print(
+        f"{int((counts == number).sum()):3} show {number} pose{'s' if number > 1 else ''}"
+    )
 
 # %% [markdown]
 # ## 0.3 Words and letters
@@ -137,7 +134,9 @@ for number in (1, 2, 3, 4):
 # First by hand, on four points whose answer you can see.
 
 # %%
-x = torch.tensor([[1.0, 0.0], [2.0, 0.2], [0.0, 1.0], [-0.1, 3.0]])  # (N=4, D=2): two point east, two north
+x = torch.tensor(
+    [[1.0, 0.0], [2.0, 0.2], [0.0, 1.0], [-0.1, 3.0]]
+)  # (N=4, D=2): two point east, two north
 labels = torch.tensor([0, 0, 1, 1])
 for i in range(4):
     row = [float(x[i] @ x[j] / (x[i].norm() * x[j].norm())) for j in range(4)]
@@ -163,13 +162,20 @@ def first_attempt(x, labels):
     """Recall@1, with a mistake. Find it before you read on."""
     hits = 0
     for i in range(len(x)):
-        cosines = [float(x[i] @ x[j] / (x[i].norm() * x[j].norm())) for j in range(len(x))]
+        cosines = [
+            float(x[i] @ x[j] / (x[i].norm() * x[j].norm())) for j in range(len(x))
+        ]
         best = max(range(len(x)), key=lambda j: cosines[j])
         hits += int(labels[best] == labels[i])
     return hits / len(x)
 
 
-print("Recall@1:", first_attempt(x, labels), "  with labels that mean nothing:", first_attempt(x, torch.arange(4)))
+print(
+    "Recall@1:",
+    first_attempt(x, labels),
+    "  with labels that mean nothing:",
+    first_attempt(x, torch.arange(4)),
+)
 
 # %% [markdown]
 # **A trap.** A perfect score, and just as perfect when every image has a class of its own, so that *nothing* can be
@@ -182,13 +188,22 @@ def recall_at_1(x, labels):
     """Share of the queries whose most similar other image has their label."""
     hits = 0
     for i in range(len(x)):
-        others = [j for j in range(len(x)) if j != i]  # the query is not in its own list
-        best = max(others, key=lambda j: float(x[i] @ x[j] / (x[i].norm() * x[j].norm())))
+        others = [
+            j for j in range(len(x)) if j != i
+        ]  # the query is not in its own list
+        best = max(
+            others, key=lambda j: float(x[i] @ x[j] / (x[i].norm() * x[j].norm()))
+        )
         hits += int(labels[best] == labels[i])
     return hits / len(x)
 
 
-print("Recall@1:", recall_at_1(x, labels), "  with labels that mean nothing:", recall_at_1(x, torch.arange(4)))
+print(
+    "Recall@1:",
+    recall_at_1(x, labels),
+    "  with labels that mean nothing:",
+    recall_at_1(x, torch.arange(4)),
+)
 
 # %% [markdown]
 # Labels that mean nothing now score 0, as they should. The package's version agrees with the loop:
@@ -198,7 +213,10 @@ from dmlbook import retrieval
 
 small = torch.randn(60, 8, generator=torch.Generator().manual_seed(1))
 classes = torch.arange(60) % 5
-assert abs(recall_at_1(small, classes) - retrieval.recall_at_k(small, classes, ks=(1,))[1]) < 1e-6
+assert (
+    abs(recall_at_1(small, classes) - retrieval.recall_at_k(small, classes, ks=(1,))[1])
+    < 1e-6
+)
 print("60 random points: loop and package agree")
 
 # %% [markdown]
@@ -213,11 +231,15 @@ predict("0.1", "?")  # "a", "b" or "c"
 # %%
 test = datasets.load("birds", "test")
 pixels = test.images.flatten(1).float()  # (N, 12288)
-pixels = pixels - pixels.mean(0)  # subtract the average picture, so that cosines may be negative
+pixels = pixels - pixels.mean(
+    0
+)  # subtract the average picture, so that cosines may be negative
 found = book.nearest(pixels, 7)
 score = retrieval.recall_at_k(pixels, test.labels, ks=(1,))[1]
 guess = retrieval.chance(test.labels)["recall_at_1"]
-print(f"Recall@1 of pixels: {100 * score:.1f} percent; guessing: {100 * guess:.1f} percent")
+print(
+    f"Recall@1 of pixels: {100 * score:.1f} percent; guessing: {100 * guess:.1f} percent"
+)
 outcome("0.1", "b" if 0.1 < score < 0.5 else "c")
 
 # %% [markdown]
@@ -226,13 +248,13 @@ outcome("0.1", "b" if 0.1 < score < 0.5 else "c")
 
 # %%
 queries = [60, 680, 1290, 1820]
-figure = book.gallery(test, queries, found, title="Pixels retrieve the pose in three rows of four, the species seldom")
-book.show(
-    figure,
-    alt="Four queries, each with its seven most similar test images by pixels: a swimming duck, a finch that feeds, a "
-    "kingfisher that faces us, a perched falcon. Where the kingfisher is the query, two birds in flight come first and none is "
-    "of its species; in the other rows all have the query's pose, and one or two are of its species.",
+figure = book.gallery(
+    test,
+    queries,
+    found,
+    title="Pixels retrieve the pose in three rows of four, the species seldom",
 )
+show(figure, "0.4 four queries its seven")
 
 # %% [markdown]
 # **What to see.** In three rows every bird has the query's pose. In the third the query faces us, but the first two birds are
@@ -261,18 +283,29 @@ for name, groups in {"pose": test.kinds, "species": test.labels}.items():
 
 # %%
 images = test.images.float()
-edges = torch.cat([images[:, :, :8].mean((2, 3)), images[:, :, -8:].mean((2, 3))], dim=1)  # (N, 6)
+edges = torch.cat(
+    [images[:, :, :8].mean((2, 3)), images[:, :, -8:].mean((2, 3))], dim=1
+)  # (N, 6)
 one_hot = torch.nn.functional.one_hot
 for name, known in {
     "pose": one_hot(test.kinds),
     "species": one_hot(test.labels),
     "edges": edges - edges.mean(0),
 }.items():
-    fitted = known.float() @ torch.linalg.lstsq(known.float(), pixels).solution  # least squares
-    print(f"known from the {name:7}: {100 * float((fitted**2).sum() / (pixels**2).sum()):3.0f} percent of the variance")
+    fitted = (
+        known.float() @ torch.linalg.lstsq(known.float(), pixels).solution
+    )  # least squares
+    print(
+        f"known from the {name:7}: {100 * float((fitted**2).sum() / (pixels**2).sum()):3.0f} percent of the variance"
+    )
 rest = book.nearest(pixels - fitted, 1)[:, 0]  # what the edges do not tell
-hits = [100 * float((groups[rest] == groups).float().mean()) for groups in (test.kinds, test.labels)]
-print(f"edges taken out, the first image has the query's pose {hits[0]:.0f}, its species {hits[1]:.0f} percent")
+hits = [
+    100 * float((groups[rest] == groups).float().mean())
+    for groups in (test.kinds, test.labels)
+]
+print(
+    f"edges taken out, the first image has the query's pose {hits[0]:.0f}, its species {hits[1]:.0f} percent"
+)
 
 # %% [markdown]
 # Scenery makes most of the variance, and it is in the way of both: without it pixels find the species more often, and the
@@ -303,16 +336,31 @@ sizes = {"num_classes": train.num_classes, "embedding_size": 64, "centers_per_cl
 loss = losses.make("softtriple", **sizes, generator=generator(SEED, "centers"))
 epochs = settings.by_mode(smoke=1, class_=6, full=20)
 # What small drawings need; chapter 07 explains each.
-for_drawings = {"augment": "shift", "flip": False, "freeze_batch_norm": False, "adam_eps": 1e-8, "milestones": ()}
+for_drawings = {
+    "augment": "shift",
+    "flip": False,
+    "freeze_batch_norm": False,
+    "adam_eps": 1e-8,
+    "milestones": (),
+}
 history = fit(
-    net, loss, train, TrainConfig(epochs=epochs, lr=4e-3, loss_lr=3e-2, **for_drawings), progress=False
+    net,
+    loss,
+    train,
+    TrainConfig(epochs=epochs, lr=4e-3, loss_lr=3e-2, **for_drawings),
+    progress=False,
 ).history
 print(f"{epochs} epochs, loss {history[0]['loss']:.2f} -> {history[-1]['loss']:.2f}")
 
 # %%
 learned = embed(net, test)  # (N, 64)
 after = retrieval.recall_at_k(learned, test.labels, ks=(1,))[1]
-for name, value in {"guessing": guess, "untrained network": untrained, "pixels": score, "learned": after}.items():
+for name, value in {
+    "guessing": guess,
+    "untrained network": untrained,
+    "pixels": score,
+    "learned": after,
+}.items():
     print(f"Recall@1 on unseen species: {name:18}{100 * value:5.1f} percent")
 
 # %%
@@ -322,36 +370,44 @@ else:
     assert after > score + 0.05
     outcome("0.2", "c")
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure = book.gallery(
     test,
     queries,
     {"pixels": found, "learned": book.nearest(learned, 7)},
     title="The learned embedding finds more of the right species in three rows of four",
 )
-book.show(
-    figure,
-    alt="Four queries, each with two rows of seven retrieved images, by pixels and by the learned embedding. For duck, "
-    "kingfisher and falcon the second row holds more of the right species, for the finch both hold two. All birds of the "
-    "second rows have the query's pose.",
-)
+show(figure, "0.5 four queries two rows")
 
 # %%
 genera = sorted({name.split()[-1] for name in test.class_names})
-genus = torch.tensor([genera.index(name.split()[-1]) for name in test.class_names])[test.labels]
+genus = torch.tensor([genera.index(name.split()[-1]) for name in test.class_names])[
+    test.labels
+]
 counts = {}
 for name, lists in {"pixels": found, "learned": book.nearest(learned, 7)}.items():
     groups = {"species": test.labels, "genus": genus, "pose": test.kinds}
-    counts[name] = {key: (of[lists[queries]] == of[queries][:, None]).sum(1).tolist() for key, of in groups.items()}
+    counts[name] = {
+        key: (of[lists[queries]] == of[queries][:, None]).sum(1).tolist()
+        for key, of in groups.items()
+    }
     wrong = test.labels[lists[:, 0]] != test.labels
     near = (genus[lists[:, 0]] == genus)[wrong].float().mean()
-    print(f"{name:7} of seven, row by row:", "  ".join(f"{key} {number}" for key, number in counts[name].items()))
+    print(
+        f"{name:7} of seven, row by row:",
+        "  ".join(f"{key} {number}" for key, number in counts[name].items()),
+    )
     print(
         f"        of the first images of a wrong species, over all queries, {100 * near:.0f} percent are of the genus"
     )
 if settings.mode() != "smoke":
     pairs = zip(counts["pixels"]["species"], counts["learned"]["species"], strict=True)
-    assert [before < now for before, now in pairs] == [True, False, True, True]  # what figure and text say
+    assert [before < now for before, now in pairs] == [
+        True,
+        False,
+        True,
+        True,
+    ]  # what figure and text say
     assert near > 0.6  # most of the network's errors stay in the genus
     assert counts["learned"]["genus"][2] > counts["pixels"]["genus"][2]
 
@@ -367,14 +423,26 @@ if settings.mode() != "smoke":
 def recall_in_other_poses(x):
     """Recall@1 where no image in the query's pose is in its list, over queries whose species has another; and guessing."""
     other_pose = test.kinds[:, None] != test.kinds
-    right = test.labels[geometry.cosines(x, x).masked_fill(~other_pose, -torch.inf).argmax(1)] == test.labels
-    share = ((test.labels[:, None] == test.labels) & other_pose).sum(1) / other_pose.sum(1)
+    right = (
+        test.labels[
+            geometry.cosines(x, x).masked_fill(~other_pose, -torch.inf).argmax(1)
+        ]
+        == test.labels
+    )
+    share = ((test.labels[:, None] == test.labels) & other_pose).sum(
+        1
+    ) / other_pose.sum(1)
     return right[share > 0].float().mean().item(), share[share > 0].mean().item()
 
 
-across = {name: recall_in_other_poses(x) for name, x in {"pixels": pixels, "learned": learned}.items()}
+across = {
+    name: recall_in_other_poses(x)
+    for name, x in {"pixels": pixels, "learned": learned}.items()
+}
 for name, (value, by_chance) in across.items():
-    print(f"in other poses: {name:8}{100 * value:3.0f} percent, guessing {100 * by_chance:.0f} percent")
+    print(
+        f"in other poses: {name:8}{100 * value:3.0f} percent, guessing {100 * by_chance:.0f} percent"
+    )
 if settings.mode() != "smoke":
     assert across["pixels"][0] + 0.1 < across["learned"][0] < after - 0.2
 

@@ -12,8 +12,8 @@
 #
 # **Before it** you need chapter [00](00_start_here.ipynb): embedding, class, query, Recall@1.
 #
-# **Time** about 100 minutes to read and try, and about as long for the exercises; the cells run in about two minutes on a laptop
-# with two cores.
+# **Time** about {reading} minutes to read and try, and {exercises} for the exercises; the cells run in about two minutes
+# on a laptop with two cores.
 
 # %%
 import itertools
@@ -23,11 +23,12 @@ import matplotlib.pyplot as plt
 import torch
 
 from dmlbook import book, datasets, geometry, losses, nets, records, retrieval, settings
-from dmlbook.chapters import check, outcome, predict
+from dmlbook.chapters import check, outcome, predict, show
 from dmlbook.chapters.ch01 import figures, theory
 from dmlbook.seeding import SEED, generator
 
 book.use_style()
+book.story("01")
 
 # %% [markdown]
 # ## 1.1 A distance that is learned
@@ -56,7 +57,11 @@ book.use_style()
 # the other far out in exactly the query's direction.
 
 # %%
-query, near, far = torch.tensor([1.0, 0.0]), torch.tensor([0.8, 0.6]), torch.tensor([3.0, 0.0])
+query, near, far = (
+    torch.tensor([1.0, 0.0]),
+    torch.tensor([0.8, 0.6]),
+    torch.tensor([3.0, 0.0]),
+)
 for name, point in {"near": near, "far": far}.items():
     cosine = query @ point / point.norm()  # the query has length 1
     print(f"{name:4}  distance {(query - point).norm():.2f}   cosine {cosine:.2f}")
@@ -76,11 +81,15 @@ for name, point in {"near": near, "far": far}.items():
 # distance: both put every list in the same order. $\blacksquare$
 
 # %%
-a, b = geometry.normalize(torch.randn(2, 1000, 5, dtype=torch.float64, generator=generator(SEED, "pairs")))
+a, b = geometry.normalize(
+    torch.randn(2, 1000, 5, dtype=torch.float64, generator=generator(SEED, "pairs"))
+)
 squared, cosine = ((a - b) ** 2).sum(1), (a * b).sum(1)
 torch.testing.assert_close(squared, 2 - 2 * cosine)
 torch.testing.assert_close(geometry.squared_distances(a, b).diagonal(), squared)
-print("1,000 pairs of unit vectors: squared distance = 2 - 2 cosine, by hand and by the package")
+print(
+    "1,000 pairs of unit vectors: squared distance = 2 - 2 cosine, by hand and by the package"
+)
 
 # %% [markdown]
 # A warning for later: the *squared* distance is convenient, but it is no metric. On the unit circle the points at 0, 60 and
@@ -106,19 +115,23 @@ def ranking(x, query):
 
 
 for i in range(5):
-    print(NAMES[i], "->", "  ".join(f"{NAMES[j]} ({abs(DEGREES[i] - DEGREES[j])}°)" for j in ranking(five, i)))
+    print(
+        NAMES[i],
+        "->",
+        "  ".join(
+            f"{NAMES[j]} ({abs(DEGREES[i] - DEGREES[j])}°)" for j in ranking(five, i)
+        ),
+    )
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4.2), width_ratios=(1, 1.25))
 figures.samples(book.unit_circle(left, reach=1.1), DEGREES, labels.tolist(), NAMES)
 left.set_title("C lies between its class and D", pad=24)
-figures.rows_of_neighbors(right, NAMES, labels.tolist(), [ranking(five, i) for i in range(5)])
-right.set_title("Black rim: the right class", pad=24)
-book.show(
-    figure,
-    alt="Left: points A at 0, B at 10, C at 40, D at 50 and E at 120 degrees of the unit circle; A, B, C of one class, D, E "
-    "of another. Right: for each point the other four, nearest first; matches have a black rim.",
+figures.rows_of_neighbors(
+    right, NAMES, labels.tolist(), [ranking(five, i) for i in range(5)]
 )
+right.set_title("Black rim: the right class", pad=24)
+show(figure, "1.3 left points 0 b")
 
 # %% [markdown]
 # To score a list, only one thing about it matters: which places hold the right class. Write $h_{ip} = 1$ if the $p$-th image
@@ -173,8 +186,17 @@ def average_precision_at_r(h):
 
 for i in range(5):
     h = hits(five, labels, i)
-    scores = recall_at_k(h, 1), recall_at_k(h, 2), r_precision(h), average_precision_at_r(h)
-    print(NAMES[i], h, "  R@1 {}   R@2 {}   R-precision {:.2f}   AP@R {:.2f}".format(*scores))
+    scores = (
+        recall_at_k(h, 1),
+        recall_at_k(h, 2),
+        r_precision(h),
+        average_precision_at_r(h),
+    )
+    print(
+        NAMES[i],
+        h,
+        "  R@1 {}   R@2 {}   R-precision {:.2f}   AP@R {:.2f}".format(*scores),
+    )
 
 # %% [markdown]
 # Follow query C on paper. Its list is D, B, A, E with hits 0, 1, 1, 0, and $R = 2$. Recall@1 is 0 and Recall@2 is 1. Of the
@@ -190,7 +212,12 @@ ours = {
     "MAP@R": sum(average_precision_at_r(h) for h in all_hits) / 5,
 }
 recall = retrieval.recall_at_k(five, labels, ks=(1, 2))
-package = [recall[1], recall[2], retrieval.r_precision(five, labels), retrieval.map_at_r(five, labels)]
+package = [
+    recall[1],
+    recall[2],
+    retrieval.r_precision(five, labels),
+    retrieval.map_at_r(five, labels),
+]
 for (name, value), theirs in zip(ours.items(), package, strict=True):
     assert abs(value - theirs) < 1e-12
     print(f"{name:12} {value:.2f}   the package: {theirs:.2f}")
@@ -210,7 +237,10 @@ for (name, value), theirs in zip(ours.items(), package, strict=True):
 def map_with_self(x, labels):
     """MAP@R with a mistake: the query is in its own list, and so one of the hits."""
     order = geometry.squared_distances(x, x).argsort(dim=1)
-    scores = [average_precision_at_r((labels[row] == y).int().tolist()) for row, y in zip(order, labels, strict=True)]
+    scores = [
+        average_precision_at_r((labels[row] == y).int().tolist())
+        for row, y in zip(order, labels, strict=True)
+    ]
     return sum(scores) / len(scores)
 
 
@@ -219,7 +249,9 @@ print("images a class     with the query    without    random lists")
 for size in (2, 4, 10):
     y = torch.arange(200) // size
     right, floor = retrieval.map_at_r(noise, y), retrieval.chance(y)["map_at_r"]
-    print(f"{size:14} {100 * map_with_self(noise, y):18.1f} {100 * right:12.1f} {100 * floor:12.1f}")
+    print(
+        f"{size:14} {100 * map_with_self(noise, y):18.1f} {100 * right:12.1f} {100 * floor:12.1f}"
+    )
 
 # %% [markdown]
 # **What to see.** With the query in the list its first place is always a hit, which alone is worth one over the size of the
@@ -241,7 +273,9 @@ from sklearn.cluster import KMeans
 
 clusters = KMeans(2, n_init=10, random_state=0).fit_predict(five.numpy()).tolist()
 for g in sorted(set(clusters)):
-    print("cluster", g, "holds", ", ".join(NAMES[i] for i in range(5) if clusters[i] == g))
+    print(
+        "cluster", g, "holds", ", ".join(NAMES[i] for i in range(5) if clusters[i] == g)
+    )
 
 # %% [markdown]
 # How well do they agree with the classes? Numbers of clusters mean nothing, so we cannot count equal numbers. Instead: *how
@@ -271,20 +305,28 @@ def nmi(groups, classes):
     n, information = len(groups), 0.0
     for g, c in set(zip(groups, classes, strict=True)):
         both = sum(a == g and b == c for a, b in zip(groups, classes, strict=True))
-        information += both / n * math.log(n * both / (groups.count(g) * classes.count(c)))
+        information += (
+            both / n * math.log(n * both / (groups.count(g) * classes.count(c)))
+        )
     return information / ((entropy(groups) + entropy(classes)) / 2)
 
 
 ours = nmi(clusters, labels.tolist())
-assert abs(ours - retrieval.nmi(five, labels).value) < 1e-12  # the package runs k-means itself
-print(f"NMI by hand {ours:.4f}   by the package {retrieval.nmi(five, labels).value:.4f}")
+assert (
+    abs(ours - retrieval.nmi(five, labels).value) < 1e-12
+)  # the package runs k-means itself
+print(
+    f"NMI by hand {ours:.4f}   by the package {retrieval.nmi(five, labels).value:.4f}"
+)
 
 # %% [markdown]
 # Is that good? Compare with clusters that know nothing. Deal the same clusters, with their sizes, to the five images at
 # random: there are 5! = 120 orders, and we can score them all. The mean is the **chance floor**.
 
 # %%
-dealt = [nmi(list(order), labels.tolist()) for order in itertools.permutations(clusters)]
+dealt = [
+    nmi(list(order), labels.tolist()) for order in itertools.permutations(clusters)
+]
 floor = sum(dealt) / len(dealt)
 assert abs(floor - retrieval.nmi(five, labels).floor) < 1e-12
 print(f"{len(dealt)} orders: mean NMI {floor:.4f}, which is retrieval.nmi(...).floor")
@@ -308,31 +350,52 @@ predict("1.1", "?")
 
 # %%
 total = settings.by_mode(smoke=600, class_=2000, full=6000)
-sizes = [total // n for n in (2, 10, 50, 150, total // 4)]  # images a class; what is left over makes one class more
+sizes = [
+    total // n for n in (2, 10, 50, 150, total // 4)
+]  # images a class; what is left over makes one class more
 random_scores = {}
 for size in sizes:
     y = torch.arange(total) // size
     dealt = y[torch.randperm(total, generator=generator(SEED, "deal"))]
     random_scores[int(y.max()) + 1] = retrieval.agreement(dealt, y)
 for classes, found in random_scores.items():
-    print(f"{classes:5} classes: NMI {found.nmi:.3f}   floor {found.nmi_floor:.3f}   AMI {found.ami:+.3f}")
+    print(
+        f"{classes:5} classes: NMI {found.nmi:.3f}   floor {found.nmi_floor:.3f}   AMI {found.ami:+.3f}"
+    )
 most = random_scores[max(random_scores)].nmi
 outcome("1.1", "a" if most < 0.1 else "b" if most < 0.5 else "c")
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(6.5, 3.2))
-ax.plot(list(random_scores), [found.nmi for found in random_scores.values()], "o-", color="black")
-ax.plot(list(random_scores), [found.ami for found in random_scores.values()], "o--", color=book.MIDDLE)
-ax.set(xscale="log", ylim=(-0.05, 1), xlabel="number of classes (and of clusters)", ylabel="score of random clusters")
+ax.plot(
+    list(random_scores),
+    [found.nmi for found in random_scores.values()],
+    "o-",
+    color="black",
+)
+ax.plot(
+    list(random_scores),
+    [found.ami for found in random_scores.values()],
+    "o--",
+    color=book.MIDDLE,
+)
+ax.set(
+    xscale="log",
+    ylim=(-0.05, 1),
+    xlabel="number of classes (and of clusters)",
+    ylabel="score of random clusters",
+)
 ends = {"NMI": most, "AMI": random_scores[max(random_scores)].ami}
 for name, value in ends.items():
-    ax.annotate(name, (max(random_scores), value), xytext=(8, 0), textcoords="offset points", va="center")
+    ax.annotate(
+        name,
+        (max(random_scores), value),
+        xytext=(8, 0),
+        textcoords="offset points",
+        va="center",
+    )
 ax.set_title("With many small classes, guessing has a high NMI")
-book.show(
-    figure,
-    alt="Score of random clusters against the number of classes on a log axis. NMI rises from near 0 to well above one half; "
-    "AMI stays at 0.",
-)
+show(figure, "1.5 score random clusters against")
 
 # %% [markdown]
 # **What to see.** NMI of clusters that know nothing rises with the number of classes. Take the 500 classes of four. Nearly every
@@ -349,10 +412,15 @@ book.show(
 
 # %%
 corners = torch.deg2rad(torch.tensor([42.0, 138.0, 222.0, 318.0]))
-square, sides = torch.stack([corners.cos(), corners.sin()], 1), torch.tensor([0, 1, 1, 0])
+square, sides = (
+    torch.stack([corners.cos(), corners.sin()], 1),
+    torch.tensor([0, 1, 1, 0]),
+)
 scores = [retrieval.nmi(square, sides, n_init=1, seed=seed).value for seed in range(40)]
 for value in sorted({round(score, 3) for score in scores}):
-    print(f"NMI {value:.3f} from {sum(abs(score - value) < 0.001 for score in scores)} of 40 seeds")
+    print(
+        f"NMI {value:.3f} from {sum(abs(score - value) < 0.001 for score in scores)} of 40 seeds"
+    )
 
 # %% [markdown]
 # Most seeds score 1, and some 0: they started at two points of one side. Each of the two then took the point across from it, so
@@ -374,9 +442,14 @@ digits = datasets.load("digits", "test", size=8)
 ink = digits.images.flatten(1).float()
 lucky = range(settings.by_mode(smoke=4, class_=20, full=50))
 for starts in (1, 10):
-    values = [100 * retrieval.nmi(ink, digits.labels, n_init=starts, seed=seed).value for seed in lucky]
+    values = [
+        100 * retrieval.nmi(ink, digits.labels, n_init=starts, seed=seed).value
+        for seed in lucky
+    ]
     spread = f"apart by {max(values) - min(values):.1f} points"
-    print(f"{starts:2} start{'s' if starts > 1 else ' '}: NMI from {min(values):.1f} to {max(values):.1f}, {spread}")
+    print(
+        f"{starts:2} start{'s' if starts > 1 else ' '}: NMI from {min(values):.1f} to {max(values):.1f}, {spread}"
+    )
 
 # %% [markdown]
 # **What to see.** With one start, the unluckiest seed costs many points. With ten the seeds still do not quite agree. For
@@ -407,7 +480,12 @@ listed = [
     for i, j, k in itertools.product(range(5), repeat=3)
     if i != j and labels[i] == labels[j] and labels[i] != labels[k]
 ]
-print(" ".join(NAMES[i] + NAMES[j] + NAMES[k] for i, j, k in listed), "   ", len(listed), "triplets")
+print(
+    " ".join(NAMES[i] + NAMES[j] + NAMES[k] for i, j, k in listed),
+    "   ",
+    len(listed),
+    "triplets",
+)
 
 # %% [markdown]
 # In general: a class with $n_c$ images has $n_c$ choices of the anchor, $n_c - 1$ of the positive, and $N - n_c$ of the
@@ -436,10 +514,14 @@ birds, few_digits = datasets.load("birds", "train"), datasets.load("digits", "tr
 count = losses.count_triplets(birds.labels)
 for name, images in {"birds": birds, "digits": few_digits}.items():
     n, c = len(images), images.num_classes
-    print(f"{name:26} N {n:6,}  C {c:6,}  triplets {losses.count_triplets(images.labels):16,}   N^3/C {n**3 / c:.1e}")
+    print(
+        f"{name:26} N {n:6,}  C {c:6,}  triplets {losses.count_triplets(images.labels):16,}   N^3/C {n**3 / c:.1e}"
+    )
 for known in BENCHMARKS.values():
     n, c = known.images[0], known.classes[0]
-    print(f"{known.title:26} N {n:6,}  C {c:6,}  triplets {'(not loaded)':>16}   N^3/C {n**3 / c:.1e}")
+    print(
+        f"{known.title:26} N {n:6,}  C {c:6,}  triplets {'(not loaded)':>16}   N^3/C {n**3 / c:.1e}"
+    )
 outcome("1.2", "a" if count < 2e7 else "b" if count < 2e9 else "c")
 
 # %% [markdown]
@@ -471,9 +553,13 @@ for name, other in {"D": D, "E": E}.items():
     gradients = torch.autograd.grad(loss, [A, C, other])
     by_hand = [2 * (other - C), 2 * (C - A), 2 * (A - other)]
     for found, expected in zip(gradients, by_hand, strict=True):
-        torch.testing.assert_close(found, expected if loss > 0 else torch.zeros_like(expected))
+        torch.testing.assert_close(
+            found, expected if loss > 0 else torch.zeros_like(expected)
+        )
     lengths = " ".join(f"{g.norm():.2f}" for g in gradients)
-    print(f"A, C, {name}: loss {loss.item():.3f}   lengths of the three gradients {lengths}")
+    print(
+        f"A, C, {name}: loss {loss.item():.3f}   lengths of the three gradients {lengths}"
+    )
 
 # %% [markdown]
 # So it matters where the negative lies. FaceNet's names, for a given anchor and positive:
@@ -492,32 +578,42 @@ for name, other in {"D": D, "E": E}.items():
 
 # %%
 def kind(anchor, positive, negative, margin):
-    near, far = float((anchor - positive).square().sum()), float((anchor - negative).square().sum())
+    near, far = (
+        float((anchor - positive).square().sum()),
+        float((anchor - negative).square().sum()),
+    )
     return "hard" if far <= near else "semi-hard" if far < near + margin else "easy"
 
 
 for i, j, k in listed:
     if (i, j) in [(0, 1), (0, 2)]:
         print(
-            f"anchor {NAMES[i]}, positive {NAMES[j]}, negative {NAMES[k]}:", kind(five[i], five[j], five[k], margin=0.5)
+            f"anchor {NAMES[i]}, positive {NAMES[j]}, negative {NAMES[k]}:",
+            kind(five[i], five[j], five[k], margin=0.5),
         )
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.3))
 for ax, positive in zip(axes, (1, 2), strict=True):
     apart = float((five[0] - five[positive]).square().sum())
     figures.zones(book.unit_circle(ax, reach=1.45), DEGREES[0], apart, 0.5)
     figures.samples(ax, DEGREES, labels.tolist(), NAMES, query=0, rim=positive)
     hard, semihard = figures.borders(apart, 0.5)
-    for name, angle in {"hard": -hard / 2, "semi-hard": -(hard + semihard) / 2, "easy": -120}.items():
-        ax.annotate(name, (1.24 * book.on_circle(angle)).tolist(), ha="left" if angle > -90 else "right", va="center")
-    ax.set_title(f"Anchor A, positive {NAMES[positive]}: D is {kind(five[0], five[positive], five[3], 0.5)}")
-book.show(
-    figure,
-    alt="The five points on the circle twice, with the zones around anchor A as arcs, the positive with a black rim. With the "
-    "close positive B, point D is in the easy zone; with the farther positive C, it is in the semi-hard zone. E is easy both "
-    "times.",
-)
+    for name, angle in {
+        "hard": -hard / 2,
+        "semi-hard": -(hard + semihard) / 2,
+        "easy": -120,
+    }.items():
+        ax.annotate(
+            name,
+            (1.24 * book.on_circle(angle)).tolist(),
+            ha="left" if angle > -90 else "right",
+            va="center",
+        )
+    ax.set_title(
+        f"Anchor A, positive {NAMES[positive]}: D is {kind(five[0], five[positive], five[3], 0.5)}"
+    )
+show(figure, "1.8 five points circle twice")
 
 # %% [markdown]
 # **What to see.** The zones belong to the pair, not to the negative. For the close positive B, point D is far enough away; for
@@ -546,7 +642,9 @@ print(f"mean loss {float(mean):.4f}, active {100 * float(active):.0f} percent")
 collapsed = five[:1].repeat(5, 1).requires_grad_()
 loss = losses.TripletLoss(margin=0.2, normalize=False)(collapsed, labels)
 loss.backward()
-print(f"loss {loss.item():.3f}   largest gradient {float(collapsed.grad.abs().max()):.3f}")
+print(
+    f"loss {loss.item():.3f}   largest gradient {float(collapsed.grad.abs().max()):.3f}"
+)
 
 # %% [markdown]
 # **Remedy.** If your loss hangs at the margin, print the mean distance between the embeddings of different images. If it is
@@ -572,12 +670,21 @@ for i, j in itertools.permutations(range(5), 2):
         continue
     negatives = [k for k in range(5) if labels[k] != labels[i]]
     beyond = [k for k in negatives if apart[i, k] > apart[i, j]]
-    k = min(beyond, key=lambda k: apart[i, k]) if beyond else max(negatives, key=lambda k: apart[i, k])
+    k = (
+        min(beyond, key=lambda k: apart[i, k])
+        if beyond
+        else max(negatives, key=lambda k: apart[i, k])
+    )
     mined.append(max(float(apart[i, j] - apart[i, k]) + 0.5, 0.0))
     found.append(kind(five[i], five[j], five[k], 0.5))
     pair = f"{NAMES[i]}{NAMES[j]}: positive {apart[i, j]:.2f}, {NAMES[k]} at {apart[i, k]:.2f}"
     print(f"{pair}, loss {mined[-1]:.2f}   {found[-1]}")
-assert abs(sum(mined) / len(mined) - float(losses.semihard_mean(apart, labels, margin=0.5))) < 1e-12
+assert (
+    abs(
+        sum(mined) / len(mined) - float(losses.semihard_mean(apart, labels, margin=0.5))
+    )
+    < 1e-12
+)
 assert set(found) == {"hard", "semi-hard", "easy"}
 
 # %% [markdown]
@@ -611,28 +718,50 @@ MarginExplorer().widget()
 from dmlbook.sampling import ClassBatches
 from dmlbook.training import TrainConfig, Views, embed
 
-place = torch.arange(len(birds)) % 50  # within its species: 50 images each, one species after the other
+place = (
+    torch.arange(len(birds)) % 50
+)  # within its species: 50 images each, one species after the other
 assert torch.equal(birds.labels, torch.arange(len(birds)) // 50)
-part, kept = birds.select((place < 40).nonzero()[:, 0]), birds.select((place >= 40).nonzero()[:, 0])
+part, kept = (
+    birds.select((place < 40).nonzero()[:, 0]),
+    birds.select((place >= 40).nonzero()[:, 0]),
+)
 unseen = datasets.load("birds", "test")
 EPOCHS, MARGIN = settings.by_mode(smoke=1, class_=6, full=20), 0.2
 SEEDS = [SEED + n for n in range(settings.by_mode(smoke=1, class_=3, full=5))]
 views = Views(part, TrainConfig(augment="shift", flip=False))
-print(f"{len(part)} images to train on, {len(kept)} of the same species kept, {len(unseen)} of unseen species")
+print(
+    f"{len(part)} images to train on, {len(kept)} of the same species kept, {len(unseen)} of unseen species"
+)
 
 
 # %%
 def train(name, seed):
     """A network, and the shares (hard, semi-hard, easy) in its batches, step by step."""
-    net, loss = nets.build("small", embedding_size=64, seed=seed), losses.make(name, num_classes=40, embedding_size=64)
+    net, loss = (
+        nets.build("small", embedding_size=64, seed=seed),
+        losses.make(name, num_classes=40, embedding_size=64),
+    )
     assert loss.margin == MARGIN
-    adam, batches = torch.optim.Adam(net.parameters(), lr=4e-3), ClassBatches(part.labels, 64, 4, seed)
+    adam, batches = (
+        torch.optim.Adam(net.parameters(), lr=4e-3),
+        ClassBatches(part.labels, 64, 4, seed),
+    )
     net.to(memory_format=torch.channels_last).train()
     seen = []
     for epoch in range(EPOCHS):
         for step, index in enumerate(batches.batches(epoch)):
-            x, y = net(views.for_training(index, torch.device("cpu"), epoch=epoch, step=step)), part.labels[index]
-            seen.append(losses.triplet_kinds(geometry.squared_distances(x, x), y, margin=MARGIN))
+            x, y = (
+                net(
+                    views.for_training(
+                        index, torch.device("cpu"), epoch=epoch, step=step
+                    )
+                ),
+                part.labels[index],
+            )
+            seen.append(
+                losses.triplet_kinds(geometry.squared_distances(x, x), y, margin=MARGIN)
+            )
             adam.zero_grad()
             loss(x, y).backward()
             adam.step()
@@ -667,39 +796,59 @@ if settings.mode() == "smoke":
 else:
     assert still < 0.25
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(11, 3.5), sharey=True)
 for ax, (way, of_seeds) in zip(axes, runs.items(), strict=True):
-    smooth = [[sum(s[n] for s in of_seeds[0][1][t : t + 5]) / 5 for t in range(0, 25 * EPOCHS, 5)] for n in range(3)]
+    smooth = [
+        [
+            sum(s[n] for s in of_seeds[0][1][t : t + 5]) / 5
+            for t in range(0, 25 * EPOCHS, 5)
+        ]
+        for n in range(3)
+    ]
     steps = [(t + 2.5) / 25 for t in range(0, 25 * EPOCHS, 5)]
     figures.shares(ax, steps, dict(zip(figures.KINDS, smooth, strict=True)))
-    ax.set(title=f"Trained on {way}: most fall silent", xlabel="epoch (the first seed, means over 5 steps)")
+    ax.set(
+        title=f"Trained on {way}: most fall silent",
+        xlabel="epoch (the first seed, means over 5 steps)",
+    )
 axes[0].set_ylabel("share of the batch's triplets")
-book.show(
-    figure,
-    alt="Shares of hard, semi-hard and easy triplets in each batch over training, on the left trained on all triplets, on the "
-    "right on semi-hard ones, for one seed and averaged over five steps. In both the easy share grows from half or less to "
-    "most of the triplets.",
-)
+show(figure, "1.11 shares hard semi-hard easy")
 
 
 # %%
 def both_scores(net, images):
     x = embed(net, images)
-    return retrieval.recall_at_k(x, images.labels, ks=(1,))[1], retrieval.map_at_r(x, images.labels)
+    return retrieval.recall_at_k(x, images.labels, ks=(1,))[1], retrieval.map_at_r(
+        x, images.labels
+    )
 
 
-scores = {way: [both_scores(net, unseen) for net, _ in of_seeds] for way, of_seeds in runs.items()}
+scores = {
+    way: [both_scores(net, unseen) for net, _ in of_seeds]
+    for way, of_seeds in runs.items()
+}
 for m, measure in enumerate(("Recall@1", "MAP@R")):
     for way, values in scores.items():
-        print(f"{way:13} {measure} on unseen species {records.percent([v[m] for v in values])}")
-    paired = [b[m] - a[m] for a, b in zip(*scores.values(), strict=True)]  # both networks of a seed started alike
+        print(
+            f"{way:13} {measure} on unseen species {records.percent([v[m] for v in values])}"
+        )
+    paired = [
+        b[m] - a[m] for a, b in zip(*scores.values(), strict=True)
+    ]  # both networks of a seed started alike
     mean, half = records.interval(paired)
-    print(f"semi-hard minus all triplets, seed by seed: {records.percent(paired)} points", end="   ")
+    print(
+        f"semi-hard minus all triplets, seed by seed: {records.percent(paired)} points",
+        end="   ",
+    )
     if settings.mode() == "smoke":
         print("not shown in smoke mode: one seed has no interval")
     else:
-        print("holds 0: these runs cannot tell" if abs(mean) <= half else "does not hold 0")
+        print(
+            "holds 0: these runs cannot tell"
+            if abs(mean) <= half
+            else "does not hold 0"
+        )
 
 # %% [markdown]
 # **What to see.** An untrained network knows no species, and most triplets of its first batch are active. A few epochs later
@@ -725,19 +874,34 @@ predict("1.4", "?")
 # %%
 new = unseen.select((place < 10).nonzero()[:, 0])
 gap = {}
-for name, images in {"new images of seen species": kept, "images of unseen species": new}.items():
+for name, images in {
+    "new images of seen species": kept,
+    "images of unseen species": new,
+}.items():
     pixels = images.images.flatten(1).float()
-    by_pixels = retrieval.recall_at_k(pixels - pixels.mean(0), images.labels, ks=(1,))[1]
-    of_nets = [[both_scores(net, images) for net, _ in of_seed] for of_seed in zip(*runs.values(), strict=True)]
-    gap[name] = [[sum(of_net) / 2 for of_net in zip(*nets, strict=True)] for nets in of_nets]  # Recall@1, MAP@R
+    by_pixels = retrieval.recall_at_k(pixels - pixels.mean(0), images.labels, ks=(1,))[
+        1
+    ]
+    of_nets = [
+        [both_scores(net, images) for net, _ in of_seed]
+        for of_seed in zip(*runs.values(), strict=True)
+    ]
+    gap[name] = [
+        [sum(of_net) / 2 for of_net in zip(*nets, strict=True)] for nets in of_nets
+    ]  # Recall@1, MAP@R
     at_1, at_r = (records.percent([score[m] for score in gap[name]]) for m in (0, 1))
-    print(f"{name:26} pixels {100 * by_pixels:.1f}   trained networks {at_1}   MAP@R {at_r}")
+    print(
+        f"{name:26} pixels {100 * by_pixels:.1f}   trained networks {at_1}   MAP@R {at_r}"
+    )
 
 # %%
 pairs = list(zip(*gap.values(), strict=True))  # of the same networks
 ahead = [[seen[m] - not_seen[m] for seen, not_seen in pairs] for m in (0, 1)]
 for measure, values in zip(("Recall@1", "MAP@R"), ahead, strict=True):
-    print(f"seen minus unseen species, seed by seed, {measure}: {records.percent(values)} points; one by one:", end=" ")
+    print(
+        f"seen minus unseen species, seed by seed, {measure}: {records.percent(values)} points; one by one:",
+        end=" ",
+    )
     print(", ".join(f"{100 * points:+.1f}" for points in values))
 mean = sum(ahead[0]) / len(ahead[0])
 outcome("1.4", "b" if mean > 0.02 else "c" if mean < -0.02 else "a")
@@ -773,7 +937,9 @@ predict("1.5", "?")
 # First by counting every possible batch, on the five points: A and its $k = 2$ nearest, B and C, in batches of $B = 3$.
 
 # %%
-batches = [{0, *others} for others in itertools.combinations([1, 2, 3, 4], 2)]  # all batches of 3 that hold A
+batches = [
+    {0, *others} for others in itertools.combinations([1, 2, 3, 4], 2)
+]  # all batches of 3 that hold A
 found = [len(batch & {1, 2}) for batch in batches]
 for batch, n in zip(batches, found, strict=True):
     print("".join(NAMES[j] for j in sorted(batch)), "holds", n, "of A's two nearest")
@@ -829,20 +995,26 @@ def count_triplets(labels, batches):
     sizes, shares = torch.bincount(labels), []
     for y in (labels[batch] for batch in batches):
         own = (y[:, None] == y).sum(1)  # the image itself among them
-        shares.append((own - 1) * (len(y) - own) / ((sizes[y] - 1) * (len(labels) - sizes[y])))
+        shares.append(
+            (own - 1) * (len(y) - own) / ((sizes[y] - 1) * (len(labels) - sizes[y]))
+        )
     return float(torch.cat(shares).mean())
 
 
 # %%
 def pixels_of(images):
-    flat = images.images[..., ::2, ::2].flatten(1).float()  # every other pixel, to be quick
+    flat = (
+        images.images[..., ::2, ::2].flatten(1).float()
+    )  # every other pixel, to be quick
     return flat - flat.mean(0)
 
 
 x = embed(runs["semi-hard"][0][0], part)  # (1600, 64)
 sets = {"birds, trained": (x, part), "birds, pixels": (pixels_of(part), part)}
 sets["digits, pixels"] = (pixels_of(few_digits), few_digits)
-near = {name: book.nearest(points, 10) for name, (points, _) in sets.items()}  # each (N, 10)
+near = {
+    name: book.nearest(points, 10) for name, (points, _) in sets.items()
+}  # each (N, 10)
 
 # %%
 counted, epochs = {}, settings.by_mode(smoke=8, class_=30, full=30)
@@ -850,11 +1022,22 @@ for name, (_, images) in sets.items():
     n, per_epoch = len(images), []
     for epoch in range(epochs):
         batches = UniformBatches(n, 64, SEED, drop_last=True).batches(epoch)
-        per_epoch.append((*count_neighbors(near[name], batches), count_triplets(images.labels, batches)))
-    formula = theory.neighbor_share(n, 64), theory.neighbor_chance(n, 64, 10), theory.triplet_share(n, 64)
+        per_epoch.append(
+            (
+                *count_neighbors(near[name], batches),
+                count_triplets(images.labels, batches),
+            )
+        )
+    formula = (
+        theory.neighbor_share(n, 64),
+        theory.neighbor_chance(n, 64, 10),
+        theory.triplet_share(n, 64),
+    )
     counted[name] = sum(share for share, _, _ in per_epoch) / len(per_epoch)
     print(f"{name}, in batches of 64, mean and interval over epochs, in percent")
-    for column, what in enumerate(("share of the 10 nearest", "at least one of them", "share of the triplets")):
+    for column, what in enumerate(
+        ("share of the 10 nearest", "at least one of them", "share of the triplets")
+    ):
         found = records.percent([values[column] for values in per_epoch], digits=3)
         print(f"    {what:24} {found:20} formula {100 * formula[column]:.3f}")
     assert abs(counted[name] - formula[0]) < 0.006
@@ -865,25 +1048,33 @@ outcome("1.5", "c" if abs(difference) < 0.004 else "a" if difference > 0 else "b
 # **What to see.** Counting and formula agree, for both embeddings and both sets: the intervals hold the formula or miss it by a
 # hair, as one in twenty may. A batch of 64 holds a few percent of an image's neighborhood. Make it larger, then?
 
-# %%
+# %% jupyter={"source_hidden": true}
 sizes = [16, 32, 64, 128, 256, 512]
 figure, ax = plt.subplots(figsize=(7.5, 3.8))
 nearest, n = near["birds, trained"], len(part)
 line = range(4, n // 2 + 1, 4)
-formula = {f"any of the {k} nearest": [theory.neighbor_chance(n, b, k) for b in line] for k in (10, 3)}
-book.named_lines(ax, list(line), formula | {"the nearest": [theory.neighbor_chance(n, b) for b in line]})
+formula = {
+    f"any of the {k} nearest": [theory.neighbor_chance(n, b, k) for b in line]
+    for k in (10, 3)
+}
+book.named_lines(
+    ax,
+    list(line),
+    formula | {"the nearest": [theory.neighbor_chance(n, b) for b in line]},
+)
 for k in (10, 3, 1):
     samplers = [UniformBatches(n, b, SEED, drop_last=True) for b in sizes]
-    batches = [itertools.chain(*(sampler.batches(epoch) for epoch in range(3))) for sampler in samplers]
+    batches = [
+        itertools.chain(*(sampler.batches(epoch) for epoch in range(3)))
+        for sampler in samplers
+    ]
     counts = [count_neighbors(nearest[:, :k], of_size)[1] for of_size in batches]
     ax.plot(sizes, counts, "o", color="black", markersize=5)
-ax.set(xscale="log", xlabel=f"batch size B, of N = {n}", ylabel="chance", ylim=(0, 1.03))
-ax.set_title("The nearest neighbor is rarely in a batch of usual size")
-book.show(
-    figure,
-    alt="Chance that a batch holds any of the 10, of the 3, or the one nearest neighbor of an image, against batch size on a "
-    "log axis: formula as lines, counts on birds as dots on them. The nearest neighbor needs half the set for even odds.",
+ax.set(
+    xscale="log", xlabel=f"batch size B, of N = {n}", ylabel="chance", ylim=(0, 1.03)
 )
+ax.set_title("The nearest neighbor is rarely in a batch of usual size")
+show(figure, "1.13 chance that batch holds")
 
 # %% [markdown]
 # **What to see.** The dots, counted, lie on the lines, which end where the batch is half the set. For the single nearest neighbor
@@ -893,14 +1084,17 @@ book.show(
 # %%
 for known in BENCHMARKS.values():
     n = known.images[0]
-    shares = ", ".join(f"B = {b}: {100 * theory.neighbor_share(n, b):.2f} percent" for b in (32, 128, 512))
+    shares = ", ".join(
+        f"B = {b}: {100 * theory.neighbor_share(n, b):.2f} percent"
+        for b in (32, 128, 512)
+    )
     print(f"{known.title:26} share of the neighborhood   {shares}")
 
 # %% [markdown]
 # What does a batch offer instead? Three birds, their nearest in the whole set, and their nearest in one uniform batch (a black frame
 # and a check mark: the same species; dashed and crossed: another).
 
-# %%
+# %% jupyter={"source_hidden": true}
 batch = UniformBatches(len(part), 64, SEED).batches(0)[0]
 queries = batch[:3].tolist()
 near_set = book.nearest(x, 7)
@@ -912,11 +1106,7 @@ figure = book.gallery(
     {"whole set": near_set, "batch of 64": near_batch},
     title="A batch offers few of the look-alikes of the whole set",
 )
-book.show(
-    figure,
-    alt="Three birds, each with its seven nearest images of the whole training set, close look-alikes of its own and of other "
-    "species, and below them its seven nearest of one batch, most of which look less like it.",
-)
+show(figure, "1.13 three birds its seven")
 
 # %% [markdown]
 # **What to see.** The upper row of each pair is full of look-alikes, those of other species among them: exactly what this network
@@ -932,8 +1122,14 @@ book.show(
 # \tag{1.15}$$
 
 # %%
-order = geometry.squared_distances(x, x).masked_fill_(part.labels[:, None] == part.labels, torch.inf).argsort(1)
-ranks = torch.empty_like(order).scatter_(1, order, torch.arange(1, len(x) + 1).expand_as(order))  # 1: closest negative
+order = (
+    geometry.squared_distances(x, x)
+    .masked_fill_(part.labels[:, None] == part.labels, torch.inf)
+    .argsort(1)
+)
+ranks = torch.empty_like(order).scatter_(
+    1, order, torch.arange(1, len(x) + 1).expand_as(order)
+)  # 1: closest negative
 
 
 def closest_ranks(sampler, epochs=3):
@@ -947,7 +1143,9 @@ def closest_ranks(sampler, epochs=3):
 
 
 found, expected = closest_ranks(UniformBatches(len(x), 64, SEED))
-print(f"closest negative of a batch of 64: number {found:.1f} of {len(x) - 40} on average; formula {expected:.1f}")
+print(
+    f"closest negative of a batch of 64: number {found:.1f} of {len(x) - 40} on average; formula {expected:.1f}"
+)
 assert abs(found / expected - 1) < 0.1
 
 # %% [markdown]
@@ -973,19 +1171,29 @@ assert abs(found / expected - 1) < 0.1
 # %%
 own, other = theory.class_batch_shares(len(part), 40, 64, 4)
 nearest = near["birds, trained"]
-same = part.labels[nearest] == part.labels[:, None]  # (1600, 10) is this neighbor of the own class?
+same = (
+    part.labels[nearest] == part.labels[:, None]
+)  # (1600, 10) is this neighbor of the own class?
 counts = torch.zeros(2, 2)
 sampler = ClassBatches(part.labels, 64, 4, SEED)
 for batch in itertools.chain(*(sampler.batches(epoch) for epoch in range(6))):
     inside = torch.isin(nearest[batch], batch)
     for row, chosen in enumerate((same[batch], ~same[batch])):
-        counts[row] += torch.tensor([float((inside & chosen).sum()), float(chosen.sum())])
+        counts[row] += torch.tensor(
+            [float((inside & chosen).sum()), float(chosen.sum())]
+        )
 uniform = theory.neighbor_share(len(part), 64)
-for (name, formula), (inside, total) in zip({"own class": own, "other classes": other}.items(), counts, strict=True):
-    print(f"neighbors of {name:13} in the batch {inside / total:.4f}   formula {formula:.4f}   uniform {uniform:.4f}")
+for (name, formula), (inside, total) in zip(
+    {"own class": own, "other classes": other}.items(), counts, strict=True
+):
+    print(
+        f"neighbors of {name:13} in the batch {inside / total:.4f}   formula {formula:.4f}   uniform {uniform:.4f}"
+    )
     assert abs(inside / total - formula) < 0.008
 found, expected = closest_ranks(ClassBatches(part.labels, 64, 4, SEED))
-print(f"closest negative: number {found:.1f} of {len(x) - 40}; the formula for single draws says {expected:.1f}")
+print(
+    f"closest negative: number {found:.1f} of {len(x) - 40}; the formula for single draws says {expected:.1f}"
+)
 
 # %% [markdown]
 # **What to see.** With (1.16) the batch of classes holds about twice as many neighbors of the own class as a uniform one. Those
@@ -1164,7 +1372,9 @@ check("1.6", limit_of_the_chance)
 
 # %%
 for n in (100, 1000, 10_000, 100_000):
-    print(f"N = {n:7,}, B = N / 10, k = 10: chance {theory.neighbor_chance(n, n // 10, 10):.5f}")
+    print(
+        f"N = {n:7,}, B = N / 10, k = 10: chance {theory.neighbor_chance(n, n // 10, 10):.5f}"
+    )
 print("your limit:", limit_of_the_chance(0.1, 10))
 
 # %% [markdown]

@@ -13,8 +13,8 @@
 # **Before it** you need cross-entropy, gradients, retrieval by direction and its Recall@1 (chapter 00), and the triplet
 # constraint of chapter 01, which is repeated in 2.2.
 #
-# **Time** about two hours to read and try, and about an hour for the exercises; the cells run in under two minutes
-# on a laptop.
+# **Time** about {reading} minutes to read and try, and {exercises} for the exercises; the cells run in under two
+# minutes on a laptop with two cores.
 
 # %%
 import math
@@ -24,11 +24,12 @@ import torch
 from torch.nn import functional as F
 
 from dmlbook import book, datasets, geometry, losses, records, retrieval, settings
-from dmlbook.chapters import check, outcome, predict
+from dmlbook.chapters import check, outcome, predict, show
 from dmlbook.chapters.ch02 import figures, theory
 from dmlbook.seeding import SEED, generator
 
 book.use_style()
+book.story("02")
 
 # %% [markdown]
 # ## 2.1 A classifier that compares directions
@@ -49,30 +50,35 @@ book.use_style()
 
 # %%
 x = torch.tensor([[1.0, 0.0]], dtype=torch.float64)  # (B=1, D=2)
-centers = torch.tensor([[0.8, 0.6], [0.96, -0.28], [0.6, -0.8]], dtype=torch.float64)  # (C=3, D=2)
+centers = torch.tensor(
+    [[0.8, 0.6], [0.96, -0.28], [0.6, -0.8]], dtype=torch.float64
+)  # (C=3, D=2)
 label = torch.tensor([0])
 
 
 def softmax_loss(x, w, y, scale):
     """Formula (2.1), for one image."""
-    e = [math.exp(scale * sum(a * b for a, b in zip(x, center, strict=True))) for center in w]
+    e = [
+        math.exp(scale * sum(a * b for a, b in zip(x, center, strict=True)))
+        for center in w
+    ]
     return -math.log(e[y] / sum(e))
 
 
 by_hand = softmax_loss(x[0].tolist(), centers.tolist(), 0, scale=20.0)
 similarities = x @ centers.T  # (B, C)
-torch.testing.assert_close(losses.margin_cross_entropy(similarities, label, scale=20.0).item(), by_hand)
-print("similarities:", similarities[0].tolist(), f"   loss at lambda = 20: {by_hand:.4f}")
+torch.testing.assert_close(
+    losses.margin_cross_entropy(similarities, label, scale=20.0).item(), by_hand
+)
+print(
+    "similarities:", similarities[0].tolist(), f"   loss at lambda = 20: {by_hand:.4f}"
+)
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(4.6, 4.2))
 figures.image_and_centers(book.unit_circle(ax), x[0], centers, 0)
 ax.set_title("A wrong center is the closest one")
-book.show(
-    figure,
-    alt="A unit circle. The image lies in the east. Its own center lies 37 degrees above it, the center of class 1 only 16 "
-    "degrees below it, and the center of class 2 53 degrees below it.",
-)
+show(figure, "2.1 unit circle image lies")
 
 # %% [markdown]
 # **What to see.** The image's own center is $w_0$, but $w_1$ is more similar to it; $w_2$ is less similar. One comparison
@@ -93,7 +99,9 @@ book.show(
 # %%
 birds = datasets.load("birds", "train")
 number, classes = len(birds), birds.num_classes
-print(f"{number} birds of {classes} species: {losses.count_triplets(birds.labels):,} triplets of images")
+print(
+    f"{number} birds of {classes} species: {losses.count_triplets(birds.labels):,} triplets of images"
+)
 print(f"with centers: {number * (classes - 1):,}")
 
 # %% [markdown]
@@ -110,10 +118,20 @@ print(f"with centers: {number * (classes - 1):,}")
 # $$\ell(x_i) = \log \sum_{j=1}^{C} e^{\lambda v_{ij}} \tag{2.3}$$
 
 # %%
-v = [sum(a * (b - c) for a, b, c in zip(x[0].tolist(), w, centers[0].tolist(), strict=True)) for w in centers.tolist()]
+v = [
+    sum(
+        a * (b - c)
+        for a, b, c in zip(x[0].tolist(), w, centers[0].tolist(), strict=True)
+    )
+    for w in centers.tolist()
+]
 torch.testing.assert_close(theory.violations(similarities, label)[0].tolist(), v)
 assert math.isclose(math.log(sum(math.exp(20.0 * value) for value in v)), by_hand)
-print("violations:", ", ".join(f"{value:+.2f}" for value in v), f"   the hardest: {max(v):.2f}")
+print(
+    "violations:",
+    ", ".join(f"{value:+.2f}" for value in v),
+    f"   the hardest: {max(v):.2f}",
+)
 
 # %% [markdown]
 # A triplet loss that mines the hardest negative would look at one of these numbers only, the **hardest violation**
@@ -129,9 +147,13 @@ predict("2.1", "?")  # "a", "b" or "c"
 
 # %%
 hardest = theory.hardest_violation(similarities, label).item()
-smoothed = theory.smoothed_hardest(similarities, label, scale=20.0).item()  # loss / lambda
+smoothed = theory.smoothed_hardest(
+    similarities, label, scale=20.0
+).item()  # loss / lambda
 assert math.isclose(smoothed, by_hand / 20.0)
-print(f"hardest violation {hardest:.4f}    loss / lambda {smoothed:.4f}    above it by {smoothed - hardest:.4f}")
+print(
+    f"hardest violation {hardest:.4f}    loss / lambda {smoothed:.4f}    above it by {smoothed - hardest:.4f}"
+)
 outcome("2.1", "a" if smoothed < hardest else "b" if smoothed < 1.1 * hardest else "c")
 
 # %% [markdown]
@@ -167,16 +189,29 @@ outcome("2.1", "a" if smoothed < hardest else "b" if smoothed < 1.1 * hardest el
 def objective(p, v, scale):
     """What (2.4) maximizes, with 0 log 0 = 0."""
     entropy = -sum(weight * math.log(weight) for weight in p if weight > 0)
-    return scale * sum(weight * value for weight, value in zip(p, v, strict=True)) + entropy
+    return (
+        scale * sum(weight * value for weight, value in zip(p, v, strict=True))
+        + entropy
+    )
 
 
 best = theory.smoothing_weights(similarities, scale=5.0)  # (B, C)
-candidates = {"all on the hardest": [0.0, 1.0, 0.0], "all equal": [1 / 3, 1 / 3, 1 / 3], "softmax": best[0].tolist()}
+candidates = {
+    "all on the hardest": [0.0, 1.0, 0.0],
+    "all equal": [1 / 3, 1 / 3, 1 / 3],
+    "softmax": best[0].tolist(),
+}
 for name, p in candidates.items():
-    value = theory.smoothed_objective(torch.tensor([p], dtype=torch.float64), similarities, label, scale=5.0).item()
+    value = theory.smoothed_objective(
+        torch.tensor([p], dtype=torch.float64), similarities, label, scale=5.0
+    ).item()
     assert math.isclose(value, objective(p, v, 5.0))
-    print(f"{name:19} p = ({', '.join(f'{weight:.3f}' for weight in p)})   objective {value:.4f}")
-print(f"{'loss (2.1)':50}{softmax_loss(x[0].tolist(), centers.tolist(), 0, scale=5.0):.4f}")
+    print(
+        f"{name:19} p = ({', '.join(f'{weight:.3f}' for weight in p)})   objective {value:.4f}"
+    )
+print(
+    f"{'loss (2.1)':50}{softmax_loss(x[0].tolist(), centers.tolist(), 0, scale=5.0):.4f}"
+)
 
 # %% [markdown]
 # ### First proof: what a wrong $p$ costs
@@ -209,7 +244,9 @@ print(f"{'loss (2.1)':50}{softmax_loss(x[0].tolist(), centers.tolist(), 0, scale
 # (2.6) says more than the theorem. It is the exact price of any other weights.
 
 # %%
-p = -torch.rand(20_000, 3, generator=generator(SEED, "weights"), dtype=torch.float64).log()
+p = -torch.rand(
+    20_000, 3, generator=generator(SEED, "weights"), dtype=torch.float64
+).log()
 p = p / p.sum(1, keepdim=True)  # (20000, 3), spread evenly over the simplex
 repeated = similarities.expand(len(p), 3), label.expand(len(p))
 values = theory.smoothed_objective(p, *repeated, scale=5.0)
@@ -284,25 +321,37 @@ random, worst = generator(SEED, "problems"), [0.0, 0.0]
 for _ in range(10):
     s = 2 * torch.rand(1, 6, generator=random, dtype=torch.float64) - 1
     v6 = theory.violations(s, label)[0].tolist()
-    limits = {"bounds": [(0, 1)] * 6, "constraints": {"type": "eq", "fun": lambda p: p.sum() - 1}}
-    found = minimize(lambda p, v6=v6: -objective(p, v6, 5.0), [1 / 6] * 6, method="SLSQP", tol=1e-12, **limits)
-    exact, q = losses.margin_cross_entropy(s, label, scale=5.0), theory.smoothing_weights(s, scale=5.0)[0]
-    worst = [max(worst[0], abs(-found.fun - exact.item())), max(worst[1], float(abs(found.x - q.numpy()).max()))]
+    limits = {
+        "bounds": [(0, 1)] * 6,
+        "constraints": {"type": "eq", "fun": lambda p: p.sum() - 1},
+    }
+    found = minimize(
+        lambda p, v6=v6: -objective(p, v6, 5.0),
+        [1 / 6] * 6,
+        method="SLSQP",
+        tol=1e-12,
+        **limits,
+    )
+    exact, q = (
+        losses.margin_cross_entropy(s, label, scale=5.0),
+        theory.smoothing_weights(s, scale=5.0)[0],
+    )
+    worst = [
+        max(worst[0], abs(-found.fun - exact.item())),
+        max(worst[1], float(abs(found.x - q.numpy()).max())),
+    ]
 assert worst[0] < 1e-6
 assert worst[1] < 1e-3
-print(f"ten problems, six classes: largest difference in value {worst[0]:.0e}, in a weight {worst[1]:.0e}")
+print(
+    f"ten problems, six classes: largest difference in value {worst[0]:.0e}, in a weight {worst[1]:.0e}"
+)
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.4))
 for ax, (scale, path) in zip(axes, paths.items(), strict=True):
     figures.weight_triangle(ax, v, scale=scale, path=path)
     ax.set_title(rf"$\lambda = {scale:g}$: the top is softmax")
-book.show(
-    figure,
-    alt="Two triangles, for lambda 5 and 20, whose corners put all weight on one center. Level lines show the objective as a "
-    "smooth hill; the path of mirror ascent runs from the middle to its top, where softmax is marked. For lambda 20 the top lies "
-    "almost in the corner of center 1.",
-)
+show(figure, "2.3 two triangles lambda 5")
 
 # %% [markdown]
 # **What to see.** Each point of a triangle is one choice of weights; light means a high objective (each panel has its
@@ -310,17 +359,15 @@ book.show(
 # the diamond, which is softmax. With a larger $\lambda$ the top moves towards the corner of the hardest triplet, and
 # would be *in* the corner if there were no entropy. Here are its coordinates as bars, for four scales:
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 4, figsize=(11, 2.6), sharey=True)
 for ax, scale in zip(axes, (1.0, 5.0, 20.0, 100.0), strict=True):
-    figures.weight_bars(ax, theory.smoothing_weights(similarities, scale=scale)[0], label=0)
+    figures.weight_bars(
+        ax, theory.smoothing_weights(similarities, scale=scale)[0], label=0
+    )
     ax.set_title(rf"$\lambda = {scale:g}$")
 axes[0].set_ylabel("weight $p$")
-book.show(
-    figure,
-    alt="Four bar charts of the weights over three centers, for lambda 1, 5, 20 and 100: from similar weights to all "
-    "weight on center 1, which violates its constraint.",
-)
+show(figure, "2.3 four bar charts weights")
 
 # %% [markdown]
 # **What to see.** At a small scale the triplets get similar weights, violated or not. At a large one the
@@ -342,13 +389,22 @@ predict("2.2", "?")
 differences = {}
 for scale in (1.0, 20.0):
     point = x.clone().requires_grad_()
-    (of_loss,) = torch.autograd.grad(losses.margin_cross_entropy(point @ centers.T, label, scale=scale), point)
-    p = theory.smoothing_weights(point @ centers.T, scale=scale).detach()  # constant from here on
+    (of_loss,) = torch.autograd.grad(
+        losses.margin_cross_entropy(point @ centers.T, label, scale=scale), point
+    )
+    p = theory.smoothing_weights(
+        point @ centers.T, scale=scale
+    ).detach()  # constant from here on
     of_triplets = (p * theory.violations(point @ centers.T, label)).sum() * scale
     (frozen,) = torch.autograd.grad(of_triplets, point)
     differences[scale] = (frozen - of_loss).abs().max().item()
-    shown = [", ".join(f"{slope:8.4f}" for slope in gradient[0].tolist()) for gradient in (of_loss, frozen)]
-    print(f"lambda {scale:3.0f}: cross-entropy ({shown[0]})   triplets with fixed weights ({shown[1]})")
+    shown = [
+        ", ".join(f"{slope:8.4f}" for slope in gradient[0].tolist())
+        for gradient in (of_loss, frozen)
+    ]
+    print(
+        f"lambda {scale:3.0f}: cross-entropy ({shown[0]})   triplets with fixed weights ({shown[1]})"
+    )
 same_small, same_large = differences[1.0] < 1e-9, differences[20.0] < 1e-9
 outcome("2.2", "a" if same_small and same_large else "b" if same_large else "c")
 
@@ -384,10 +440,18 @@ torch.testing.assert_close(
 towards = centers - centers[label]  # (C, D): w_j - w_y
 exact = 20.0 * (p[0, :, None] * towards).sum(0)
 random = generator(SEED, "sampled")
-for count in (10, 1_000, 100_000):  # triplets drawn with probability p, each with weight 1; 20 repeats
-    sampled = torch.multinomial(p[0].expand(20, -1), count, replacement=True, generator=random)  # (20, count)
+for count in (
+    10,
+    1_000,
+    100_000,
+):  # triplets drawn with probability p, each with weight 1; 20 repeats
+    sampled = torch.multinomial(
+        p[0].expand(20, -1), count, replacement=True, generator=random
+    )  # (20, count)
     off = (20.0 * towards[sampled].mean(1) - exact).norm(dim=1) / exact.norm()  # (20,)
-    print(f"{count:7,} sampled triplets: gradient off by {off.mean():.4f} of its length, in the mean of 20 repeats")
+    print(
+        f"{count:7,} sampled triplets: gradient off by {off.mean():.4f} of its length, in the mean of 20 repeats"
+    )
 
 # %% [markdown]
 # **What to see.** Drawing triplets with probability $p$ and averaging their gradients approaches the SoftMax gradient
@@ -427,31 +491,56 @@ for count in (10, 1_000, 100_000):  # triplets drawn with probability p, each wi
 # Now drawn: on the left our toy between its bounds, on the right $\lambda$ times the gap for three images.
 
 # %%
-tie = torch.tensor([[0.5, 0.5, -0.3]], dtype=torch.float64)  # similarities: own center and one other are equally close
+tie = torch.tensor(
+    [[0.5, 0.5, -0.3]], dtype=torch.float64
+)  # similarities: own center and one other are equally close
 every = torch.tensor([[0.3, 0.3, 0.3]], dtype=torch.float64)
 images = {"no tie: log 1": similarities, "two tie: log 2": tie, "all tie: log 3": every}
 for name, s in images.items():
     scales = (1.0, 10.0, 100.0, 1000.0)
-    gaps = [theory.smoothed_hardest(s, label, scale=z) - theory.hardest_violation(s, label) for z in scales]
+    gaps = [
+        theory.smoothed_hardest(s, label, scale=z) - theory.hardest_violation(s, label)
+        for z in scales
+    ]
     print(
-        f"{name:15}", "   ".join(f"lambda {z:4.0f}: {z * gap.item():.4f}" for z, gap in zip(scales, gaps, strict=True))
+        f"{name:15}",
+        "   ".join(
+            f"lambda {z:4.0f}: {z * gap.item():.4f}"
+            for z, gap in zip(scales, gaps, strict=True)
+        ),
     )
     # The first two scales only: from lambda = 100 on, the gap of the first image rounds to 0.
-    assert all(0 < z * gap <= math.log(3) + 1e-9 for z, gap in zip(scales[:2], gaps[:2], strict=True))
+    assert all(
+        0 < z * gap <= math.log(3) + 1e-9
+        for z, gap in zip(scales[:2], gaps[:2], strict=True)
+    )
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6))
 figures.limits(left, v)
-left.annotate("hardest violation", (1000, 0.16), xytext=(-4, -4), textcoords="offset points", ha="right", va="top")
-left.annotate(r"shaded: up to $\log(3)/\lambda$ above it", (2.2, 0.72))
-left.set(title=r"The loss over $\lambda$ falls onto the hardest violation", ylabel=r"loss / $\lambda$", ylim=(0, 1.3))
-figures.gaps(right, {name: theory.violations(s, label)[0] for name, s in images.items()})
-right.set(title="What remains is the log of the number of ties", ylabel=r"$\lambda$ × gap", ylim=(-0.04, 1.2))
-book.show(
-    figure,
-    alt="Left: loss divided by lambda over lambda from 1 to 1000; it falls through the shaded band onto the dashed line of "
-    "the hardest violation. Right: lambda times the gap starts near log 3 for three images and tends to 0, log 2 and log 3.",
+left.annotate(
+    "hardest violation",
+    (1000, 0.16),
+    xytext=(-4, -4),
+    textcoords="offset points",
+    ha="right",
+    va="top",
 )
+left.annotate(r"shaded: up to $\log(3)/\lambda$ above it", (2.2, 0.72))
+left.set(
+    title=r"The loss over $\lambda$ falls onto the hardest violation",
+    ylabel=r"loss / $\lambda$",
+    ylim=(0, 1.3),
+)
+figures.gaps(
+    right, {name: theory.violations(s, label)[0] for name, s in images.items()}
+)
+right.set(
+    title="What remains is the log of the number of ties",
+    ylabel=r"$\lambda$ × gap",
+    ylim=(-0.04, 1.2),
+)
+show(figure, "2.5 left loss divided lambda")
 
 # %% [markdown]
 # **What to see.** The loss uses the whole band. On the right, where the band reaches from 0 to $\log 3$, all three images
@@ -464,7 +553,9 @@ book.show(
 large = torch.tensor(1000.0) * v.float()
 naive = torch.log(torch.exp(large).sum())
 stable = large.max() + torch.log(torch.exp(large - large.max()).sum())
-print(f"log(sum(exp)) as written: {naive}    with the hardest violation taken out: {stable:.4f}")
+print(
+    f"log(sum(exp)) as written: {naive}    with the hardest violation taken out: {stable:.4f}"
+)
 
 # %% [markdown]
 # **The remedy** is the proof. Take $e^{\lambda h_i}$ out of the sum as in (2.10); all exponents that are left are at
@@ -488,7 +579,9 @@ print(f"log(sum(exp)) as written: {naive}    with the hardest violation taken ou
 for scale in (1.0, 0.1, 0.01):
     loss = losses.margin_cross_entropy(similarities, label, scale=scale)
     series = math.log(3) + scale * v.mean() + scale**2 / 2 * v.var(unbiased=False)
-    print(f"lambda {scale:4}: loss {loss:.8f}   series {series:.8f}   off by {abs(float(loss - series)):.0e}")
+    print(
+        f"lambda {scale:4}: loss {loss:.8f}   series {series:.8f}   off by {abs(float(loss - series)):.0e}"
+    )
 
 # %% [markdown]
 # **What to see.** Ten times less $\lambda$, about a thousand times less error: the terms that are left out are of order
@@ -512,8 +605,12 @@ predict("2.3", "?")
 perfect = geometry.simplex(100, 99).double()
 guessing = math.log(100)
 for scale in (1.0, 5.0, 20.0):
-    reached = losses.margin_cross_entropy(perfect @ perfect.T, torch.arange(100), scale=scale).item()
-    assert math.isclose(reached, theory.smallest_softmax_loss(100, scale=scale), rel_tol=1e-4)
+    reached = losses.margin_cross_entropy(
+        perfect @ perfect.T, torch.arange(100), scale=scale
+    ).item()
+    assert math.isclose(
+        reached, theory.smallest_softmax_loss(100, scale=scale), rel_tol=1e-4
+    )
     print(
         f"lambda {scale:2.0f}: perfect embedding {reached:.2e}    guessing {guessing:.3f}    ratio {reached / guessing:.2e}"
     )
@@ -571,13 +668,17 @@ ScaleExplorer().browser()
 # **A trap.** Four images of two classes, and two centers, as training might leave them. The loss is as good as 0.
 
 # %%
-tall = torch.tensor([[100.0, 0.0], [100.0, 90.0], [90.0, 100.0], [0.0, 100.0]])  # (B=4, D=2)
+tall = torch.tensor(
+    [[100.0, 0.0], [100.0, 90.0], [90.0, 100.0], [0.0, 100.0]]
+)  # (B=4, D=2)
 of_class = torch.tensor([0, 0, 1, 1])
 two = torch.eye(2)  # w_0 points east, w_1 north
 print(f"loss {F.cross_entropy(tall @ two.T, of_class):.6f}")
 print(f"Recall@1 by cosine: {retrieval.recall_at_k(tall, of_class, ks=(1,))[1]}")
 unit = F.normalize(tall, dim=1)
-print(f"loss of the directions, lambda = 20: {losses.margin_cross_entropy(unit @ two.T, of_class, scale=20.0):.3f}")
+print(
+    f"loss of the directions, lambda = 20: {losses.margin_cross_entropy(unit @ two.T, of_class, scale=20.0):.3f}"
+)
 
 # %% [markdown]
 # Half of the queries find the wrong class. The second and the third image are almost in the same direction, and only
@@ -603,8 +704,13 @@ print(f"loss of the directions, lambda = 20: {losses.margin_cross_entropy(unit @
 # with free lengths and in another normalized with a given scale.
 
 # %%
-digits, unseen = datasets.load("digits", "train", size=8), datasets.load("digits", "test", size=8)
-ink, new_ink = (d.images[:, 0].flatten(1).float() / 255 - 0.3 for d in (digits, unseen))  # (N, 64)
+digits, unseen = (
+    datasets.load("digits", "train", size=8),
+    datasets.load("digits", "test", size=8),
+)
+ink, new_ink = (
+    d.images[:, 0].flatten(1).float() / 255 - 0.3 for d in (digits, unseen)
+)  # (N, 64)
 STEPS = settings.by_mode(smoke=60, class_=300, full=300)
 
 
@@ -612,20 +718,36 @@ STEPS = settings.by_mode(smoke=60, class_=300, full=300)
 def fit_digits(size, scale=None, *, steps=STEPS, seed=SEED, rate=3e-3, without=()):
     """Embed the digits; lengths are free where no scale is given. Returns both sets of points, and the centers."""
     random = generator(seed, "digits")
-    kept = ~torch.isin(digits.labels, torch.tensor(without, dtype=torch.long))  # digits that train
+    kept = ~torch.isin(
+        digits.labels, torch.tensor(without, dtype=torch.long)
+    )  # digits that train
     seen, labels = ink[kept], digits.labels[kept].unique(return_inverse=True)[1]
-    first, second = ((torch.randn(64, n, generator=random) / 8).requires_grad_() for n in (64, size))
-    w = (torch.randn(5 - len(without), size, generator=random) / size**0.5).requires_grad_()
-    adam = torch.optim.Adam([{"params": [first, second], "lr": rate}, {"params": [w], "lr": rate / 0.3}])
+    first, second = (
+        (torch.randn(64, n, generator=random) / 8).requires_grad_() for n in (64, size)
+    )
+    w = (
+        torch.randn(5 - len(without), size, generator=random) / size**0.5
+    ).requires_grad_()
+    adam = torch.optim.Adam(
+        [{"params": [first, second], "lr": rate}, {"params": [w], "lr": rate / 0.3}]
+    )
     for _ in range(steps):
         x = F.relu(seen @ first) @ second  # (N, D)
-        logits = x @ w.T if scale is None else scale * F.normalize(x, dim=1) @ F.normalize(w, dim=1).T
+        logits = (
+            x @ w.T
+            if scale is None
+            else scale * F.normalize(x, dim=1) @ F.normalize(w, dim=1).T
+        )
         loss = F.cross_entropy(logits, labels)
         adam.zero_grad()
         loss.backward()
         adam.step()
     with torch.no_grad():
-        return F.relu(ink @ first) @ second, F.relu(new_ink @ first) @ second, w.detach()
+        return (
+            F.relu(ink @ first) @ second,
+            F.relu(new_ink @ first) @ second,
+            w.detach(),
+        )
 
 
 # %% [markdown]
@@ -635,32 +757,43 @@ def fit_digits(size, scale=None, *, steps=STEPS, seed=SEED, rate=3e-3, without=(
 free, _, free_centers = fit_digits(2)
 normalized, _, normalized_centers = fit_digits(2, scale=20.0)
 of_free = F.cross_entropy(free @ free_centers.T, digits.labels)
-turned = geometry.cosines(free, free_centers)  # the same points and centers, directions alone
+turned = geometry.cosines(
+    free, free_centers
+)  # the same points and centers, directions alone
 for name, s in {"inner product": free @ free_centers.T, "cosine": turned}.items():
     wrong = (theory.hardest_violation(s, digits.labels) > 0).sum()
     print(
         f"free lengths, loss {of_free:.4f}: by {name:13} the own center is beaten for {int(wrong)} of {len(free)} images"
     )
-around = digits.labels[torch.atan2(free[:, 1], free[:, 0]).argsort()]  # classes in the order of their directions
-print(f"once around the origin, the class of the images changes {int((around != around.roll(1)).sum())} times")
-print(f"Recall@1 by cosine among these images: {retrieval.recall_at_k(free, digits.labels, ks=(1,))[1]:.3f}")
-print("lengths of the centers 0 to 4:", ", ".join(f"{length:.2f}" for length in free_centers.norm(dim=1).tolist()))
+around = digits.labels[
+    torch.atan2(free[:, 1], free[:, 0]).argsort()
+]  # classes in the order of their directions
+print(
+    f"once around the origin, the class of the images changes {int((around != around.roll(1)).sum())} times"
+)
+print(
+    f"Recall@1 by cosine among these images: {retrieval.recall_at_k(free, digits.labels, ks=(1,))[1]:.3f}"
+)
+print(
+    "lengths of the centers 0 to 4:",
+    ", ".join(f"{length:.2f}" for length in free_centers.norm(dim=1).tolist()),
+)
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.6))
 names = [str(digit) for digit in range(5)]
 figures.flat_embedding(axes[0], free, digits.labels, free_centers, names=names)
 axes[0].set_title("Free: the loss is lowered by length")
 book.unit_circle(axes[1], reach=1.25)
-unit_points, unit_centers = F.normalize(normalized, dim=1), F.normalize(normalized_centers, dim=1)
-figures.flat_embedding(axes[1], unit_points, digits.labels, unit_centers, names=names, away=1.15)
-axes[1].set_title("Normalized: only directions are left")
-book.show(
-    figure,
-    alt="Two embeddings of the digits 0 to 4 in two dimensions, five colors, each class with its digit, images as dots, centers "
-    "as crosses. Left, free lengths: five clouds far from the origin, which do not overlap in direction, centers near it. "
-    "Right, normalized: all points on the unit circle, in five arcs with a center in each or at its end; one image lies far off.",
+unit_points, unit_centers = (
+    F.normalize(normalized, dim=1),
+    F.normalize(normalized_centers, dim=1),
 )
+figures.flat_embedding(
+    axes[1], unit_points, digits.labels, unit_centers, names=names, away=1.15
+)
+axes[1].set_title("Normalized: only directions are left")
+show(figure, "2.6 two embeddings digits 0")
 
 # %% [markdown]
 # **What to see.** Dots are images, crosses are centers. With free lengths the classes have moved far out from the origin.
@@ -683,7 +816,10 @@ early, _, early_centers = fit_digits(2, steps=60)
 hard = theory.hardest_violation(early @ early_centers.T, digits.labels) > 0
 stretch = torch.linspace(0.25, 4, 61)
 loss_of = {
-    name: [F.cross_entropy(a * early[group] @ early_centers.T, digits.labels[group]).item() for a in stretch]
+    name: [
+        F.cross_entropy(a * early[group] @ early_centers.T, digits.labels[group]).item()
+        for a in stretch
+    ]
     for name, group in {"easy": ~hard, "hard": hard}.items()
 }
 now, tripled = int((stretch - 1).abs().argmin()), int((stretch - 3).abs().argmin())
@@ -691,14 +827,19 @@ for name, values in loss_of.items():
     print(
         f"{name} images ({int((hard == (name == 'hard')).sum())}): loss {values[now]:.4f}, tripled {values[tripled]:.4f}"
     )
-slopes = (F.softmax(early @ early_centers.T, 1) * theory.violations(early @ early_centers.T, digits.labels)).sum(1)
+slopes = (
+    F.softmax(early @ early_centers.T, 1)
+    * theory.violations(early @ early_centers.T, digits.labels)
+).sum(1)
 print(
     f"slope (2.14) at a = 1 below 0: {int((slopes[~hard] < 0).sum())} easy and {int((slopes[hard] < 0).sum())} hard images"
 )
 rises = {name: values[tripled] > values[now] for name, values in loss_of.items()}
-outcome("2.4", "b" if rises["hard"] and not rises["easy"] else "c" if rises["easy"] else "a")
+outcome(
+    "2.4", "b" if rises["hard"] and not rises["easy"] else "c" if rises["easy"] else "a"
+)
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(6.2, 3.4))
 book.curves(ax, {name: [values] for name, values in loss_of.items()})
 ax.lines[0].set_xdata(stretch)
@@ -709,11 +850,7 @@ ax.set(
     ylabel="mean loss",
     title="Stretching pays for easy images,\nfor hard ones not in the end",
 )
-book.show(
-    figure,
-    alt="Mean loss over the factor by which all points are stretched, from 0.25 to 4. For easy images it falls towards 0; for hard "
-    "images it dips a little below its start, turns before one half, and then rises, in the end about in proportion.",
-)
+show(figure, "2.6 mean loss factor which")
 
 # %% [markdown]
 # **What to see.** What (2.14) says. The curve of the easy images falls all the way. That of the hard ones dips first, and
@@ -726,13 +863,18 @@ book.show(
 
 # %%
 SEEDS = [SEED + n for n in range(settings.by_mode(smoke=2, class_=5, full=10))]
-runs = {scale: [fit_digits(16, scale, seed=seed) for seed in SEEDS] for scale in (None, 20.0)}
+runs = {
+    scale: [fit_digits(16, scale, seed=seed) for seed in SEEDS]
+    for scale in (None, 20.0)
+}
 
 
 def hardest_tenth(points, w):
     """Length of the tenth of the images that is hardest in angle, as a share of the others'; how many are beaten."""
     cosines, own = geometry.cosines(points, w), F.one_hot(digits.labels, 5).bool()
-    margin = cosines[own] - cosines.masked_fill(own, -2).amax(1)  # how far the own center is ahead, in cosine
+    margin = cosines[own] - cosines.masked_fill(own, -2).amax(
+        1
+    )  # how far the own center is ahead, in cosine
     length, order = points.norm(dim=1), margin.argsort()
     beaten = int((theory.hardest_violation(points @ w.T, digits.labels) > 0).sum())
     return float(length[order[:90]].mean() / length[order[90:]].mean()), beaten
@@ -741,9 +883,15 @@ def hardest_tenth(points, w):
 early = [fit_digits(16, steps=60, seed=seed) for seed in SEEDS]
 escape = {}
 for steps, of_seeds in ((60, early), (STEPS, runs[None])):
-    escape[steps], beaten = zip(*(hardest_tenth(points, w) for points, _, w in of_seeds), strict=True)
-    print(f"free lengths, {steps} steps: the own center is beaten for {', '.join(map(str, beaten))} images")
-    print(f"    length of the hardest tenth, as a share of the others' {records.percent(escape[steps])} percent")
+    escape[steps], beaten = zip(
+        *(hardest_tenth(points, w) for points, _, w in of_seeds), strict=True
+    )
+    print(
+        f"free lengths, {steps} steps: the own center is beaten for {', '.join(map(str, beaten))} images"
+    )
+    print(
+        f"    length of the hardest tenth, as a share of the others' {records.percent(escape[steps])} percent"
+    )
 
 # %%
 MEASURES = ("Recall@1", "MAP@R")
@@ -751,23 +899,36 @@ MEASURES = ("Recall@1", "MAP@R")
 
 def on_unseen(points):
     """Recall@1 and MAP@R on the digits 5 to 9."""
-    return retrieval.recall_at_k(points, unseen.labels, ks=(1,))[1], retrieval.map_at_r(points, unseen.labels)
+    return retrieval.recall_at_k(points, unseen.labels, ks=(1,))[1], retrieval.map_at_r(
+        points, unseen.labels
+    )
 
 
 def report(name, by_seed):
     """Print both measures, one pair a seed; of differences too."""
     columns = zip(MEASURES, zip(*by_seed, strict=True), strict=True)
-    print(f"{name:33}", "   ".join(f"{measure} {records.percent(values)}" for measure, values in columns))
+    print(
+        f"{name:33}",
+        "   ".join(
+            f"{measure} {records.percent(values)}" for measure, values in columns
+        ),
+    )
 
 
 def lead(ours, theirs):
     """By how much ours is ahead of theirs, seed by seed, in both measures."""
-    return [tuple(a - b for a, b in zip(*pair, strict=True)) for pair in zip(ours, theirs, strict=True)]
+    return [
+        tuple(a - b for a, b in zip(*pair, strict=True))
+        for pair in zip(ours, theirs, strict=True)
+    ]
 
 
 # %%
 names = {None: "free lengths", 1.0: "lambda 1", 5.0: "lambda 5", 20.0: "lambda 20"}
-one_rate = {scale: [on_unseen(new) for _, new, _ in of_seeds] for scale, of_seeds in runs.items()}
+one_rate = {
+    scale: [on_unseen(new) for _, new, _ in of_seeds]
+    for scale, of_seeds in runs.items()
+}
 for scale, by_seed in one_rate.items():
     report(names[scale], by_seed)
 ahead = lead(one_rate[20.0], one_rate[None])
@@ -780,7 +941,9 @@ report("guessing", [(floor["recall_at_1"], floor["map_at_r"])])
 if settings.mode() == "smoke":
     print("not shown in smoke mode: two seeds are too few")
 else:
-    (at_60, half_60), (at_end, half_end) = (records.interval(escape[steps]) for steps in (60, STEPS))
+    (at_60, half_60), (at_end, half_end) = (
+        records.interval(escape[steps]) for steps in (60, STEPS)
+    )
     assert at_60 + half_60 < 1 < at_end + half_end
     assert not any(beaten)  # at the end
     for column, pixel in enumerate(on_unseen(new_ink)):
@@ -839,10 +1002,17 @@ else:
 def five_points(free, eps):
     """Of any (5, S, D): unit x_i, w_y, w_k, and unit x_j, x_k at distance eps from the two centers, for S searches."""
     x, own, other, *towards = F.normalize(free, dim=-1)
-    turn, examples = 2 * math.asin(eps / 2), []  # the angle between two unit vectors at distance eps
+    turn, examples = (
+        2 * math.asin(eps / 2),
+        [],
+    )  # the angle between two unit vectors at distance eps
     for center, direction in zip((own, other), towards, strict=True):
-        sideways = direction - (direction * center).sum(-1, keepdim=True) * center  # at right angles to the center
-        examples.append(math.cos(turn) * center + math.sin(turn) * F.normalize(sideways, dim=-1))
+        sideways = (
+            direction - (direction * center).sum(-1, keepdim=True) * center
+        )  # at right angles to the center
+        examples.append(
+            math.cos(turn) * center + math.sin(turn) * F.normalize(sideways, dim=-1)
+        )
     return x, own, other, *examples
 
 
@@ -855,7 +1025,9 @@ def measure(x, own, other, near_own, near_other):
 def attack(dimension, eps, *, length=1.0, price=1.0, searches=256, steps=300):
     """Descend on gap - price * margin from random starts; margins and gaps at the start and at the end."""
     random = generator(SEED, "attack", dimension, eps, length)
-    free = torch.randn(5, searches, dimension, generator=random, dtype=torch.float64).requires_grad_()
+    free = torch.randn(
+        5, searches, dimension, generator=random, dtype=torch.float64
+    ).requires_grad_()
     adam, found = torch.optim.Adam([free], lr=0.05), []
     slower = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
     for step in range(steps + 1):
@@ -876,7 +1048,9 @@ for dimension in (2, 4, 16):
     start, end = (gap - (margin - 2 * eps) for margin, gap in attack(dimension, eps))
     assert end.min() > -1e-12
     after = f"{end.min():.0e}, half of them below {end.median():.0e}, all below {end.max():.1g}"
-    print(f"D = {dimension:2}: smallest slack at 256 random starts {start.min():.3f}; after the search {after}")
+    print(
+        f"D = {dimension:2}: smallest slack at 256 random starts {start.min():.3f}; after the search {after}"
+    )
 
 # %% [markdown]
 # No counter-example: no slack is negative by more than rounding. And the search comes as near as the arithmetic allows:
@@ -924,8 +1098,12 @@ margins, gaps = attack(4, eps)[1]
 best = (gaps - margins).argmin()
 print(f"best search: margin {margins[best]:.6f}, gap {gaps[best]:.6f}    eps = {eps}")
 margin, gap = measure(*worst_case(eps))
-print(f"by hand:     margin {margin:.6f}, gap {gap:.6f}    margin - 2 eps = {margin - 2 * eps:.6f}")
-torch.testing.assert_close(gap, theory.example_margin(margin, torch.tensor(eps, dtype=torch.float64)))
+print(
+    f"by hand:     margin {margin:.6f}, gap {gap:.6f}    margin - 2 eps = {margin - 2 * eps:.6f}"
+)
+torch.testing.assert_close(
+    gap, theory.example_margin(margin, torch.tensor(eps, dtype=torch.float64))
+)
 
 # %% [markdown]
 # For other margins than $\varepsilon$ the two corrections of $\varepsilon$ cannot both be paid in full on the sphere, and the
@@ -965,9 +1143,13 @@ torch.testing.assert_close(gap, theory.example_margin(margin, torch.tensor(eps, 
 # price has a margin of its own.
 
 # %%
-angles = torch.linspace(-0.55, 1.15, 256, dtype=torch.float64)  # arcsin(delta / 2) for each margin
+angles = torch.linspace(
+    -0.55, 1.15, 256, dtype=torch.float64
+)  # arcsin(delta / 2) for each margin
 turn = 2 * math.asin(eps / 2)
-prices = math.cos(turn) + torch.tan(angles) * math.sin(turn)  # the slope of (2.16) at that margin
+prices = math.cos(turn) + torch.tan(angles) * math.sin(
+    turn
+)  # the slope of (2.16) at that margin
 (margins_0, gaps_0), (margins_1, gaps_1) = attack(4, eps, price=prices)
 sharp = theory.sharp_example_margin(margins_1, torch.full_like(margins_1, eps))
 assert (gaps_1 - sharp).min() > -1e-9
@@ -983,26 +1165,28 @@ print(
     f"(2.15) is less than 0.03 below (2.16) for delta from {near.min():.1f} to {near.max():.1f}; at 1.9 by {lost[-1]:.2f}"
 )
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), width_ratios=(1.5, 1))
 left.plot(margins_0, gaps_0, ".", color=book.PALE, markersize=5)
-left.plot(margins_1[::12], gaps_1[::12], "o", color="black", markersize=5)  # every twelfth, or they hide the line
+left.plot(
+    margins_1[::12], gaps_1[::12], "o", color="black", markersize=5
+)  # every twelfth, or they hide the line
 figures.guarantees(left, radius=eps, start=-1.2, stop=1.9)
 left.set(
-    xlim=(-1.3, 2.0), ylim=(-2.0, 1.8), xlabel=r"margin $\delta$ over the centers", ylabel="gap between the examples"
+    xlim=(-1.3, 2.0),
+    ylim=(-2.0, 1.8),
+    xlabel=r"margin $\delta$ over the centers",
+    ylabel="gap between the examples",
 )
 left.annotate("random starts", (-0.3, 1.0), color=book.MIDDLE, ha="center")
 left.annotate(r"dashed: $\delta - 2\varepsilon$", (0.85, -0.45), color=book.MIDDLE)
 left.annotate("line: (2.16); dots: ends of the search", (0.3, -0.95))
-left.set_title(rf"$D = 4$, $\varepsilon = {eps}$: nothing gets below, and the search gets there")
+left.set_title(
+    rf"$D = 4$, $\varepsilon = {eps}$: nothing gets below, and the search gets there"
+)
 figures.worst_case(right, [worst_case(eps)[n] for n in (0, 1, 3, 2, 4)])
 right.set_title("The worst case by hand")
-book.show(
-    figure,
-    alt="Left: gap between examples over the margin between centers. Random configurations scatter above; the ends of the searches "
-    "lie on the curve of the exact bound, which touches the dashed line delta minus two epsilon in one point. Right: the worst case "
-    "on a circle, each example epsilon away from its center, image in the east, its center and example near the north, the other center and example near the south.",
-)
+show(figure, "2.7 left gap between examples")
 
 # %% [markdown]
 # **What to see.** Grey: random configurations, all above the line. Black: where the search ends, on the line of the exact
@@ -1039,29 +1223,50 @@ predict("2.5", "?")
 # %%
 def guaranteed(points, w, scale, every=6):
     """Of triplets of every sixth image, the share that holds and that must; means of margin, radius, loss, weight."""
-    x, w, y = F.normalize(points.double(), dim=1), F.normalize(w.double(), dim=1), digits.labels
+    x, w, y = (
+        F.normalize(points.double(), dim=1),
+        F.normalize(w.double(), dim=1),
+        digits.labels,
+    )
     s, own = x @ w.T, F.one_hot(y, 5).bool()
     margin, radius = s[own] - s.masked_fill(own, -2).amax(1), (x - w[y]).norm(dim=1)
-    loss = F.cross_entropy(scale * s, y, weight=1 / y.bincount().double())  # every class counts once
-    pull = 1 - theory.smoothing_weights(s, scale=scale)[own]  # the weight on other centers
+    loss = F.cross_entropy(
+        scale * s, y, weight=1 / y.bincount().double()
+    )  # every class counts once
+    pull = (
+        1 - theory.smoothing_weights(s, scale=scale)[own]
+    )  # the weight on other centers
     means = [values.mean().item() for values in (margin, radius, loss, pull)]
     x, y, radius = x[::every], y[::every], radius[::every]
-    delta = -theory.violations(x @ w.T, y)[:, y]  # (n, n): of image i against the class of image k
+    delta = -theory.violations(x @ w.T, y)[
+        :, y
+    ]  # (n, n): of image i against the class of image k
     eps = torch.maximum(radius[:, None], radius[None, :])  # of x_j and x_k
     gap = (x @ x.T)[:, :, None] - (x @ x.T)[:, None, :]  # (n, n, n): x_i.x_j - x_i.x_k
     promise = delta[:, None, :] - 2 * eps[None]
     valid = losses.valid_triplets(y)
     assert (gap - promise)[valid].min() > -1e-9  # the theorem, on all of them
-    return (gap[valid] > 0).double().mean().item(), (promise[valid] > 0).double().mean().item(), *means
+    return (
+        (gap[valid] > 0).double().mean().item(),
+        (promise[valid] > 0).double().mean().item(),
+        *means,
+    )
 
 
 # %%
 scales, means = (1.0, 5.0, 20.0), {}
-runs |= {scale: [fit_digits(16, scale, seed=seed) for seed in SEEDS] for scale in scales[:2]}
-found = {scale: [guaranteed(points, w, scale) for points, _, w in runs[scale]] for scale in scales}
+runs |= {
+    scale: [fit_digits(16, scale, seed=seed) for seed in SEEDS] for scale in scales[:2]
+}
+found = {
+    scale: [guaranteed(points, w, scale) for points, _, w in runs[scale]]
+    for scale in scales
+}
 for scale in scales:
     holds, sure, *others = (list(column) for column in zip(*found[scale], strict=True))
-    margin, radius, loss, pull = means[scale] = [records.interval(values)[0] for values in others]
+    margin, radius, loss, pull = means[scale] = [
+        records.interval(values)[0] for values in others
+    ]
     floor = theory.smallest_softmax_loss(5, scale=scale)
     assert min(others[2]) > floor
     print(
@@ -1070,7 +1275,9 @@ for scale in scales:
     print(
         f"    mean margin {margin:.2f}    twice the mean radius {2 * radius:.2f}    weight on other centers {pull:.4f}"
     )
-    print(f"    mean loss, every class counted once, {loss:.4f}    its floor {floor:.4f}")
+    print(
+        f"    mean loss, every class counted once, {loss:.4f}    its floor {floor:.4f}"
+    )
 print(f"margin of a perfect embedding: {5 / 4}")
 sure = records.interval([row[1] for row in found[20.0]])[0]
 outcome("2.5", "a" if sure > 0.9 else "c" if sure < 0.1 else "b")
@@ -1082,7 +1289,10 @@ outcome("2.5", "a" if sure > 0.9 else "c" if sure < 0.1 else "b")
 
 # %%
 RATES = (1e-4, 3e-4, 1e-3, 3e-3)
-PAIRS = [(digit, (digit + 1) % 5) for digit in range(settings.by_mode(smoke=1, class_=5, full=5))]
+PAIRS = [
+    (digit, (digit + 1) % 5)
+    for digit in range(settings.by_mode(smoke=1, class_=5, full=5))
+]
 
 
 def on_held_out(scale, rate):
@@ -1100,10 +1310,15 @@ for scale, name in names.items():
     by_rate = {rate: on_held_out(scale, rate) for rate in RATES}
     chosen[scale] = max(by_rate, key=by_rate.get)
     shown = ", ".join(f"{rate:g}: {100 * value:.1f}" for rate, value in by_rate.items())
-    print(f"{name:12} MAP@R on held-out digits by learning rate: {shown}    chosen {chosen[scale]:g}")
+    print(
+        f"{name:12} MAP@R on held-out digits by learning rate: {shown}    chosen {chosen[scale]:g}"
+    )
 
 # %%
-own = {scale: [fit_digits(16, scale, seed=seed, rate=chosen[scale]) for seed in SEEDS] for scale in names}
+own = {
+    scale: [fit_digits(16, scale, seed=seed, rate=chosen[scale]) for seed in SEEDS]
+    for scale in names
+}
 own_rate = {scale: [on_unseen(new) for _, new, _ in own[scale]] for scale in names}
 one_rate = {scale: [on_unseen(new) for _, new, _ in runs[scale]] for scale in names}
 for title, results in {"one learning rate": one_rate, "each its own": own_rate}.items():
@@ -1111,18 +1326,29 @@ for title, results in {"one learning rate": one_rate, "each its own": own_rate}.
     for scale, name in names.items():
         report(f"  {name}", results[scale])
     for first, second in ((20.0, 1.0), (20.0, 5.0), (20.0, None), (1.0, None)):
-        report(f"  {names[first]} ahead of {names[second]}", lead(results[first], results[second]))
+        report(
+            f"  {names[first]} ahead of {names[second]}",
+            lead(results[first], results[second]),
+        )
 report("pixels", [on_unseen(new_ink)])
 for scale in scales:
     sure = [guaranteed(points, w, scale)[1] for points, _, w in own[scale]]
-    print(f"own learning rate, {names[scale]}: guaranteed {records.percent(sure)} percent")
+    print(
+        f"own learning rate, {names[scale]}: guaranteed {records.percent(sure)} percent"
+    )
 
 
 # %%
 def differs(results, first, second):
     """In which of the two measures the interval of the lead does not contain 0."""
-    columns = zip(MEASURES, zip(*lead(results[first], results[second]), strict=True), strict=True)
-    return [measure for measure, values in columns if abs(records.interval(values)[0]) > records.interval(values)[1]]
+    columns = zip(
+        MEASURES, zip(*lead(results[first], results[second]), strict=True), strict=True
+    )
+    return [
+        measure
+        for measure, values in columns
+        if abs(records.interval(values)[0]) > records.interval(values)[1]
+    ]
 
 
 if settings.mode() == "smoke":
@@ -1135,31 +1361,49 @@ else:
     assert 2 * means[20.0][1] > 5 / 4  # the radius alone forbids it
     assert differs(one_rate, 20.0, 1.0) == list(MEASURES)
     assert chosen[1.0] == min(RATES)
-    pairs = ((own_rate, 20.0, 1.0), (own_rate, 20.0, None), (own_rate, 1.0, None), (one_rate, 1.0, None))
+    pairs = (
+        (own_rate, 20.0, 1.0),
+        (own_rate, 20.0, None),
+        (own_rate, 1.0, None),
+        (one_rate, 1.0, None),
+    )
     assert not any(differs(*pair) for pair in pairs)
-    print("one learning rate: lambda 20 and 1 differ in both measures; each its own: in neither")
+    print(
+        "one learning rate: lambda 20 and 1 differ in both measures; each its own: in neither"
+    )
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.4), width_ratios=(1, 1.2, 1.2))
-book.dots(axes[0], {f"$\\lambda = {scale:g}$": [row[1] for row in found[scale]] for scale in scales})
-axes[0].set(title=r"$\lambda = 20$ guarantees nothing", xlabel="guaranteed triplets, percent", xlim=(-25, 125))
+book.dots(
+    axes[0],
+    {f"$\\lambda = {scale:g}$": [row[1] for row in found[scale]] for scale in scales},
+)
+axes[0].set(
+    title=r"$\lambda = 20$ guarantees nothing",
+    xlabel="guaranteed triplets, percent",
+    xlim=(-25, 125),
+)
 for ax, results, title in (
     (axes[1], one_rate, "One learning rate: 20 leads"),
     (axes[2], own_rate, "Own rates: no lead over 1"),
 ):
-    leads = {scale: zip(*lead(results[20.0], results[scale]), strict=True) for scale in (1.0, 5.0)}
-    rows = {f"{m}\nover {scale:g}": v for scale, both in leads.items() for m, v in zip(MEASURES, both, strict=True)}
+    leads = {
+        scale: zip(*lead(results[20.0], results[scale]), strict=True)
+        for scale in (1.0, 5.0)
+    }
+    rows = {
+        f"{m}\nover {scale:g}": v
+        for scale, both in leads.items()
+        for m, v in zip(MEASURES, both, strict=True)
+    }
     book.dots(ax, rows)
     ax.axvline(0, color=book.PALE, zorder=0)
-    ax.set(title=title, xlabel=r"lead of $\lambda = 20$, percentage points", xlim=(-8, 20))
+    ax.set(
+        title=title, xlabel=r"lead of $\lambda = 20$, percentage points", xlim=(-8, 20)
+    )
 axes[2].tick_params(labelleft=False)
 figure.get_layout_engine().set(wspace=0.05)
-book.show(
-    figure,
-    alt="Three panels, a dot for each seed. Left: the share of guaranteed training triplets is near 100 percent for lambda 1 and 5 "
-    "and near 0 for lambda 20. Middle and right: how far lambda 20 is ahead of 1 and of 5 in Recall@1 and MAP@R on unseen "
-    "digits. With one rate all four intervals lie above 0; with its own, 1 cannot be told from 20, and a smaller lead over 5 is left.",
-)
+show(figure, "2.8 three panels dot seed")
 
 # %% [markdown]
 # **What to see.** At $\lambda = 20$ nearly every triplet of training images holds, and next to none is guaranteed. Its margin is
@@ -1197,7 +1441,9 @@ book.show(
 
 
 # %%
-def my_violations(x: torch.Tensor, centers: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def my_violations(
+    x: torch.Tensor, centers: torch.Tensor, labels: torch.Tensor
+) -> torch.Tensor:
     """x: unit vectors (B, D); centers: unit vectors (C, D); labels: (B,). Violations (B, C)."""
     ...
 

@@ -13,7 +13,8 @@
 # **Before it** you need chapter [02](02_softmax_is_smoothed_triplet.ipynb): normalized SoftMax and its scale
 # $\lambda$.
 #
-# **Time** about 100 minutes to read and try, and another 70 for the exercises; the cells run in under 3 minutes on a laptop with two cores.
+# **Time** about {reading} minutes to read and try, and {exercises} for the exercises; the cells run in under three
+# minutes on a laptop with two cores.
 
 # %%
 import math
@@ -23,11 +24,12 @@ import torch
 from torch.nn import functional as F
 
 from dmlbook import book, datasets, losses, records, retrieval, settings
-from dmlbook.chapters import check, outcome, predict
+from dmlbook.chapters import check, outcome, predict, show
 from dmlbook.chapters.ch03 import figures, theory
 from dmlbook.seeding import SEED, generator
 
 book.use_style()
+book.story("03")
 
 # %% [markdown]
 # ## 3.1 Two clusters, one center
@@ -36,7 +38,9 @@ book.use_style()
 # apart as can be. We call these four points the **cross**.
 
 # %%
-x = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])  # (B=4, D=2): east, west, north, south
+x = torch.tensor(
+    [[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]
+)  # (B=4, D=2): east, west, north, south
 labels = torch.tensor([0, 0, 1, 1])
 
 # %% [markdown]
@@ -63,21 +67,26 @@ def softmax_loss(x, labels, w, scale=20.0):  # w (C, D): one center a class
 degrees = torch.arange(0.0, 361, settings.by_mode(smoke=15, class_=5, full=5))
 directions = book.on_circle(degrees)  # (73, 2) unit vectors
 table = torch.stack(
-    [torch.stack([softmax_loss(x, labels, torch.stack([a, b])) for b in directions]) for a in directions]
+    [
+        torch.stack([softmax_loss(x, labels, torch.stack([a, b])) for b in directions])
+        for a in directions
+    ]
 )
 print(f"best of {table.numel()} pairs: {table.min():.4f}    log 2 = {math.log(2):.4f}")
-outcome("3.1", "a" if table.min() < 0.01 else "b" if table.min() < math.log(2) - 1e-4 else "c")
+outcome(
+    "3.1",
+    "a" if table.min() < 0.01 else "b" if table.min() < math.log(2) - 1e-4 else "c",
+)
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(5.6, 4.5))
 figures.loss_map(ax, degrees, table)
-ax.set(title="One center a class never beats guessing", xlabel="direction of $w_0$ in degrees")
-ax.set_ylabel("direction of $w_1$ in degrees")
-book.show(
-    figure,
-    alt="The loss on the cross as a map over the directions of both centers. Its valley, dark, is the diagonal, where both "
-    "centers point the same way; nowhere is it lower than log 2, which is marked on the scale of colors.",
+ax.set(
+    title="One center a class never beats guessing",
+    xlabel="direction of $w_0$ in degrees",
 )
+ax.set_ylabel("direction of $w_1$ in degrees")
+show(figure, "3.1 loss cross map directions")
 
 # %% [markdown]
 # **What to see.** The dark valley is the dotted diagonal: the best that two centers can do is to point the *same* way
@@ -115,11 +124,19 @@ draw = generator(SEED, "attack")
 slack = []
 for _ in range(1000):
     C, D = (int(torch.randint(2, high, (), generator=draw)) for high in (7, 9))
-    pair = F.normalize(torch.randn(1, D, generator=draw, dtype=torch.float64), dim=1) * torch.tensor([[1.0], [-1.0]])
-    w = torch.randn(C, D, generator=draw, dtype=torch.float64) * torch.rand((), generator=draw)
-    value = losses.margin_cross_entropy(pair @ w.T, torch.zeros(2, dtype=torch.long), scale=5.0, margin=0.1)
+    pair = F.normalize(
+        torch.randn(1, D, generator=draw, dtype=torch.float64), dim=1
+    ) * torch.tensor([[1.0], [-1.0]])
+    w = torch.randn(C, D, generator=draw, dtype=torch.float64) * torch.rand(
+        (), generator=draw
+    )
+    value = losses.margin_cross_entropy(
+        pair @ w.T, torch.zeros(2, dtype=torch.long), scale=5.0, margin=0.1
+    )
     slack.append(float(value) - theory.opposite_pairs_floor(C, scale=5.0, margin=0.1))
-print(f"distance from the floor: {min(slack):.1e} at least, {max(slack):.1f} at most; none below: {min(slack) >= 0}")
+print(
+    f"distance from the floor: {min(slack):.1e} at least, {max(slack):.1f} at most; none below: {min(slack) >= 0}"
+)
 assert min(slack) >= 0
 
 # %% [markdown]
@@ -145,8 +162,12 @@ assert min(slack) >= 0
 
 # %%
 image = torch.tensor([[1.0, 0.0]])
-toy = torch.tensor([[[0.8, 0.6], [0.6, 0.8]], [[0.6, -0.8], [0.28, -0.96]]])  # (C=2, K=2, D=2), all of length 1
-s = torch.einsum("bd,ckd->bck", image, toy)  # (B, C, K): cosine of each image and each center
+toy = torch.tensor(
+    [[[0.8, 0.6], [0.6, 0.8]], [[0.6, -0.8], [0.28, -0.96]]]
+)  # (C=2, K=2, D=2), all of length 1
+s = torch.einsum(
+    "bd,ckd->bck", image, toy
+)  # (B, C, K): cosine of each image and each center
 
 
 def short(values):
@@ -169,23 +190,24 @@ def cross_entropy_with_margin(own, others, scale, margin):
 
 
 by_hand = cross_entropy_with_margin(hard[0][0], [hard[0][1]], scale=20, margin=0.01)
-by_package = losses.margin_cross_entropy(torch.tensor(hard), torch.tensor([0]), scale=20, margin=0.01)
+by_package = losses.margin_cross_entropy(
+    torch.tensor(hard), torch.tensor([0]), scale=20, margin=0.01
+)
 print(f"loss if the image is of class 0: {by_hand:.4f}")
 assert math.isclose(by_hand, by_package, rel_tol=1e-4)
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(9, 4))
-figures.class_circle(axes[0], image, torch.tensor([0]), toy, losses.hardtriple_similarity)
+figures.class_circle(
+    axes[0], image, torch.tensor([0]), toy, losses.hardtriple_similarity
+)
 axes[0].set_title("The toy: one image, two centers a class")
-two = torch.stack([x[:2], x[2:]])  # (C=2, K=2, D=2): a center on each image of the cross
+two = torch.stack(
+    [x[:2], x[2:]]
+)  # (C=2, K=2, D=2): a center on each image of the cross
 figures.class_circle(axes[1], x, labels, two, losses.hardtriple_similarity)
 axes[1].set_title("Two centers a class solve the cross")
-book.show(
-    figure,
-    alt="Two circles with images as dots and centers as crosses on spokes. Left the toy: an image in the east, the "
-    "centers of its class above it, those of the other class below. Right the cross: each of four images has a center of "
-    "its class, and the ring around shows four sectors of alternating class.",
-)
+show(figure, "3.2 two circles images dots")
 
 # %% [markdown]
 # **What to see.** (Centers have length 1 and are drawn a little inside, so that both marks can be seen; the ring
@@ -194,8 +216,13 @@ book.show(
 # without a margin:
 
 # %%
-for name, centers in {"best single centers": directions[[0, 0]][:, None], "two centers a class": two}.items():
-    similar = losses.hardtriple_similarity(torch.einsum("bd,ckd->bck", x.double(), centers.double()))
+for name, centers in {
+    "best single centers": directions[[0, 0]][:, None],
+    "two centers a class": two,
+}.items():
+    similar = losses.hardtriple_similarity(
+        torch.einsum("bd,ckd->bck", x.double(), centers.double())
+    )
     print(f"{name:20} {losses.margin_cross_entropy(similar, labels, scale=20):.1e}")
 
 # %% [markdown]
@@ -208,13 +235,20 @@ for name, centers in {"best single centers": directions[[0, 0]][:, None], "two c
 
 # %%
 noise = 8 * torch.randn(40, generator=generator(SEED, "noise"))
-cloud = book.on_circle(torch.tensor([0.0, 180.0, 90.0, 270.0]).repeat(10) + noise)  # (B=40, D=2)
+cloud = book.on_circle(
+    torch.tensor([0.0, 180.0, 90.0, 270.0]).repeat(10) + noise
+)  # (B=40, D=2)
 cloud_labels = labels.repeat(10)
 
 
 def without_gradient(name, K, seed):
     """The share of the centers whose gradient is exactly 0, at a random start."""
-    options = {"num_classes": 2, "embedding_size": 2, "centers_per_class": K, "tau": 0.0}
+    options = {
+        "num_classes": 2,
+        "embedding_size": 2,
+        "centers_per_class": K,
+        "tau": 0.0,
+    }
     loss = losses.make(name, **options, generator=generator(seed, "start", K))
     loss(cloud, cloud_labels).backward()
     return (loss.weight.grad.norm(dim=-1) == 0).float().mean().item()
@@ -222,8 +256,14 @@ def without_gradient(name, K, seed):
 
 starts = range(settings.by_mode(smoke=2, class_=50, full=200))
 for name in ("hardtriple", "softtriple"):
-    dead = {K: sum(without_gradient(name, K, seed) for seed in starts) / len(starts) for K in (2, 4, 10, 20)}
-    print(f"{name}: no gradient for", "   ".join(f"{100 * v:.0f} percent (K = {K})" for K, v in dead.items()))
+    dead = {
+        K: sum(without_gradient(name, K, seed) for seed in starts) / len(starts)
+        for K in (2, 4, 10, 20)
+    }
+    print(
+        f"{name}: no gradient for",
+        "   ".join(f"{100 * v:.0f} percent (K = {K})" for K, v in dead.items()),
+    )
 
 # %% [markdown]
 # **What to see.** With HardTriple the share of centers that learn nothing grows with $K$. The second line belongs to
@@ -241,26 +281,40 @@ radians = torch.deg2rad(travel)
 along = torch.stack([radians.cos(), radians.sin()], 1)
 similar = torch.einsum("nd,ckd->nck", along, two_own.double())
 rise = {"HardTriple": losses.hardtriple_similarity(similar)[:, 0]}
-rise |= {f"gamma = {g}": losses.softtriple_similarity(similar, gamma=g)[:, 0] for g in (0.1, 0.3)}
-slopes = {name: torch.autograd.grad(value.sum(), radians, retain_graph=True)[0] for name, value in rise.items()}
+rise |= {
+    f"gamma = {g}": losses.softtriple_similarity(similar, gamma=g)[:, 0]
+    for g in (0.1, 0.3)
+}
+slopes = {
+    name: torch.autograd.grad(value.sum(), radians, retain_graph=True)[0]
+    for name, value in rise.items()
+}
 for name, slope in slopes.items():
-    print(f"{name:12} largest change of slope over a tenth of a degree: {slope.diff().abs().max():.3f}")
+    print(
+        f"{name:12} largest change of slope over a tenth of a degree: {slope.diff().abs().max():.3f}"
+    )
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(11, 3.4))
 for ax, lines, title in zip(
-    axes, (rise, slopes), ("Similarity has a kink ...", "... and its slope a jump"), strict=True
+    axes,
+    (rise, slopes),
+    ("Similarity has a kink ...", "... and its slope a jump"),
+    strict=True,
 ):
-    ax.set(title=title, xlim=(-90, 90), xlabel="direction of the image in degrees", xticks=(-80, -40, 0, 40, 80))
+    ax.set(
+        title=title,
+        xlim=(-90, 90),
+        xlabel="direction of the image in degrees",
+        xticks=(-80, -40, 0, 40, 80),
+    )
     drawn = {name: value.detach() for name, value in lines.items()}
-    book.named_lines(ax, travel.detach(), drawn, legend="similarity" if lines is rise else "slope of")
+    book.named_lines(
+        ax, travel.detach(), drawn, legend="similarity" if lines is rise else "slope of"
+    )
 axes[0].set(ylim=(0.45, 1.05), ylabel="similarity to the class")
 axes[1].set_ylabel("slope, per radian")
-book.show(
-    figure,
-    alt="Left: similarity to a class with centers at minus 40 and plus 40 degrees against the image's direction; the "
-    "maximum has a kink at 0, the smoothed ones are round. Right: their slopes; that of the maximum jumps at 0.",
-)
+show(figure, "3.2 left similarity class centers")
 
 # %% [markdown]
 # **What to see.** At 0 degrees the black line has a corner, and its slope jumps. The smoothed lines, which come next,
@@ -302,7 +356,9 @@ gamma = 0.1
 exponentials = [math.exp(value / gamma) for value in s[0, 0].tolist()]
 q = [value / sum(exponentials) for value in exponentials]
 print("weights of the two centers of class 0:", short(q))
-torch.testing.assert_close(theory.center_weights(s, gamma=gamma)[0, 0], torch.tensor(q), rtol=1e-5, atol=1e-6)
+torch.testing.assert_close(
+    theory.center_weights(s, gamma=gamma)[0, 0], torch.tensor(q), rtol=1e-5, atol=1e-6
+)
 
 # %% [markdown]
 # We check it against a maximizer that climbs from equal weights; and against ten
@@ -319,10 +375,16 @@ for _ in range(400):
 best = theory.center_weights(three, gamma=gamma)
 torch.testing.assert_close(logits.softmax(-1), best, rtol=0, atol=1e-6)
 value = theory.center_objective(best, three, gamma=gamma).item()
-tries = torch.rand(10_000, 1, 3, generator=generator(SEED, "tries"), dtype=torch.float64).log()
-tries = tries / tries.sum(-1, keepdim=True)  # both negative, so positive; and uniform over all possible weights
+tries = torch.rand(
+    10_000, 1, 3, generator=generator(SEED, "tries"), dtype=torch.float64
+).log()
+tries = tries / tries.sum(
+    -1, keepdim=True
+)  # both negative, so positive; and uniform over all possible weights
 others = theory.center_objective(tries, three.expand(10_000, 1, 3), gamma=gamma)
-print(f"value at the softmax: {value:.5f}    best of 10,000 random weights: {others.max():.5f}")
+print(
+    f"value at the softmax: {value:.5f}    best of 10,000 random weights: {others.max():.5f}"
+)
 assert others.max() <= value
 
 # %% [markdown]
@@ -342,32 +404,61 @@ assert others.max() <= value
 
 
 # %%
-def softtriple_loss(x, labels, w, scale=20.0, gamma=0.1, margin=0.01):  # w (C, K, D): K unit centers a class
-    s = torch.einsum("bd,ckd->bck", x, w)  # (B, C, K) cosine of each image and each center
-    q = torch.softmax(s / gamma, dim=-1)  # (B, C, K) on which center each image leans, class by class
+def softtriple_loss(
+    x, labels, w, scale=20.0, gamma=0.1, margin=0.01
+):  # w (C, K, D): K unit centers a class
+    s = torch.einsum(
+        "bd,ckd->bck", x, w
+    )  # (B, C, K) cosine of each image and each center
+    q = torch.softmax(
+        s / gamma, dim=-1
+    )  # (B, C, K) on which center each image leans, class by class
     similar = (q * s).sum(-1)  # (B, C) the expected similarity
-    return F.cross_entropy(scale * (similar - margin * F.one_hot(labels, len(w))), labels)
+    return F.cross_entropy(
+        scale * (similar - margin * F.one_hot(labels, len(w))), labels
+    )
 
 
-package = losses.SoftTriple(num_classes=2, embedding_size=2, centers_per_class=2, tau=0.0)
+package = losses.SoftTriple(
+    num_classes=2, embedding_size=2, centers_per_class=2, tau=0.0
+)
 with torch.no_grad():
-    package.weight.copy_(toy.transpose(0, 1))  # (K, C, D): the package keeps centers outermost
+    package.weight.copy_(
+        toy.transpose(0, 1)
+    )  # (K, C, D): the package keeps centers outermost
 zero = torch.tensor([0])
-torch.testing.assert_close(package(image, zero), softtriple_loss(image, zero, toy), rtol=1e-5, atol=1e-7)
-print(f"toy: S' = {short(losses.softtriple_similarity(s)[0])}    loss {package(image, zero):.4f}")
+torch.testing.assert_close(
+    package(image, zero), softtriple_loss(image, zero, toy), rtol=1e-5, atol=1e-7
+)
+print(
+    f"toy: S' = {short(losses.softtriple_similarity(s)[0])}    loss {package(image, zero):.4f}"
+)
 
 # %% [markdown]
 # The two also agree on forty images, in value and in the gradient of every center:
 
 # %%
-package = losses.SoftTriple(num_classes=2, embedding_size=2, centers_per_class=5, tau=0.0, generator=generator(1))
+package = losses.SoftTriple(
+    num_classes=2,
+    embedding_size=2,
+    centers_per_class=5,
+    tau=0.0,
+    generator=generator(1),
+)
 raw = package.weight.detach().transpose(0, 1).clone().requires_grad_()  # (C, K, D)
-by_package, from_scratch = package(cloud, cloud_labels), softtriple_loss(cloud, cloud_labels, F.normalize(raw, dim=-1))
+by_package, from_scratch = (
+    package(cloud, cloud_labels),
+    softtriple_loss(cloud, cloud_labels, F.normalize(raw, dim=-1)),
+)
 torch.testing.assert_close(by_package, from_scratch, rtol=1e-5, atol=1e-6)
 by_package.backward()
 from_scratch.backward()
-torch.testing.assert_close(package.weight.grad.transpose(0, 1), raw.grad, rtol=1e-4, atol=1e-6)
-print("from scratch and package: the same loss, and the same gradient at all ten centers")
+torch.testing.assert_close(
+    package.weight.grad.transpose(0, 1), raw.grad, rtol=1e-4, atol=1e-6
+)
+print(
+    "from scratch and package: the same loss, and the same gradient at all ten centers"
+)
 
 # %% [markdown]
 # **With one center** there is nothing to choose: $q_1 = 1$, so $S'_{i,c} = x_i \cdot w_c$, and with $\delta = 0$ the
@@ -382,7 +473,9 @@ sizes = {"num_classes": 4, "embedding_size": 8}
 points, classes = torch.randn(30, 8, generator=generator(2)), torch.arange(30) % 4
 chapter_02 = losses.NormalizedSoftmax(**sizes, generator=generator(3))(points, classes)
 for g in (0.01, 0.1, 10.0):
-    one = losses.SoftTriple(**sizes, centers_per_class=1, gamma=g, margin=0.0, generator=generator(3))
+    one = losses.SoftTriple(
+        **sizes, centers_per_class=1, gamma=g, margin=0.0, generator=generator(3)
+    )
     torch.testing.assert_close(one(points, classes), chapter_02, rtol=1e-5, atol=1e-6)
 print(f"K = 1: {one(points, classes):.4f}    chapter 02: {chapter_02:.4f}")
 
@@ -416,12 +509,20 @@ for g in (0.1, 1.0, 10.0, 20.0, 100.0, 1000.0):
     formula = math.log1p(math.exp(-20 * (math.tanh(1 / g) - 0.01)))
     value = softtriple_loss(x.double(), labels, two.double(), gamma=g)
     assert math.isclose(value, formula, rel_tol=1e-6)
-    right = int((losses.softtriple_similarity(s_cross, gamma=g).argmax(1) == labels).sum())
-    print(f"gamma = {g:6}: S' = {math.tanh(1 / g):.4f}   loss {value:.2e}   images right: {right} of 4")
+    right = int(
+        (losses.softtriple_similarity(s_cross, gamma=g).argmax(1) == labels).sum()
+    )
+    print(
+        f"gamma = {g:6}: S' = {math.tanh(1 / g):.4f}   loss {value:.2e}   images right: {right} of 4"
+    )
     assert right == 4
-bought_back = softtriple_loss(x.double(), labels, two.double(), scale=20 * 20.0, gamma=20.0, margin=0.0)
+bought_back = softtriple_loss(
+    x.double(), labels, two.double(), scale=20 * 20.0, gamma=20.0, margin=0.0
+)
 print(f"gamma = 20 with twenty times the scale, no margin: loss {bought_back:.2e}")
-print(f"the floor of one center a class, from (3.1): {theory.opposite_pairs_floor(2, margin=0.01):.4f}")
+print(
+    f"the floor of one center a class, from (3.1): {theory.opposite_pairs_floor(2, margin=0.01):.4f}"
+)
 
 # %% [markdown]
 # **What to see.** A small gamma solves the cross (the loss is a little above that of 3.2, which had no margin). A large one
@@ -439,14 +540,22 @@ print(f"the floor of one center a class, from (3.1): {theory.opposite_pairs_floo
 # and to type `gamma * torch.logsumexp(s / gamma, dim=-1)`. It looks right, it trains, and it is another loss.
 
 # %%
-V, S = losses.logsumexp_similarity(s, gamma=gamma), losses.softtriple_similarity(s, gamma=gamma)
+V, S = (
+    losses.logsumexp_similarity(s, gamma=gamma),
+    losses.softtriple_similarity(s, gamma=gamma),
+)
 entropy = torch.special.entr(theory.center_weights(s, gamma=gamma)).sum(-1)
 torch.testing.assert_close(V, S + gamma * entropy)
 print(f"toy, class 0: largest {s[0, 0].max():.4f}   S' {S[0, 0]:.4f}   V {V[0, 0]:.4f}")
 gathered = torch.ones(1, 1, 10)  # ten centers, all exactly on the image
-print(f"ten centers on the image: S' {losses.softtriple_similarity(gathered).item():.4f}", end="   ")
+print(
+    f"ten centers on the image: S' {losses.softtriple_similarity(gathered).item():.4f}",
+    end="   ",
+)
 print(f"V {losses.logsumexp_similarity(gathered).item():.4f}")
-rivals = torch.tensor([[[0.90] + [-1.0] * 9, [0.75] * 10]])  # class 0: one close center; class 1: ten at some distance
+rivals = torch.tensor(
+    [[[0.90] + [-1.0] * 9, [0.75] * 10]]
+)  # class 0: one close center; class 1: ten at some distance
 print("one close center against ten farther ones:")
 print("   S'", short(losses.softtriple_similarity(rivals)[0]), end="")
 print("   V", short(losses.logsumexp_similarity(rivals)[0]))
@@ -462,24 +571,35 @@ print("   V", short(losses.logsumexp_similarity(rivals)[0]))
 #
 # Here are all four for one image, whose cosines with the four centers of a class are 0.8, 0.6, 0.1 and -0.3.
 
-# %%
+# %% jupyter={"source_hidden": true}
 exponents = torch.linspace(-2.3, 0, 200)
 sample = torch.tensor([[[0.8, 0.6, 0.1, -0.3]]])
-soft = torch.cat([losses.softtriple_similarity(sample, gamma=float(10**e))[0] for e in exponents])
-value = torch.cat([losses.logsumexp_similarity(sample, gamma=float(10**e))[0] for e in exponents])
+soft = torch.cat(
+    [losses.softtriple_similarity(sample, gamma=float(10**e))[0] for e in exponents]
+)
+value = torch.cat(
+    [losses.logsumexp_similarity(sample, gamma=float(10**e))[0] for e in exponents]
+)
 figure, ax = plt.subplots(figsize=(7.4, 3.5))
-ax.set(xscale="log", xlim=(10**-2.3, 1), ylim=(0.2, 1.9), xlabel="gamma", ylabel="similarity to the class")
+ax.set(
+    xscale="log",
+    xlim=(10**-2.3, 1),
+    ylim=(0.2, 1.9),
+    xlabel="gamma",
+    ylabel="similarity to the class",
+)
 ax.set_title("S' falls towards the mean; V leaves the cosines")
 ax.axhline(1, color=book.PALE, linewidth=1)
 ax.annotate("largest possible cosine", (10**-2.2, 1.03), color=book.MIDDLE)
 flat = torch.ones(200)
-lines = {"S', expected": soft, "V, log-sum-exp": value, "closest center": 0.8 * flat, "mean": sample.mean() * flat}
+lines = {
+    "S', expected": soft,
+    "V, log-sum-exp": value,
+    "closest center": 0.8 * flat,
+    "mean": sample.mean() * flat,
+}
 book.named_lines(ax, 10**exponents, lines, apart=0.08)
-book.show(
-    figure,
-    alt="Class similarity of an image to four centers against gamma on a log scale. The expected similarity falls from the "
-    "closest center to the mean; the log-sum-exp value rises from the closest center and passes 1.",
-)
+show(figure, "3.5 class similarity image four")
 
 # %% [markdown]
 # **What to see.** Both start at the closest center. From about $\gamma = 0.1$ on they part, in opposite directions.
@@ -493,8 +613,12 @@ book.show(
 # the natural choice if you think of a class as a *mixture* of $K$ hidden labels. Section 3.8 compares the two.
 
 # %%
-mixture = F.softmax((s / gamma).flatten(1), dim=1).unflatten(1, (2, 2)).sum(-1)  # (B, C)
-torch.testing.assert_close(losses.margin_cross_entropy(V, zero, scale=1 / gamma), -mixture[0, 0].log())
+mixture = (
+    F.softmax((s / gamma).flatten(1), dim=1).unflatten(1, (2, 2)).sum(-1)
+)  # (B, C)
+torch.testing.assert_close(
+    losses.margin_cross_entropy(V, zero, scale=1 / gamma), -mixture[0, 0].log()
+)
 
 # %% [markdown]
 # ## 3.6 Scale, gamma, margin: one job each
@@ -503,27 +627,46 @@ torch.testing.assert_close(losses.margin_cross_entropy(V, zero, scale=1 / gamma)
 # class's similarity minus the best other one. For two classes the loss is $\log(1 + e^{-\lambda (\text{win} -
 # \delta)})$.
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 3, figsize=(9.6, 3.2))
 win = torch.linspace(-0.5, 1.0, 301)
-axes[0].set(title="Scale: how sharp the corner is", xlim=(-0.5, 1), ylim=(0, 0.8), xlabel="win", ylabel="loss / scale")
+axes[0].set(
+    title="Scale: how sharp the corner is",
+    xlim=(-0.5, 1),
+    ylim=(0, 0.8),
+    xlabel="win",
+    ylabel="loss / scale",
+)
 sharp = {f"{scale:g}": F.softplus(-scale * win) / scale for scale in (100, 20, 5, 2)}
 book.named_lines(axes[0], win, sharp, legend="scale")
-axes[1].set(title="Gamma: how softly to choose", xlim=(-180, 180), ylim=(-1.05, 1.05), xlabel="image's direction")
-axes[1].set(xticks=(-180, -90, 0, 90, 180), yticks=(-1, 0, 1), ylabel="S' to centers at 0 and 120")
+axes[1].set(
+    title="Gamma: how softly to choose",
+    xlim=(-180, 180),
+    ylim=(-1.05, 1.05),
+    xlabel="image's direction",
+)
+axes[1].set(
+    xticks=(-180, -90, 0, 90, 180),
+    yticks=(-1, 0, 1),
+    ylabel="S' to centers at 0 and 120",
+)
 around = book.on_circle(torch.arange(-180.0, 181))
 to_two = torch.einsum("nd,ckd->nck", around, book.on_circle([0.0, 120.0])[None])
-fields = {f"{g:g}": losses.softtriple_similarity(to_two, gamma=g)[:, 0] for g in (0.01, 0.3, 1, 10)}
+fields = {
+    f"{g:g}": losses.softtriple_similarity(to_two, gamma=g)[:, 0]
+    for g in (0.01, 0.3, 1, 10)
+}
 book.named_lines(axes[1], torch.arange(-180.0, 181), fields, legend="gamma")
-axes[2].set(title="Margin: where the corner is", xlim=(-0.5, 1), ylim=(0, 16), xlabel="win", ylabel="loss, scale 20")
+axes[2].set(
+    title="Margin: where the corner is",
+    xlim=(-0.5, 1),
+    ylim=(0, 16),
+    xlabel="win",
+    ylabel="loss, scale 20",
+)
 shifted = {f"{margin:g}": F.softplus(-20 * (win - margin)) for margin in (0, 0.2, 0.4)}
 book.named_lines(axes[2], win, shifted, legend="margin")
-book.show(
-    figure,
-    alt="Three panels. Left: loss divided by scale against the win for scales 2, 5, 20 and 100; the larger, the sharper the "
-    "corner at 0. Middle: class similarity around the circle for four gammas, from two peaks to one flat wave. Right: loss "
-    "against the win for margins 0, 0.2 and 0.4; the same curve, shifted.",
-)
+show(figure, "3.6 three panels left loss")
 
 # %% [markdown]
 # **What to see.** Left: as the scale grows, the curve tends to a hinge, the gap being at most $\log(2) / \lambda$, as
@@ -553,7 +696,9 @@ for scale in (0.1, 1, 5, 20, 100):
     pull = 1 - p[torch.arange(40), wrong]
     share[scale] = float(pull[pair].sum() / pull.sum())
     each = " and ".join(f"{100 * value:.2f}" for value in pull[pair] / pull.sum())
-    print(f"scale {scale:5}: of all pull, the two images with wrong labels have {each} percent")
+    print(
+        f"scale {scale:5}: of all pull, the two images with wrong labels have {each} percent"
+    )
 outcome("3.2", "a" if share[20] < 0.1 else "b" if share[20] < 0.8 else "c")
 
 # %% [markdown]
@@ -582,34 +727,53 @@ def train_centers(method, x, labels, K, runs, steps, gamma=0.1, scale=20.0):
     w, many = F.normalize(draws, dim=-1).requires_grad_(), labels.repeat(runs)
     adam = torch.optim.Adam([w], lr=0.05)
     for _ in range(steps + 1):
-        s = torch.einsum("bd,rckd->rbck", x, F.normalize(w, dim=-1)).flatten(0, 1)  # (runs * B, C, K)
+        s = torch.einsum("bd,rckd->rbck", x, F.normalize(w, dim=-1)).flatten(
+            0, 1
+        )  # (runs * B, C, K)
         similar = SIMILARITY[method](s, gamma)
-        value = losses.margin_cross_entropy(similar, many, scale=scale, margin=0.01) * runs  # the sum over runs
+        value = (
+            losses.margin_cross_entropy(similar, many, scale=scale, margin=0.01) * runs
+        )  # the sum over runs
         adam.zero_grad()
         value.backward()
         adam.step()
     own = similar[torch.arange(len(many)), many]
     win = own - similar[torch.arange(len(many)), 1 - many]
     each = F.softplus(-scale * (win - 0.01)).detach()
-    return F.normalize(w.detach(), dim=-1), win.detach().view(runs, -1).amin(1), each.view(runs, -1).mean(1)
+    return (
+        F.normalize(w.detach(), dim=-1),
+        win.detach().view(runs, -1).amin(1),
+        each.view(runs, -1).mean(1),
+    )
 
 
 # %%
 RUNS, STEPS = settings.by_mode(smoke=(10, 30), class_=(200, 300), full=(2000, 1000))
 all_right, longer = {}, "gamma 20, three times as many steps:"
-for g, steps in [(g, STEPS) for g in (0.01, 0.1, 1.0, 10.0, 20.0, 100.0)] + [(20.0, 3 * STEPS)]:
+for g, steps in [(g, STEPS) for g in (0.01, 0.1, 1.0, 10.0, 20.0, 100.0)] + [
+    (20.0, 3 * STEPS)
+]:
     formula = math.log1p(math.exp(-20 * (math.tanh(1 / g) - 0.01)))
     print(f"gamma {g:5}: by (3.11) {formula:.4f}" if steps == STEPS else longer)
     for K in (2, 4):
-        _, win, reached = train_centers("SoftTriple", x, labels, K, RUNS, steps, gamma=g)
+        _, win, reached = train_centers(
+            "SoftTriple", x, labels, K, RUNS, steps, gamma=g
+        )
         all_right[g, K, steps] = int((win > 0).sum())
-        print(f"   K = {K}: loss {reached.min():.4f} at best, {reached.median():.4f} in the median;", end="")
+        print(
+            f"   K = {K}: loss {reached.min():.4f} at best, {reached.median():.4f} in the median;",
+            end="",
+        )
         print(f"   all images right: {all_right[g, K, steps]} of {RUNS} starts")
 if settings.mode() == "smoke":
     print("not shown in smoke mode: too few starts and steps")
 else:
     assert all_right[20.0, 4, STEPS] >= 0.95 * RUNS
-    assert all_right[0.1, 2, STEPS] > all_right[20.0, 2, 3 * STEPS] > all_right[20.0, 2, STEPS]
+    assert (
+        all_right[0.1, 2, STEPS]
+        > all_right[20.0, 2, 3 * STEPS]
+        > all_right[20.0, 2, STEPS]
+    )
 
 # %% [markdown]
 # **What to see.** Up to about 1 the loss goes to nothing. Beyond, it rises: the best start reaches the formula for two
@@ -624,7 +788,9 @@ else:
 # %%
 def wins(points, w, margin):
     """Of many runs at once, points (runs, 8, 2) and centers (runs, 4, 2): each image's win, and each run's loss."""
-    s = torch.einsum("rbd,rmd->rbm", F.normalize(points, dim=-1), F.normalize(w, dim=-1)).unflatten(2, (2, 2))
+    s = torch.einsum(
+        "rbd,rmd->rbm", F.normalize(points, dim=-1), F.normalize(w, dim=-1)
+    ).unflatten(2, (2, 2))
     similar = losses.softtriple_similarity(s.flatten(0, 1)).view(len(points), 8, 2)
     win = (similar[:, :, 0] - similar[:, :, 1]) * (1 - 2 * (torch.arange(8) // 4))
     return win, F.softplus(-20 * (win - margin)).mean(1)
@@ -632,7 +798,10 @@ def wins(points, w, margin):
 
 def win_after(margin, runs, steps):
     """The wins (runs, 8) after so many steps of Adam, in which the images move too; the same starts for any margin."""
-    free = [torch.randn(runs, n, 2, generator=generator(SEED, n)).requires_grad_() for n in (8, 4)]
+    free = [
+        torch.randn(runs, n, 2, generator=generator(SEED, n)).requires_grad_()
+        for n in (8, 4)
+    ]
     adam = torch.optim.Adam(free, lr=0.02)
     for _ in range(steps):
         _, value = wins(*free, margin)
@@ -648,10 +817,15 @@ for margin in (0.0, 0.01, 0.2, 0.4, 0.6):
     win = win_after(margin, 100, settings.by_mode(smoke=20, class_=200, full=400))
     mean, half = records.interval(win.mean(1).tolist())
     print(f"margin {margin:4}: mean win {mean:.2f} ± {half:.2f}")
-    gains = {"mean win": win.mean(1) - none.mean(1), "least win": win.amin(1) - none.amin(1)}
+    gains = {
+        "mean win": win.mean(1) - none.mean(1),
+        "least win": win.amin(1) - none.amin(1),
+    }
     for name, gain in gains.items() if margin else ():
         mean, half = records.interval(gain.tolist())
-        print(f"   start by start, {name} {mean:+.4f} ± {half:.4f}, larger in {int((gain > 0).sum())} of 100 starts")
+        print(
+            f"   start by start, {name} {mean:+.4f} ± {half:.4f}, larger in {int((gain > 0).sum())} of 100 starts"
+        )
         assert settings.mode() == "smoke" or (gain > 0).sum() > 70
 
 # %% [markdown]
@@ -706,9 +880,17 @@ print(
 outcome("3.3", "a" if pulled > 0.9 else "b" if pulled > 0.25 else "c")
 for D in (2, 8, 64, 512):
     draw = generator(SEED, "random centers", D)
-    pairs = F.normalize(torch.randn(2000, 10, D, generator=draw), dim=-1)[..., :1]  # cosines with the first axis
-    pushed = (theory.similarity_gradient(pairs.transpose(1, 2), gamma=0.1) < 0).float().mean()
-    print(f"random unit centers in {D:3} dimensions: {100 * pushed:3.0f} percent are pushed away")
+    pairs = F.normalize(torch.randn(2000, 10, D, generator=draw), dim=-1)[
+        ..., :1
+    ]  # cosines with the first axis
+    pushed = (
+        (theory.similarity_gradient(pairs.transpose(1, 2), gamma=0.1) < 0)
+        .float()
+        .mean()
+    )
+    print(
+        f"random unit centers in {D:3} dimensions: {100 * pushed:3.0f} percent are pushed away"
+    )
 
 # %% [markdown]
 # **What to see.** Of ten centers most are pushed where their cosines are spread evenly and widely compared with gamma. At a *random start* in
@@ -725,32 +907,45 @@ for D in (2, 8, 64, 512):
 
 # %%
 one_image, own = book.on_circle([0.0]), [25.0, 62.0, 110.0, 150.0]
-scene = torch.stack([book.on_circle(own), book.on_circle([-20.0, -80.0, -118.0, -155.0])])
+scene = torch.stack(
+    [book.on_circle(own), book.on_circle([-20.0, -80.0, -118.0, -155.0])]
+)
 leaf = scene.clone().requires_grad_()
 softtriple_loss(one_image, zero, leaf, scale=4.0, gamma=0.3).backward()
 tangent = torch.stack([-scene[..., 1], scene[..., 0]], -1)  # against the clock
 turn = -(leaf.grad * tangent).sum(-1)  # (C, K): how descent turns each center
 for c in (0, 1):
-    moves = ["closer" if t * a < 0 else "away" for t, a in zip(turn[c], book.degrees_of(scene[c]), strict=True)]
+    moves = [
+        "closer" if t * a < 0 else "away"
+        for t, a in zip(turn[c], book.degrees_of(scene[c]), strict=True)
+    ]
     print("own class:  " if c == 0 else "other class:", moves)
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.3), width_ratios=(1, 1.25))
 figures.class_circle(axes[0], one_image, zero, scene)
 figures.center_arrows(axes[0], scene, 22 * turn.sign())
 axes[0].set_title("Which way one step turns each center")
 sample = torch.tensor([[[0.95, 0.9, 0.8, 0.7, 0.6, 0.4, 0.1, -0.2, -0.5, -0.8]]])
-figures.slope_bars(axes[1], sample[0, 0], theory.similarity_gradient(sample, gamma=0.3)[0, 0])
+figures.slope_bars(
+    axes[1], sample[0, 0], theory.similarity_gradient(sample, gamma=0.3)[0, 0]
+)
 level = losses.softtriple_similarity(sample, gamma=0.3).item() - 0.3
 axes[1].axvline(level, color=book.MIDDLE, linestyle=":")
-axes[1].annotate("S' - gamma", (level, 0.22), xytext=(-5, 0), textcoords="offset points", ha="right", color=book.MIDDLE)
-axes[1].set(title="Left of S' - gamma the slope is negative", xlabel="cosine of image and center", ylabel="slope of S'")
-book.show(
-    figure,
-    alt="Left: one image in the east, four centers of its class in the upper half and four of another class in the lower; "
-    "arrows along the circle pull the closest own center in and push the other own ones away, and for the other class the "
-    "reverse. Right: slope of the class similarity for ten centers by their cosine; negative left of S' minus gamma.",
+axes[1].annotate(
+    "S' - gamma",
+    (level, 0.22),
+    xytext=(-5, 0),
+    textcoords="offset points",
+    ha="right",
+    color=book.MIDDLE,
 )
+axes[1].set(
+    title="Left of S' - gamma the slope is negative",
+    xlabel="cosine of image and center",
+    ylabel="slope of S'",
+)
+show(figure, "3.7 left one image east")
 
 # %% [markdown]
 # **What to see.** (Both pictures use a gamma of 0.3, and the left one a scale of 4, so that the pushes can be seen. Left
@@ -779,33 +974,46 @@ predict("3.4", "?")
 def solved_starts(x, labels, Ks, **changed):
     """For each method and each K, start by start: whether every image ends on its class's side."""
     return {
-        method: {K: train_centers(method, x, labels, K, RUNS, STEPS, **changed)[1] > 0 for K in Ks}
+        method: {
+            K: train_centers(method, x, labels, K, RUNS, STEPS, **changed)[1] > 0
+            for K in Ks
+        }
         for method in SIMILARITY
     }
 
 
 six = book.on_circle(torch.arange(6) * 60.0)  # three clusters a class, in turns
 six_labels = torch.arange(6) % 2
-solved = {"cross": solved_starts(x, labels, (1, 2, 3, 4, 10)), "six": solved_starts(six, six_labels, (2, 3, 4, 6, 10))}
+solved = {
+    "cross": solved_starts(x, labels, (1, 2, 3, 4, 10)),
+    "six": solved_starts(six, six_labels, (2, 3, 4, 6, 10)),
+}
 for task, by_method in solved.items():
     for method, by_K in by_method.items():
-        print(f"{task:6}{method:12}", "   ".join(f"K = {K}: {int(good.sum())} of {RUNS}" for K, good in by_K.items()))
+        print(
+            f"{task:6}{method:12}",
+            "   ".join(
+                f"K = {K}: {int(good.sum())} of {RUNS}" for K, good in by_K.items()
+            ),
+        )
 rate = solved["cross"]["SoftTriple"][2].float().mean()
 outcome("3.4", "a" if rate == 1 else "b" if rate > 0.7 else "c")
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(11, 3.6), sharey=True)
 for ax, by_method in zip(axes, solved.values(), strict=True):
-    figures.solved_shares(ax, {m: {K: (int(v.sum()), RUNS) for K, v in by_K.items()} for m, by_K in by_method.items()})
+    figures.solved_shares(
+        ax,
+        {
+            m: {K: (int(v.sum()), RUNS) for K, v in by_K.items()}
+            for m, by_K in by_method.items()
+        },
+    )
 axes[0].legend(loc="lower right")
 axes[0].set(title="Cross: two clusters a class", ylabel="starts solved")
 axes[1].set_title("Six clusters in turns: three a class")
 figure.suptitle("Spare centers are insurance", x=0.01, ha="left")
-book.show(
-    figure,
-    alt="Share of random starts solved against the number of centers a class, for three methods, on the cross and on six "
-    "clusters; with too few centers none, with exactly enough most, with spare ones nearly all or all.",
-)
+show(figure, "3.8 share random starts solved")
 
 # %% [markdown]
 # **What to see.** (Bars are Wilson's 95 percent intervals: the shares of success under which a count like this one is not
@@ -823,9 +1031,14 @@ from scipy.stats import binomtest
 for task, K in (("cross", 2), ("six", 3)):
     ok = {method: by_K[K] for method, by_K in solved[task].items()}
     for rival in ("HardTriple", "log-sum-exp"):
-        only = [int((ok["SoftTriple"] & ~ok[rival]).sum()), int((ok[rival] & ~ok["SoftTriple"]).sum())]
+        only = [
+            int((ok["SoftTriple"] & ~ok[rival]).sum()),
+            int((ok[rival] & ~ok["SoftTriple"]).sum()),
+        ]
         chance = binomtest(only[0], sum(only)).pvalue if sum(only) else 1.0
-        print(f"{task:5}: SoftTriple alone solves {only[0]} starts, {rival} alone {only[1]}: p = {chance:.1e}")
+        print(
+            f"{task:5}: SoftTriple alone solves {only[0]} starts, {rival} alone {only[1]}: p = {chance:.1e}"
+        )
 if settings.mode() == "smoke":
     print("not shown in smoke mode: too few starts")
 else:
@@ -838,24 +1051,53 @@ else:
 # pushed only if it lies more than gamma below $S'$. To save time we take half of the starts.
 
 # %%
-apart, places = torch.randn(48, generator=generator(SEED, "spread")), torch.arange(6).repeat(8) * 60.0
+apart, places = (
+    torch.randn(48, generator=generator(SEED, "spread")),
+    torch.arange(6).repeat(8) * 60.0,
+)
 variations = {
-    "eight images, 2 degrees": (book.on_circle(places + 2 * apart), six_labels.repeat(8), {}),
-    "eight images, 6 degrees": (book.on_circle(places + 6 * apart), six_labels.repeat(8), {}),
+    "eight images, 2 degrees": (
+        book.on_circle(places + 2 * apart),
+        six_labels.repeat(8),
+        {},
+    ),
+    "eight images, 6 degrees": (
+        book.on_circle(places + 6 * apart),
+        six_labels.repeat(8),
+        {},
+    ),
     "scale 5": (six, six_labels, {"scale": 5.0}),
     "gamma 0.3": (six, six_labels, {"gamma": 0.3}),
 }
 half = RUNS // 2
-tally = {"as above, first half": {method: int(good[:half].sum()) for method, good in ok.items()}}
+tally = {
+    "as above, first half": {
+        method: int(good[:half].sum()) for method, good in ok.items()
+    }
+}
 for name, (points, classes, changed) in variations.items():
     tally[name] = {
-        m: int((train_centers(m, points, classes, 3, half, STEPS, **changed)[1] > 0).sum()) for m in SIMILARITY
+        m: int(
+            (train_centers(m, points, classes, 3, half, STEPS, **changed)[1] > 0).sum()
+        )
+        for m in SIMILARITY
     }
 for name, good in tally.items():
-    print(f"{name:24}" + "   ".join(f"{method} {count:3}" for method, count in good.items()) + f"   of {half}")
+    print(
+        f"{name:24}"
+        + "   ".join(f"{method} {count:3}" for method, count in good.items())
+        + f"   of {half}"
+    )
 if settings.mode() != "smoke":
-    lead = {name: good["SoftTriple"] - max(good["HardTriple"], good["log-sum-exp"]) for name, good in tally.items()}
-    assert lead["eight images, 2 degrees"] > 0.1 * half > max(lead["eight images, 6 degrees"], lead["scale 5"])
+    lead = {
+        name: good["SoftTriple"] - max(good["HardTriple"], good["log-sum-exp"])
+        for name, good in tally.items()
+    }
+    assert (
+        lead["eight images, 2 degrees"]
+        > 0.1 * half
+        > max(lead["eight images, 6 degrees"], lead["scale 5"])
+    )
 
 # %% [markdown]
 # **What to see.** The advantage that was so clear, with a tiny $p$, shrinks at the larger gamma, as it should. With eight
@@ -870,35 +1112,59 @@ if settings.mode() != "smoke":
 # %%
 def turns(w, scale=20.0, margin=0.01):
     """For centers (R, C, K, 2): how descent on each image's loss would turn each center, (R, B, C, K)."""
-    angle = torch.atan2(w[..., 1], w[..., 0])[:, None].repeat(1, len(x), 1, 1).requires_grad_()  # a copy for each image
-    s = (torch.stack([angle.cos(), angle.sin()], -1) * x[:, None, None]).sum(-1)  # (R, B, C, K)
+    angle = (
+        torch.atan2(w[..., 1], w[..., 0])[:, None]
+        .repeat(1, len(x), 1, 1)
+        .requires_grad_()
+    )  # a copy for each image
+    s = (torch.stack([angle.cos(), angle.sin()], -1) * x[:, None, None]).sum(
+        -1
+    )  # (R, B, C, K)
     similar, many = losses.softtriple_similarity(s.flatten(0, 1)), labels.repeat(len(w))
-    value = losses.margin_cross_entropy(similar, many, scale=scale, margin=margin) * len(many)
+    value = losses.margin_cross_entropy(
+        similar, many, scale=scale, margin=margin
+    ) * len(many)
     return -torch.autograd.grad(value, angle)[0]
 
 
 _, win, reached = train_centers("SoftTriple", x, labels, 2, RUNS, STEPS)
 found, later, late = train_centers("SoftTriple", x, labels, 2, RUNS, 3 * STEPS)
 unsolved = (win <= 0).nonzero().flatten().tolist()
-rest = turns(found).sum(1).flatten(1).norm(dim=1)  # (R,): how far all images together would turn all centers
+rest = (
+    turns(found).sum(1).flatten(1).norm(dim=1)
+)  # (R,): how far all images together would turn all centers
 for n in unsolved:
-    print(f"start {n:3}: loss {reached[n]:.4f}, later {late[n]:.4f}; what still turns its centers: {rest[n]:.0e}")
-print(f"not solved after {STEPS} steps: {len(unsolved)}; after {3 * STEPS}: {int((later <= 0).sum())}")
+    print(
+        f"start {n:3}: loss {reached[n]:.4f}, later {late[n]:.4f}; what still turns its centers: {rest[n]:.0e}"
+    )
+print(
+    f"not solved after {STEPS} steps: {len(unsolved)}; after {3 * STEPS}: {int((later <= 0).sum())}"
+)
 
 # %%
 worst = int(late.argmax())
-print("centers at", book.degrees_of(found[worst]).round().flatten().int().tolist(), "degrees are turned")
-for name, by_center in zip(("east", "west", "north", "south"), turns(found[worst : worst + 1])[0], strict=True):
-    print(f"   by the {name:5}", "  ".join(f"{value:+6.2f}" for value in by_center.flatten().tolist()))
+print(
+    "centers at",
+    book.degrees_of(found[worst]).round().flatten().int().tolist(),
+    "degrees are turned",
+)
+for name, by_center in zip(
+    ("east", "west", "north", "south"), turns(found[worst : worst + 1])[0], strict=True
+):
+    print(
+        f"   by the {name:5}",
+        "  ".join(f"{value:+6.2f}" for value in by_center.flatten().tolist()),
+    )
 figure, axes = plt.subplots(1, 2, figsize=(9, 4))
-for ax, which, title in zip(axes, (worst, int(late.argmin())), ("A start that is stuck", "One solved"), strict=True):
+for ax, which, title in zip(
+    axes,
+    (worst, int(late.argmin())),
+    ("A start that is stuck", "One solved"),
+    strict=True,
+):
     figures.class_circle(ax, x, labels, found[which], losses.softtriple_similarity)
     ax.set_title(title)
-book.show(
-    figure,
-    alt="Two trained circles. Left, stuck: all centers have gathered on one side, and the image opposite to them lies in "
-    "the other class's sector. Right, solved: each image has a center of its class beside it.",
-)
+show(figure, "3.8 two trained circles left")
 
 # %% [markdown]
 # **What to see.** A few of the failed starts were only slow: their loss is near 0 by now. The others rest: nothing turns
@@ -920,11 +1186,15 @@ book.show(
 
 # %%
 train, test = datasets.load("birds", "train"), datasets.load("birds", "test")
-squares = [F.avg_pool2d(part.images.float(), 4).flatten(1) for part in (train, test)]  # (N, 768)
+squares = [
+    F.avg_pool2d(part.images.float(), 4).flatten(1) for part in (train, test)
+]  # (N, 768)
 squares = [part - squares[0].mean(0) for part in squares]
 _, spread, axes_of_pixels = torch.linalg.svd(squares[0], full_matrices=False)
 spread = spread / len(train) ** 0.5  # the standard deviation along each direction
-seen, unseen = (part @ axes_of_pixels[:128].T / (spread[:128] + spread[0] / 100) for part in squares)  # (N, 128)
+seen, unseen = (
+    part @ axes_of_pixels[:128].T / (spread[:128] + spread[0] / 100) for part in squares
+)  # (N, 128)
 
 # %%
 BIRD_STEPS = settings.by_mode(smoke=3, class_=120, full=300)
@@ -932,9 +1202,19 @@ BIRD_STEPS = settings.by_mode(smoke=3, class_=120, full=300)
 
 def linear_run(name, seed, **options):
     """Train a linear map and centers on all training birds: the last loss; Recall@1 and MAP@R on unseen species."""
-    loss = losses.make(name, num_classes=40, embedding_size=16, generator=generator(seed, "centers"), **options)
-    weight = (torch.randn(128, 16, generator=generator(seed, "map")) / 128**0.5).requires_grad_()
-    adam = torch.optim.Adam([{"params": [weight], "lr": 0.01}, {"params": loss.parameters(), "lr": 0.05}])
+    loss = losses.make(
+        name,
+        num_classes=40,
+        embedding_size=16,
+        generator=generator(seed, "centers"),
+        **options,
+    )
+    weight = (
+        torch.randn(128, 16, generator=generator(seed, "map")) / 128**0.5
+    ).requires_grad_()
+    adam = torch.optim.Adam(
+        [{"params": [weight], "lr": 0.01}, {"params": loss.parameters(), "lr": 0.05}]
+    )
     for _ in range(BIRD_STEPS):
         value = loss(seen @ weight, train.labels)
         adam.zero_grad()
@@ -942,7 +1222,9 @@ def linear_run(name, seed, **options):
         adam.step()
     found = unseen @ weight.detach()
     scores = {"Recall@1": retrieval.recall_at_k(found, test.labels, ks=(1,))[1]}
-    return float(value.detach()), scores | {"MAP@R": retrieval.map_at_r(found, test.labels)}
+    return float(value.detach()), scores | {
+        "MAP@R": retrieval.map_at_r(found, test.labels)
+    }
 
 
 # %%
@@ -951,26 +1233,44 @@ CHOICES = {"one center": ("softmax", {})}
 for K, options in ((4, four), (10, ten)):
     CHOICES[f"HardTriple, K = {K}"] = ("hardtriple", options)
     CHOICES[f"SoftTriple, K = {K}"] = ("softtriple", options)
-    CHOICES[f"log-sum-exp, K = {K}"] = ("softtriple", options | {"similarity": "logsumexp"})
+    CHOICES[f"log-sum-exp, K = {K}"] = (
+        "softtriple",
+        options | {"similarity": "logsumexp"},
+    )
 for title, (name, options) in list(CHOICES.items()):
     if name == "softtriple":
         CHOICES[f"{title}, gamma 0.3"] = (name, options | {"gamma": 0.3})
 SEEDS = [SEED + n for n in range(settings.by_mode(smoke=1, class_=5, full=10))]
-results = {title: [linear_run(name, seed, **o) for seed in SEEDS] for title, (name, o) in CHOICES.items()}
-scores = {m: {title: [s[m] for _, s in runs] for title, runs in results.items()} for m in ("Recall@1", "MAP@R")}
+results = {
+    title: [linear_run(name, seed, **o) for seed in SEEDS]
+    for title, (name, o) in CHOICES.items()
+}
+scores = {
+    m: {title: [s[m] for _, s in runs] for title, runs in results.items()}
+    for m in ("Recall@1", "MAP@R")
+}
 for title, runs in results.items():
     last = sum(value for value, _ in runs) / len(runs)
-    print(f"{title:30} training loss {last:.3f}", *(f"   {m} {records.percent(scores[m][title])}" for m in scores))
+    print(
+        f"{title:30} training loss {last:.3f}",
+        *(f"   {m} {records.percent(scores[m][title])}" for m in scores),
+    )
 
 # %%
 floor = {
     "guessing": retrieval.chance(test.labels)["recall_at_1"],
     "a random map to 16": sum(
-        retrieval.recall_at_k(unseen @ torch.randn(128, 16, generator=generator(n, "map")), test.labels, ks=(1,))[1]
+        retrieval.recall_at_k(
+            unseen @ torch.randn(128, 16, generator=generator(n, "map")),
+            test.labels,
+            ks=(1,),
+        )[1]
         for n in SEEDS
     )
     / len(SEEDS),
-    "the first 16 numbers": retrieval.recall_at_k(unseen[:, :16], test.labels, ks=(1,))[1],
+    "the first 16 numbers": retrieval.recall_at_k(unseen[:, :16], test.labels, ks=(1,))[
+        1
+    ],
     "all 128 numbers": retrieval.recall_at_k(unseen, test.labels, ks=(1,))[1],
 }
 print("   ".join(f"{name}: {100 * score:.1f}" for name, score in floor.items()))
@@ -979,31 +1279,39 @@ print("   ".join(f"{name}: {100 * score:.1f}" for name, score in floor.items()))
 # %%
 def minus(first, second):
     """The first choice minus the second, seed by seed: its mean in points for each measure, printed with intervals."""
-    apart = {m: [a - b for a, b in zip(of[first], of[second], strict=True)] for m, of in scores.items()}
-    print(f"{first} minus {second}:", *(f"   {m} {records.percent(values)}" for m, values in apart.items()))
+    apart = {
+        m: [a - b for a, b in zip(of[first], of[second], strict=True)]
+        for m, of in scores.items()
+    }
+    print(
+        f"{first} minus {second}:",
+        *(f"   {m} {records.percent(values)}" for m, values in apart.items()),
+    )
     return {m: sum(values) / len(values) for m, values in apart.items()}
 
 
 for row in ("log-sum-exp, K = 4", "log-sum-exp, K = 10, gamma 0.3"):
     minus("one center", row)
 for end in ("", ", gamma 0.3"):
-    for method in ("HardTriple", "SoftTriple", "log-sum-exp") if end == "" else ("SoftTriple", "log-sum-exp"):
+    for method in (
+        ("HardTriple", "SoftTriple", "log-sum-exp")
+        if end == ""
+        else ("SoftTriple", "log-sum-exp")
+    ):
         cost = minus(f"{method}, K = 4{end}", f"{method}, K = 10{end}")
         assert settings.mode() == "smoke" or end or min(cost.values()) > 0
     for K in (4, 10):
         short_of = minus(f"log-sum-exp, K = {K}{end}", f"SoftTriple, K = {K}{end}")
         assert settings.mode() == "smoke" or min(short_of.values()) > 0
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(8, 5))
 book.dots(ax, scores["Recall@1"])
-ax.set(title="What more centers do to unseen species depends on gamma", xlabel="Recall@1 in percent")
-book.show(
-    figure,
-    alt="Recall@1 on unseen species for eleven choices, a dot a seed and an interval each. At gamma 0.1 one center is highest, "
-    "four centers lower, ten lowest; at gamma 0.3 log-sum-exp with four and with ten lies above one center. "
-    "SoftTriple lies below log-sum-exp each time.",
+ax.set(
+    title="What more centers do to unseen species depends on gamma",
+    xlabel="Recall@1 in percent",
 )
+show(figure, "3.9 recall 1 unseen species")
 
 # %% [markdown]
 # **What to see.** (A dot is a seed, a bar the 95 percent interval of the mean.) On the species it trains on, each method
@@ -1032,11 +1340,7 @@ figure, ax = plt.subplots(figsize=(4.2, 4.2))
 start = explorer.scene()
 figures.class_circle(ax, *start, lambda s: losses.softtriple_similarity(s, gamma=0.1))
 ax.set_title("Before the first step")
-book.show(
-    figure,
-    alt="Where the explorer starts: the cross of four images, and two centers for each class that do not stand where the "
-    "images of their class are; the ring shows that some images lie in the other class's sector.",
-)
+show(figure, "3.10 where explorer starts cross")
 print(explorer.text.value)
 
 # %% [markdown]

@@ -12,8 +12,8 @@
 #
 # **Before it** you need chapter [03](03_softtriple.ipynb): SoftTriple, its $\lambda$ (scale) and $\gamma$ (gamma).
 #
-# **Time** about two hours to read and try, and 75 minutes for the exercises; the cells run in under 3 minutes on a laptop
-# with two cores.
+# **Time** about {reading} minutes to read and try, and {exercises} for the exercises; the cells run in under three
+# minutes on a laptop with two cores.
 
 # %%
 import math
@@ -24,11 +24,12 @@ import torch
 from IPython.display import Markdown, display
 
 from dmlbook import book, datasets, losses, nets, records, retrieval, settings
-from dmlbook.chapters import check, outcome, predict
+from dmlbook.chapters import check, outcome, predict, show
 from dmlbook.chapters.ch04 import figures, theory
 from dmlbook.seeding import SEED, generator
 
 book.use_style()
+book.story("04")
 
 # %% [markdown]
 # ## 4.1 Spare centers
@@ -50,28 +51,38 @@ book.use_style()
 from dmlbook.chapters.ch04.theory import THRESHOLD, start, toy
 
 images, labels = toy()  # (12, 2) and (12,)
-taus = torch.tensor([0.0, 2.0])  # the price of a distance, explained below: nothing, and something
+taus = torch.tensor(
+    [0.0, 2.0]
+)  # the price of a distance, explained below: nothing, and something
 without, priced = theory.center_paths(images, labels, start(6), taus)
 
 # %%
 figure, axes = plt.subplots(1, 3, figsize=(10.5, 4.0))
-titles = ["Six centers a class, at random", "After training: some only come close", "With a price: three a class"]
+titles = [
+    "Six centers a class, at random",
+    "After training: some only come close",
+    "With a price: three a class",
+]
 counts = {}
 for ax, title, centers in zip(axes, titles, (start(6), without, priced), strict=True):
     book.image_marks(book.unit_circle(ax), images, labels)
     book.center_marks(ax, centers)
     ax.set_title(title)
     for threshold in (THRESHOLD, 0.1):
-        counts[title, threshold] = losses.distinct_centers(centers, threshold=threshold).counts.tolist()
-        print(f"{title:36} distinct: {counts[title, threshold]}, closer than {threshold:g} counts as one")
-assert counts[titles[2], THRESHOLD] == counts[titles[2], 0.1] == counts[titles[1], 0.1] == [3, 3]
-assert min(counts[titles[1], THRESHOLD]) > 3
-book.show(
-    figure,
-    alt="Three circles with the images of two classes, three poses each, taking turns. Left: six centers a class at random "
-    "places. Middle: after training without a price some poses have two centers that stand side by side. Right: with a price "
-    "the centers of a class have met in three places.",
+        counts[title, threshold] = losses.distinct_centers(
+            centers, threshold=threshold
+        ).counts.tolist()
+        print(
+            f"{title:36} distinct: {counts[title, threshold]}, closer than {threshold:g} counts as one"
+        )
+assert (
+    counts[titles[2], THRESHOLD]
+    == counts[titles[2], 0.1]
+    == counts[titles[1], 0.1]
+    == [3, 3]
 )
+assert min(counts[titles[1], THRESHOLD]) > 3
+show(figure, "4.1 three circles images two")
 
 # %% [markdown]
 # Circles are images, crosses are centers (of length 1 too, but drawn inside the circle, so that no image hides them).
@@ -120,7 +131,9 @@ for v in ([3.0, 4.0], [0.3, 0.4]):
     ours, v = torch.tensor(shrink(v, 1.0)), torch.tensor(v)
     torch.testing.assert_close(ours, theory.shrink_by_norm(v, strength=1.0))
     both = {"its length": ours, "its square": theory.shrink_by_square(v, strength=1.0)}
-    text = ", ".join(f"charged for {name}: ({u[0]:.2f}, {u[1]:.2f})" for name, u in both.items())
+    text = ", ".join(
+        f"charged for {name}: ({u[0]:.2f}, {u[1]:.2f})" for name, u in both.items()
+    )
     print(f"v = ({v[0]:.1f}, {v[1]:.1f}) of length {v.norm():.1f}, t = 1, {text}")
 
 # %% [markdown]
@@ -158,10 +171,19 @@ for squared in (False, True):
         first, second = divmod(int(cost.argmin()), len(places))
         formula = theory.fused_pair(wishes, strength=t, squared=squared).flatten()
         found = torch.stack([places[first], places[second]])
-        torch.testing.assert_close(found, formula, rtol=0, atol=0.011)  # a step of the grid
+        torch.testing.assert_close(
+            found, formula, rtol=0, atol=0.011
+        )  # a step of the grid
         apart[squared, t] = float(formula[1] - formula[0])
-        print(f"{'squared' if squared else 'distance':8} t = {t:4}: {formula[0]:.3f} and {formula[1]:.3f}")
-outcome("4.1", "b" if apart[False, 1.0] == 0 and min(v for (s, _), v in apart.items() if s) > 0 else "a")
+        print(
+            f"{'squared' if squared else 'distance':8} t = {t:4}: {formula[0]:.3f} and {formula[1]:.3f}"
+        )
+outcome(
+    "4.1",
+    "b"
+    if apart[False, 1.0] == 0 and min(v for (s, _), v in apart.items() if s) > 0
+    else "a",
+)
 
 # %% [markdown]
 # **Why.** In any dimension. Instead of $w_1$ and $w_2$ look at their middle $m = \tfrac12 (w_1 + w_2)$ and their difference
@@ -217,36 +239,49 @@ for t in (0.0, 0.25, 0.45, 0.5, 0.8):
     found = abs(math.degrees(angle[best // 721] - angle[best % 721])) / 2
     formula = math.degrees(theory.fused_on_circle(phi, strength=t))
     assert abs(found - formula) < 0.51  # the grid's step is half a degree
-    print(f"t = {t:4}: best pair on the grid +-{found:5.2f} degrees, formula +-{formula:5.2f}")
+    print(
+        f"t = {t:4}: best pair on the grid +-{found:5.2f} degrees, formula +-{formula:5.2f}"
+    )
 
 
 # %%
-def squared_angle(t):  # where the squared price ends, we have no such formula: try all angles
+def squared_angle(
+    t,
+):  # where the squared price ends, we have no such formula: try all angles
     theta = torch.linspace(0, phi, 2001, dtype=torch.float64)
-    return math.degrees(theta[(2 * t * theta.sin() ** 2 - 2 * torch.cos(theta - phi)).argmin()])
+    return math.degrees(
+        theta[(2 * t * theta.sin() ** 2 - 2 * torch.cos(theta - phi)).argmin()]
+    )
 
 
 strengths = torch.linspace(0, 1.2, 121).tolist()
-by_norm = [theory.fused_pair(wishes, strength=t).diff(dim=0).item() / 2 for t in strengths]
-by_square = [theory.fused_pair(wishes, strength=t, squared=True).diff(dim=0).item() / 2 for t in strengths]
+by_norm = [
+    theory.fused_pair(wishes, strength=t).diff(dim=0).item() / 2 for t in strengths
+]
+by_square = [
+    theory.fused_pair(wishes, strength=t, squared=True).diff(dim=0).item() / 2
+    for t in strengths
+]
 on_circle = [math.degrees(theory.fused_on_circle(phi, strength=t)) for t in strengths]
 
 squared = [squared_angle(t) for t in strengths]
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(11, 3.4))
 book.named_lines(axes[0], strengths, {"distance": by_norm, "squared": by_square})
 axes[0].set(
-    title="On the line: one price merges, the other shrinks", xlabel="strength t", ylabel="half the distance left"
+    title="On the line: one price merges, the other shrinks",
+    xlabel="strength t",
+    ylabel="half the distance left",
 )
 book.named_lines(axes[1], strengths, {"distance": on_circle, "squared": squared})
-axes[1].set(title="On the circle: the same", xlabel="strength t", ylabel="half the angle left, degrees")
-figure.get_layout_engine().set(wspace=0.06)
-book.show(
-    figure,
-    alt="Two panels over the strength t. Left, on the line: the distance of two points falls straight to zero under a price "
-    "on distances and levels off above zero under a squared price. Right: the same for the angle on the circle.",
+axes[1].set(
+    title="On the circle: the same",
+    xlabel="strength t",
+    ylabel="half the angle left, degrees",
 )
+figure.get_layout_engine().set(wspace=0.06)
+show(figure, "4.3 two panels strength t")
 
 # %% [markdown]
 # **What to see.** Under a price on the distance the pair meets at a finite strength, and stays. Under a squared price it
@@ -283,10 +318,14 @@ def regularizer(centers):  # (C, K, D): literal loops over (4.6)
     return total / (classes * per_class * (per_class - 1))
 
 
-three = torch.eye(3)[None]  # one class, three centers at right angles: every distance is the root of 2
+three = torch.eye(3)[
+    None
+]  # one class, three centers at right angles: every distance is the root of 2
 ours, package = regularizer(three), losses.center_regularizer(three)
 assert abs(ours - float(package)) < 1e-5
-print(f"by loops {ours:.5f}    package {package:.5f}    half the root of 2: {math.sqrt(2) / 2:.5f}")
+print(
+    f"by loops {ours:.5f}    package {package:.5f}    half the root of 2: {math.sqrt(2) / 2:.5f}"
+)
 print(f"so the paper's tau = 0.2 adds {0.2 * ours:.3f} to the loss")
 
 # %% [markdown]
@@ -318,15 +357,25 @@ print(f"so the paper's tau = 0.2 adds {0.2 * ours:.3f} to the loss")
 predict("4.2", "?")
 
 # %%
-together = start(6)[:, [0, 1, 2, 0, 1, 2]]  # six centers a class, in three pairs that have met
+together = start(6)[
+    :, [0, 1, 2, 0, 1, 2]
+]  # six centers a class, in three pairs that have met
 longer = together.clone()
-longer[:, 3:] *= 1.5  # the same places: raw lengths 1 and 1.5, and centers are normalized
+longer[:, 3:] *= (
+    1.5  # the same places: raw lengths 1 and 1.5, and centers are normalized
+)
 begin = torch.stack([together, longer])
 after = theory.center_paths(images, labels, begin, torch.zeros(2))  # (2, C=2, K=6, D=2)
 split = (after[:, :, :3] - after[:, :, 3:]).norm(dim=-1).flatten(1)  # (2, pairs)
-print(f"largest distance that a center moved: {(after[0] - together).norm(dim=-1).max():.2f}")
-for name, of_pairs in zip(("the same raw lengths", "raw lengths 1 and 1.5"), split, strict=True):
-    print(f"{name:22} distances within a pair: {of_pairs.min():.1e} to {of_pairs.max():.1e}")
+print(
+    f"largest distance that a center moved: {(after[0] - together).norm(dim=-1).max():.2f}"
+)
+for name, of_pairs in zip(
+    ("the same raw lengths", "raw lengths 1 and 1.5"), split, strict=True
+):
+    print(
+        f"{name:22} distances within a pair: {of_pairs.min():.1e} to {of_pairs.max():.1e}"
+    )
 assert split[0].max() < 1e-4 < 0.1 < split[1].max()
 outcome("4.2", "b" if split[0].max() < 1e-4 else "a" if split[0].min() > 0.1 else "c")
 
@@ -350,16 +399,22 @@ outcome("4.2", "b" if split[0].max() < 1e-4 else "a" if split[0].min() > 0.1 els
 wants = torch.tensor([0.0, 0.3, 1.6, 2.0, 4.2, 4.5], dtype=torch.float64)
 strengths = torch.linspace(0, 1, 201).tolist()
 ways = {
-    squared: torch.stack([theory.fused_line(wants, strength=t, squared=squared) for t in strengths])
+    squared: torch.stack(
+        [theory.fused_line(wants, strength=t, squared=squared) for t in strengths]
+    )
     for squared in (False, True)
 }
 places_left = [len(torch.unique(way.round(decimals=6))) for way in ways[False]]
 for count in sorted(set(places_left), reverse=True):
     first, last = places_left.index(count), 200 - places_left[::-1].index(count)
-    print(f"from t = {strengths[first]:.3f} to {strengths[last]:.3f}: {count} of 6 places distinct")
-assert (ways[True].diff(dim=1) > 1e-3).all()  # squared: all six stay apart, at every t shown
+    print(
+        f"from t = {strengths[first]:.3f} to {strengths[last]:.3f}: {count} of 6 places distinct"
+    )
+assert (
+    ways[True].diff(dim=1) > 1e-3
+).all()  # squared: all six stay apart, at every t shown
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(11, 3.5), sharey=True)
 titles = {False: "Price on distances: a tree", True: "Squared: no two ever meet"}
 for ax, (squared, way) in zip(axes, ways.items(), strict=True):
@@ -367,11 +422,7 @@ for ax, (squared, way) in zip(axes, ways.items(), strict=True):
     ax.set(title=titles[squared], xlabel="strength t", xlim=(0, 1))
     ax.plot([0] * 6, wants, "X", color="black", markersize=9, clip_on=False)
 axes[0].set_ylabel("place")
-book.show(
-    figure,
-    alt="Paths of six points over the strength t. Left, price on distances: the paths meet in pairs, then in larger groups, "
-    "and end in one, like a tree. Right, squared price: six curves approach one another and never meet.",
-)
+show(figure, "4.5 paths six points strength")
 
 # %% [markdown]
 # **What to see.** A tree: first the close pairs meet, later the pairs with each other. Between two meetings the *number* of
@@ -386,56 +437,94 @@ book.show(
 # %%
 STARTS = settings.by_mode(smoke=3, class_=20, full=100)
 grid = torch.logspace(-2.5, 1.5, 17)
-turn = 2 * math.pi * torch.rand(STARTS, 1, 2, 6, generator=generator(SEED, "many starts"))
-begin = torch.stack([turn.cos(), turn.sin()], -1).expand(-1, len(grid), -1, -1, -1)  # (S, T, C=2, K=6, D=2)
+turn = (
+    2 * math.pi * torch.rand(STARTS, 1, 2, 6, generator=generator(SEED, "many starts"))
+)
+begin = torch.stack([turn.cos(), turn.sin()], -1).expand(
+    -1, len(grid), -1, -1, -1
+)  # (S, T, C=2, K=6, D=2)
 kept, same = {}, {}
 for name, squared in {"distance": False, "squared": True}.items():
-    ends = theory.center_paths(images, labels, begin.flatten(0, 1), grid.repeat(STARTS), squared=squared, steps=250)
+    ends = theory.center_paths(
+        images,
+        labels,
+        begin.flatten(0, 1),
+        grid.repeat(STARTS),
+        squared=squared,
+        steps=250,
+    )
     counts = {
-        value: losses.distinct_centers(ends.flatten(0, 1), threshold=value).counts.view(STARTS, len(grid), 2)
+        value: losses.distinct_centers(ends.flatten(0, 1), threshold=value).counts.view(
+            STARTS, len(grid), 2
+        )
         for value in (THRESHOLD, 0.1, 0.3)
     }
     for value, found in counts.items():
         share = kept[name, value] = (found == 3).double().mean((0, 2))
         at = f"{100 * share[0]:3.0f} percent at tau = {grid[0]:.2g}, {100 * share[10]:3.0f} at {grid[10]:.2g}"
-        print(f"{name:8} threshold {value:4g}: exactly three in {at}, {100 * share.max():3.0f} at best")
-    alike = torch.stack([found == counts[THRESHOLD] for found in counts.values()]).all(0)
+        print(
+            f"{name:8} threshold {value:4g}: exactly three in {at}, {100 * share.max():3.0f} at best"
+        )
+    alike = torch.stack([found == counts[THRESHOLD] for found in counts.values()]).all(
+        0
+    )
     same[name] = float(alike[:, 10:13].double().mean())  # tau from 1 to 3.2
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(11, 3.6), sharey=True)
 for ax, name in zip(axes, same, strict=True):
     ax.set(xscale="log", ylim=(0, 102), xlabel="tau")
-    shares = {f"{value:g}": (100 * kept[name, value]).tolist() for value in (THRESHOLD, 0.1, 0.3)}
+    shares = {
+        f"{value:g}": (100 * kept[name, value]).tolist()
+        for value in (THRESHOLD, 0.1, 0.3)
+    }
     book.named_lines(ax, grid.tolist(), shares, legend="threshold")
-axes[0].set(title="Distances: for tau from 1 to 3 the thresholds agree", ylabel="keep exactly 3, percent")
-axes[1].set_title("Squared: the threshold makes the count")
-book.show(
-    figure,
-    alt="Percent of classes that end with exactly three distinct centers, over tau on a logarithmic axis, one line for each of "
-    "three thresholds. Both panels: near 100 at threshold 0.3 and near 10 at 0.02 for the smallest tau, falling at the largest. "
-    "Left, distances: the lines come together from tau = 1 to 3. Right, squared: there they stay far apart.",
+axes[0].set(
+    title="Distances: for tau from 1 to 3 the thresholds agree",
+    ylabel="keep exactly 3, percent",
 )
+axes[1].set_title("Squared: the threshold makes the count")
+show(figure, "4.5 percent classes that end")
 
 # %%
 print(
-    "the same count at all three thresholds, tau from 1 to 3.2:", {k: f"{100 * v:.0f} percent" for k, v in same.items()}
+    "the same count at all three thresholds, tau from 1 to 3.2:",
+    {k: f"{100 * v:.0f} percent" for k, v in same.items()},
 )
 if STARTS >= 20:
-    assert min(kept[name, 0.3][0] for name in same) > 0.9  # almost without a price, both find three
+    assert (
+        min(kept[name, 0.3][0] for name in same) > 0.9
+    )  # almost without a price, both find three
     assert max(kept[name, THRESHOLD][0] for name in same) < 0.25
-    assert kept["distance", THRESHOLD].max() > 0.8 > 0.6 > kept["squared", THRESHOLD].max()
+    assert (
+        kept["distance", THRESHOLD].max() > 0.8 > 0.6 > kept["squared", THRESHOLD].max()
+    )
     assert same["distance"] > 0.75 > 0.5 > same["squared"]
-    assert min(kept["distance", value][10:13].min() for value in (THRESHOLD, 0.1, 0.3)) > 0.75
+    assert (
+        min(kept["distance", value][10:13].min() for value in (THRESHOLD, 0.1, 0.3))
+        > 0.75
+    )
 else:
     print("not shown in smoke mode")
 
 # %%
 near = 8  # the grid's tau nearest to 0.3
 for steps in settings.by_mode(smoke=(5, 20), class_=(250, 1000), full=(250, 1000)):
-    ends = theory.center_paths(images, labels, begin[:, near], grid[near].expand(STARTS), squared=True, steps=steps)
-    counts = [losses.distinct_centers(ends.flatten(0, 1), threshold=value).counts for value in (THRESHOLD, 0.1, 0.3)]
-    alike = float(torch.stack([found == counts[0] for found in counts]).all(0).double().mean())
+    ends = theory.center_paths(
+        images,
+        labels,
+        begin[:, near],
+        grid[near].expand(STARTS),
+        squared=True,
+        steps=steps,
+    )
+    counts = [
+        losses.distinct_centers(ends.flatten(0, 1), threshold=value).counts
+        for value in (THRESHOLD, 0.1, 0.3)
+    ]
+    alike = float(
+        torch.stack([found == counts[0] for found in counts]).all(0).double().mean()
+    )
     print(
         f"squared price, tau {grid[near]:.2f}, {steps} steps: the same count at all three in {100 * alike:.0f} percent"
     )
@@ -476,11 +565,15 @@ def naive(w):  # (K, D), as the formula stands
     return (2 - 2 * w[0] @ w[1]).sqrt()
 
 
-raw = torch.tensor([[2.0, 0.0], [3.0, 0.0]], requires_grad=True)  # one direction, two lengths: one center
+raw = torch.tensor(
+    [[2.0, 0.0], [3.0, 0.0]], requires_grad=True
+)  # one direction, two lengths: one center
 value = naive(torch.nn.functional.normalize(raw, dim=1))
 value.backward()
 print(f"value {value.item()}, gradient {raw.grad.tolist()}")
-outcome("4.3", "c" if raw.grad.isnan().any() else "b" if raw.grad.abs().max() > 100 else "a")
+outcome(
+    "4.3", "c" if raw.grad.isnan().any() else "b" if raw.grad.abs().max() > 100 else "a"
+)
 
 # %% [markdown]
 # **Why.** The root's slope at 0 is infinite; what it is multiplied with, the slope of the cosine along the sphere, is 0; and
@@ -502,13 +595,24 @@ losses.center_regularizer(torch.nn.functional.normalize(raw, dim=1)[None]).backw
 print("with epsilon, gradient", raw.grad.tolist(), "(what is not 0 is rounding)")
 assert raw.grad.isfinite().all()
 for size in (64, 2048):
-    some = torch.nn.functional.normalize(torch.randn(1000, size, generator=generator(SEED, "rounding")), dim=1)
-    inner = (some[:, None] @ some[:, :, None]).flatten()  # of each vector with itself: should be 1
-    print(f"{size} dimensions: squared distances of vectors to themselves from {(2 - 2 * inner).min():.1e}", end="; ")
+    some = torch.nn.functional.normalize(
+        torch.randn(1000, size, generator=generator(SEED, "rounding")), dim=1
+    )
+    inner = (
+        some[:, None] @ some[:, :, None]
+    ).flatten()  # of each vector with itself: should be 1
+    print(
+        f"{size} dimensions: squared distances of vectors to themselves from {(2 - 2 * inner).min():.1e}",
+        end="; ",
+    )
     shares = {
-        e: float((2 + e - 2 * inner <= 0).double().mean()) for e in (torch.finfo(inner.dtype).tiny, 1e-8, 1e-6, 1e-5)
+        e: float((2 + e - 2 * inner <= 0).double().mean())
+        for e in (torch.finfo(inner.dtype).tiny, 1e-8, 1e-6, 1e-5)
     }
-    print("lost with epsilon", ", ".join(f"{e:.0e}: {100 * share:.1f} %" for e, share in shares.items()))
+    print(
+        "lost with epsilon",
+        ", ".join(f"{e:.0e}: {100 * share:.1f} %" for e, share in shares.items()),
+    )
     assert shares[1e-8] > 0.2 > shares[1e-5] == 0
 # %% [markdown]
 # Rounding makes some of these squares negative, and their root is not a number; or exactly 0, and its slope is infinite: "lost".
@@ -525,7 +629,9 @@ for size in (64, 2048):
 
 # %%
 for share in (0.0, 0.5, 0.9, 0.99, 0.9995):
-    print(f"pull of {share:6}: the merged pair rests {theory.rest_distance(share):.4f} apart")
+    print(
+        f"pull of {share:6}: the merged pair rests {theory.rest_distance(share):.4f} apart"
+    )
 
 # %% [markdown]
 # **What to see.** At rest, a merged pair is a few thousandths apart unless its pull is just about to part it. That is why a
@@ -556,16 +662,27 @@ def adam_step(gradient, eps, lr=1e-2):
     return -weight.item()
 
 
-loss = losses.make("softtriple", num_classes=100, embedding_size=64, generator=generator(SEED, "centers"))
-(gradient,) = torch.autograd.grad(loss.tau * losses.center_regularizer(loss.centers), loss.weight)
+loss = losses.make(
+    "softtriple",
+    num_classes=100,
+    embedding_size=64,
+    generator=generator(SEED, "centers"),
+)
+(gradient,) = torch.autograd.grad(
+    loss.tau * losses.center_regularizer(loss.centers), loss.weight
+)
 typical = float(gradient.abs().mean())
 print(f"bound on the pull on a center, tau / (C K):  {loss.tau / (100 * 10):.1e}")
-print(f"its raw parameters, length {loss.weight.norm(dim=-1).mean():.2f}: gradient  {gradient.norm(dim=-1).mean():.1e}")
+print(
+    f"its raw parameters, length {loss.weight.norm(dim=-1).mean():.2f}: gradient  {gradient.norm(dim=-1).mean():.1e}"
+)
 print(f"one coordinate of that gradient:             {typical:.1e}")
 steps = {eps: adam_step(typical, eps) for eps in (1e-8, 1e-2)}
 for eps, step in steps.items():
     assert abs(step + theory.adams_first_step(typical, lr=1e-2, epsilon=eps)) < 1e-9
-    print(f"Adam with eps = {eps:.0e}: first step {step:.1e} at a learning rate of 1e-2")
+    print(
+        f"Adam with eps = {eps:.0e}: first step {step:.1e} at a learning rate of 1e-2"
+    )
 print(f"a factor of {steps[1e-8] / steps[1e-2]:.0f}")
 
 # %% [markdown]
@@ -592,19 +709,40 @@ train, test = datasets.load("birds", "train"), datasets.load("birds", "test")
 first = torch.arange(len(train)) % birds.IMAGES_PER_SPECIES < 35
 shown, held = (train.select(part.nonzero().flatten()) for part in (first, ~first))
 truth = birds.true_kinds(train)  # (40,) poses of each species
-print("species with 1, 2, 3, 4 poses:", torch.bincount(truth)[1:].tolist(), f"   mean {truth.double().mean():.2f}")
+print(
+    "species with 1, 2, 3, 4 poses:",
+    torch.bincount(truth)[1:].tolist(),
+    f"   mean {truth.double().mean():.2f}",
+)
 
 # %%
 net = nets.build("small", embedding_size=64)
-softmax = losses.make("softmax", num_classes=40, embedding_size=64, generator=generator(SEED, "softmax"))
-drawings = {"augment": "shift", "flip": False, "freeze_batch_norm": False, "adam_eps": 1e-8, "milestones": ()}
+softmax = losses.make(
+    "softmax", num_classes=40, embedding_size=64, generator=generator(SEED, "softmax")
+)
+drawings = {
+    "augment": "shift",
+    "flip": False,
+    "freeze_batch_norm": False,
+    "adam_eps": 1e-8,
+    "milestones": (),
+}
 epochs = settings.by_mode(smoke=1, class_=4, full=20)
-fit(net, softmax, shown, TrainConfig(epochs=epochs, lr=4e-3, loss_lr=3e-2, **drawings), progress=False)
+fit(
+    net,
+    softmax,
+    shown,
+    TrainConfig(epochs=epochs, lr=4e-3, loss_lr=3e-2, **drawings),
+    progress=False,
+)
 features = {
-    part: embed(net, part_set, features=True) for part, part_set in {"shown": shown, "held": held, "test": test}.items()
+    part: embed(net, part_set, features=True)
+    for part, part_set in {"shown": shown, "held": held, "test": test}.items()
 }  # (N, 128) each
 mean, spread = features["shown"].mean(0), features["shown"].std(0)
-features = {part: (values - mean) / (spread + 1e-6) for part, values in features.items()}
+features = {
+    part: (values - mean) / (spread + 1e-6) for part, values in features.items()
+}
 
 # %% [markdown]
 # One training: a linear embedding into 64 dimensions (the network's last layer, `head` in the code), K centers a class.
@@ -628,14 +766,40 @@ class Squared(losses.SoftTriple):
 
 
 # %%
-def run(per_class, tau, seed, *, adam_eps=1e-8, kind=losses.SoftTriple, epochs=EPOCHS, rate=1e-2, part=slice(None)):
+def run(
+    per_class,
+    tau,
+    seed,
+    *,
+    adam_eps=1e-8,
+    kind=losses.SoftTriple,
+    epochs=EPOCHS,
+    rate=1e-2,
+    part=slice(None),
+):
     """Train a head and its centers; both. No weight decay: nothing but the loss and its price moves the centers."""
     head = nets.build("small", embedding_size=64, seed=seed).head
-    options = {"centers_per_class": per_class, "tau": tau, "generator": generator(seed, "centers")}
+    options = {
+        "centers_per_class": per_class,
+        "tau": tau,
+        "generator": generator(seed, "centers"),
+    }
     loss = kind(num_classes=40, embedding_size=64, **options)
-    rates = {"lr": rate, "loss_lr": rate, "milestones": (), "adam_eps": adam_eps, "weight_decay": 0.0}
+    rates = {
+        "lr": rate,
+        "loss_lr": rate,
+        "milestones": (),
+        "adam_eps": adam_eps,
+        "weight_decay": 0.0,
+    }
     config = TrainConfig(epochs=epochs, batch_size=250, seed=seed, **rates)
-    fit(head, loss, Features(features["shown"][part], shown.labels[part]), config, progress=False)
+    fit(
+        head,
+        loss,
+        Features(features["shown"][part], shown.labels[part]),
+        config,
+        progress=False,
+    )
     return head, loss
 
 
@@ -645,14 +809,18 @@ def measure(head, loss):
     with torch.inference_mode():
         points = {part: head(values) for part, values in features.items()}
         report, centers = loss.report(), loss.centers
-    assigned = report.groups[shown.labels, losses.assigned_centers(points["shown"], shown.labels, centers)]
+    assigned = report.groups[
+        shown.labels, losses.assigned_centers(points["shown"], shown.labels, centers)
+    ]
     both = torch.stack([report.counts.double(), truth.double()])
     return {
         "counts": report.counts,
         "distinct": float(report.counts.double().mean()),
         "exact": float((report.counts == truth).double().mean()),
         "recovery": retrieval.kind_recovery(assigned, shown.labels, shown.kinds),
-        "correlation": float(torch.corrcoef(both)[0, 1]) if report.counts.unique().numel() > 1 else 0.0,
+        "correlation": float(torch.corrcoef(both)[0, 1])
+        if report.counts.unique().numel() > 1
+        else 0.0,
         "held": retrieval.recall_at_k(points["held"], held.labels, ks=(1,))[1],
         "held MAP": retrieval.map_at_r(points["held"], held.labels),
         "unseen": retrieval.recall_at_k(points["test"], test.labels, ks=(1,))[1],
@@ -673,7 +841,9 @@ predict("4.4", "?")
 
 # %%
 SEEDS = [SEED + n for n in range(settings.by_mode(smoke=1, class_=3, full=5))]
-TAUS = settings.by_mode(smoke=(0.0, 1.0), class_=(0.0, 0.2, 1.0, 2.0), full=(0.0, 0.2, 0.5, 1.0, 2.0, 4.0))
+TAUS = settings.by_mode(
+    smoke=(0.0, 1.0), class_=(0.0, 0.2, 1.0, 2.0), full=(0.0, 0.2, 0.5, 1.0, 2.0, 4.0)
+)
 trained = {(tau, seed): run(10, tau, seed) for tau in TAUS for seed in SEEDS}
 found = {tau: [measure(*trained[tau, seed]) for seed in SEEDS] for tau in TAUS}
 
@@ -681,7 +851,11 @@ found = {tau: [measure(*trained[tau, seed]) for seed in SEEDS] for tau in TAUS}
 def over_seeds(results, key, factor=1.0):
     """Mean, half-width of the 95 percent interval, number of seeds."""
     mean, half = records.interval([factor * result[key] for result in results])
-    return f"{mean:.2f}" + ("" if math.isnan(half) else f" ± {half:.2f}") + f" ({len(results)})"
+    return (
+        f"{mean:.2f}"
+        + ("" if math.isnan(half) else f" ± {half:.2f}")
+        + f" ({len(results)})"
+    )
 
 
 print(
@@ -694,24 +868,30 @@ for tau, results in found.items():
 
 # %%
 paper = found.get(0.2, found[TAUS[-1]])
-left, poses = sum(result["distinct"] for result in paper) / len(paper), float(truth.double().mean())
+left, poses = (
+    sum(result["distinct"] for result in paper) / len(paper),
+    float(truth.double().mean()),
+)
 outcome("4.4", "a" if abs(left - poses) < 0.5 else "b" if left > poses else "c")
 
-# %%
+# %% jupyter={"source_hidden": true}
 panels = [tau for tau in (0.2, 1.0, 2.0) if tau in found]
-figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3.9), squeeze=False)
+figure, axes = plt.subplots(
+    1, len(panels), figsize=(3.6 * len(panels), 3.9), squeeze=False
+)
 for ax, tau in zip(axes[0], panels, strict=True):
     counted = torch.cat([result["counts"] for result in found[tau]])
     figures.tally(ax, truth.repeat(len(SEEDS)), counted, top=10)
     ax.set(title=f"tau = {tau}", xlabel="poses of the species")
 axes[0][0].set_ylabel("distinct centers")
 axes[0][0].annotate("right count", (3.1, 1.7), color=book.MIDDLE, fontsize=9)
-figure.suptitle("The count follows the poses loosely, and tau moves all of it", x=0.01, ha="left", fontsize=12)
-book.show(
-    figure,
-    alt="For several tau, distinct centers of each species against its number of poses, as discs whose area is the share of "
-    "species. Counts scatter widely, mostly above the dotted diagonal of right counts; a larger tau moves them down.",
+figure.suptitle(
+    "The count follows the poses loosely, and tau moves all of it",
+    x=0.01,
+    ha="left",
+    fontsize=12,
 )
+show(figure, "4.8 several tau distinct centers")
 
 # %% [markdown]
 # (Discs: what share of the species with so many poses keeps so many centers; black, on the dotted line, where the count is
@@ -734,18 +914,31 @@ def by_kmeans(points, told):
 
 
 # %%
-idle = losses.SoftTriple(num_classes=40, embedding_size=64, generator=generator(SEED, "idle"))
+idle = losses.SoftTriple(
+    num_classes=40, embedding_size=64, generator=generator(SEED, "idle")
+)
 with torch.inference_mode():
     points = trained[1.0, SEED][0](features["shown"])
     nobody = losses.assigned_centers(points, shown.labels, idle.centers)
 floor = retrieval.kind_recovery(nobody, shown.labels, shown.kinds)
 ceiling, three = by_kmeans(points, truth), by_kmeans(points, torch.full_like(truth, 3))
-print(f"right count if every species is said to have two: {100 * float((truth == 2).double().mean()):.0f} percent")
-print(f"adjusted Rand index of k-means told the number: {ceiling:.2f}; told three for every species: {three:.2f}")
-print(f"of ten trained centers at tau = 1: {found[1.0][0]['recovery']:.2f}; of ten untrained ones: {floor:.2f}")
+print(
+    f"right count if every species is said to have two: {100 * float((truth == 2).double().mean()):.0f} percent"
+)
+print(
+    f"adjusted Rand index of k-means told the number: {ceiling:.2f}; told three for every species: {three:.2f}"
+)
+print(
+    f"of ten trained centers at tau = 1: {found[1.0][0]['recovery']:.2f}; of ten untrained ones: {floor:.2f}"
+)
 for tau in TAUS[1:]:
-    gains = [{"gain": a["recovery"] - b["recovery"]} for a, b in zip(found[tau], found[0.0], strict=True)]
-    print(f"adjusted Rand index with tau = {tau} minus without a price, by seed: {over_seeds(gains, 'gain')}")
+    gains = [
+        {"gain": a["recovery"] - b["recovery"]}
+        for a, b in zip(found[tau], found[0.0], strict=True)
+    ]
+    print(
+        f"adjusted Rand index with tau = {tau} minus without a price, by seed: {over_seeds(gains, 'gain')}"
+    )
 if settings.mode() != "smoke":
     assert ceiling > three > found[1.0][0]["recovery"] + 0.1 > floor + 0.2
 
@@ -774,32 +967,41 @@ if settings.mode() != "smoke":
 # %%
 spread_of, thresholds = {}, torch.logspace(-2, -0.2, 21).tolist()
 for tau in TAUS[1:]:
-    pair = {"distance": trained[tau, SEED][1], "squared": run(10, tau, SEED, kind=Squared)[1]}
+    pair = {
+        "distance": trained[tau, SEED][1],
+        "squared": run(10, tau, SEED, kind=Squared)[1],
+    }
     for name, loss in pair.items():
-        at = {value: float(loss.report(threshold=value).counts.double().mean()) for value in (0.03, 0.1, 0.3)}
+        at = {
+            value: float(loss.report(threshold=value).counts.double().mean())
+            for value in (0.03, 0.1, 0.3)
+        }
         spread_of[name, tau] = at[0.03] - at[0.3]
         text = "   ".join(f"at {value}: {count:5.2f}" for value, count in at.items())
         print(f"tau = {tau:<4} {name:8} distinct centers by threshold, {text}")
     if tau == 1.0:
         by_threshold = {
-            name: [float(loss.report(threshold=value).counts.double().mean()) for value in thresholds]
+            name: [
+                float(loss.report(threshold=value).counts.double().mean())
+                for value in thresholds
+            ]
             for name, loss in pair.items()
         }
 if settings.mode() == "class":
-    assert all(spread_of["squared", tau] > 1.5 * spread_of["distance", tau] for tau in TAUS[1:])
+    assert all(
+        spread_of["squared", tau] > 1.5 * spread_of["distance", tau] for tau in TAUS[1:]
+    )
     assert spread_of["distance", 0.2] > 1 > spread_of["distance", 1.0]
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(7.2, 3.3))
-ax.set(xscale="log", ylim=(0, 10.3), xlabel="threshold", ylabel="distinct centers, mean")
+ax.set(
+    xscale="log", ylim=(0, 10.3), xlabel="threshold", ylabel="distinct centers, mean"
+)
 book.named_lines(ax, thresholds, by_threshold)
 ax.axvline(0.1, color=book.SOFT, linestyle=":")
 ax.set_title("tau = 1: a flat stretch for distances, none below 0.1 for squares")
-book.show(
-    figure,
-    alt="Mean number of distinct centers over the threshold, at tau = 1, with a dotted line at 0.1. Under the price on distances "
-    "the curve is nearly flat from 0.03 to 0.4; under the squared price it falls steeply up to 0.15 and then joins the other.",
-)
+show(figure, "4.8 mean number distinct centers")
 
 # %% [markdown]
 # **What to see.** At $\tau = 1$, under the price on distances, most pairs are either close together or clearly apart, so from
@@ -818,7 +1020,8 @@ LONG = settings.by_mode(smoke=24, class_=100, full=400)  # epochs
 VARIANTS = {"eps 1e-2": {"adam_eps": 1e-2}, "eps 1e-8, long": {"epochs": LONG}}
 VARIANTS["eps 1e-2, long"] = {"adam_eps": 1e-2, "epochs": LONG}
 adam = {"eps 1e-8": paper} | {
-    name: [measure(*run(10, 0.2, seed, **changes)) for seed in SEEDS] for name, changes in VARIANTS.items()
+    name: [measure(*run(10, 0.2, seed, **changes)) for seed in SEEDS]
+    for name, changes in VARIANTS.items()
 }
 for name, results in adam.items():
     print(
@@ -827,7 +1030,10 @@ for name, results in adam.items():
 
 # %%
 if settings.mode() == "class":
-    many = {name: sum(r["distinct"] for r in results) / len(results) for name, results in adam.items()}
+    many = {
+        name: sum(r["distinct"] for r in results) / len(results)
+        for name, results in adam.items()
+    }
     assert many["eps 1e-2"] > many["eps 1e-8"] + 1 > many["eps 1e-8, long"] + 1.5
     assert many["eps 1e-2"] > many["eps 1e-2, long"] + 1 > many["eps 1e-8, long"] + 1.5
 else:
@@ -857,31 +1063,62 @@ predict("4.5", "?")
 PRICE = 8.0
 RATES = {20: 3e-2}  # 1e-2 for all others
 late = torch.arange(len(shown)) % 35 >= 28
-searched = ((1, 0.0), (2, 0.0), (2, PRICE), (10, 0.0), (10, PRICE), (20, 0.0), (20, PRICE))
+searched = (
+    (1, 0.0),
+    (2, 0.0),
+    (2, PRICE),
+    (10, 0.0),
+    (10, PRICE),
+    (20, 0.0),
+    (20, PRICE),
+)
 for number, tau in searched if settings.mode() == "full" else ():
     for rate in (3e-3, 1e-2, 3e-2):
         scores = []
         for seed in SEEDS[:2]:
             head = run(number, tau, seed, rate=rate, part=~late, epochs=50)[0]
             with torch.inference_mode():
-                scores.append(retrieval.map_at_r(head(features["shown"][late]), shown.labels[late]))
-        print(f"K = {number:2}, tau = {tau}, rate {rate}: MAP@R {100 * statistics.fmean(scores):.1f}")
+                scores.append(
+                    retrieval.map_at_r(
+                        head(features["shown"][late]), shown.labels[late]
+                    )
+                )
+        print(
+            f"K = {number:2}, tau = {tau}, rate {rate}: MAP@R {100 * statistics.fmean(scores):.1f}"
+        )
 
 # %%
-NUMBERS = settings.by_mode(smoke=(1, 10), class_=(1, 2, 10, 20), full=(1, 2, 3, 4, 6, 10, 20, 50))
-KEYS = {"held": "held, R@1", "held MAP": "held, MAP@R", "unseen": "unseen, R@1", "unseen MAP": "unseen, MAP@R"}
+NUMBERS = settings.by_mode(
+    smoke=(1, 10), class_=(1, 2, 10, 20), full=(1, 2, 3, 4, 6, 10, 20, 50)
+)
+KEYS = {
+    "held": "held, R@1",
+    "held MAP": "held, MAP@R",
+    "unseen": "unseen, R@1",
+    "unseen MAP": "unseen, MAP@R",
+}
 sizes = {(10, tau): results for tau, results in found.items()}
 for number in NUMBERS:
     for tau in (0.0, PRICE) if number > 1 else (0.0,):
         if (number, tau) not in sizes:
             rate = RATES.get(number, 1e-2)
-            sizes[number, tau] = [measure(*run(number, tau, seed, rate=rate)) for seed in SEEDS]
+            sizes[number, tau] = [
+                measure(*run(number, tau, seed, rate=rate)) for seed in SEEDS
+            ]
 sizes = dict(sorted(sizes.items()))
-print("  K   tau          distinct" + "".join(f"{title:>20}" for title in KEYS.values()))
+print(
+    "  K   tau          distinct" + "".join(f"{title:>20}" for title in KEYS.values())
+)
 for (number, tau), results in sizes.items():
-    cells = [over_seeds(results, "distinct"), *(over_seeds(results, key, 100) for key in KEYS)]
+    cells = [
+        over_seeds(results, "distinct"),
+        *(over_seeds(results, key, 100) for key in KEYS),
+    ]
     print(f"{number:3}   {tau:3}" + "".join(f"{cell:>20}" for cell in cells))
-many, one = (sum(r["held MAP"] for r in sizes[number, 0.0]) / len(SEEDS) for number in (NUMBERS[-1], 1))
+many, one = (
+    sum(r["held MAP"] for r in sizes[number, 0.0]) / len(SEEDS)
+    for number in (NUMBERS[-1], 1)
+)
 outcome("4.5", "a" if many > one + 0.02 else "c" if many < one - 0.02 else "b")
 
 # %% [markdown]
@@ -901,28 +1138,37 @@ def difference(these, those):
 print(" " * 29 + "".join(f"{title:>20}" for title in KEYS.values()))
 for number, tau in sizes:
     if number > 1:
-        print(f"K = {number:2}, tau = {tau:3}, minus one {difference(sizes[number, tau], sizes[1, 0.0])}")
+        print(
+            f"K = {number:2}, tau = {tau:3}, minus one {difference(sizes[number, tau], sizes[1, 0.0])}"
+        )
 last = NUMBERS[-1]
-print(f"K = {last:2}, tau = {PRICE} minus 0    {difference(sizes[last, PRICE], sizes[last, 0.0])}")
+print(
+    f"K = {last:2}, tau = {PRICE} minus 0    {difference(sizes[last, PRICE], sizes[last, 0.0])}"
+)
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(11, 3.5))
 sizes[1, PRICE] = sizes[1, 0.0]  # one center has no pairs, so no price
 names = {0.0: "no price", PRICE: f"tau = {PRICE:g}"}
-for ax, (key, measured) in zip(axes, {"held": "Recall@1", "held MAP": "MAP@R"}.items(), strict=True):
-    scores = {name: [[r[key] for r in sizes[n, tau]] for n in NUMBERS] for tau, name in names.items()}
+for ax, (key, measured) in zip(
+    axes, {"held": "Recall@1", "held MAP": "MAP@R"}.items(), strict=True
+):
+    scores = {
+        name: [[r[key] for r in sizes[n, tau]] for n in NUMBERS]
+        for tau, name in names.items()
+    }
     figures.over_numbers(ax, NUMBERS, scores)
     ax.set(title=f"Held-out images: {measured}", ylabel="percent")
 figure.get_layout_engine().set(wspace=0.06)
-book.show(
-    figure,
-    alt="Recall@1 (left) and MAP@R (right) on held-out images of known species over the number of centers a class, with "
-    "intervals: without a price both fall from one center to twenty; with the large price they hardly fall.",
-)
+show(figure, "4.9 recall 1 left map")
 
 # %%
 if settings.mode() == "class":
-    for better, worse in (((1, 0.0), (10, 0.0)), ((1, 0.0), (20, 0.0)), ((20, PRICE), (20, 0.0))):
+    for better, worse in (
+        ((1, 0.0), (10, 0.0)),
+        ((1, 0.0), (20, 0.0)),
+        ((20, PRICE), (20, 0.0)),
+    ):
         pairs = zip(sizes[better], sizes[worse], strict=True)
         gain, half = records.interval([a["held MAP"] - b["held MAP"] for a, b in pairs])
         assert gain > half
@@ -982,7 +1228,10 @@ COLUMNS = {
 }
 cub = records.compare({f"K = {k}": f"kinds/cub-random-linear-k{k}" for k in (1, 10)})
 display(Markdown(cub.table(COLUMNS)))
-gains = {figure: cub.gains("K = 10", "K = 1", figure) for figure in ("recall_by_class", "recall_by_kind")}
+gains = {
+    figure: cub.gains("K = 10", "K = 1", figure)
+    for figure in ("recall_by_class", "recall_by_kind")
+}
 by_class, by_kind = (records.interval(values) for values in gains.values())
 clear = max(mean - half for mean, half in (by_class, by_kind)) > 0
 outcome("4.6", "c" if not clear else "a" if by_class[0] > by_kind[0] else "b")
@@ -1012,14 +1261,24 @@ display(Markdown(records.tried(searches, BY_CLASS)))
 
 
 # %%
-WAYS = {"each at its own": ("k1", "k10"), "both at ten's": ("k1_as_k10", "k10"), "both at one's": ("k1", "k10_as_k1")}
+WAYS = {
+    "each at its own": ("k1", "k10"),
+    "both at ten's": ("k1_as_k10", "k10"),
+    "both at one's": ("k1", "k10_as_k1"),
+}
 
 
 def gain(name, way, figure):
     """What ten centers add to one, seed by seed: the same classes, photographs and first weights of the embedding."""
     one, many = (f"kinds/{name}-{which}" for which in WAYS[way])
-    said = {} if way == "each at its own" else {"settings": f"{way} settings, so the other had no search of its own."}
-    return records.compare({"one": one, "ten": many}, unequal=said).gains("ten", "one", figure)
+    said = (
+        {}
+        if way == "each at its own"
+        else {"settings": f"{way} settings, so the other had no search of its own."}
+    )
+    return records.compare({"one": one, "ten": many}, unequal=said).gains(
+        "ten", "one", figure
+    )
 
 
 def points(values):
@@ -1029,15 +1288,33 @@ def points(values):
 
 
 # %%
-FIGURES = {"recall_by_class": "R@1, class", "map_by_class": "MAP@R, class", "recall_by_kind": "R@1, kind"}
+FIGURES = {
+    "recall_by_class": "R@1, class",
+    "map_by_class": "MAP@R, class",
+    "recall_by_kind": "R@1, kind",
+}
 FIGURES["map_by_kind"] = "MAP@R, kind"
-print("ten centers minus one, in points" + "".join(f"{title:>15}" for title in FIGURES.values()))
+print(
+    "ten centers minus one, in points"
+    + "".join(f"{title:>15}" for title in FIGURES.values())
+)
 for way in WAYS:
-    print(f"{way:32}" + "".join(f"{points(gain('cub-random-linear', way, figure)):>15}" for figure in FIGURES))
-own, at_tens, at_ones = (records.interval(gain("cub-random-linear", way, "recall_by_class")) for way in WAYS)
+    print(
+        f"{way:32}"
+        + "".join(
+            f"{points(gain('cub-random-linear', way, figure)):>15}"
+            for figure in FIGURES
+        )
+    )
+own, at_tens, at_ones = (
+    records.interval(gain("cub-random-linear", way, "recall_by_class")) for way in WAYS
+)
 assert min(mean - half for mean, half in (own, at_tens, at_ones)) > 0
 assert at_tens[0] > 3 * at_ones[0]
-assert sum(records.interval(gain("cub-random-linear", "each at its own", "map_by_class"))) < 0
+assert (
+    sum(records.interval(gain("cub-random-linear", "each at its own", "map_by_class")))
+    < 0
+)
 
 # %% [markdown]
 # **What to see.** By Recall@1 all six intervals lie above zero, and yet the gain at ten's settings is several times the one
@@ -1052,14 +1329,22 @@ assert sum(records.interval(gain("cub-random-linear", "each at its own", "map_by
 # share of held-out photographs whose most similar class is their own.)
 
 # %%
-several = {f"K = {k}": f"kinds/cub-random-linear-k{k}" for k in ("1_as_k10", "2", "5", "10")}
+several = {
+    f"K = {k}": f"kinds/cub-random-linear-k{k}" for k in ("1_as_k10", "2", "5", "10")
+}
 several["K = 10, no regularizer"] = "kinds/cub-random-linear-k10_tau0"
 several["K = 10, log-sum-exp"] = "kinds/cub-random-linear-k10_logsumexp"
 several = {title.removesuffix("_as_k10"): name for title, name in several.items()}
 said = {"settings": "all have those that suited K = 10, which alone was searched for."}
 numbers = records.compare(several, unequal=said)
 NAMES = BY_CLASS | {"recall_by_kind": "R@1 by kind", "map_by_kind": "MAP@R"}
-display(Markdown(numbers.table(NAMES | {"accuracy": "right class", "recovery": "adjusted Rand × 100"})))
+display(
+    Markdown(
+        numbers.table(
+            NAMES | {"accuracy": "right class", "recovery": "adjusted Rand × 100"}
+        )
+    )
+)
 
 # %%
 pairs = [
@@ -1068,16 +1353,34 @@ pairs = [
     ("K = 10", "K = 10, no regularizer"),
     ("K = 10", "K = 10, log-sum-exp"),
 ]
-paired = {pair: {figure: numbers.gains(*pair, figure) for figure in NAMES} for pair in pairs}
-print(f"{'in points':34}" + "".join(f"{title:>15}" for title in ("R@1, class", "MAP@R", "R@1, kind", "MAP@R")))
+paired = {
+    pair: {figure: numbers.gains(*pair, figure) for figure in NAMES} for pair in pairs
+}
+print(
+    f"{'in points':34}"
+    + "".join(f"{title:>15}" for title in ("R@1, class", "MAP@R", "R@1, kind", "MAP@R"))
+)
 for (title, over), found in paired.items():
-    print(f"{title + ' minus ' + over:34}" + "".join(f"{points(found[figure]):>15}" for figure in NAMES))
-(more, width), (spare, half) = (records.interval(paired[pair]["recall_by_class"]) for pair in pairs[:2])
+    print(
+        f"{title + ' minus ' + over:34}"
+        + "".join(f"{points(found[figure]):>15}" for figure in NAMES)
+    )
+(more, width), (spare, half) = (
+    records.interval(paired[pair]["recall_by_class"]) for pair in pairs[:2]
+)
 assert more - width > 0 > spare - half
 left = numbers.rows["K = 10"].values("distinct_centers")
 print(f"distinct centers of ten, at distance 0.1: {statistics.fmean(left):.2f}")
-assert all(abs(mean) < half for mean, half in map(records.interval, paired[pairs[2]].values()))
-assert sum(abs(mean) > half for mean, half in map(records.interval, paired[pairs[3]].values())) == 1
+assert all(
+    abs(mean) < half for mean, half in map(records.interval, paired[pairs[2]].values())
+)
+assert (
+    sum(
+        abs(mean) > half
+        for mean, half in map(records.interval, paired[pairs[3]].values())
+    )
+    == 1
+)
 
 # %% [markdown]
 # **What to see.** At ten's settings as many centers as kinds are far ahead of one by Recall@1. A good part of that is the
@@ -1092,33 +1395,53 @@ assert sum(abs(mean) > half for mean, half in map(records.interval, paired[pairs
 # same effort. Each grey dot is one seed: the same classes, photographs and first weights for one center and for ten. The
 # black dot is their mean, the bar its 95 percent interval.
 
-# %%
-PLANS = {"CUB random": "cub-random", "CUB relatives": "cub-relatives", "Grocery random": "grocery-random"}
+# %% jupyter={"source_hidden": true}
+PLANS = {
+    "CUB random": "cub-random",
+    "CUB relatives": "cub-relatives",
+    "Grocery random": "grocery-random",
+}
 PLANS["Grocery, its own"] = "grocery-own"
 EMBEDDINGS = {"linear": "linear", "hidden layer": "layer"}
-SETS = {f"{data}, {how}": f"{PLANS[data]}-{end}" for how, end in EMBEDDINGS.items() for data in PLANS}
+SETS = {
+    f"{data}, {how}": f"{PLANS[data]}-{end}"
+    for how, end in EMBEDDINGS.items()
+    for data in PLANS
+}
 figure, axes = plt.subplots(1, 2, figsize=(11, 5.0), sharex=True, sharey=True)
-for ax, (key, what) in zip(axes, {"recall_by_class": "class", "recall_by_kind": "hidden kind"}.items(), strict=True):
-    book.dots(ax, {title: gain(name, "each at its own", key) for title, name in SETS.items()})
+for ax, (key, what) in zip(
+    axes,
+    {"recall_by_class": "class", "recall_by_kind": "hidden kind"}.items(),
+    strict=True,
+):
+    book.dots(
+        ax, {title: gain(name, "each at its own", key) for title, name in SETS.items()}
+    )
     ax.axvline(0, color=book.SOFT, linestyle=":", zorder=1)
     ax.set(title=f"Recall@1 by {what}", xlabel="ten centers minus one, in points")
 title = "What ten centers gain depends on what makes a class, and on the embedding"
 figure.suptitle(title, x=0.01, ha="left", fontsize=12)
-book.show(
-    figure,
-    alt="Gain of ten centers over one in points of Recall@1, by class and by hidden kind, for eight experiments. Linear "
-    "embeddings: five to seven points on three sets, one or none on the store's own classes. Under a hidden layer CUB's random "
-    "classes gain two points by class and three by kind, CUB's relatives two by kind; the other intervals hold zero.",
-)
+show(figure, "4.10 gain ten centers one")
 
 # %% [markdown]
 # And every row in every way, by class, in both measures:
 
 # %%
-own = {name: records.interval(gain(name, "each at its own", "recall_by_class")) for name in SETS.values()}
+own = {
+    name: records.interval(gain(name, "each at its own", "recall_by_class"))
+    for name in SETS.values()
+}
 clear = [name for name, (mean, half) in own.items() if mean > half]
-assert clear == ["cub-random-linear", "cub-relatives-linear", "grocery-random-linear", "cub-random-layer"]
-assert all(statistics.fmean(gain(name, "each at its own", "map_by_class")) < 0.01 for name in SETS.values())
+assert clear == [
+    "cub-random-linear",
+    "cub-relatives-linear",
+    "grocery-random-linear",
+    "cub-random-layer",
+]
+assert all(
+    statistics.fmean(gain(name, "each at its own", "map_by_class")) < 0.01
+    for name in SETS.values()
+)
 print(" " * 30 + "".join(f"{way:>30}" for way in WAYS))
 print(" " * 30 + f"{'R@1':>15}{'MAP@R':>15}" * len(WAYS))
 for title, name in SETS.items():
@@ -1142,18 +1465,34 @@ for title, name in SETS.items():
 
 # %%
 drops, recalls = [], []
-print(f"{'':26}{'fit':>6}{'cosine':>9}" + "".join(f"{'drop, ' + way:>24}" for way in WAYS))
+print(
+    f"{'':26}{'fit':>6}{'cosine':>9}" + "".join(f"{'drop, ' + way:>24}" for way in WAYS)
+)
 for title, name in SETS.items():
     one = records.compare({"one": f"kinds/{name}-k1"}).rows["one"]
-    fit, cosine = (statistics.fmean(one.values(figure)) for figure in ("train_accuracy", "kind_cosine"))
+    fit, cosine = (
+        statistics.fmean(one.values(figure))
+        for figure in ("train_accuracy", "kind_cosine")
+    )
     drops += [-statistics.fmean(gain(name, way, "kind_cosine")) for way in WAYS]
     recalls += [statistics.fmean(gain(name, way, "recall_by_class")) for way in WAYS]
-    print(f"{title:26}{fit:6.2f}{cosine:9.2f}" + "".join(f"{drop:>24.2f}" for drop in drops[-3:]))
+    print(
+        f"{title:26}{fit:6.2f}{cosine:9.2f}"
+        + "".join(f"{drop:>24.2f}" for drop in drops[-3:])
+    )
 distinct = set(zip(drops, recalls, strict=True))  # the same runs make the same pair
 against = [(drop, gained) for drop, gained in distinct if (drop > 0) != (gained > 0)]
-print(f"{len(against)} of {len(distinct)} comparisons gain while the cosine rises, or lose while it falls")
-mean, half = records.interval(gain("cub-random-linear", "both at one's", "recall_by_class"))
-assert mean - half > 0 > -statistics.fmean(gain("cub-random-linear", "both at one's", "kind_cosine"))
+print(
+    f"{len(against)} of {len(distinct)} comparisons gain while the cosine rises, or lose while it falls"
+)
+mean, half = records.interval(
+    gain("cub-random-linear", "both at one's", "recall_by_class")
+)
+assert (
+    mean - half
+    > 0
+    > -statistics.fmean(gain("cub-random-linear", "both at one's", "kind_cosine"))
+)
 
 # %% [markdown]
 # **What to see.**

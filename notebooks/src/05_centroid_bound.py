@@ -12,7 +12,8 @@
 #
 # **Before it** you need chapter [00](00_start_here.ipynb). Cross-entropy is not used here; a distance is.
 #
-# **Time** about 110 minutes to read and try, and 75 for the exercises; the cells run in about a minute on a laptop with two cores.
+# **Time** about {reading} minutes to read and try, and {exercises} for the exercises; the cells run in about a
+# minute on a laptop with two cores.
 
 # %%
 import matplotlib.pyplot as plt
@@ -20,11 +21,12 @@ import torch
 from torch.nn import functional as F
 
 from dmlbook import book, datasets, geometry, losses, records, retrieval, settings
-from dmlbook.chapters import check, outcome, predict
+from dmlbook.chapters import check, outcome, predict, show
 from dmlbook.chapters.ch05 import figures, theory
 from dmlbook.seeding import SEED, generator
 
 book.use_style()
+book.story("05")
 
 # %% [markdown]
 # ## 5.1 Eight images, two classes
@@ -34,7 +36,9 @@ book.use_style()
 # so that you can see everything.
 
 # %%
-around = torch.tensor([[0.3, 0.4], [-0.3, 0.4], [-0.3, -0.4], [0.3, -0.4]], dtype=torch.float64)
+around = torch.tensor(
+    [[0.3, 0.4], [-0.3, 0.4], [-0.3, -0.4], [0.3, -0.4]], dtype=torch.float64
+)
 centroids = torch.tensor([[-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64)  # (C=2, D=2)
 x = torch.cat([centroids[0] + around, centroids[1] + around.flip(1)])  # (N=8, D=2)
 labels = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1])
@@ -57,12 +61,16 @@ def distance(a, b):
 
 def triplets(labels):
     everyone = range(len(labels))
-    same = [(i, j) for i in everyone for j in everyone if i != j and labels[i] == labels[j]]
+    same = [
+        (i, j) for i in everyone for j in everyone if i != j and labels[i] == labels[j]
+    ]
     return [(i, j, k) for i, j in same for k in everyone if labels[k] != labels[i]]
 
 
 def triplet_loss(x, labels):
-    return sum(distance(x[i], x[j]) - distance(x[i], x[k]) for i, j, k in triplets(labels))
+    return sum(
+        distance(x[i], x[j]) - distance(x[i], x[k]) for i, j, k in triplets(labels)
+    )
 
 
 print(f"{len(triplets(labels))} triplets, L_t = {triplet_loss(x, labels):.3f}")
@@ -74,8 +82,14 @@ print(f"{len(triplets(labels))} triplets, L_t = {triplet_loss(x, labels):.3f}")
 # $$H = \sum_m n_m (n_m - 1) (N - n_m), \qquad H = N \Big(\frac NC - 1\Big) \Big(N - \frac NC\Big) \text{ if all } n_m = \frac NC. \tag{5.2}$$
 
 # %%
-assert len(triplets(labels)) == 8 * (8 // 2 - 1) * (8 - 8 // 2) == losses.count_triplets(labels)
-print(f"triplets: {losses.count_triplets(labels)}    distances from 8 images to 2 centroids: {8 * 2}")
+assert (
+    len(triplets(labels))
+    == 8 * (8 // 2 - 1) * (8 - 8 // 2)
+    == losses.count_triplets(labels)
+)
+print(
+    f"triplets: {losses.count_triplets(labels)}    distances from 8 images to 2 centroids: {8 * 2}"
+)
 
 # %% [markdown]
 # **Predict.** With twice as many images of the same two classes, the number of triplets grows (a) twofold; (b) fourfold;
@@ -87,22 +101,22 @@ predict("5.1", "?")  # "a", "b" or "c"
 # %%
 for n in (8, 16, 32, 64, 1024):
     y = torch.arange(n) % 2
-    print(f"N = {n:5}: {losses.count_triplets(y):12,} triplets, {2 * n:5,} distances to centroids")
+    print(
+        f"N = {n:5}: {losses.count_triplets(y):12,} triplets, {2 * n:5,} distances to centroids"
+    )
 ratio = losses.count_triplets(torch.arange(16) % 2) / losses.count_triplets(labels)
 outcome("5.1", "c" if ratio > 8 else "b")
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(10, 2.7))
 figures.one_anchor(axes[0], x, labels, anchor=0)
 mine = sum(i == 0 for i, _, _ in triplets(labels))
-axes[0].set(title=f"One anchor: 3 × 4 = {mine} triplets, {len(triplets(labels))} for all")
+axes[0].set(
+    title=f"One anchor: 3 × 4 = {mine} triplets, {len(triplets(labels))} for all"
+)
 figures.to_centroids(axes[1], x, labels, centroids)
 axes[1].set(title=f"All images to both centroids: {8 * 2} distances")
-book.show(
-    figure,
-    alt="Eight points in two groups of four. Left: one anchor joined to its three positives by full lines and to "
-    "its four negatives by dashed ones. Right: every point joined to both centroids, sixteen lines.",
-)
+show(figure, "5.1 eight points two groups")
 
 # %% [markdown]
 # **What to see.** On the left each full line is paired with each dashed one, and that is one image of eight. On the right
@@ -133,26 +147,40 @@ book.show(
 # $$l_d = d_i - d_{i y_k} + d_j + d_k . \tag{5.3}$$
 
 # %%
-i, j, k = 0, 1, 5  # anchor, positive, negative: at (-0.7, 0.4), (-1.3, 0.4) and (1.4, -0.3)
+i, j, k = (
+    0,
+    1,
+    5,
+)  # anchor, positive, negative: at (-0.7, 0.4), (-1.3, 0.4) and (1.4, -0.3)
 straight = distance(x[i], x[j]) - distance(x[i], x[k])
 own, other = centroids[0], centroids[1]
-detour = distance(x[i], own) - distance(x[i], other) + distance(x[j], own) + distance(x[k], other)
+detour = (
+    distance(x[i], own)
+    - distance(x[i], other)
+    + distance(x[j], own)
+    + distance(x[k], other)
+)
 print(f"l_t = {straight:.3f}    l_d = {detour:.3f}")
 
 # %%
 package = theory.triplet_terms(x[[i]], x[[j]], x[[k]], own[None], other[None])
-torch.testing.assert_close(torch.stack(package)[:, 0], torch.tensor([straight, detour], dtype=torch.float64))
-
-# %%
-figure, ax = plt.subplots(figsize=(9, 3.2))
-ends = {name: tuple(x[n].tolist()) for name, n in {"anchor": i, "positive": j, "negative": k}.items()}
-figures.detour(ax, ends, centroids, (0, 1))
-ax.set(title="Two detours: through $c_0$, and through the negative", xlim=(-1.6, 1.8), ylim=(-0.55, 0.6))
-book.show(
-    figure,
-    alt="One triplet of the eight points. Black: the straight ways from the anchor to the positive and to the negative. "
-    "Grey: the legs through the two centroids, each with its length.",
+torch.testing.assert_close(
+    torch.stack(package)[:, 0], torch.tensor([straight, detour], dtype=torch.float64)
 )
+
+# %% jupyter={"source_hidden": true}
+figure, ax = plt.subplots(figsize=(9, 3.2))
+ends = {
+    name: tuple(x[n].tolist())
+    for name, n in {"anchor": i, "positive": j, "negative": k}.items()
+}
+figures.detour(ax, ends, centroids, (0, 1))
+ax.set(
+    title="Two detours: through $c_0$, and through the negative",
+    xlim=(-1.6, 1.8),
+    ylim=(-0.55, 0.6),
+)
+show(figure, "5.2 one triplet eight points")
 
 # %% [markdown]
 # **What to see.** The two grey legs on the left sum to more than the black line between anchor and positive: the triplet is
@@ -207,7 +235,9 @@ apart = geometry.distances(x, centroids)  # (N, C)
 slow, quick = bound_by_triplets(x, labels, centroids), bound(x, labels, centroids)
 assert abs(slow - quick) < 1e-9
 assert abs(quick - float(losses.centroid_bound_sum(apart, labels))) < 1e-9
-print(f"L_t = {triplet_loss(x, labels):.3f}    L_d = {slow:.3f} by triplets, {quick:.3f} by images")
+print(
+    f"L_t = {triplet_loss(x, labels):.3f}    L_d = {slow:.3f} by triplets, {quick:.3f} by images"
+)
 
 # %% [markdown]
 # Nobody can judge the size of a sum over all triplets. We divide by $H$ and speak of the loss **per triplet**, written
@@ -221,8 +251,13 @@ print(f"L_t = {triplet_loss(x, labels):.3f}    L_d = {slow:.3f} by triplets, {qu
 # %%
 g, h = theory.balanced_counts(8, 2)
 assert g * 8 == 3 * h
-torch.testing.assert_close(losses.centroid_terms(apart, labels).mean() * h, torch.tensor(quick, dtype=torch.float64))
-print(f"G = {g}, H = {h}; per triplet: loss {triplet_loss(x, labels) / h:.3f}, bound {quick / h:.3f}")
+torch.testing.assert_close(
+    losses.centroid_terms(apart, labels).mean() * h,
+    torch.tensor(quick, dtype=torch.float64),
+)
+print(
+    f"G = {g}, H = {h}; per triplet: loss {triplet_loss(x, labels) / h:.3f}, bound {quick / h:.3f}"
+)
 
 # %% [markdown]
 # ## 5.4 Classes of different sizes
@@ -244,7 +279,9 @@ three = torch.randn(3, 2, generator=generator(SEED, "uneven"), dtype=torch.float
 anchor, negative = losses.role_counts(torch.bincount(uneven))
 for m, (p, q) in enumerate(zip(anchor.tolist(), negative.tolist(), strict=True)):
     image = int((uneven == m).nonzero()[0])
-    roles = [sum(image == t[role] for t in triplets(uneven.tolist())) for role in range(3)]
+    roles = [
+        sum(image == t[role] for t in triplets(uneven.tolist())) for role in range(3)
+    ]
     assert roles == [p, p, q]
     print(f"an image of class {m}: anchor {p:2}, positive {p:2}, negative {q:2} times")
 by_images = losses.centroid_bound_sum(geometry.distances(x, three), uneven)
@@ -266,26 +303,46 @@ assert abs(float(by_images) - bound_by_triplets(x, uneven, three)) < 1e-9
 # %%
 y = torch.tensor([0, 0, 0, 0, 0, 0, 1, 1])
 loss = losses.CentroidBound(
-    num_classes=2, embedding_size=2, centroids="simplex", class_counts=torch.bincount(y), normalize=False
+    num_classes=2,
+    embedding_size=2,
+    centroids="simplex",
+    class_counts=torch.bincount(y),
+    normalize=False,
 ).double()
 terms = losses.centroid_terms(geometry.distances(x, loss.centroids), y)
 by_classes = (terms[y == 0].mean() + terms[y == 1].mean()) / 2
 torch.testing.assert_close(loss(x, y), by_classes, rtol=1e-6, atol=1e-6)
-print(f"all classes alike (5.7) {float(by_classes):.3f}    plain mean (5.5) {float(terms.mean()):.3f}")
+print(
+    f"all classes alike (5.7) {float(by_classes):.3f}    plain mean (5.5) {float(terms.mean()):.3f}"
+)
 
 # %% [markdown]
 # **With unequal sizes the plain mean (5.5) bounds neither** the loss of all triplets nor the expected one. Eight numbers are
 # enough to see it: centroids at 0 and 1, six images of class 0 at 0, two of class 1 at 1 and 0.6.
 
 # %%
-eight, at = torch.tensor([0.0] * 6 + [1.0, 0.6]).double()[:, None], torch.tensor([0.0, 1.0]).double()[:, None]
-apart, pairs, h = geometry.distances(eight, at), geometry.distances(eight, eight), losses.count_triplets(y)
+eight, at = (
+    torch.tensor([0.0] * 6 + [1.0, 0.6]).double()[:, None],
+    torch.tensor([0.0, 1.0]).double()[:, None],
+)
+apart, pairs, h = (
+    geometry.distances(eight, at),
+    geometry.distances(eight, eight),
+    losses.count_triplets(y),
+)
 truth = float(losses.triplet_sum(pairs, y)) / h
-inside = (pairs[:6, :6].sum() / (6 * 5) + pairs[6:, 6:].sum() / (2 * 1)) / 2  # anchor to positive, classes alike
+inside = (
+    pairs[:6, :6].sum() / (6 * 5) + pairs[6:, 6:].sum() / (2 * 1)
+) / 2  # anchor to positive, classes alike
 expected = float(inside - pairs[:6, 6:].mean())
 terms = losses.centroid_terms(apart, y)
-alike, mean = float(terms[y == 0].mean() + terms[y == 1].mean()) / 2, float(terms.mean())
-print(f"all triplets:      loss {truth:.3f}, bound (5.6) {float(losses.centroid_bound_sum(apart, y)) / h:.3f}")
+alike, mean = (
+    float(terms[y == 0].mean() + terms[y == 1].mean()) / 2,
+    float(terms.mean()),
+)
+print(
+    f"all triplets:      loss {truth:.3f}, bound (5.6) {float(losses.centroid_bound_sum(apart, y)) / h:.3f}"
+)
 print(f"all classes alike: loss {expected:.3f}, bound (5.7) {alike:.3f}")
 print(f"plain mean (5.5), below both: {mean:.3f}")
 assert mean < min(truth, expected)
@@ -305,7 +362,9 @@ assert expected <= alike + 1e-9
 predict("5.2", "?")
 
 # %%
-sphere = geometry.normalize(torch.randn(60, 16, generator=generator(SEED, "sphere"), dtype=torch.float64))
+sphere = geometry.normalize(
+    torch.randn(60, 16, generator=generator(SEED, "sphere"), dtype=torch.float64)
+)
 five, y = geometry.simplex(5, 16).double(), torch.arange(60) % 5
 h = losses.count_triplets(y)
 truth = float(losses.triplet_sum(geometry.distances(sphere, sphere), y)) / h
@@ -337,14 +396,25 @@ outcome("5.2", "a" if above - truth < 1 else "b" if above - truth < 2 else "c")
 
 # %%
 near = torch.randn(60, 16, generator=generator(SEED, "near"), dtype=torch.float64)
-ragged = torch.randn(5, 16, generator=generator(SEED, "ragged"), dtype=torch.float64)  # centroids at unequal distances
+ragged = torch.randn(
+    5, 16, generator=generator(SEED, "ragged"), dtype=torch.float64
+)  # centroids at unequal distances
 eps = 0.4
-points = ragged[y] + eps / 2 * geometry.normalize(near)  # every image at exactly eps / 2
+points = ragged[y] + eps / 2 * geometry.normalize(
+    near
+)  # every image at exactly eps / 2
 apart = geometry.distances(points, ragged)
-gap = losses.centroid_bound_sum(apart, y) - losses.triplet_sum(geometry.distances(points, points), y)
+gap = losses.centroid_bound_sum(apart, y) - losses.triplet_sum(
+    geometry.distances(points, points), y
+)
 own = apart.gather(1, y[:, None])[:, 0]
-limits = float(theory.gap_limit_sum(own, y)) / h, theory.restated_gap_limit(ragged, eps=eps)
-print(f"per triplet: gap {float(gap) / h:.3f}, limit (5.8) {limits[0]:.3f}, restated limit (5.9) {limits[1]:.3f}")
+limits = (
+    float(theory.gap_limit_sum(own, y)) / h,
+    theory.restated_gap_limit(ragged, eps=eps),
+)
+print(
+    f"per triplet: gap {float(gap) / h:.3f}, limit (5.8) {limits[0]:.3f}, restated limit (5.9) {limits[1]:.3f}"
+)
 assert 0 <= float(gap) / h <= limits[0] <= limits[1]
 
 # %% [markdown]
@@ -360,12 +430,18 @@ side = torch.tensor([0, 0, 0, 1, 1, 1])
 def gap_per_triplet(x, labels, c):
     """(L_d - L_t) / H."""
     truth = losses.triplet_sum(geometry.distances(x, x), labels)
-    return float(losses.centroid_bound_sum(geometry.distances(x, c), labels) - truth) / losses.count_triplets(labels)
+    return float(
+        losses.centroid_bound_sum(geometry.distances(x, c), labels) - truth
+    ) / losses.count_triplets(labels)
 
 
 for eps in (0.4, 0.1, 0.01):
-    outward = line[side] + eps / 2 * (2 * side - 1).double()[:, None]  # -1 for class 0, +1 for class 1
-    print(f"eps = {eps:4}: gap per triplet {gap_per_triplet(outward, side, line):.3f}, limit {2 * eps:.3f}")
+    outward = (
+        line[side] + eps / 2 * (2 * side - 1).double()[:, None]
+    )  # -1 for class 0, +1 for class 1
+    print(
+        f"eps = {eps:4}: gap per triplet {gap_per_triplet(outward, side, line):.3f}, limit {2 * eps:.3f}"
+    )
     assert abs(gap_per_triplet(outward, side, line) - 2 * eps) < 1e-9
 
 # %% [markdown]
@@ -375,11 +451,16 @@ for eps in (0.4, 0.1, 0.01):
 
 # %%
 row, of = torch.tensor([[0.0], [1.0], [2.0]]).double(), torch.arange(3).repeat(2)
-for name, places in {"the ends off": [-0.2, 1.0, 2.2], "all three off": [-0.2, 1.2, 2.2]}.items():
+for name, places in {
+    "the ends off": [-0.2, 1.0, 2.2],
+    "all three off": [-0.2, 1.2, 2.2],
+}.items():
     there = torch.tensor(places).double()[of, None]
     most = float(theory.gap_limit_sum((there - row[of]).abs()[:, 0], of))
     gap = gap_per_triplet(there, of, row) * losses.count_triplets(of)
-    print(f"centroids 0, 1, 2, classes at {places}, {name}: gap {gap:.1f}, limit {most:.1f}")
+    print(
+        f"centroids 0, 1, 2, classes at {places}, {name}: gap {gap:.1f}, limit {most:.1f}"
+    )
     assert (abs(gap - most) < 1e-9) == (name == "the ends off")
 
 # %% [markdown]
@@ -388,7 +469,9 @@ for name, places in {"the ends off": [-0.2, 1.0, 2.2], "all three off": [-0.2, 1
 # %%
 for classes in (2, 3, 5, 20):
     c, of = geometry.simplex(classes, classes).double(), torch.arange(classes).repeat(2)
-    print(f"C = {classes:2}: gap per triplet {gap_per_triplet(1.05 * c[of], of, c) / 0.1:.3f} eps")  # eps / 2 = 0.05
+    print(
+        f"C = {classes:2}: gap per triplet {gap_per_triplet(1.05 * c[of], of, c) / 0.1:.3f} eps"
+    )  # eps / 2 = 0.05
 
 # %% [markdown]
 # **When is the bound exact?** When no detour wastes anything: in every triplet $c_{y_i}$ lies on the segment from $x_i$ to
@@ -411,7 +494,12 @@ c = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
 inward = torch.tensor([[0.0], [0.0], [0.3], [1.0], [1.0], [0.8]], dtype=torch.float64)
 crossed = torch.tensor([[0.0], [0.0], [0.8], [1.0], [1.0], [0.3]], dtype=torch.float64)
 two_off = torch.tensor([[0.0], [0.3], [0.3], [1.0], [1.0], [1.0]], dtype=torch.float64)
-for name, points in {"collapse": c[side], "one of each inward": inward, "crossed": crossed, "two off": two_off}.items():
+for name, points in {
+    "collapse": c[side],
+    "one of each inward": inward,
+    "crossed": crossed,
+    "two off": two_off,
+}.items():
     print(f"{name:18} gap per triplet {gap_per_triplet(points, side, c):.3f}")
 
 # %% [markdown]
@@ -448,14 +536,32 @@ for name, points in {"collapse": c[side], "one of each inward": inward, "crossed
 # classes of any sizes $\frac13$ becomes $p / (2 p + q) \le \frac12$, and the same holds.)
 
 # %%
-turn = torch.linspace(0, 2 * torch.pi, 721, dtype=torch.float64)  # from c_0 around the sphere and back to it
-walks = [(classes, size, n) for classes, size in ((2, 2), (3, 2), (5, 3), (20, 8)) for n in range(50)]
+turn = torch.linspace(
+    0, 2 * torch.pi, 721, dtype=torch.float64
+)  # from c_0 around the sphere and back to it
+walks = [
+    (classes, size, n)
+    for classes, size in ((2, 2), (3, 2), (5, 3), (20, 8))
+    for n in range(50)
+]
 for classes, size, n in walks:
-    drawn = torch.randn(classes + 1, size, generator=generator(SEED, "hill", classes, n), dtype=torch.float64)
+    drawn = torch.randn(
+        classes + 1,
+        size,
+        generator=generator(SEED, "hill", classes, n),
+        dtype=torch.float64,
+    )
     c = geometry.normalize(drawn[1:])
-    aside = geometry.normalize(drawn[:1] - (c[0] @ drawn[0]) * c[0])  # at right angles to c_0
+    aside = geometry.normalize(
+        drawn[:1] - (c[0] @ drawn[0]) * c[0]
+    )  # at right angles to c_0
     walk = turn.cos()[:, None] * c[0] + turn.sin()[:, None] * aside
-    rises = losses.centroid_terms(geometry.distances(walk, c), torch.zeros(721).long()).diff() > 0
+    rises = (
+        losses.centroid_terms(
+            geometry.distances(walk, c), torch.zeros(721).long()
+        ).diff()
+        > 0
+    )
     assert rises[0]
     assert int((rises[1:] != rises[:-1]).sum()) == 1  # up, and then down
 print(f"one hill on each of {len(walks)} random great circles")
@@ -464,31 +570,52 @@ print(f"one hill on each of {len(walks)} random great circles")
 corners = geometry.simplex(3, 2).double()
 grid = torch.linspace(-1.6, 1.6, 161, dtype=torch.float64)
 places = torch.cartesian_prod(grid, grid)[:, [1, 0]]  # (161 * 161, 2): across, up
-f = losses.centroid_terms(geometry.distances(places, corners), torch.zeros(len(places)).long()) / 3
+f = (
+    losses.centroid_terms(
+        geometry.distances(places, corners), torch.zeros(len(places)).long()
+    )
+    / 3
+)
 away = (places - corners[0]).norm(dim=1)
-at_tip = losses.centroid_terms(geometry.distances(corners[:1], corners), torch.tensor([0])) / 3
+at_tip = (
+    losses.centroid_terms(geometry.distances(corners[:1], corners), torch.tensor([0]))
+    / 3
+)
 assert (f >= at_tip + 2 / 3 * away - 1e-12).all()
-print(f"lowest on the grid {float(f.min()):.4f}, at the own centroid {float(at_tip):.4f}")
+print(
+    f"lowest on the grid {float(f.min()):.4f}, at the own centroid {float(at_tip):.4f}"
+)
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(10.5, 4.0), width_ratios=(1, 1.25))
 figures.landscape(axes[0], f.view(161, 161), reach=1.6, points=corners)
-axes[0].set(title="Class 0's centroid is the only low", xlabel="dark: low", xticks=[], yticks=[])
+axes[0].set(
+    title="Class 0's centroid is the only low", xlabel="dark: low", xticks=[], yticks=[]
+)
 along = torch.linspace(-1.5, 3.0, 181, dtype=torch.float64)
-cut = corners[0] - along[:, None] * corners[0]  # through c_0 and the origin, between the other two
-heights = losses.centroid_terms(geometry.distances(cut, corners), torch.zeros(len(cut)).long()) / 3
+cut = (
+    corners[0] - along[:, None] * corners[0]
+)  # through c_0 and the origin, between the other two
+heights = (
+    losses.centroid_terms(
+        geometry.distances(cut, corners), torch.zeros(len(cut)).long()
+    )
+    / 3
+)
 axes[1].plot(along, heights, color="black", linewidth=2)
 axes[1].plot(along, at_tip + 2 / 3 * along.abs(), color="black", linestyle="--")
-axes[1].annotate("$f$", (2.4, float(heights[156])), xytext=(-14, 6), textcoords="offset points")
-axes[1].annotate("cone", (1.6, at_tip + 2 / 3 * 1.6), xytext=(8, -16), textcoords="offset points")
+axes[1].annotate(
+    "$f$", (2.4, float(heights[156])), xytext=(-14, 6), textcoords="offset points"
+)
+axes[1].annotate(
+    "cone", (1.6, at_tip + 2 / 3 * 1.6), xytext=(8, -16), textcoords="offset points"
+)
 axes[1].set(
-    title="It rises at least as a cone", xlabel="signed distance from $c_0$; the others lie to the right", ylabel="$f$"
+    title="It rises at least as a cone",
+    xlabel="signed distance from $c_0$; the others lie to the right",
+    ylabel="$f$",
 )
-book.show(
-    figure,
-    alt="Left: contours of f over the plane for three centroids of a triangle; darkest at the centroid of class 0. Right: "
-    "a cut through it: f has a sharp tip at distance 0 and lies above a dashed cone of slope two thirds.",
-)
+show(figure, "5.6 left contours f plane")
 
 # %% [markdown]
 # **What to see.** On the left the other two centroids make no low ground of their own; they only tilt the slope. On the
@@ -525,7 +652,9 @@ KINDS = {"simplex": geometry.simplex, "one-hot": geometry.one_hot}
 
 def centroids_of(kind, classes, size):
     if kind == "k-means":
-        return geometry.kmeans_on_sphere(classes, size, generator=generator(SEED, "centroids"))
+        return geometry.kmeans_on_sphere(
+            classes, size, generator=generator(SEED, "centroids")
+        )
     return KINDS[kind](classes, size)
 
 
@@ -536,11 +665,16 @@ for classes in (10, 50):
         c = centroids_of(kind, classes, 64)
         reached[kind, classes] = float(theory.smallest_bound(c))
         total = float(c.sum(0).norm())
-        print(f"   {kind:8} {reached[kind, classes]:.4f}    length of the sum of all centroids {total:.2f}")
+        print(
+            f"   {kind:8} {reached[kind, classes]:.4f}    length of the sum of all centroids {total:.2f}"
+        )
 order = sorted(("simplex", "k-means", "one-hot"), key=lambda kind: reached[kind, 10])
-outcome("5.3", {"simplex one-hot": "a", "simplex k-means": "b"}.get(" ".join(order[:2]), "c"))
+outcome(
+    "5.3",
+    {"simplex one-hot": "a", "simplex k-means": "b"}.get(" ".join(order[:2]), "c"),
+)
 
-# %%
+# %% jupyter={"source_hidden": true}
 assert abs(reached["one-hot", 10] / reached["simplex", 10] - (1 - 1 / 10) ** 0.5) < 1e-6
 off = ~torch.eye(50, dtype=torch.bool)
 found = {
@@ -551,12 +685,11 @@ found = {
 figure, ax = plt.subplots(figsize=(8, 2.6))
 figures.angles(ax, found)
 ax.axvline(90, color=book.SOFT, linestyle=":", zorder=0)
-ax.set(title="k-means: wide on average, but some pairs are close", xlabel="angle between two of 50 centroids, degrees")
-book.show(
-    figure,
-    alt="Pairwise angles of fifty centroids in 64 dimensions, a row for each kind: simplex all at one angle just above 90 "
-    "degrees, one-hot all at 90, k-means from well below to well above 90 with a mean just above it.",
+ax.set(
+    title="k-means: wide on average, but some pairs are close",
+    xlabel="angle between two of 50 centroids, degrees",
 )
+show(figure, "5.7 pairwise angles fifty centroids")
 
 # %% [markdown]
 # **What to see.** One-hot comes last of the three, though all its angles are right angles: its vectors all lie on one side of
@@ -581,12 +714,19 @@ book.show(
 
 # %%
 digits = {split: datasets.load("digits", split, size=8) for split in ("train", "test")}
-pixels = {split: found.images[:, 0].flatten(1).float() / 255 for split, found in digits.items()}  # (N, 64)
+pixels = {
+    split: found.images[:, 0].flatten(1).float() / 255
+    for split, found in digits.items()
+}  # (N, 64)
 per_class = settings.by_mode(smoke=20, class_=60, full=150)
-kept = torch.cat([(digits["train"].labels == m).nonzero()[:per_class, 0] for m in range(5)])
+kept = torch.cat(
+    [(digits["train"].labels == m).nonzero()[:per_class, 0] for m in range(5)]
+)
 images, y = pixels["train"][kept], digits["train"].labels[kept]
 H, simplex = losses.count_triplets(y), geometry.simplex(5, 16)
-print(f"{len(y)} images of 5 digits: {H:,} triplets, {5 * len(y):,} distances to centroids")
+print(
+    f"{len(y)} images of 5 digits: {H:,} triplets, {5 * len(y):,} distances to centroids"
+)
 
 
 # %%
@@ -596,7 +736,11 @@ def three_means(embeddings):
     own = apart.gather(1, y[:, None])[:, 0]
     truth = losses.triplet_sum(geometry.distances(embeddings, embeddings), y) / H
     above = losses.centroid_bound_sum(apart, y) / H
-    return {"triplet loss": truth, "bound": above, "floor": above - theory.gap_limit_sum(own, y) / H}
+    return {
+        "triplet loss": truth,
+        "bound": above,
+        "floor": above - theory.gap_limit_sum(own, y) / H,
+    }
 
 
 # %%
@@ -633,26 +777,31 @@ def train(seed, on, rate=0.005):
 
 # %%
 log, trained = train(SEED, "bound")
-assert all(now["floor"] - 1e-5 <= now["triplet loss"] <= now["bound"] + 1e-5 for now in log)
+assert all(
+    now["floor"] - 1e-5 <= now["triplet loss"] <= now["bound"] + 1e-5 for now in log
+)
 assert log[0]["bound"] > 2
 for step in (0, STEPS // 8, STEPS // 2, STEPS - 1):
-    print(f"step {step:4}: " + "   ".join(f"{name} {value:6.3f}" for name, value in log[step].items()))
+    print(
+        f"step {step:4}: "
+        + "   ".join(f"{name} {value:6.3f}" for name, value in log[step].items())
+    )
 lowest_possible = -theory.farthest_mean_distance(5)
 print(f"lowest possible, for either: {lowest_possible:.3f}")
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(9.5, 4.2))
 figures.sandwich(ax, range(STEPS), *([now[name] for now in log] for name in log[0]))
 ax.axhline(lowest_possible, color=book.MIDDLE, linewidth=0.8)
-ax.annotate("lowest\npossible", (1.02 * STEPS, lowest_possible), xytext=(0, 4), textcoords="offset points")
+ax.annotate(
+    "lowest\npossible",
+    (1.02 * STEPS, lowest_possible),
+    xytext=(0, 4),
+    textcoords="offset points",
+)
 ax.set_xlim(right=1.15 * STEPS)
 ax.set(title="Loose early, tight late", xlabel="training step", ylabel="per triplet")
-book.show(
-    figure,
-    alt="Bound, triplet loss and floor over the steps of training. The bound starts far above the triplet loss, the floor "
-    "far below. Bound and triplet loss fall, the floor rises, and all three close in on the lowest value that is possible, a "
-    "thin line.",
-)
+show(figure, "5.8 bound triplet loss floor")
 
 # %% [markdown]
 # **What to see.** At the first step the bound says nothing: it is above 2, which no triplet of unit vectors can be. It becomes a
@@ -663,14 +812,22 @@ book.show(
 # *triplet loss* that each reaches. Each takes the learning rate at which that is lowest.
 
 # %%
-RATES = settings.by_mode(smoke=(0.02,), class_=(0.002, 0.02, 0.2), full=(0.002, 0.02, 0.2))
+RATES = settings.by_mode(
+    smoke=(0.02,), class_=(0.002, 0.02, 0.2), full=(0.002, 0.02, 0.2)
+)
 seeds = [SEED + n for n in range(settings.by_mode(smoke=1, class_=3, full=5))]
 ends, runs = {}, {}
 for on in ("bound", "triplet loss"):
     found = {rate: [train(seed, on, rate) for seed in seeds] for rate in RATES}
-    ends[on] = {rate: sum(log[-1]["triplet loss"] for log, _ in found[rate]) / len(seeds) for rate in RATES}
+    ends[on] = {
+        rate: sum(log[-1]["triplet loss"] for log, _ in found[rate]) / len(seeds)
+        for rate in RATES
+    }
     runs[on] = found[min(ends[on], key=ends[on].get)]
-    print(f"trained on the {on}: " + "   ".join(f"rate {rate}: {end:.3f}" for rate, end in ends[on].items()))
+    print(
+        f"trained on the {on}: "
+        + "   ".join(f"rate {rate}: {end:.3f}" for rate, end in ends[on].items())
+    )
 
 # %% [markdown]
 # Then retrieve digits 5 to 9, which neither has seen. **Recall@1** is the percentage of images whose nearest other image shows the
@@ -682,20 +839,33 @@ for on in ("bound", "triplet loss"):
 def unseen(embeddings):
     """Recall@1 and MAP@R of the digits 5 to 9."""
     of = digits["test"].labels
-    return retrieval.recall_at_k(embeddings, of, ks=(1,))[1], retrieval.map_at_r(embeddings, of)
+    return retrieval.recall_at_k(embeddings, of, ks=(1,))[1], retrieval.map_at_r(
+        embeddings, of
+    )
 
 
 with torch.no_grad():
-    scores = {"before training": [unseen(forward(network(seed), pixels["test"])) for seed in seeds]}
+    scores = {
+        "before training": [
+            unseen(forward(network(seed), pixels["test"])) for seed in seeds
+        ]
+    }
     for on, of_seeds in runs.items():
         last = [log[-1] for log, _ in of_seeds]
-        pairs = [f"{now['triplet loss']:.3f} (gap {now['bound'] - now['triplet loss']:.3f})" for now in last]
+        pairs = [
+            f"{now['triplet loss']:.3f} (gap {now['bound'] - now['triplet loss']:.3f})"
+            for now in last
+        ]
         print(f"trained on the {on}: triplet loss {', '.join(pairs)}")
-        scores[on] = [unseen(forward(weights, pixels["test"])) for _, weights in of_seeds]
+        scores[on] = [
+            unseen(forward(weights, pixels["test"])) for _, weights in of_seeds
+        ]
 scores["pixels"] = [unseen(pixels["test"])]
 for name, of_seeds in scores.items():
     recalls, means = zip(*of_seeds, strict=True)
-    print(f"{name:16} Recall@1 {records.percent(recalls):15}   MAP@R {records.percent(means)}")
+    print(
+        f"{name:16} Recall@1 {records.percent(recalls):15}   MAP@R {records.percent(means)}"
+    )
 
 # %%
 if settings.mode() == "smoke":
@@ -705,12 +875,23 @@ else:
     assert last < 0.1 * first
     for measure in (0, 1):
         trained = [both[measure] for on in runs for both in scores[on]]
-        assert 1.2 * max(trained) < min(both[measure] for both in scores["before training"])
-        assert max(both[measure] for both in scores["before training"]) < scores["pixels"][0][measure]
+        assert 1.2 * max(trained) < min(
+            both[measure] for both in scores["before training"]
+        )
+        assert (
+            max(both[measure] for both in scores["before training"])
+            < scores["pixels"][0][measure]
+        )
     lowest_of = {on: min(of_rates.values()) for on, of_rates in ends.items()}
     assert abs(lowest_of["bound"] - lowest_of["triplet loss"]) < 0.05
     assert ends["bound"][RATES[0]] > ends["triplet loss"][RATES[0]] + 0.02
-    assert min(log[-1]["bound"] - log[-1]["triplet loss"] for log, _ in runs["triplet loss"]) > 3
+    assert (
+        min(
+            log[-1]["bound"] - log[-1]["triplet loss"]
+            for log, _ in runs["triplet loss"]
+        )
+        > 3
+    )
 
 # %% [markdown]
 # **What to see.** With a rate of its own, training on the bound takes the triplet
@@ -757,7 +938,9 @@ def hinged_loss(x, labels, margin):
 
 
 apart = geometry.distances(collapsed, centroids)
-naive = float(losses.centroid_bound_sum(apart, labels)) + margin * losses.count_triplets(labels)
+naive = float(
+    losses.centroid_bound_sum(apart, labels)
+) + margin * losses.count_triplets(labels)
 hinged = hinged_loss(collapsed, labels, margin)
 print(f"L_d + margin H = {naive:.1f}    hinged triplet loss = {hinged:.1f}")
 outcome("5.4", "c" if naive < hinged - 1e-9 else "b" if naive < hinged + 1e-9 else "a")
@@ -786,7 +969,11 @@ def hinged_bound(x, labels, c, margin):
     total = 0.0
     for i in range(n):
         own = distance(x[i], c[labels[i]])
-        hinges = [max(own - distance(x[i], c[r]) + margin, 0.0) for r in range(classes) if r != labels[i]]
+        hinges = [
+            max(own - distance(x[i], c[r]) + margin, 0.0)
+            for r in range(classes)
+            if r != labels[i]
+        ]
         total += 2 * own + sum(hinges) / (classes - 1)
     return g / 3 * total
 
@@ -794,9 +981,13 @@ def hinged_bound(x, labels, c, margin):
 for margin in (0.2, 3.0):
     for name, points in {"toy": x, "collapsed": collapsed}.items():
         above = hinged_bound(points, labels, centroids, margin)
-        package = theory.hinged_bound_sum(geometry.distances(points, centroids), labels, margin=margin)
+        package = theory.hinged_bound_sum(
+            geometry.distances(points, centroids), labels, margin=margin
+        )
         assert abs(above - float(package)) < 1e-9
-        print(f"margin {margin}, {name:9} hinged loss {hinged_loss(points, labels, margin):6.1f}, bound {above:6.1f}")
+        print(
+            f"margin {margin}, {name:9} hinged loss {hinged_loss(points, labels, margin):6.1f}, bound {above:6.1f}"
+        )
 
 # %% [markdown]
 # ## 5.10 A trap: squares
@@ -855,10 +1046,17 @@ for t in (0.1, 0.3, 1.0, 3.0):
 # %%
 exactly = theory.squared_triplet_sum(quarter, y4)
 assert abs(float(exactly) - exact) < 1e-9
-many, of_many = torch.randn(50_000, 64, generator=generator(SEED, "many")), torch.arange(50_000) % 100
+many, of_many = (
+    torch.randn(50_000, 64, generator=generator(SEED, "many")),
+    torch.arange(50_000) % 100,
+)
 print(f"4 images: {float(exactly):.3f} exactly")
-mean = float(theory.squared_triplet_sum(many.double(), of_many)) / losses.count_triplets(of_many)
-print(f"50,000 images, {losses.count_triplets(of_many):,} triplets: {mean:.4f} per triplet, exactly")
+mean = float(
+    theory.squared_triplet_sum(many.double(), of_many)
+) / losses.count_triplets(of_many)
+print(
+    f"50,000 images, {losses.count_triplets(of_many):,} triplets: {mean:.4f} per triplet, exactly"
+)
 
 # %% [markdown]
 # **A search would have found it.** Let descent look for a counter-example: lower *candidate minus loss* over embeddings and
@@ -872,13 +1070,22 @@ SEARCH = settings.by_mode(smoke=60, class_=300, full=1000)
 
 def lowest(candidate, truth):
     """The least value per triplet of candidate - truth that descent meets, on points of the unit sphere."""
-    six, c = torch.arange(6) % 3, torch.randn(3, 3, generator=generator(SEED, "c"), dtype=torch.float64)
-    start, least = torch.randn(6, 3, generator=generator(SEED, "six"), dtype=torch.float64), torch.inf
+    six, c = (
+        torch.arange(6) % 3,
+        torch.randn(3, 3, generator=generator(SEED, "c"), dtype=torch.float64),
+    )
+    start, least = (
+        torch.randn(6, 3, generator=generator(SEED, "six"), dtype=torch.float64),
+        torch.inf,
+    )
     both = [start.requires_grad_(), c.requires_grad_()]
     adam = torch.optim.Adam(both, lr=0.05)
     for _ in range(SEARCH):
         points, ends = (F.normalize(v, dim=1) for v in both)
-        apart, pairs = geometry.distances(points, ends), geometry.distances(points, points)
+        apart, pairs = (
+            geometry.distances(points, ends),
+            geometry.distances(points, points),
+        )
         gap = candidate(apart, six) / losses.count_triplets(six) - truth(pairs, six)
         adam.zero_grad()
         gap.backward()
@@ -897,14 +1104,25 @@ def of_squares(pairs, y):
 
 
 CANDIDATES = {
-    "L_d + margin H, hinged": (lambda a, y: losses.centroid_bound_sum(a, y) + 0.5 * losses.count_triplets(y), plain),
+    "L_d + margin H, hinged": (
+        lambda a, y: losses.centroid_bound_sum(a, y) + 0.5 * losses.count_triplets(y),
+        plain,
+    ),
     "(5.12), hinged": (lambda a, y: theory.hinged_bound_sum(a, y, margin=0.5), plain),
-    "weights 3 and 1, squared": (lambda a, y: losses.centroid_bound_sum(a.square(), y), of_squares),
-    "(5.13), squared": (lambda a, y: theory.squared_bound_sum(a.square(), y), of_squares),
+    "weights 3 and 1, squared": (
+        lambda a, y: losses.centroid_bound_sum(a.square(), y),
+        of_squares,
+    ),
+    "(5.13), squared": (
+        lambda a, y: theory.squared_bound_sum(a.square(), y),
+        of_squares,
+    ),
 }
 for name, (candidate, truth) in CANDIDATES.items():
     least = lowest(candidate, truth)
-    print(f"{name:26} minus the loss: {least:6.3f}, {'a counter-example' if least < -1e-9 else 'none found'}")
+    print(
+        f"{name:26} minus the loss: {least:6.3f}, {'a counter-example' if least < -1e-9 else 'none found'}"
+    )
     assert (least < -1e-9) == name.startswith(("L_d", "weights"))
 
 # %% [markdown]
@@ -934,7 +1152,10 @@ def descend(factor, steps=40):
     adam, seen = torch.optim.Adam([points], lr=0.05), []
     for _ in range(steps):
         apart = geometry.distances(F.normalize(points, dim=1), hundred)
-        loss, own = (factor * losses.centroid_terms(apart, mine)).mean(), apart.gather(1, mine[:, None])
+        loss, own = (
+            (factor * losses.centroid_terms(apart, mine)).mean(),
+            apart.gather(1, mine[:, None]),
+        )
         seen.append((loss.item(), own.mean().item(), own.min().item()))
         adam.zero_grad()
         loss.backward()
@@ -946,7 +1167,9 @@ def descend(factor, steps=40):
 turned, right = descend(3 * 99 * (32 / 100 - 1) * 32 / 100), descend(1.0)
 for name, seen in {"G from the batch": turned, "without G": right}.items():
     for when, (loss, own, smallest) in {"first": seen[0], "last": seen[-1]}.items():
-        print(f"{name:16} {when:5}: loss {loss:7.2f}    own distance: mean {own:.2f}, smallest {smallest:.2f}")
+        print(
+            f"{name:16} {when:5}: loss {loss:7.2f}    own distance: mean {own:.2f}, smallest {smallest:.2f}"
+        )
 moved = turned[-1][1] - turned[0][1]
 assert turned[-1][2] > turned[0][2]
 assert turned[-1][0] < turned[0][0]
@@ -991,15 +1214,27 @@ predict("5.6", "?")
 # A binary search finds $v$. So all triplets of an anchor cost a sort, $O(N \log N)$, and all anchors $O(N^2 \log N)$.
 
 # %%
-row, p, margin = torch.tensor([0.9, 0.3, 1.4, 0.6]), 0.5, 0.2  # one anchor: four negatives, one positive
+row, p, margin = (
+    torch.tensor([0.9, 0.3, 1.4, 0.6]),
+    0.5,
+    0.2,
+)  # one anchor: four negatives, one positive
 by_listing = sum(max(p - a + margin, 0.0) for a in row.tolist())
 ascending = row.sort().values  # 0.3 0.6 0.9 1.4
 prefix = torch.cat([torch.zeros(1), ascending.cumsum(0)])  # S_0, S_1, ...
-v = int(torch.searchsorted(ascending, torch.tensor(p + margin)))  # 0.3 and 0.6 are closer than 0.7
-print(f"v = {v}: listed {by_listing:.2f}, sorted {v * (p + margin) - float(prefix[v]):.2f}")
+v = int(
+    torch.searchsorted(ascending, torch.tensor(p + margin))
+)  # 0.3 and 0.6 are closer than 0.7
+print(
+    f"v = {v}: listed {by_listing:.2f}, sorted {v * (p + margin) - float(prefix[v]):.2f}"
+)
 pairs = geometry.distances(x, x)
-listed = sum(max(float(pairs[i, j] - pairs[i, k]) + 2.0, 0.0) for i, j, k in triplets(labels))
-assert abs(listed - hinged_loss(x, labels, 2.0)) < 1e-9  # losses.triplet_mean does this for all rows at once
+listed = sum(
+    max(float(pairs[i, j] - pairs[i, k]) + 2.0, 0.0) for i, j, k in triplets(labels)
+)
+assert (
+    abs(listed - hinged_loss(x, labels, 2.0)) < 1e-9
+)  # losses.triplet_mean does this for all rows at once
 
 # %% [markdown]
 # We time six ways to pass over $N$ images once (an epoch), 64 dimensions, 4 classes:
@@ -1024,14 +1259,21 @@ def listed(x, y, margin=0.2):
 
 def masks(x, y, margin=0.2):
     d = geometry.distances(x, x)
-    return (d[:, :, None] - d[:, None, :] + margin).clamp(min=0)[losses.valid_triplets(y)].sum()
+    return (
+        (d[:, :, None] - d[:, None, :] + margin)
+        .clamp(min=0)[losses.valid_triplets(y)]
+        .sum()
+    )
 
 
 # %%
 def by_batches(x, y, centroids_now):
     """The bound over batches of 32; the centroids are asked for at each."""
     parts = zip(x.split(32), y.split(32), strict=True)
-    return sum(losses.centroid_terms(geometry.distances(part, centroids_now(x, y)), of).sum() for part, of in parts)
+    return sum(
+        losses.centroid_terms(geometry.distances(part, centroids_now(x, y)), of).sum()
+        for part, of in parts
+    )
 
 
 def class_means(x, y):
@@ -1042,17 +1284,28 @@ fixed = geometry.simplex(4, 64)
 
 # %%
 times = settings.by_mode(smoke=0.25, class_=1, full=1)
-PATIENCE = settings.by_mode(smoke=0.0, class_=0.4, full=2.0)  # seconds for each size, at least
+PATIENCE = settings.by_mode(
+    smoke=0.0, class_=0.4, full=2.0
+)  # seconds for each size, at least
 WAYS = {  # the exponent that theory gives for large N, the largest N to time, what to time
     "listed": (3, 128, listed),
     "masks": (3, 128, masks),
-    "sorted": (2, 2048, lambda x, y: losses.triplet_mean(geometry.distances(x, x), y, margin=0.2)),
+    "sorted": (
+        2,
+        2048,
+        lambda x, y: losses.triplet_mean(geometry.distances(x, x), y, margin=0.2),
+    ),
     "pairs": (2, 2048, lambda x, y: losses.triplet_sum(geometry.distances(x, x), y)),
     "means each batch": (2, 32768, lambda x, y: by_batches(x, y, class_means)),
     "bound": (1, 32768, lambda x, y: by_batches(x, y, lambda x, y: fixed)),
 }
-SIZES = {name: [8 * 4**e for e in range(7) if 8 * 4**e <= most * times] for name, (_, most, _) in WAYS.items()}
-print("   ".join(f"{name}: {sizes[0]} to {sizes[-1]:,}" for name, sizes in SIZES.items()))
+SIZES = {
+    name: [8 * 4**e for e in range(7) if 8 * 4**e <= most * times]
+    for name, (_, most, _) in WAYS.items()
+}
+print(
+    "   ".join(f"{name}: {sizes[0]} to {sizes[-1]:,}" for name, sizes in SIZES.items())
+)
 
 # %%
 import time
@@ -1071,7 +1324,9 @@ def seconds(call, n):
 
 threads = torch.get_num_threads()
 torch.set_num_threads(1)  # so that the number of cores does not count
-measured = {name: {n: seconds(WAYS[name][2], n) for n in sizes} for name, sizes in SIZES.items()}
+measured = {
+    name: {n: seconds(WAYS[name][2], n) for n in sizes} for name, sizes in SIZES.items()
+}
 torch.set_num_threads(threads)
 
 # %% [markdown]
@@ -1091,13 +1346,17 @@ def exponent(by_size):
 
 
 slopes = {}
-print("                  theory   all sizes   two smallest   two largest     smallest        largest")
+print(
+    "                  theory   all sizes   two smallest   two largest     smallest        largest"
+)
 for name, by_size in measured.items():
     pairs = list(by_size.items())
     slopes[name] = [exponent(dict(some)) for some in (pairs, pairs[:2], pairs[-2:])]
     assert abs(slopes[name][0] - records.exponent(by_size)) < 1e-3
     fitted = "{:11.1f} {:14.1f} {:13.1f}".format(*slopes[name])
-    print(f"{name:17} {WAYS[name][0]:6} {fitted} {1000 * pairs[0][1]:9.2f} ms {1000 * pairs[-1][1]:11.1f} ms")
+    print(
+        f"{name:17} {WAYS[name][0]:6} {fitted} {1000 * pairs[0][1]:9.2f} ms {1000 * pairs[-1][1]:11.1f} ms"
+    )
 large = {name: last for name, (_, _, last) in slopes.items()}
 
 # %%
@@ -1112,23 +1371,25 @@ else:
     assert large["sorted"] < min(large["listed"], large["masks"])
     outcome("5.6", "abc"[min(max(round(large["sorted"]), 1), 3) - 1])
     took = {name: 1000 * measured[name][128] for name in ("listed", "sorted", "bound")}
-    print("N = 128: " + "   ".join(f"{name} {milliseconds:.1f} ms" for name, milliseconds in took.items()))
+    print(
+        "N = 128: "
+        + "   ".join(
+            f"{name} {milliseconds:.1f} ms" for name, milliseconds in took.items()
+        )
+    )
     assert took["bound"] < took["sorted"] < took["listed"]
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(8.6, 5.2))
 figures.growth(ax, measured, large)
 title = "At the large end listing rises steepest, the bound least"
 ax.set(
-    title=title, xlabel="images $N$; the exponents are those of the two largest", ylabel="processor seconds an epoch"
+    title=title,
+    xlabel="images $N$; the exponents are those of the two largest",
+    ylabel="processor seconds an epoch",
 )
 ax.set_xlim(right=max(max(sizes) for sizes in SIZES.values()) * 8)
-book.show(
-    figure,
-    alt="Processor seconds for one pass over N images against N, both axes logarithmic, six methods. At the left masks rise a "
-    "little, and the other four but listing are nearly flat. At their right ends listing and masks rise most steeply, sorting, pairs and the bound with class means "
-    "taken for each batch less, and the bound with fixed centroids least of all.",
-)
+show(figure, "5.12 processor seconds one pass")
 
 # %% [markdown]
 # **What to see.** Read the slopes, not the heights: Python loops are slow for reasons of their own. And read them at the

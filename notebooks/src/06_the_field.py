@@ -14,8 +14,8 @@
 # SoftMax), [03](03_softtriple.ipynb) (SoftTriple) and [05](05_centroid_bound.ipynb) (the bound). What goes deeper is in the
 # companion, [06b](06b_the_field_deeper.ipynb).
 #
-# **Time** about 70 minutes to read and try, and 65 for exercises 6.1 to 6.5 (6.6 is an afternoon's); the cells run in
-# under three minutes on a laptop.
+# **Time** about {reading} minutes to read and try, and {exercises} for the exercises; the cells run in under three
+# minutes on a laptop with two cores.
 #
 # > **The story so far.** Triplets teach a metric, but there are too many of them, and a batch holds few that matter (01).
 # > A classifier with one center a class is a smoothed triplet loss, and samples nothing (02). Several centers a class let it
@@ -32,12 +32,13 @@ from IPython.display import Markdown, display
 from torch.nn import functional as F
 
 from dmlbook import book, datasets, losses, nets, records, retrieval, settings
-from dmlbook.chapters import check, outcome, predict
+from dmlbook.chapters import check, outcome, predict, show
 from dmlbook.chapters.ch06 import figures, methods, pairs, theory
 from dmlbook.seeding import SEED, generator
 from dmlbook.training import TrainConfig, embed, fit
 
 book.use_style()
+book.story("06")
 
 # %% [markdown]
 # ## 6.1 One frame
@@ -65,12 +66,7 @@ display(Markdown(methods.family_table()))
 # %%
 figure, ax = plt.subplots(figsize=(9.6, 5.6))
 figures.family_tree(ax)
-book.show(
-    figure,
-    alt="A family tree of thirteen losses from 2015 to 2020. Each arrow says which need of the older loss the younger one "
-    "removes: lifted structure, N-pairs and clustering come from triplets, Proxy-NCA no longer samples, SoftTriple has several "
-    "centers, the centroid bound no longer re-estimates means, Proxy-Anchor brings the batch back.",
-)
+show(figure, "6.1 family tree thirteen losses")
 
 # %% [markdown]
 # **What to see.** The words at an arrow are what the younger loss does away with. Those that leave the top row answer
@@ -83,7 +79,9 @@ book.show(
 # worked out on these. (Letters are the papers': $P$ and $\alpha$ change their meaning from loss to loss.)
 
 # %%
-x = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.8, -0.6], [0.0, -1.0]], dtype=torch.float64)  # (B=4, D=2): a, b | c, d
+x = torch.tensor(
+    [[1.0, 0.0], [0.6, 0.8], [0.8, -0.6], [0.0, -1.0]], dtype=torch.float64
+)  # (B=4, D=2): a, b | c, d
 y = [0, 0, 1, 1]
 labels = torch.tensor(y)
 d = [[float((p - q).norm()) for q in x] for p in x]  # distances, not squared
@@ -91,21 +89,19 @@ d = [[float((p - q).norm()) for q in x] for p in x]  # distances, not squared
 
 def same(name, mine, package):
     """Print a value worked out here, after it was found equal to the package's."""
-    torch.testing.assert_close(torch.tensor(float(mine)).double(), package.double(), rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        torch.tensor(float(mine)).double(), package.double(), rtol=0, atol=1e-6
+    )
     print(f"{name:28} {float(mine):8.4f}")
 
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(5.4, 4.4))
 book.image_marks(book.unit_circle(ax), x, labels)
 for letter, (east, north) in zip("abcd", x.tolist(), strict=True):
     ax.annotate(f"${letter}$", (1.14 * east, 1.14 * north), ha="center", va="center")
 ax.set_title("$a$ and $c$ are closer to each other than to their own")
-book.show(
-    figure,
-    alt="Four points on a circle: a in the east and b above it are of class 0; c below a and d in the south are of class 1. "
-    "The distance from a to c is 0.63; from a to b, and from c to d, it is 0.89.",
-)
+show(figure, "6.2 four points circle east")
 
 # %% [markdown]
 # **Semi-hard triplets** (Schroff and others, 2015; chapter 01). One pull, one push: for a positive pair the closest
@@ -118,13 +114,21 @@ def semihard(margin):
     for i, j in [(i, j) for i in range(4) for j in range(4) if i != j and y[i] == y[j]]:
         others = [d[i][k] ** 2 for k in range(4) if y[k] != y[i]]
         beyond = [v for v in others if v > d[i][j] ** 2]
-        values.append(max(d[i][j] ** 2 - (min(beyond) if beyond else max(others)) + margin, 0))
+        values.append(
+            max(d[i][j] ** 2 - (min(beyond) if beyond else max(others)) + margin, 0)
+        )
     return sum(values) / len(values)
 
 
 apart = torch.tensor(d, dtype=torch.float64)
-same("semi-hard, margin 0.2", semihard(0.2), losses.semihard_mean(apart.square(), labels))
-same("semi-hard, margin 2", semihard(2.0), losses.semihard_mean(apart.square(), labels, margin=2.0))
+same(
+    "semi-hard, margin 0.2", semihard(0.2), losses.semihard_mean(apart.square(), labels)
+)
+same(
+    "semi-hard, margin 2",
+    semihard(2.0),
+    losses.semihard_mean(apart.square(), labels, margin=2.0),
+)
 
 # %% [markdown]
 # With the usual margin the loss is **zero**, although $a$ and $c$ are closer to each other than to their own: the
@@ -145,7 +149,12 @@ def lifted(alpha):
     found = [(i, j) for i in range(4) for j in range(i) if y[i] == y[j]]
     total = 0.0
     for i, j in found:
-        push = sum(math.exp(alpha - d[end][k]) for end in (i, j) for k in range(4) if y[k] != y[i])
+        push = sum(
+            math.exp(alpha - d[end][k])
+            for end in (i, j)
+            for k in range(4)
+            if y[k] != y[i]
+        )
         total += max(d[i][j] + math.log(push), 0) ** 2
     return total / (2 * len(found))
 
@@ -165,12 +174,25 @@ def npairs_loop(anchors, positives):
     values = []
     for i, anchor in enumerate(anchors):
         right = float(anchor @ positives[i])
-        values.append(math.log(1 + sum(math.exp(float(anchor @ p) - right) for j, p in enumerate(positives) if j != i)))
+        values.append(
+            math.log(
+                1
+                + sum(
+                    math.exp(float(anchor @ p) - right)
+                    for j, p in enumerate(positives)
+                    if j != i
+                )
+            )
+        )
     return sum(values) / len(values)
 
 
 anchors, positives = x[[0, 2]], x[[1, 3]]
-same("N-pairs", npairs_loop(anchors, positives), losses.npairs_mean(anchors @ positives.T))
+same(
+    "N-pairs",
+    npairs_loop(anchors, positives),
+    losses.npairs_mean(anchors @ positives.T),
+)
 
 # %% [markdown]
 # **Clustering** (Oh Song and others, 2017) judges the batch as a whole. Choose as many images as there are classes, any
@@ -187,9 +209,14 @@ same("N-pairs", npairs_loop(anchors, positives), losses.npairs_mean(anchors @ po
 # %%
 def agreement(clusters):
     """NMI of two clusters of four points with y: 1 if they are the classes, 0 if each holds one of both."""
-    table = {pair: list(zip(clusters, y, strict=True)).count(pair) / 4 for pair in zip(clusters, y, strict=True)}
+    table = {
+        pair: list(zip(clusters, y, strict=True)).count(pair) / 4
+        for pair in zip(clusters, y, strict=True)
+    }
     h = lambda shares: -sum(p * math.log(p) for p in shares)  # noqa: E731
-    rows, columns = ([values.count(v) / 4 for v in set(values)] for values in (clusters, y))
+    rows, columns = (
+        [values.count(v) / 4 for v in set(values)] for values in (clusters, y)
+    )
     return (h(rows) + h(columns) - h(table.values())) / math.sqrt(h(rows) * h(columns))
 
 
@@ -197,12 +224,19 @@ def clustering(gamma):
     scores = []
     for s in combinations(range(4), 2):
         clusters = [min(s, key=lambda j: d[i][j]) for i in range(4)]
-        scores.append(-sum(d[i][j] for i, j in enumerate(clusters)) + gamma * (1 - agreement(clusters)))
+        scores.append(
+            -sum(d[i][j] for i, j in enumerate(clusters))
+            + gamma * (1 - agreement(clusters))
+        )
     classes = sum(max(-sum(d[i][j] for i in c) for j in c) for c in ((0, 1), (2, 3)))
     return max(max(scores) - classes, 0)
 
 
-same("clustering, gamma 4", clustering(4.0), losses.clustering_gap(apart, labels, margin_weight=4.0))
+same(
+    "clustering, gamma 4",
+    clustering(4.0),
+    losses.clustering_gap(apart, labels, margin_weight=4.0),
+)
 
 # %% [markdown]
 # A real batch has far too many sets to try. The paper, and the package, build $S$ greedily and then improve it locally,
@@ -220,7 +254,9 @@ def triplet_center(points, c, margin):
     values = []
     for p, own in zip(points, y, strict=True):
         half = [float((p - mean).square().sum()) / 2 for mean in c]
-        values.append(max(half[own] + margin - min(v for j, v in enumerate(half) if j != own), 0))
+        values.append(
+            max(half[own] + margin - min(v for j, v in enumerate(half) if j != own), 0)
+        )
     return sum(values) / len(values)
 
 
@@ -258,7 +294,11 @@ def proxy_nca(points, proxies, scale, keep=False):
 proxies = torch.tensor([[0.8, 0.6], [0.6, -0.8]], dtype=torch.float64)
 far = 9 * torch.cdist(x, proxies).square()
 same("Proxy-NCA, scale 9", proxy_nca(x, proxies, 9), losses.proxy_nca_mean(far, labels))
-same("with its own proxy", proxy_nca(x, proxies, 9, keep=True), losses.proxy_nca_mean(far, labels, denominator="all"))
+same(
+    "with its own proxy",
+    proxy_nca(x, proxies, 9, keep=True),
+    losses.proxy_nca_mean(far, labels, denominator="all"),
+)
 
 # %% [markdown]
 # **Predict.** With its own proxy kept in the denominator (as ProxyNCA++ does, Teh and others, 2020), scale 9: which
@@ -270,11 +310,21 @@ predict("6.1", "?")
 
 # %%
 kept = losses.proxy_nca_mean(far, labels, denominator="all")
-found = {scale: losses.margin_cross_entropy(x @ proxies.T, labels, scale=scale) for scale in (9.0, 18.0)}
+found = {
+    scale: losses.margin_cross_entropy(x @ proxies.T, labels, scale=scale)
+    for scale in (9.0, 18.0)
+}
 for scale, value in found.items():
     print(f"normalized SoftMax, scale {scale:2.0f}: {value:.4f}")
 torch.testing.assert_close(kept, found[18.0], rtol=0, atol=1e-12)
-outcome("6.1", "c" if torch.isclose(kept, found[18.0]) else "b" if torch.isclose(kept, found[9.0]) else "a")
+outcome(
+    "6.1",
+    "c"
+    if torch.isclose(kept, found[18.0])
+    else "b"
+    if torch.isclose(kept, found[9.0])
+    else "a",
+)
 
 # %% [markdown]
 # On the sphere $-\sigma d^2 = 2 \sigma\, x \cdot p - 2 \sigma$, and what all classes share drops out of a SoftMax.
@@ -291,8 +341,15 @@ outcome("6.1", "c" if torch.isclose(kept, found[18.0]) else "b" if torch.isclose
 # We turn one into the other.
 
 # %%
-w = F.normalize(torch.tensor([[[0.8, 0.6], [0.0, 1.0]], [[0.6, -0.8], [0.8, -0.6]]], dtype=torch.float64), dim=-1)
-cosines = torch.einsum("bd,ckd->bck", x, w).amax(-1)  # (B, C): the closest center of each class
+w = F.normalize(
+    torch.tensor(
+        [[[0.8, 0.6], [0.0, 1.0]], [[0.6, -0.8], [0.8, -0.6]]], dtype=torch.float64
+    ),
+    dim=-1,
+)
+cosines = torch.einsum("bd,ckd->bck", x, w).amax(
+    -1
+)  # (B, C): the closest center of each class
 sizes = {"num_classes": 2, "embedding_size": 2, "centers_per_class": 2, "scale": 20.0}
 hard = losses.HardTriple(**sizes, margin=0.0).double()
 arc = losses.SubcenterArcFace(**sizes, margin=0.5).double()
@@ -304,7 +361,9 @@ turned = cosines.clone()
 for i in range(4):
     turned[i, y[i]] = math.cos(angles[i, y[i]] + 0.5)
 same("HardTriple, delta 0", F.cross_entropy(20 * cosines, labels), hard(x, labels))
-same("Sub-center ArcFace, m = 0.5", F.cross_entropy(20 * turned, labels), arc(x, labels))
+same(
+    "Sub-center ArcFace, m = 0.5", F.cross_entropy(20 * turned, labels), arc(x, labels)
+)
 
 # %% [markdown]
 # The margins mean different things, too. What an angle of 0.5 radians takes off a cosine depends on where the image is:
@@ -344,41 +403,49 @@ predict("6.2", "?")
 
 # %%
 on = theory.stage()
-pulls = {name: theory.forces(theory.place(name, on), on.points, on.labels) for name in losses.NAMES}
+pulls = {
+    name: theory.forces(theory.place(name, on), on.points, on.labels)
+    for name in losses.NAMES
+}
 names, cosine = theory.alike(pulls)
-of = {pair: float(cosine[names.index(pair[0]), names.index(pair[1])]) for pair in combinations(names, 2)}
+of = {
+    pair: float(cosine[names.index(pair[0]), names.index(pair[1])])
+    for pair in combinations(names, 2)
+}
 asked = {"a": "softmax", "b": "centroid_bound", "c": "proxy_anchor"}
 for letter, other in asked.items():
-    print(f"({letter}) cosine of all arrows of proxy_nca and {other:15} {of['proxy_nca', other]:5.2f}")
+    print(
+        f"({letter}) cosine of all arrows of proxy_nca and {other:15} {of['proxy_nca', other]:5.2f}"
+    )
 outcome("6.2", max(asked, key=lambda letter: of["proxy_nca", asked[letter]]))
 assert of["proxy_nca", "centroid_bound"] > 0.95 > 0.5 > of["proxy_nca", "softmax"]
 assert min(of["softmax", "hardtriple"], of["hardtriple", "softtriple"]) > 0.99
 assert int((pulls["semihard"].norm(dim=1) < 1e-6).sum()) == 4
 CLASSIFIERS = ("softmax", "hardtriple", "softtriple")
-share = {name: float(force[4].norm() / force.norm(dim=1).sum()) for name, force in pulls.items()}
+share = {
+    name: float(force[4].norm() / force.norm(dim=1).sum())
+    for name, force in pulls.items()
+}
 print(
     f"share of all force on the one misplaced image (one in nine is 0.11): {min(share[n] for n in CLASSIFIERS):.2f} and "
     f"more for {', '.join(CLASSIFIERS)}; centroid_bound {share['centroid_bound']:.2f}, proxy_nca {share['proxy_nca']:.2f}"
 )
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(3, 5, figsize=(9.6, 6.4))
 figures.force_panels(axes.flat, on, ringed=4)
-figure.suptitle("Some pull everybody, some only mistakes, some only what the batch shows", x=0.01, ha="left")
-book.show(
-    figure,
-    alt="Thirteen small circles, one a loss, each with the same nine images and its own representatives (drawn inside the circle), the value of the loss beside its name. Arrows show where a step "
-    "moves each image: with semi-hard triplets few move, with the bound all move, also those that are fine.",
+figure.suptitle(
+    "Some pull everybody, some only mistakes, some only what the batch shows",
+    x=0.01,
+    ha="left",
 )
+show(figure, "6.6 thirteen small circles one")
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(8.4, 7))
 figures.alike_matrix(ax, names, cosine)
 ax.set_title("Who moves images alike? Cosine of all forces")
-book.show(
-    figure,
-    alt="A table of cosines between the force fields of all pairs of thirteen losses, dark where they are alike.",
-)
+show(figure, "6.6 table cosines between force")
 
 # %% [markdown]
 # **What to see.** Two kinds. *Everybody is moved, always*: the bound and Proxy-NCA (.98). One term left out of a
@@ -406,25 +473,43 @@ book.show(
 # within a kind.
 
 # %%
-train, test = datasets.load("birds", "train"), datasets.load("birds", "test")  # 50 pictures of each species, in order
-plain = {"augment": "shift", "flip": False, "freeze_batch_norm": False, "adam_eps": 1e-8, "milestones": ()}
+train, test = (
+    datasets.load("birds", "train"),
+    datasets.load("birds", "test"),
+)  # 50 pictures of each species, in order
+plain = {
+    "augment": "shift",
+    "flip": False,
+    "freeze_batch_norm": False,
+    "adam_eps": 1e-8,
+    "milestones": (),
+}
 net = nets.build("small", embedding_size=64)
-begin = losses.make("softmax", num_classes=train.num_classes, embedding_size=64, generator=generator(SEED, "centers"))
-config = TrainConfig(epochs=settings.by_mode(smoke=1, class_=2, full=5), lr=1e-3, loss_lr=3e-2, **plain)
+begin = losses.make(
+    "softmax",
+    num_classes=train.num_classes,
+    embedding_size=64,
+    generator=generator(SEED, "centers"),
+)
+config = TrainConfig(
+    epochs=settings.by_mode(smoke=1, class_=2, full=5), lr=1e-3, loss_lr=3e-2, **plain
+)
 fit(net, begin, train, config, progress=False)
-batch = (50 * torch.arange(8)[:, None] + torch.arange(4)).flatten()  # 4 of each of the first 8 species
+batch = (
+    50 * torch.arange(8)[:, None] + torch.arange(4)
+).flatten()  # 4 of each of the first 8 species
 vectors, eight = embed(net, train)[batch], torch.arange(8).repeat_interleave(4)
 stage = theory.around(vectors, eight)
-used = {name: pairs.used_pairs(theory.place(name, stage), vectors, eight) for name in losses.NAMES}
+used = {
+    name: pairs.used_pairs(theory.place(name, stage), vectors, eight)
+    for name in losses.NAMES
+}
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(9.4, 5.8))
 figures.used_bars(ax, used)
 ax.set_title("What a batch of 32 gives each loss to learn from")
-book.show(
-    figure,
-    alt="For each of thirteen losses the share of positive and of negative pairs of a batch of 32 birds that it learns from.",
-)
+show(figure, "6.7 thirteen losses share positive")
 
 # %% [markdown]
 # **What to see.** Lifted structure and the bound learn from every pair. Semi-hard triplets use one triplet for each
@@ -457,10 +542,14 @@ for name, options in {"lifted": {}, "npairs": {"length_weight": 0.0}}.items():
     loss = losses.make(name, num_classes=60, embedding_size=64, **options)
     values = [float(loss(length * perfect, sixty)) for length in (1, 30)]
     print(f"{name:12} {values[0]:7.3f} on the sphere {values[1]:7.3f} off it")
-near = torch.tensor([[3.0, *[4.0] * 59]], dtype=torch.float64)  # squared distances: the own proxy's, and 59 others'
+near = torch.tensor(
+    [[3.0, *[4.0] * 59]], dtype=torch.float64
+)  # squared distances: the own proxy's, and 59 others'
 for scale in (1, 9):
     own = torch.softmax(-scale * near, 1)[0, 0]
-    print(f"own proxy kept, scale {scale}: nearer than 59 others by 1 of at most 4, it gets {100 * own:.0f} percent")
+    print(
+        f"own proxy kept, scale {scale}: nearer than 59 others by 1 of at most 4, it gets {100 * own:.0f} percent"
+    )
 
 # %% [markdown]
 # **The remedy** is the one that normalized SoftMax brought: a scale $\lambda$ (in the package `scale`), or to leave the
@@ -520,18 +609,32 @@ SEEDS = [SEED + n for n in range(settings.by_mode(smoke=1, class_=2, full=10))]
 def train_one(name, seed):
     """One loss at the settings that its search chose: Recall@1 and MAP@R on the test species."""
     chosen = field.chosen(methods.METHODS[name].title)
-    options = {key.partition(".")[2]: value for key, value in chosen.items() if key.startswith("loss_option.")}
-    config = {key: value for key, value in chosen.items() if not key.startswith("loss_option.")}
+    options = {
+        key.partition(".")[2]: value
+        for key, value in chosen.items()
+        if key.startswith("loss_option.")
+    }
+    config = {
+        key: value
+        for key, value in chosen.items()
+        if not key.startswith("loss_option.")
+    }
     if wanted := losses.images_per_class(name):
         config = {"sampler": "class", "samples_per_class": wanted, **config}
     if "generator" in losses.options(name):
         options["generator"] = generator(seed, "centers")
-    loss = losses.make(name, num_classes=train.num_classes, embedding_size=64, **options)
-    unit = getattr(loss, "normalize", True)  # lifted structure and N-pairs may have chosen to leave the sphere
+    loss = losses.make(
+        name, num_classes=train.num_classes, embedding_size=64, **options
+    )
+    unit = getattr(
+        loss, "normalize", True
+    )  # lifted structure and N-pairs may have chosen to leave the sphere
     net = nets.build("small", embedding_size=64, normalize=unit, seed=seed)
     fit(net, loss, train, TrainConfig(seed=seed, **{**plain, **config}), progress=False)
     vectors = embed(net, test)
-    return retrieval.recall_at_k(vectors, test.labels, ks=(1,))[1], retrieval.map_at_r(vectors, test.labels)
+    return retrieval.recall_at_k(vectors, test.labels, ks=(1,))[1], retrieval.map_at_r(
+        vectors, test.labels
+    )
 
 
 # %%
@@ -540,10 +643,20 @@ mean = lambda values: sum(values) / len(values)  # noqa: E731
 print(f"{'mean of the first seeds':24} Recall@1 live, recorded   MAP@R live, recorded")
 for name in some:
     title = methods.METHODS[name].title
-    live = [mean(values) for values in zip(*(train_one(name, seed) for seed in SEEDS), strict=True)]
-    kept = [mean(field.rows[title].values(key)[: len(SEEDS)]) for key in ("recall_at_1", "map_at_r")]
-    print(f"{title:24} {100 * live[0]:13.1f} {100 * kept[0]:9.1f} {100 * live[1]:13.1f} {100 * kept[1]:9.1f}")
-    assert settings.mode() != "class" or abs(live[0] - kept[0]) < 0.08, "the record is not what these settings do"
+    live = [
+        mean(values)
+        for values in zip(*(train_one(name, seed) for seed in SEEDS), strict=True)
+    ]
+    kept = [
+        mean(field.rows[title].values(key)[: len(SEEDS)])
+        for key in ("recall_at_1", "map_at_r")
+    ]
+    print(
+        f"{title:24} {100 * live[0]:13.1f} {100 * kept[0]:9.1f} {100 * live[1]:13.1f} {100 * kept[1]:9.1f}"
+    )
+    assert settings.mode() != "class" or abs(live[0] - kept[0]) < 0.08, (
+        "the record is not what these settings do"
+    )
 
 # %% [markdown]
 # **Predict.** In the recorded runs (ten seeds), from how many of the twelve others can SoftTriple be told apart, by
@@ -558,7 +671,9 @@ BOTH = {"recall_at_1": "Recall@1", "map_at_r": "MAP@R"}
 display(Markdown(field.table(BOTH)))
 display(Markdown(field.differences("SoftTriple", BOTH)))
 apart_from = [
-    row for row, found in field.tested("SoftTriple", BOTH).items() if all(each.told_apart for each in found.values())
+    row
+    for row, found in field.tested("SoftTriple", BOTH).items()
+    if all(each.told_apart for each in found.values())
 ]
 print(
     f"told apart from {len(apart_from)}; not from {', '.join(row for row in RECORDED if row not in [*apart_from, 'SoftTriple'])}"
@@ -566,8 +681,13 @@ print(
 outcome("6.3", "a" if len(apart_from) < 4 else "b" if len(apart_from) < 9 else "c")
 
 # %%
-scores = {title: {row: record.values(key) for row, record in field.rows.items()} for key, title in BOTH.items()}
-figure, alt = book.score_figure(scores, title="Unseen species: losses on examples and on means lie below all others")
+scores = {
+    title: {row: record.values(key) for row, record in field.rows.items()}
+    for key, title in BOTH.items()
+}
+figure, alt = book.score_figure(
+    scores, title="Unseen species: losses on examples and on means lie below all others"
+)
 book.show(figure, alt=alt)
 
 # %% [markdown]
@@ -588,22 +708,56 @@ book.show(figure, alt=alt)
 
 # %%
 again = {}
-MORE = {name: ["", "_again"] for name in losses.NAMES if name not in ("lifted", "clustering", "triplet_center")}
+MORE = {
+    name: ["", "_again"]
+    for name in losses.NAMES
+    if name not in ("lifted", "clustering", "triplet_center")
+}
 MORE |= {"softmax": ["", "_again", "_wide"], "hardtriple": ["", "_wide"]}
 for name, ends in MORE.items():
-    rows = records.compare({end or "first": f"field/birds-{name}{end}" for end in ends}).rows
-    again |= {(name, key): [mean(record.values(key)) for record in rows.values()] for key in BOTH}
-    shown = ["  ".join(f"{100 * value:.1f}" for value in again[name, key]) for key in BOTH]
-    print(f"{name:17} {', '.join(end.strip('_') or 'first' for end in ends):18} {shown[0]:>20} {shown[1]:>20}")
-moved = {key: max(max(v) - min(v) for (_, measure), v in again.items() if measure == key) for key in BOTH}
+    rows = records.compare(
+        {end or "first": f"field/birds-{name}{end}" for end in ends}
+    ).rows
+    again |= {
+        (name, key): [mean(record.values(key)) for record in rows.values()]
+        for key in BOTH
+    }
+    shown = [
+        "  ".join(f"{100 * value:.1f}" for value in again[name, key]) for key in BOTH
+    ]
+    print(
+        f"{name:17} {', '.join(end.strip('_') or 'first' for end in ends):18} {shown[0]:>20} {shown[1]:>20}"
+    )
+moved = {
+    key: max(max(v) - min(v) for (_, measure), v in again.items() if measure == key)
+    for key in BOTH
+}
 print(f"another search moves Recall@1 by up to {100 * moved['recall_at_1']:.1f} points")
 
 # %%
-POINTS = ("proxy_nca", "softmax", "hardtriple", "softtriple", "centroid_bound", "proxy_anchor", "subcenter_arcface")
+POINTS = (
+    "proxy_nca",
+    "softmax",
+    "hardtriple",
+    "softtriple",
+    "centroid_bound",
+    "proxy_anchor",
+    "subcenter_arcface",
+)
 for key in BOTH:
-    found = [(name, mean(field.rows[methods.METHODS[name].title].values(key))) for name in losses.NAMES]
-    found += [(name, value) for (name, measure), values in again.items() if measure == key for value in values]
-    assert min(v for name, v in found if name in POINTS) > max(v for name, v in found if name not in POINTS)
+    found = [
+        (name, mean(field.rows[methods.METHODS[name].title].values(key)))
+        for name in losses.NAMES
+    ]
+    found += [
+        (name, value)
+        for (name, measure), values in again.items()
+        if measure == key
+        for value in values
+    ]
+    assert min(v for name, v in found if name in POINTS) > max(
+        v for name, v in found if name not in POINTS
+    )
     assert min(again["softtriple", key]) > max(again["softmax", key])
 
 # %% [markdown]
@@ -642,7 +796,9 @@ for key in BOTH:
 
 
 # %%
-def proxy_anchor(similarities: torch.Tensor, labels: torch.Tensor, scale: float, margin: float) -> torch.Tensor:
+def proxy_anchor(
+    similarities: torch.Tensor, labels: torch.Tensor, scale: float, margin: float
+) -> torch.Tensor:
     """similarities: (B, C), labels: (B,); returns one number, as a tensor."""
     ...
 
@@ -710,7 +866,9 @@ def npairs_with_a_bug(anchors: torch.Tensor, positives: torch.Tensor) -> torch.T
 
 
 far = 10 * torch.eye(3)
-print(f"three pairs, each far from the others: {npairs_with_a_bug(far, far):.4f}, and the formula gives 0.0000")
+print(
+    f"three pairs, each far from the others: {npairs_with_a_bug(far, far):.4f}, and the formula gives 0.0000"
+)
 
 # %% [markdown]
 # Write it without the bug.

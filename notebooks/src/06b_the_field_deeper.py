@@ -12,7 +12,7 @@
 #
 # **Before it** you need the lesson [06](06_the_field.ipynb).
 #
-# **Time** about 75 minutes; the sections do not build on one another. The cells run in about a minute.
+# **Time** about {reading} minutes; the sections do not build on one another. The cells run in about a minute.
 
 # %%
 import math
@@ -25,11 +25,13 @@ from IPython.display import Markdown, display
 from sklearn.metrics import normalized_mutual_info_score as agreement
 
 from dmlbook import book, geometry, losses, records, settings
+from dmlbook.chapters import show
 from dmlbook.chapters.ch06 import figures, methods, theory
 from dmlbook.losses.facility_location import facility_score, loss_augmented_medoids
 from dmlbook.seeding import SEED, generator
 
 book.use_style()
+book.story("06b")
 
 # %% [markdown]
 # ## 6b.1 Where each comes from
@@ -120,9 +122,13 @@ print("the identity holds for six images with five proxies")
 # $\lambda = 20$, $\gamma = 0.1$, and $\delta = 0.01$ where there are several centers, else 0.
 
 # %%
-x = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.8, -0.6], [0.0, -1.0]], dtype=torch.float64)  # a, b | c, d
+x = torch.tensor(
+    [[1.0, 0.0], [0.6, 0.8], [0.8, -0.6], [0.0, -1.0]], dtype=torch.float64
+)  # a, b | c, d
 y, labels = [0, 0, 1, 1], torch.tensor([0, 0, 1, 1])
-w = torch.tensor([[[0.8, 0.6], [0.0, 1.0]], [[0.6, -0.8], [0.8, -0.6]]], dtype=torch.float64)  # (C=2, K=2, D=2)
+w = torch.tensor(
+    [[[0.8, 0.6], [0.0, 1.0]], [[0.6, -0.8], [0.8, -0.6]]], dtype=torch.float64
+)  # (C=2, K=2, D=2)
 
 
 def cross_entropy(similarity, scale, delta):
@@ -130,7 +136,9 @@ def cross_entropy(similarity, scale, delta):
     values = []
     for i in range(4):
         own = math.exp(scale * (similarity(i, y[i]) - delta))
-        values.append(-math.log(own / (own + math.exp(scale * similarity(i, 1 - y[i])))))
+        values.append(
+            -math.log(own / (own + math.exp(scale * similarity(i, 1 - y[i]))))
+        )
     return sum(values) / 4
 
 
@@ -164,15 +172,28 @@ for name, (similarity, delta, package) in of.items():
 
 # %%
 d = [[float((p - q).norm()) for q in x] for p in x]
-found = [(i, j, k) for i in range(4) for j in range(4) for k in range(4) if i != j and y[i] == y[j] != y[k]]
-triplet = sum(max(d[i][j] ** 2 - d[i][k] ** 2 + 0.2, 0) for i, j, k in found) / len(found)
+found = [
+    (i, j, k)
+    for i in range(4)
+    for j in range(4)
+    for k in range(4)
+    if i != j and y[i] == y[j] != y[k]
+]
+triplet = sum(max(d[i][j] ** 2 - d[i][k] ** 2 + 0.2, 0) for i, j, k in found) / len(
+    found
+)
 to = [[float((p - c).norm()) for c in w[:, 0]] for p in x]
 bound = sum(3 * to[i][y[i]] - to[i][1 - y[i]] for i in range(4)) / 4
 apart = geometry.distances(x, x).square()
 torch.testing.assert_close(
-    torch.tensor(triplet).double(), losses.triplet_mean(apart, labels, margin=0.2)[0], rtol=0, atol=1e-6
+    torch.tensor(triplet).double(),
+    losses.triplet_mean(apart, labels, margin=0.2)[0],
+    rtol=0,
+    atol=1e-6,
 )
-package = losses.centroid_terms(geometry.distances(x, w[:, 0].contiguous()), labels).mean()
+package = losses.centroid_terms(
+    geometry.distances(x, w[:, 0].contiguous()), labels
+).mean()
 torch.testing.assert_close(torch.tensor(bound).double(), package, rtol=0, atol=1e-6)
 print(f"{'triplet, margin 0.2':20} {triplet:.4f}\n{'centroid bound':20} {bound:.4f}")
 
@@ -202,9 +223,13 @@ for trial in range(TRIALS):
     draw = generator(SEED, "sets", trial)
     points = geometry.normalize(torch.randn(10, 4, generator=draw, dtype=torch.float64))
     classes, apart = torch.arange(10) % 3, geometry.distances(points, points)
-    best = max(score(apart, classes, chosen, 10.0) for chosen in combinations(range(10), 3))
+    best = max(
+        score(apart, classes, chosen, 10.0) for chosen in combinations(range(10), 3)
+    )
     for rounds in exact:
-        found = loss_augmented_medoids(apart, classes, margin_weight=10.0, rounds=rounds).tolist()
+        found = loss_augmented_medoids(
+            apart, classes, margin_weight=10.0, rounds=rounds
+        ).tolist()
         exact[rounds] += score(apart, classes, found, 10.0) > best - 1e-9
 print(
     f"the most violating of 120 sets was found in {exact[0]} of {TRIALS} batches greedily, in {exact[5]} after local search"
@@ -225,12 +250,19 @@ for trial in range(TRIALS):
     points = geometry.normalize(torch.randn(10, 4, generator=draw, dtype=torch.float64))
     apart = geometry.distances(points, points)
     plain = [score(apart, classes, chosen, 0.0) for chosen in sets]
-    unlike = [score(apart, classes, chosen, 1.0) - alone for chosen, alone in zip(sets, plain, strict=True)]
+    unlike = [
+        score(apart, classes, chosen, 1.0) - alone
+        for chosen, alone in zip(sets, plain, strict=True)
+    ]
     for weight in changed:
-        whole = [alone + weight * each for alone, each in zip(plain, unlike, strict=True)]
+        whole = [
+            alone + weight * each for alone, each in zip(plain, unlike, strict=True)
+        ]
         changed[weight] += whole.index(max(whole)) != plain.index(max(plain))
 for weight, count in changed.items():
-    print(f"a margin of weight {weight:g} changes the most violating set in {count} of {TRIALS} batches of ten")
+    print(
+        f"a margin of weight {weight:g} changes the most violating set in {count} of {TRIALS} batches of ten"
+    )
 
 # %% [markdown]
 # Of a hundred images the distances sum to ten times as much, and it takes ten times the weight.
@@ -258,10 +290,15 @@ STEPS = settings.by_mode(smoke=40, class_=300, full=1000)
 def drift(rate):
     """Steps, and how far running means are from exact ones then, as a share of the distance between two classes'."""
     head, late = nets.make_head(features.shape[1], 0, 64), []
-    loss, exact = (losses.TripletCenter(num_classes=train.num_classes, embedding_size=64) for _ in range(2))
+    loss, exact = (
+        losses.TripletCenter(num_classes=train.num_classes, embedding_size=64)
+        for _ in range(2)
+    )
     adam = torch.optim.Adam(head.parameters(), lr=rate)
     for step in range(STEPS):
-        index = torch.randperm(len(train), generator=generator(SEED, "drift", step))[:32]
+        index = torch.randperm(len(train), generator=generator(SEED, "drift", step))[
+            :32
+        ]
         adam.zero_grad()
         loss(head(features[index]), train.labels[index]).backward()
         adam.step()
@@ -269,7 +306,9 @@ def drift(rate):
             with torch.no_grad():
                 exact.recompute(head(features), train.labels)
             behind = (loss.centroids - exact.centroids).norm(dim=1).median()
-            late.append((step + 1, float(behind / torch.pdist(exact.centroids).median())))
+            late.append(
+                (step + 1, float(behind / torch.pdist(exact.centroids).median()))
+            )
     return late
 
 
@@ -277,7 +316,12 @@ def drift(rate):
 figure, ax = plt.subplots(figsize=(7.4, 3.4))
 behind = {rate: drift(rate) for rate in (3e-3, 3e-4, 0.0)}
 for (rate, late), style in zip(behind.items(), ("-", "--", ":"), strict=True):
-    ax.plot(*zip(*late, strict=True), color="black", linestyle=style, label=f"learning rate {rate:g}")
+    ax.plot(
+        *zip(*late, strict=True),
+        color="black",
+        linestyle=style,
+        label=f"learning rate {rate:g}",
+    )
     print(f"learning rate {rate:g}: at the end {late[-1][1]:.2f}")
 ax.set(
     title="Running means are noisy; at a high rate they are farther off still",
@@ -286,14 +330,12 @@ ax.set(
     ylabel="offset of a mean /\ndistance of two classes",
 )
 ax.legend()
-book.show(
-    figure,
-    alt="How far running class means are from the exact ones, divided by the distance between two classes' means, over 300 "
-    "steps: about half for a network that stands still and for a learning rate of 0.0003, more for a rate of 0.003.",
-)
+show(figure, "6b.3 how far running class")
 ends = [late[-1][1] for late in behind.values()]
 assert settings.mode() == "smoke" or ends[0] > ends[1] > 0.2 < ends[2] < ends[0]
-print(f"images through the network a step: 32 with running means, 32 + {len(train):,} with exact ones")
+print(
+    f"images through the network a step: 32 with running means, 32 + {len(train):,} with exact ones"
+)
 
 # %% [markdown]
 # **What to see.** Mostly running means are *noisy*: even where the network stands still (rate 0) they are off by about
@@ -352,8 +394,15 @@ ordinary = batches()["ordinary"]
 rows = [f"| loss | {' | '.join(batches())} |", "|---" * 5 + "|"]
 for name in losses.NAMES:
     loss = theory.place(name, theory.around(*ordinary))
-    norms = [float(theory.forces(loss, *batch).norm(dim=1).mean()) for batch in batches().values()]
-    rows.append(f"| {name} | " + " | ".join(f"{norm:.2f}" if norm > 5e-3 else "**0**" for norm in norms) + " |")
+    norms = [
+        float(theory.forces(loss, *batch).norm(dim=1).mean())
+        for batch in batches().values()
+    ]
+    rows.append(
+        f"| {name} | "
+        + " | ".join(f"{norm:.2f}" if norm > 5e-3 else "**0**" for norm in norms)
+        + " |"
+    )
 display(Markdown("\n".join(rows)))
 
 # %% [markdown]
@@ -364,13 +413,22 @@ display(Markdown("\n".join(rows)))
 
 # %%
 for spread in (1e-2, 1e-4, 1e-6):
-    near = torch.ones(8) + spread * torch.randn(12, 8, generator=generator(SEED, "near"))
+    near = torch.ones(8) + spread * torch.randn(
+        12, 8, generator=generator(SEED, "near")
+    )
     close = (geometry.normalize(near.double()), torch.arange(12) % 5)
     lengths = {
-        name: float(theory.forces(theory.place(name, theory.around(*close)), *close).norm(dim=1).mean())
+        name: float(
+            theory.forces(theory.place(name, theory.around(*close)), *close)
+            .norm(dim=1)
+            .mean()
+        )
         for name in ("triplet", "semihard", "npairs", "lifted", "clustering")
     }
-    print(f"spread {spread:g}: " + ", ".join(f"{name} {length:.4f}" for name, length in lengths.items()))
+    print(
+        f"spread {spread:g}: "
+        + ", ".join(f"{name} {length:.4f}" for name, length in lengths.items())
+    )
     assert lengths["lifted"] > 1 > 10 * spread + 0.01 > lengths["triplet"]
 
 # %% [markdown]
@@ -382,20 +440,26 @@ for spread in (1e-2, 1e-4, 1e-6):
 # The value and the gradient of each loss alone, without a network, for 100 classes in 64 dimensions (ten centers a
 # class where there are several):
 
-# %%
-SIZES = settings.by_mode(smoke=(32, 64), class_=(32, 64, 128, 256), full=(32, 64, 128, 256, 512))
+# %% jupyter={"source_hidden": true}
+SIZES = settings.by_mode(
+    smoke=(32, 64), class_=(32, 64, 128, 256), full=(32, 64, 128, 256, 512)
+)
 seconds = {
-    name: [theory.step_seconds(name, batch=size, classes=100, dimensions=64, repeat=3) for size in SIZES]
+    name: [
+        theory.step_seconds(name, batch=size, classes=100, dimensions=64, repeat=3)
+        for size in SIZES
+    ]
     for name in losses.NAMES
 }
 figure, ax = plt.subplots(figsize=(9.4, 4.6))
 figures.cost_lines(ax, SIZES, seconds)
-ax.set(title="Looking for medoids costs most", xlabel="images in a batch", ylabel="seconds")
-assert seconds["clustering"][-1] > max(values[-1] for name, values in seconds.items() if name != "clustering")
-book.show(
-    figure,
-    alt="Seconds for the value and the gradient of each loss against the batch size, both axes logarithmic; clustering costs most.",
+ax.set(
+    title="Looking for medoids costs most", xlabel="images in a batch", ylabel="seconds"
 )
+assert seconds["clustering"][-1] > max(
+    values[-1] for name, values in seconds.items() if name != "clustering"
+)
+show(figure, "6b.5 seconds value gradient loss")
 
 # %% [markdown]
 # **What to see.** Clustering looks for medoids, and costs far more than any other. For the others overhead still decides
@@ -403,15 +467,22 @@ book.show(
 # SoftTriple's regularizer costs the same for any batch. How much is that beside the network?
 
 # %%
-net, images = nets.build("small", embedding_size=64), torch.rand(64, 3, 64, 64, generator=generator(SEED, "step"))
+net, images = (
+    nets.build("small", embedding_size=64),
+    torch.rand(64, 3, 64, 64, generator=generator(SEED, "step")),
+)
 timed = []
 for _ in range(4):
     start = time.perf_counter()
     net(images).sum().backward()
     timed.append(time.perf_counter() - start)
 of_64 = {name: values[1] for name, values in seconds.items() if name != "clustering"}
-print(f"a step of the small network alone, 64 images of 64 pixels: {1000 * min(timed):.0f} ms")
-print(f"losses but clustering, 64 images: {1000 * min(of_64.values()):.1f} to {1000 * max(of_64.values()):.1f} ms")
+print(
+    f"a step of the small network alone, 64 images of 64 pixels: {1000 * min(timed):.0f} ms"
+)
+print(
+    f"losses but clustering, 64 images: {1000 * min(of_64.values()):.1f} to {1000 * max(of_64.values()):.1f} ms"
+)
 
 # %% [markdown]
 # $B$ images in a batch, $D$ dimensions, $C$ classes, $K$ centers a class, $P$ pairs, $M$ medoids:
@@ -439,13 +510,22 @@ mean = lambda values: sum(values) / len(values)  # noqa: E731
 same, points, ends = [], {}, []
 for name in losses.NAMES:
     search = records.load_search(f"choosing/field-birds-{name}")
-    same += [name] * (max(search.trials, key=lambda trial: mean(trial.values("map_at_r"))) is search.best())
-    points.setdefault(len(search.points()) * (1 + len(search.before)), []).append(methods.METHODS[name].title)
+    same += [name] * (
+        max(search.trials, key=lambda trial: mean(trial.values("map_at_r")))
+        is search.best()
+    )
+    points.setdefault(len(search.points()) * (1 + len(search.before)), []).append(
+        methods.METHODS[name].title
+    )
     ends += [f"{methods.METHODS[name].title}'s {setting}" for setting in search.edges()]
-print(f"MAP@R would have chosen the same settings for {len(same)} of {len(losses.NAMES)} losses")
+print(
+    f"MAP@R would have chosen the same settings for {len(same)} of {len(losses.NAMES)} losses"
+)
 for count, titles in sorted(points.items(), reverse=True):
     print(f"{count} points: {', '.join(titles)}")
-print(f"near an end (two images a class are the fewest there can be): {', '.join(ends)}")
+print(
+    f"near an end (two images a class are the fewest there can be): {', '.join(ends)}"
+)
 assert len(same) == 7
 
 # %% [markdown]
@@ -458,16 +538,36 @@ assert len(same) == 7
 
 # %%
 on, usual, chosen = theory.stage(), {}, {}
-birds = records.compare({methods.METHODS[name].title: f"field/birds-{name}" for name in losses.NAMES})
+birds = records.compare(
+    {methods.METHODS[name].title: f"field/birds-{name}" for name in losses.NAMES}
+)
 for name in losses.NAMES:
     settings_of = birds.chosen(methods.METHODS[name].title)
-    options = {key.partition(".")[2]: value for key, value in settings_of.items() if key.startswith("loss_option.")}
+    options = {
+        key.partition(".")[2]: value
+        for key, value in settings_of.items()
+        if key.startswith("loss_option.")
+    }
     for into, given in ((usual, {}), (chosen, options)):
-        into[name] = theory.forces(theory.place(name, on, **given), on.points, on.labels)
-    shares = [float(into[name][4].norm() / into[name].norm(dim=1).sum()) for into in (usual, chosen)]
-    print(f"{methods.METHODS[name].title:19} share of the misplaced image {shares[0]:.2f}, chosen {shares[1]:.2f}")
-for pair in (("proxy_nca", "centroid_bound"), ("softmax", "hardtriple"), ("triplet_center", "lifted")):
-    both = [theory.alike({name: into[name] for name in pair})[1][0, 1].item() for into in (usual, chosen)]
+        into[name] = theory.forces(
+            theory.place(name, on, **given), on.points, on.labels
+        )
+    shares = [
+        float(into[name][4].norm() / into[name].norm(dim=1).sum())
+        for into in (usual, chosen)
+    ]
+    print(
+        f"{methods.METHODS[name].title:19} share of the misplaced image {shares[0]:.2f}, chosen {shares[1]:.2f}"
+    )
+for pair in (
+    ("proxy_nca", "centroid_bound"),
+    ("softmax", "hardtriple"),
+    ("triplet_center", "lifted"),
+):
+    both = [
+        theory.alike({name: into[name] for name in pair})[1][0, 1].item()
+        for into in (usual, chosen)
+    ]
     print(f"cosine of {' and '.join(pair)}: {both[0]:.2f}, chosen {both[1]:.2f}")
 
 # %% [markdown]
@@ -485,8 +585,14 @@ UNEQUAL = {
 }
 SETS = {
     "digits": ("Digits, five to train and five to test; small network", UNEQUAL),
-    "omniglot": ("Omniglot, 482 characters to train and 482 to test, 11 to 20 drawings each; small network", {}),
-    "many-birds": ("Drawn birds, 1,000 species to train and 1,000 to test, five pictures each; small network", {}),
+    "omniglot": (
+        "Omniglot, 482 characters to train and 482 to test, 11 to 20 drawings each; small network",
+        {},
+    ),
+    "many-birds": (
+        "Drawn birds, 1,000 species to train and 1,000 to test, five pictures each; small network",
+        {},
+    ),
 }
 BOTH = {"recall_at_1": "Recall@1", "map_at_r": "MAP@R"}
 fields = {}
@@ -518,18 +624,31 @@ for key, (title, _) in SETS.items():
 # points of wider ranges; the tables above are of that second search. Side by side:
 
 # %%
-first = {methods.METHODS[name].title: f"field/many-birds-narrow-{name}" for name in losses.NAMES}
+first = {
+    methods.METHODS[name].title: f"field/many-birds-narrow-{name}"
+    for name in losses.NAMES
+}
 first = records.compare(first)
 moved = []
 for title, wide in fields["many-birds"].rows.items():
-    before, after = ([100 * mean(record.values(key)) for key in BOTH] for record in (first.rows[title], wide))
+    before, after = (
+        [100 * mean(record.values(key)) for key in BOTH]
+        for record in (first.rows[title], wide)
+    )
     moved.append(abs(after[0] - before[0]))
-    print(f"{title:19} Recall@1 {before[0]:4.1f} {after[0]:4.1f}   MAP@R {before[1]:4.1f} {after[1]:4.1f}")
-print(f"the second search moves Recall@1 by {mean(moved):.1f} points in the mean, and by up to {max(moved):.1f}")
+    print(
+        f"{title:19} Recall@1 {before[0]:4.1f} {after[0]:4.1f}   MAP@R {before[1]:4.1f} {after[1]:4.1f}"
+    )
+print(
+    f"the second search moves Recall@1 by {mean(moved):.1f} points in the mean, and by up to {max(moved):.1f}"
+)
 ends = []
 for name in losses.NAMES:
     found = records.load_search(f"choosing/field-many-birds-{name}").edges()
-    ends += [f"{methods.METHODS[name].title}'s {setting.removeprefix('loss_option.')}" for setting in found]
+    ends += [
+        f"{methods.METHODS[name].title}'s {setting.removeprefix('loss_option.')}"
+        for setting in found
+    ]
 print(f"still near an end: {', '.join(ends)}")
 
 # %% [markdown]

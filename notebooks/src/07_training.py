@@ -12,18 +12,20 @@
 # **Before it** you need chapter [00](00_start_here.ipynb). The losses are explained in chapters 01 to 05; here it is enough
 # that each takes embeddings and labels and returns a number.
 #
-# **Time** about 70 minutes to read and try; the cells run in under 3 minutes on a laptop with two cores.
+# **Time** about {reading} minutes to read and try, and {exercises} for the exercises; the cells run in under three
+# minutes on a laptop with two cores.
 
 # %%
 import matplotlib.pyplot as plt
 import torch
 
 from dmlbook import book, datasets, losses, nets, records, retrieval, settings
-from dmlbook.chapters import check, outcome, predict
+from dmlbook.chapters import check, outcome, predict, show
 from dmlbook.seeding import SEED, generator
 from dmlbook.training import TrainConfig, Views, embed, fit
 
 book.use_style()
+book.story("07")
 
 # %% [markdown]
 # ## 7.1 Split by class, and then split again
@@ -33,7 +35,9 @@ book.use_style()
 
 # %%
 train, test = datasets.load("birds", "train"), datasets.load("birds", "test")
-print(f"train: {len(train)} images of {train.num_classes} species    test: {len(test)} of {test.num_classes}")
+print(
+    f"train: {len(train)} images of {train.num_classes} species    test: {len(test)} of {test.num_classes}"
+)
 assert not set(train.class_names) & set(test.class_names)
 
 # %% [markdown]
@@ -42,8 +46,12 @@ assert not set(train.class_names) & set(test.class_names)
 # **validation set**.
 
 # %%
-fit_set, validation = datasets.split_classes(train, validation=0.2, generator=generator(SEED, "validation"))
-print(f"fit: {fit_set.num_classes} species    validation: {validation.num_classes} species")
+fit_set, validation = datasets.split_classes(
+    train, validation=0.2, generator=generator(SEED, "validation")
+)
+print(
+    f"fit: {fit_set.num_classes} species    validation: {validation.num_classes} species"
+)
 assert not set(fit_set.class_names) & set(validation.class_names)
 
 # %% [markdown]
@@ -63,14 +71,23 @@ except ValueError as error:
 # Each time an image comes up, the network sees another **view** of it: moved a little (drawings), or a random crop, perhaps
 # mirrored (photographs). Eight views of one bird:
 
-# %%
-for_drawings = {"augment": "shift", "flip": False, "freeze_batch_norm": False, "adam_eps": 1e-8, "milestones": ()}
+# %% jupyter={"source_hidden": true}
+for_drawings = {
+    "augment": "shift",
+    "flip": False,
+    "freeze_batch_norm": False,
+    "adam_eps": 1e-8,
+    "milestones": (),
+}
 config = TrainConfig(epochs=1, lr=4e-3, loss_lr=3e-2, **for_drawings)
 one = torch.tensor([30])
-views = [Views(train, config).for_training(one, torch.device("cpu"), epoch=epoch, step=0) for epoch in range(8)]
+views = [
+    Views(train, config).for_training(one, torch.device("cpu"), epoch=epoch, step=0)
+    for epoch in range(8)
+]
 figure, ax = plt.subplots(figsize=(10, 1.35))
 book.tiles(ax, (torch.cat(views) * 255).byte(), columns=8)
-book.show(figure, alt="Eight views of one drawn bird, moved by a few pixels each time.")
+show(figure, "7.2 eight views one drawn")
 
 # %% [markdown]
 # ## 7.3 The loop, by hand
@@ -93,12 +110,19 @@ def train_by_hand(net, loss, images, config):
         {"params": net.parameters(), "lr": config.lr},
         {"params": loss.parameters(), "lr": config.loss_lr},
     ]
-    adam = torch.optim.Adam(groups, eps=config.adam_eps, weight_decay=config.weight_decay)
-    batches, views = UniformBatches(len(images), config.batch_size, config.seed), Views(images, config)
+    adam = torch.optim.Adam(
+        groups, eps=config.adam_eps, weight_decay=config.weight_decay
+    )
+    batches, views = (
+        UniformBatches(len(images), config.batch_size, config.seed),
+        Views(images, config),
+    )
     net.to(memory_format=torch.channels_last).train()
     for epoch in range(1, config.epochs + 1):
         for step, index in enumerate(batches.batches(epoch)):
-            pixels = views.for_training(index, torch.device("cpu"), epoch=epoch, step=step)
+            pixels = views.for_training(
+                index, torch.device("cpu"), epoch=epoch, step=step
+            )
             value = loss(net(pixels), images.labels[index])
             adam.zero_grad()
             value.backward()
@@ -125,7 +149,9 @@ by_hand, by_fit = start("softtriple", classes=6), start("softtriple", classes=6)
 train_by_hand(*by_hand, few, config)
 fit(*by_fit, few, config, device="cpu", progress=False)
 for ours, theirs in zip(by_hand, by_fit, strict=True):
-    for (name, weight), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+    for (name, weight), other in zip(
+        ours.named_parameters(), theirs.parameters(), strict=True
+    ):
         torch.testing.assert_close(weight, other, rtol=1e-4, atol=1e-5, msg=name)
 print("one epoch by hand and by fit: every weight agrees")
 
@@ -192,10 +218,19 @@ SEEDS = [SEED + n for n in range(settings.by_mode(smoke=1, class_=5, full=5))]
 def run(method, seed, images, rate, epochs=EPOCHS):
     """Train one method from one seed; its history, its network, and how many images each step showed it."""
     name, options, batches = METHODS[method]
-    config = {"epochs": epochs, "lr": rate, "loss_lr": 3e-2, "batch_size": BATCH, **for_drawings, **batches}
+    config = {
+        "epochs": epochs,
+        "lr": rate,
+        "loss_lr": 3e-2,
+        "batch_size": BATCH,
+        **for_drawings,
+        **batches,
+    }
     net, loss = start(name, seed, images.num_classes, **options)
     shown = []
-    counter = net.register_forward_hook(lambda net, images, points: shown.append(len(points)))
+    counter = net.register_forward_hook(
+        lambda net, images, points: shown.append(len(points))
+    )
     result = fit(net, loss, images, TrainConfig(seed=seed, **config), progress=False)
     counter.remove()
     return result.history, net, shown
@@ -203,7 +238,10 @@ def run(method, seed, images, rate, epochs=EPOCHS):
 
 def scores(vectors, labels):
     """Recall@1 and MAP@R."""
-    return {"R@1": retrieval.recall_at_k(vectors, labels, ks=(1,))[1], "MAP@R": retrieval.map_at_r(vectors, labels)}
+    return {
+        "R@1": retrieval.recall_at_k(vectors, labels, ks=(1,))[1],
+        "MAP@R": retrieval.map_at_r(vectors, labels),
+    }
 
 
 # %%
@@ -214,22 +252,36 @@ for method in METHODS:
     for rate in RATES:
         trials = [run(method, seed, fit_set, rate, epochs=TRIAL) for seed in SEEDS[:2]]
         budgets |= {(len(shown), sum(shown)) for _, _, shown in trials}
-        both = [scores(embed(net, validation), validation.labels) for _, net, _ in trials]
-        tried[method, rate] = {key: sum(score[key] for score in both) / len(both) for key in both[0]}
-chosen = {method: max(RATES, key=lambda rate, m=method: tried[m, rate]["R@1"]) for method in METHODS}
+        both = [
+            scores(embed(net, validation), validation.labels) for _, net, _ in trials
+        ]
+        tried[method, rate] = {
+            key: sum(score[key] for score in both) / len(both) for key in both[0]
+        }
+chosen = {
+    method: max(RATES, key=lambda rate, m=method: tried[m, rate]["R@1"])
+    for method in METHODS
+}
 
 # %%
-print(f"{'R@1 / MAP@R, validation':26}" + "".join(f"{f'rate {rate:g}':>17}" for rate in RATES))
+print(
+    f"{'R@1 / MAP@R, validation':26}"
+    + "".join(f"{f'rate {rate:g}':>17}" for rate in RATES)
+)
 for method in METHODS:
     cells = []
     for rate in RATES:
-        cell = " / ".join(f"{100 * value:.1f}" for value in tried[method, rate].values())
+        cell = " / ".join(
+            f"{100 * value:.1f}" for value in tried[method, rate].values()
+        )
         cells.append(cell + (" *" if rate == chosen[method] else "  "))
     print(f"{method:26}" + "".join(f"{cell:>17}" for cell in cells))
 (budget,) = budgets  # one for all: counted, not assumed
 print("each trial: {} steps, {:,} images".format(*budget))
 if settings.mode() != "smoke":
-    assert all(min(RATES) < rate < max(RATES) for rate in chosen.values()), "at the edge: widen the grid for all"
+    assert all(min(RATES) < rate < max(RATES) for rate in chosen.values()), (
+        "at the edge: widen the grid for all"
+    )
 
 # %% [markdown]
 # A star marks the rate chosen, by Recall@1. (Each number is the mean of two seeds.) With two seeds and eight species,
@@ -248,12 +300,20 @@ for method in METHODS:
     budgets |= {(len(shown), sum(shown)) for _, _, shown in trained}
     runs[method] = [embed(net, test) for _, net, _ in trained]
     measured[method] = [scores(vectors, test.labels) for vectors in runs[method]]
-    fallen[method] = [[record["loss"] / history[0]["loss"] for record in history] for history, _, _ in trained]
+    fallen[method] = [
+        [record["loss"] / history[0]["loss"] for record in history]
+        for history, _, _ in trained
+    ]
 (budget,) = budgets
 print("each run: {} steps, {:,} images; on unseen species".format(*budget))
-by_measure = {key: {name: [score[key] for score in measured[name]] for name in METHODS} for key in ("R@1", "MAP@R")}
+by_measure = {
+    key: {name: [score[key] for score in measured[name]] for name in METHODS}
+    for key in ("R@1", "MAP@R")
+}
 for method in METHODS:
-    both = "".join(f"   {key} {records.percent(by_measure[key][method])}" for key in by_measure)
+    both = "".join(
+        f"   {key} {records.percent(by_measure[key][method])}" for key in by_measure
+    )
     print(f"{method:20}{both}")
 
 # %%
@@ -269,33 +329,50 @@ for one, other in combinations(sorted(METHODS, key=lambda name: name != lead), 2
         clear |= {(one, other, key)} if abs(mean) > half else set()
     print(f"{one:18} minus {other:18}{both}")
 if settings.mode() == "class":  # what the text below says
-    assert all((lead, other, key) in clear for other in METHODS if other != lead for key in by_measure)
+    assert all(
+        (lead, other, key) in clear
+        for other in METHODS
+        if other != lead
+        for key in by_measure
+    )
     assert ("SoftTriple", "normalized SoftMax", "R@1") not in clear
 
 # %% [markdown]
 # The number after ± is the half-width of a 95 percent interval for the mean, by Student's t over the seeds; in brackets
 # stands how many seeds there were. Runs of one seed share the network's first weights, so they are compared pair by pair.
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(11, 3.6), sharey=True)
 of_pixels = scores(pixels - pixels.mean(0), test.labels)
-for ax, (key, title) in zip(axes, {"R@1": "Recall@1", "MAP@R": "MAP@R"}.items(), strict=True):
+for ax, (key, title) in zip(
+    axes, {"R@1": "Recall@1", "MAP@R": "MAP@R"}.items(), strict=True
+):
     book.dots(ax, by_measure[key])
     ax.axvline(100 * of_pixels[key], color=book.SOFT, linestyle=":")
-    ax.annotate("pixels", (100 * of_pixels[key], 3.4), xytext=(4, 0), textcoords="offset points", color=book.MIDDLE)
+    ax.annotate(
+        "pixels",
+        (100 * of_pixels[key], 3.4),
+        xytext=(4, 0),
+        textcoords="offset points",
+        color=book.MIDDLE,
+    )
     ax.set(title=f"{title} on unseen species", xlabel=f"{title} in percent")
-assert all(min(found[name]) > of_pixels[key] for key, found in by_measure.items() for name in METHODS)
-book.show(
-    figure,
-    alt="Two panels, Recall@1 and MAP@R on unseen species. A dot for each seed and an interval for each of four losses, all "
-    "to the right of the line for pixels; the centroid bound stands farthest to the right in both.",
+assert all(
+    min(found[name]) > of_pixels[key]
+    for key, found in by_measure.items()
+    for name in METHODS
 )
+show(figure, "7.4 two panels recall 1")
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(6, 3))
-book.curves(ax, {method: shares for method, shares in fallen.items() if method != lead})  # the bound falls below 0
-ax.set(title="The training loss falls", xlabel="epoch", ylabel="share of the first epoch's")
-book.show(figure, alt="Training loss over epochs of three losses, as a share of the first epoch's; all fall.")
+book.curves(
+    ax, {method: shares for method, shares in fallen.items() if method != lead}
+)  # the bound falls below 0
+ax.set(
+    title="The training loss falls", xlabel="epoch", ylabel="share of the first epoch's"
+)
+show(figure, "7.4 training loss epochs three")
 
 # %% [markdown]
 # **What to see.** (The training loss falls, too: each curve is a share of its own start, so that their heights say nothing about
@@ -312,23 +389,29 @@ book.show(figure, alt="Training loss over epochs of three losses, as a share of 
 #
 # A score hides what it is made of. Here are three queries of unseen species, by pixels and by the first SoftTriple run.
 
-# %%
+# %% jupyter={"source_hidden": true}
 learned = runs["SoftTriple"][0]
-by_pixels, by_learned = book.nearest(pixels - pixels.mean(0), 7), book.nearest(learned, 7)
-gained = (book.right_first(by_learned, test.labels) & ~book.right_first(by_pixels, test.labels)).nonzero()
+by_pixels, by_learned = (
+    book.nearest(pixels - pixels.mean(0), 7),
+    book.nearest(learned, 7),
+)
+gained = (
+    book.right_first(by_learned, test.labels)
+    & ~book.right_first(by_pixels, test.labels)
+).nonzero()
 lost = (~book.right_first(by_learned, test.labels)).nonzero()
-queries = [int(gained[len(gained) // 4]), int(gained[3 * len(gained) // 4]), int(lost[len(lost) // 2])]
+queries = [
+    int(gained[len(gained) // 4]),
+    int(gained[3 * len(gained) // 4]),
+    int(lost[len(lost) // 2]),
+]
 figure = book.gallery(
     test,
     queries,
     {"pixels": by_pixels, "SoftTriple": by_learned},
     title="Two queries that were won, and one that was not",
 )
-book.show(
-    figure,
-    alt="Three queries of unseen species, each with seven images retrieved by pixels and seven by SoftTriple. In the first "
-    "two the learned embedding finds the species at once; in the third it finds another species first.",
-)
+show(figure, "7.5 three queries unseen species")
 
 # %% [markdown]
 # **What to see.** Two queries whose first image became right, and one that is still wrong. The wrong ones are worth your
@@ -338,17 +421,30 @@ book.show(
 # %%
 from dmlbook.datasets import birds
 
-species = torch.arange(train.num_classes, train.num_classes + test.num_classes)  # their numbers among all species
+species = torch.arange(
+    train.num_classes, train.num_classes + test.num_classes
+)  # their numbers among all species
 genus = [birds.genus_of(int(number)) for number in species]
 same_genus = {}
 for way, found in {"SoftTriple": by_learned, "pixels": by_pixels}.items():
     wrong = (~book.right_first(found, test.labels)).nonzero()[:, 0]
-    pairs = zip(test.labels[wrong].tolist(), test.labels[found[wrong, 0]].tolist(), strict=True)
+    pairs = zip(
+        test.labels[wrong].tolist(), test.labels[found[wrong, 0]].tolist(), strict=True
+    )
     same_genus[way] = sum(genus[a] == genus[b] for a, b in pairs) / len(wrong)
-    print(f"{way:10} {len(wrong):4} wrong first images, {100 * same_genus[way]:.0f} percent of them of the right genus")
-by_chance = (sum(a == b for a in genus for b in genus) - len(genus)) / (len(genus) * (len(genus) - 1))
-print(f"another species drawn blindly is of the right genus in {100 * by_chance:.0f} percent")
-assert settings.mode() == "smoke" or same_genus["SoftTriple"] > 1.5 * same_genus["pixels"] > 3 * by_chance
+    print(
+        f"{way:10} {len(wrong):4} wrong first images, {100 * same_genus[way]:.0f} percent of them of the right genus"
+    )
+by_chance = (sum(a == b for a in genus for b in genus) - len(genus)) / (
+    len(genus) * (len(genus) - 1)
+)
+print(
+    f"another species drawn blindly is of the right genus in {100 * by_chance:.0f} percent"
+)
+assert (
+    settings.mode() == "smoke"
+    or same_genus["SoftTriple"] > 1.5 * same_genus["pixels"] > 3 * by_chance
+)
 
 # %% [markdown]
 # **What to see.** In this run it is the mistakes across genera that went; those within the genus did not become fewer
@@ -358,7 +454,10 @@ assert settings.mode() == "smoke" or same_genus["SoftTriple"] > 1.5 * same_genus
 # %%
 from dmlbook.book.neighbours import NeighbourExplorer
 
-NeighbourExplorer(test, {method: of_seeds[0] for method, of_seeds in runs.items()} | {"pixels": pixels}).widget()
+NeighbourExplorer(
+    test,
+    {method: of_seeds[0] for method, of_seeds in runs.items()} | {"pixels": pixels},
+).widget()
 
 # %% [markdown]
 # ## 7.6 A trap: centers that do not learn
@@ -385,9 +484,21 @@ def with_centers(learning, size, seed):
     before = loss.centers.detach().clone()
     loss.requires_grad_(learning)
     rate = chosen["SoftTriple"]
-    config = TrainConfig(epochs=EPOCHS, lr=rate, loss_lr=3e-2, batch_size=BATCH, **for_drawings, seed=seed)
-    fell = [record["loss"] for record in fit(net, loss, train, config, progress=False).history]
-    turned = torch.rad2deg(torch.arccos((before * loss.centers.detach()).sum(-1).clamp(-1, 1))).mean()
+    config = TrainConfig(
+        epochs=EPOCHS,
+        lr=rate,
+        loss_lr=3e-2,
+        batch_size=BATCH,
+        **for_drawings,
+        seed=seed,
+    )
+    fell = [
+        record["loss"]
+        for record in fit(net, loss, train, config, progress=False).history
+    ]
+    turned = torch.rad2deg(
+        torch.arccos((before * loss.centers.detach()).sum(-1).clamp(-1, 1))
+    ).mean()
     return fell, float(turned), scores(embed(net, test), test.labels)
 
 
@@ -395,24 +506,42 @@ def with_centers(learning, size, seed):
 costs = {}
 for size in (64, 8):
     for learning in (True, False):
-        (fell, turned, _), *_ = results = [with_centers(learning, size, seed) for seed in SEEDS[:3]]
+        (fell, turned, _), *_ = results = [
+            with_centers(learning, size, seed) for seed in SEEDS[:3]
+        ]
         costs[size, learning] = [score for *_, score in results]
-        print(f"D = {size}, centers {'learn' if learning else 'were forgotten'}, first seed:")
-        print(f"    they turned by {turned:.0f} degrees, the loss fell from {fell[0]:.2f} to {fell[-1]:.2f}")
+        print(
+            f"D = {size}, centers {'learn' if learning else 'were forgotten'}, first seed:"
+        )
+        print(
+            f"    they turned by {turned:.0f} degrees, the loss fell from {fell[0]:.2f} to {fell[-1]:.2f}"
+        )
 
 # %%
 cost = {}
 for size in (64, 8):
     for key in ("R@1", "MAP@R"):
-        cost[size, key] = [a[key] - b[key] for a, b in zip(costs[size, True], costs[size, False], strict=True)]
-        print(f"D = {size:2}: forgetting the centers costs {records.percent(cost[size, key])} points of {key}")
+        cost[size, key] = [
+            a[key] - b[key]
+            for a, b in zip(costs[size, True], costs[size, False], strict=True)
+        ]
+        print(
+            f"D = {size:2}: forgetting the centers costs {records.percent(cost[size, key])} points of {key}"
+        )
 if settings.mode() == "class":
-    assert all(records.interval(cost[8, key])[0] > records.interval(cost[8, key])[1] for key in ("R@1", "MAP@R"))
-much = {size: sum(cost[size, "R@1"]) / len(cost[size, "R@1"]) > 0.05 for size in (64, 8)}  # "much": five points
+    assert all(
+        records.interval(cost[8, key])[0] > records.interval(cost[8, key])[1]
+        for key in ("R@1", "MAP@R")
+    )
+much = {
+    size: sum(cost[size, "R@1"]) / len(cost[size, "R@1"]) > 0.05 for size in (64, 8)
+}  # "much": five points
 if settings.mode() == "smoke":
     print("not shown in smoke mode: one epoch is too short to say")
 else:
-    outcome("7.2", {(False, False): "a", (False, True): "b"}.get((much[64], much[8]), "c"))
+    outcome(
+        "7.2", {(False, False): "a", (False, True): "b"}.get((much[64], much[8]), "c")
+    )
 
 # %% [markdown]
 # **What to see.** The forgotten centers did not move at all, and the loss fell nevertheless. In 64 dimensions three seeds cannot
@@ -441,8 +570,17 @@ two = replace(config, epochs=2)
 straight, resumed = start("softtriple", classes=6), start("softtriple", classes=6)
 fit(*straight, few, two, device="cpu", progress=False)
 with tempfile.TemporaryDirectory() as folder:
-    fit(*resumed, few, replace(two, epochs=1), device="cpu", folder=folder, progress=False)
-    again = start("softtriple", classes=6)  # as after a restart: nothing is left but the folder
+    fit(
+        *resumed,
+        few,
+        replace(two, epochs=1),
+        device="cpu",
+        folder=folder,
+        progress=False,
+    )
+    again = start(
+        "softtriple", classes=6
+    )  # as after a restart: nothing is left but the folder
     fit(*again, few, two, device="cpu", folder=folder, progress=False)
 for ours, theirs in zip(straight, again, strict=True):  # network and loss
     for name, weight in ours.state_dict().items():
@@ -494,8 +632,12 @@ BOTH = {"recall_at_1": "R@1", "map_at_r": "MAP@R"}
 
 def searched(plan):
     """All that the four losses tried on held-out training classes, below the frozen features' own score there."""
-    floor = records.compare({"frozen features": f"choosing/{plan.split('-')[0]}-frozen"})
-    trials = records.tried({title: f"choosing/{plan}-{name}" for title, name in LOSSES.items()}, BOTH)
+    floor = records.compare(
+        {"frozen features": f"choosing/{plan.split('-')[0]}-frozen"}
+    )
+    trials = records.tried(
+        {title: f"choosing/{plan}-{name}" for title, name in LOSSES.items()}, BOTH
+    )
     return Markdown(f"{floor.table(BOTH)}\n\n{trials}")
 
 
@@ -507,7 +649,9 @@ print("CUB-200-2011")
 display(searched("cub"))
 norm_frozen = {
     plan: [
-        records.load_search(f"choosing/{plan}-{name}").best().configuration["freeze_batch_norm"]
+        records.load_search(f"choosing/{plan}-{name}")
+        .best()
+        .configuration["freeze_batch_norm"]
         for name in LOSSES.values()
     ]
     for plan in ("cars", "cub")
@@ -528,7 +672,10 @@ assert norm_frozen == {"cars": [True, False, False, False], "cub": [True] * 4}
 # three seeds, and measured on the test classes, once.
 
 # %%
-FLOORS = {"frozen features, 1,280 dimensions": "frozen", "the same, 64 dimensions by PCA": "frozen-pca64"}
+FLOORS = {
+    "frozen features, 1,280 dimensions": "frozen",
+    "the same, 64 dimensions by PCA": "frozen-pca64",
+}
 DIMENSIONS = {"dimensions": "the first row has 1,280, all others 64."}
 
 
@@ -536,12 +683,18 @@ def beside_floors(plan, **more):
     """The floors of a data set and what the four losses of a plan scored on its test classes."""
     rows = {title: f"{plan.split('-')[0]}-{name}" for title, name in FLOORS.items()}
     return records.compare(
-        rows | {title: f"{plan}-{name}" for title, name in LOSSES.items()}, unequal=DIMENSIONS | more
+        rows | {title: f"{plan}-{name}" for title, name in LOSSES.items()},
+        unequal=DIMENSIONS | more,
     )
 
 
 # %%
-COLUMNS = BOTH | {"recall_at_2": "R@2", "recall_at_4": "R@4", "recall_at_8": "R@8", "nmi": "NMI"}
+COLUMNS = BOTH | {
+    "recall_at_2": "R@2",
+    "recall_at_4": "R@4",
+    "recall_at_8": "R@8",
+    "nmi": "NMI",
+}
 whole = {"Cars196": beside_floors("cars"), "CUB-200-2011": beside_floors("cub")}
 for data, table in whole.items():
     random_labels = 100 * table.rows["SoftTriple"].values("chance_nmi")[0]
@@ -551,34 +704,35 @@ for data, table in whole.items():
 # %% [markdown]
 # How far above the frozen features does each land, and which losses differ, seed by seed?
 
-# %%
+# %% jupyter={"source_hidden": true}
 frozen, *_ = FLOORS
 figure, axes = plt.subplots(2, 2, figsize=(11, 5.6), sharex="col", sharey=True)
 for row, (data, table) in zip(axes, whole.items(), strict=True):
     for ax, (key, name) in zip(row, BOTH.items(), strict=True):
         book.dots(ax, {title: table.gains(title, frozen, key) for title in LOSSES})
         ax.axvline(0, color=book.SOFT, linestyle=":", zorder=1)
-        ax.set(title=f"{data}: points of {name} gained", xlabel="above the frozen features")
+        ax.set(
+            title=f"{data}: points of {name} gained", xlabel="above the frozen features"
+        )
         ax.label_outer()
-book.show(
-    figure,
-    alt="Four panels, Cars196 above and CUB-200-2011 below, Recall@1 left and MAP@R right. For each of four losses, how many "
-    "points the fine-tuned network gains over frozen features. Cars: SoftTriple and SoftMax gain about fifteen points of "
-    "Recall@1, the interval of semi-hard triplets holds 0, the bound's lies just below; all gain MAP@R. Birds: all means lie "
-    "above 0, close together; by Recall@1 the intervals of semi-hard triplets and of the bound hold 0.",
-)
+show(figure, "7.8 four panels cars196 above")
 
 # %%
 for data, table in whole.items():
     for one, other in combinations(LOSSES, 2):
-        both = "".join(f"   {name} {records.percent(table.gains(other, one, key))}" for key, name in BOTH.items())
+        both = "".join(
+            f"   {name} {records.percent(table.gains(other, one, key))}"
+            for key, name in BOTH.items()
+        )
         print(f"{data:12} {other:18} minus {one:18}{both}")
 
 
 # %%
 def clearly_above(table, floor, key):
     """The losses whose lead over a floor is larger than its interval."""
-    leads = {title: records.interval(table.gains(title, floor, key)) for title in LOSSES}
+    leads = {
+        title: records.interval(table.gains(title, floor, key)) for title in LOSSES
+    }
     return [title for title, (mean, half) in leads.items() if mean > half]
 
 
@@ -622,22 +776,38 @@ for data, table in whole.items():
 predict("7.3", "?")
 
 # %%
-searches = {title: records.load_search(f"choosing/cars-head-{name}") for title, name in LOSSES.items()}
-LENGTHS = {epochs: book.line_style(3 - place) for place, epochs in enumerate((1, 3, 10, 30))}
+searches = {
+    title: records.load_search(f"choosing/cars-head-{name}")
+    for title, name in LOSSES.items()
+}
+LENGTHS = {
+    epochs: book.line_style(3 - place) for place, epochs in enumerate((1, 3, 10, 30))
+}
 
 
 def tried_at(title, epochs):
     """The trials of one loss and length, by learning rate."""
-    return [trial for trial in searches[title].trials if trial.configuration["epochs"] == epochs]
+    return [
+        trial
+        for trial in searches[title].trials
+        if trial.configuration["epochs"] == epochs
+    ]
 
 
 print("Cars196, the head alone, by SoftMax at a rate of 0.001")
 found = {}
 for epochs in LENGTHS:
-    (trial,) = [trial for trial in tried_at("normalized SoftMax", epochs) if trial.configuration["lr"] == 1e-3]
+    (trial,) = [
+        trial
+        for trial in tried_at("normalized SoftMax", epochs)
+        if trial.configuration["lr"] == 1e-3
+    ]
     found[epochs] = trial.values("recall_at_1")[0]
     cells = [f"{name} {100 * trial.values(key)[0]:.1f}" for key, name in BOTH.items()]
-    print(f"{epochs:2} epochs: training loss {trial.values('final_loss')[0]:.2f}   on held-out cars", *cells)
+    print(
+        f"{epochs:2} epochs: training loss {trial.values('final_loss')[0]:.2f}   on held-out cars",
+        *cells,
+    )
 lost = found[3] - found[30]
 outcome("7.3", "c" if lost > 0.02 else "b" if lost > -0.02 else "a")
 assert lost > 0.05
@@ -646,7 +816,7 @@ assert lost > 0.05
 # The loss falls all the way, and classes that were not trained on are lost again. Is it the length, then? Here is all that was
 # tried: four lengths, ten rates, four losses. (Four rates at first; where a loss chose the last one, all got more.)
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(2, 4, figsize=(11, 5.2), sharex=True, sharey="row")
 for column, title in zip(axes.T, LOSSES, strict=True):
     for ax, key in zip(column, BOTH, strict=True):
@@ -654,29 +824,46 @@ for column, title in zip(axes.T, LOSSES, strict=True):
             trials = tried_at(title, epochs)
             rates = [trial.configuration["lr"] for trial in trials]
             values = [100 * trial.values(key)[0] for trial in trials]
-            ax.semilogx(rates, values, marker=".", **style, label=f"{epochs} epoch{'s' * (epochs > 1)}")
+            ax.semilogx(
+                rates,
+                values,
+                marker=".",
+                **style,
+                label=f"{epochs} epoch{'s' * (epochs > 1)}",
+            )
     column[0].set(title=title)
     column[1].set(xlabel="learning rate")
 axes[0, 0].set(ylabel="R@1, percent")
 axes[1, 0].set(ylabel="MAP@R, percent")
 axes[0, 0].legend(fontsize=9, loc="lower left")
-book.show(
-    figure,
-    alt="Recall@1 above and MAP@R below, on held-out cars, over the learning rate: a panel for each of four losses, a line for "
-    "each of four lengths. One and three epochs have one main peak; thirty epochs of SoftMax and of the bound have two, and a "
-    "valley between them at middle rates; ten epochs have a shallower one.",
-)
+show(figure, "7.9 recall 1 above map")
 
 # %%
 for title in ("normalized SoftMax", "centroid bound"):
-    score = {trial.configuration["lr"]: trial.values("recall_at_1")[0] for trial in tried_at(title, 30)}
+    score = {
+        trial.configuration["lr"]: trial.values("recall_at_1")[0]
+        for trial in tried_at(title, 30)
+    }
     assert min(score[1e-4], score[3e-2]) > score[1e-3] + 0.04  # the valley
-print("Cars196, held-out classes, R@1 / MAP@R of each length at the rate that is best by R@1")
+print(
+    "Cars196, held-out classes, R@1 / MAP@R of each length at the rate that is best by R@1"
+)
 for title in LOSSES:
-    best = {n: max(tried_at(title, n), key=lambda trial: trial.values("recall_at_1")[0]) for n in LENGTHS}
-    cells = [" / ".join(f"{100 * trial.values(key)[0]:.1f}" for key in BOTH) for trial in best.values()]
+    best = {
+        n: max(tried_at(title, n), key=lambda trial: trial.values("recall_at_1")[0])
+        for n in LENGTHS
+    }
+    cells = [
+        " / ".join(f"{100 * trial.values(key)[0]:.1f}" for key in BOTH)
+        for trial in best.values()
+    ]
     rates = [f"({trial.configuration['lr']:g})" for trial in best.values()]
-    print(f"{title:20}" + "".join(f"{f'{n}: {c} {r}':>25}" for n, c, r in zip(best, cells, rates, strict=True)))
+    print(
+        f"{title:20}"
+        + "".join(
+            f"{f'{n}: {c} {r}':>25}" for n, c, r in zip(best, cells, rates, strict=True)
+        )
+    )
 
 # %% [markdown]
 # **What to see.** At 0.001 the training loss goes to nothing, and after three epochs Recall@1 on held-out cars falls, by
@@ -692,9 +879,12 @@ for title in LOSSES:
 # How far does a head get? Each loss with the length and the rate that suited it, on the test classes:
 
 # %%
-LENGTHS_DIFFER = "each loss trained for as many epochs as suited it, of 1, 3, 10 and 30."
+LENGTHS_DIFFER = (
+    "each loss trained for as many epochs as suited it, of 1, 3, 10 and 30."
+)
 heads = {
-    data: beside_floors(plan, budget=LENGTHS_DIFFER) for data, plan in (("Cars196", "cars-head"), ("CUB", "cub-head"))
+    data: beside_floors(plan, budget=LENGTHS_DIFFER)
+    for data, plan in (("Cars196", "cars-head"), ("CUB", "cub-head"))
 }
 for data, table in heads.items():
     display(Markdown(f"**{data}, unseen classes, heads alone**\n\n{table.table(BOTH)}"))
@@ -703,8 +893,13 @@ for data, table in heads.items():
 for data, table in heads.items():
     above = []
     for title in LOSSES:
-        gained = {name: table.gains(title, list(FLOORS)[1], key) for key, name in BOTH.items()}
-        print(f"{data:8} {title:18} minus PCA:", *(f"  {name} {records.percent(v)}" for name, v in gained.items()))
+        gained = {
+            name: table.gains(title, list(FLOORS)[1], key) for key, name in BOTH.items()
+        }
+        print(
+            f"{data:8} {title:18} minus PCA:",
+            *(f"  {name} {records.percent(v)}" for name, v in gained.items()),
+        )
         mean, half = records.interval(gained["R@1"])
         above += [title] if mean > half else []
     assert above == (["normalized SoftMax", "SoftTriple"] if data == "Cars196" else [])
@@ -729,19 +924,32 @@ for data, table in heads.items():
 def photographs(name="cub", classes=10, epochs=2):
     """A small run on real photographs: Recall@1 on unseen classes before and after."""
     every = datasets.load(name, "train", size=112, progress=False)
-    seen, unseen = every.of_classes(torch.arange(classes)), every.of_classes(torch.arange(classes, 2 * classes))
+    seen, unseen = (
+        every.of_classes(torch.arange(classes)),
+        every.of_classes(torch.arange(classes, 2 * classes)),
+    )
     net = nets.build("mobilenet_v2", embedding_size=64, weights="imagenet")
-    sizes, numbers = {"num_classes": classes, "embedding_size": 64, "centers_per_class": 4}, generator(SEED, "centers")
+    sizes, numbers = (
+        {"num_classes": classes, "embedding_size": 64, "centers_per_class": 4},
+        generator(SEED, "centers"),
+    )
     loss = losses.make("softtriple", **sizes, generator=numbers)
-    vectors = {"frozen": embed(net, unseen, features=True), "before": embed(net, unseen)}
-    config = TrainConfig(epochs=epochs, crop_scale=(0.5, 1.0), adam_eps=1e-8, milestones=())
+    vectors = {
+        "frozen": embed(net, unseen, features=True),
+        "before": embed(net, unseen),
+    }
+    config = TrainConfig(
+        epochs=epochs, crop_scale=(0.5, 1.0), adam_eps=1e-8, milestones=()
+    )
     fit(net, loss, seen, config, progress=False)
     return unseen, vectors | {"SoftTriple": embed(net, unseen)}
 
 
 # %%
 if not datasets.describe("cub")["complete"]:
-    print("CUB-200-2011 is not here. `python -m dmlbook data cub` downloads it, or says how to get it by hand.")
+    print(
+        "CUB-200-2011 is not here. `python -m dmlbook data cub` downloads it, or says how to get it by hand."
+    )
 elif settings.mode() == "smoke":
     print("not shown in smoke mode")
 else:
@@ -750,8 +958,10 @@ else:
     for way, x in vectors.items():
         score = retrieval.recall_at_k(x, unseen.labels, ks=(1,))[1]
         print(f"{way:10} {x.shape[1]:5} dimensions   Recall@1 {100 * score:.1f}")
-    figure = book.gallery(unseen, [5, 200], found, title="Photographs: unseen species, before and after")
-    book.show(figure, alt="Two photographs of birds, each with its five nearest by frozen and by trained features.")
+    figure = book.gallery(
+        unseen, [5, 200], found, title="Photographs: unseen species, before and after"
+    )
+    show(figure, "7.10 two photographs birds its")
 
 # %% [markdown]
 # *before* is where training starts: 64 random directions of the frozen features. Compare with both rows: *frozen* has twenty
@@ -803,7 +1013,9 @@ check("7.1", validation_images)
 
 
 # %%
-def parameter_groups(net: torch.nn.Module, loss: torch.nn.Module, lr: float, loss_lr: float) -> list[dict]:
+def parameter_groups(
+    net: torch.nn.Module, loss: torch.nn.Module, lr: float, loss_lr: float
+) -> list[dict]:
     """For torch.optim.Adam(groups): a list of dictionaries with "params" and "lr"."""
     ...
 

@@ -14,8 +14,8 @@
 # adjusted for several comparisons) and [07](07_training.ipynb) (splits by class, settings chosen on held-out classes,
 # intervals).
 #
-# **Time** a good hour to read, 50 minutes for the first three exercises, an hour for the open one; the cells run in under 3
-# minutes on a laptop with two cores.
+# **Time** about {reading} minutes to read, and {exercises} for the exercises; the cells run in under three minutes on a
+# laptop with two cores.
 
 # %%
 import io
@@ -30,12 +30,13 @@ from IPython.display import Markdown, display
 import dmlbook
 from dmlbook import book, datasets, recipes, records, retrieval, settings, use
 from dmlbook.__main__ import main
-from dmlbook.chapters import check, outcome, predict
+from dmlbook.chapters import check, outcome, predict, show
 from dmlbook.chapters.ch08 import theory
 from dmlbook.geometry import normalize
 from dmlbook.use import run_folders
 
 book.use_style()
+book.story("08")
 
 # %% [markdown]
 # ## 8.1 A protocol, to the letter
@@ -86,9 +87,14 @@ predict("8.1", "?")
 
 # %%
 first = {row.loss: row.recall[0] for row in qian}
-centers, network = first["softtriple"] - first["softmax"], first["softmax"] - first["proxy_nca"]
+centers, network = (
+    first["softtriple"] - first["softmax"],
+    first["softmax"] - first["proxy_nca"],
+)
 whole = first["softtriple"] - first["semihard"]
-print(f"SoftTriple minus SemiHard {whole:.1f}; minus SoftMax norm, on the same network, {centers:.1f}")
+print(
+    f"SoftTriple minus SemiHard {whole:.1f}; minus SoftMax norm, on the same network, {centers:.1f}"
+)
 print(f"SoftMax norm minus ProxyNCA, a row from another paper, {network:.1f}")
 outcome("8.1", "a" if centers > 0.8 * whole else "b" if centers > 0.3 * whole else "c")
 
@@ -100,8 +106,13 @@ outcome("8.1", "a" if centers > 0.8 * whole else "b" if centers > 0.3 * whole el
 # SoftMax and semi-hard apart there?
 
 # %%
-one_network = {row.loss: row.recall[0] for row in rows if row.paper.startswith("Fehérvári")}
-print(f"SoftMax minus semi-hard: {first['softmax'] - first['semihard']:.1f} in the one table, ", end="")
+one_network = {
+    row.loss: row.recall[0] for row in rows if row.paper.startswith("Fehérvári")
+}
+print(
+    f"SoftMax minus semi-hard: {first['softmax'] - first['semihard']:.1f} in the one table, ",
+    end="",
+)
 print(f"{one_network['softmax'] - one_network['semihard']:.1f} on one network")
 
 # %% [markdown]
@@ -112,7 +123,9 @@ print(f"{one_network['softmax'] - one_network['semihard']:.1f} on one network")
 # %%
 SHOWN = ("softtriple", "centroid_bound", "softmax", "semihard")
 for data, title in theory.SETS.items():
-    others = [row for row in theory.reported(data) if row not in qian and row.loss in SHOWN]
+    others = [
+        row for row in theory.reported(data) if row not in qian and row.loss in SHOWN
+    ]
     display(Markdown(f"**{title}**\n\n{theory.published_table(others)}"))
 
 # %% [markdown]
@@ -130,12 +143,18 @@ METHODS = {"SoftTriple": "softtriple", "normalized SoftMax": "softmax", "centroi
 BOTH = {"recall_at_1": "R@1", "map_at_r": "MAP@R"}
 PLANS = {"Cars196": "field/cars", "species": "benchmarks/species"}
 tables = {
-    title: records.compare({name: f"{plan}-{loss}" for name, loss in METHODS.items()}) for title, plan in PLANS.items()
+    title: records.compare({name: f"{plan}-{loss}" for name, loss in METHODS.items()})
+    for title, plan in PLANS.items()
 }
 FULL = {"recall_at_1": "R@1", "recall_at_2": "R@2", "recall_at_4": "R@4", "recall_at_8": "R@8", "map_at_r": "MAP@R",
         "nmi": "NMI"}  # fmt: skip
-cars = {**{name: f"field/cars-{loss}" for name, loss in METHODS.items()}, "frozen features": "cars-frozen"}
-floor = records.compare(cars, unequal={"dimensions": "the frozen features have 1,280, the others 64."})
+cars = {
+    **{name: f"field/cars-{loss}" for name, loss in METHODS.items()},
+    "frozen features": "cars-frozen",
+}
+floor = records.compare(
+    cars, unequal={"dimensions": "the frozen features have 1,280, the others 64."}
+)
 display(Markdown(f"**Cars196, unseen classes**\n\n{floor.table(FULL)}"))
 former = records.compare({name: f"cars-{loss}" for name, loss in METHODS.items()})
 display(Markdown(f"**The same in chapter 07**\n\n{former.table(BOTH)}"))
@@ -148,13 +167,21 @@ display(Markdown(f"**The same in chapter 07**\n\n{former.table(BOTH)}"))
 
 # %%
 ours = {loss: tables["Cars196"].rows[name] for name, loss in METHODS.items()}
-display(Markdown(theory.beside([row for row in theory.reported("cars") if row.loss in ours], ours)))
+display(
+    Markdown(
+        theory.beside(
+            [row for row in theory.reported("cars") if row.loss in ours], ours
+        )
+    )
+)
 
 # %% [markdown]
 # Is ours better or worse than theirs? That cannot be said. Some of what differs, for SoftTriple:
 
 # %%
-paper = next(row for row in theory.reported("cars", dimensions=64) if row.loss == "softtriple")
+paper = next(
+    row for row in theory.reported("cars", dimensions=64) if row.loss == "softtriple"
+)
 for word, (theirs, mine) in theory.unlike(paper, ours["softtriple"]).items():
     print(f"{word:22} theirs: {theirs:14} ours: {mine}")
 
@@ -164,10 +191,17 @@ for word, (theirs, mine) in theory.unlike(paper, ours["softtriple"]).items():
 # SoftMax, theirs and ours. Only on CUB does their table have both. Chapter 07 trained the two on CUB, with three seeds:
 
 # %%
-pair = records.compare({"SoftTriple": "cub-softtriple", "normalized SoftMax": "cub-softmax"})
-gain = [100 * value for value in pair.gains("SoftTriple", "normalized SoftMax", "recall_at_1")]
+pair = records.compare(
+    {"SoftTriple": "cub-softtriple", "normalized SoftMax": "cub-softmax"}
+)
+gain = [
+    100 * value
+    for value in pair.gains("SoftTriple", "normalized SoftMax", "recall_at_1")
+]
 mean, half = records.interval(gain)
-print(f"SoftTriple minus SoftMax on CUB, R@1: theirs {centers:.1f}, ours {mean:.1f} ± {half:.1f}")
+print(
+    f"SoftTriple minus SoftMax on CUB, R@1: theirs {centers:.1f}, ours {mean:.1f} ± {half:.1f}"
+)
 
 # %% [markdown]
 # If the claim is about the loss, it should show on other networks, too. Ours neither shows it nor contradicts it: an
@@ -185,9 +219,15 @@ print(f"SoftTriple minus SoftMax on CUB, R@1: theirs {centers:.1f}, ours {mean:.
 
 # %%
 display(Markdown(f"**Species, unseen half**\n\n{tables['species'].table(FULL)}"))
-group = tables["species"].rows["semi-hard triplets"].configuration["training"]["samples_per_class"]
+group = (
+    tables["species"]
+    .rows["semi-hard triplets"]
+    .configuration["training"]["samples_per_class"]
+)
 times = -(-5 // group) * group / 5
-print(f"semi-hard triplets: groups of {group} from classes of 5, {times:.1f} times as many pictures in an epoch")
+print(
+    f"semi-hard triplets: groups of {group} from classes of 5, {times:.1f} times as many pictures in an epoch"
+)
 
 # %% [markdown]
 # Papers give NMI beside Recall@K (chapter [01](01_triplets.ipynb), section 1.5). You know that it has a floor.
@@ -202,12 +242,17 @@ predict("8.2", "?")
 print(f"{'':20} {'by chance':>14} {'NMI':>14} {'AMI':>14}")
 for title in METHODS:
     record = tables["species"].rows[title]
-    figures = (records.percent(record.values(key)) for key in ("chance_nmi", "nmi", "ami"))
+    figures = (
+        records.percent(record.values(key)) for key in ("chance_nmi", "nmi", "ami")
+    )
     print(f"{title:20}", *(f"{figure:>14}" for figure in figures))
 by_chance, above = (
-    records.interval(tables["species"].rows["SoftTriple"].values(key))[0] for key in ("chance_nmi", "nmi")
+    records.interval(tables["species"].rows["SoftTriple"].values(key))[0]
+    for key in ("chance_nmi", "nmi")
 )
-outcome("8.2", "a" if above - by_chance < 0.1 else "b" if above - by_chance < 0.4 else "c")
+outcome(
+    "8.2", "a" if above - by_chance < 0.1 else "b" if above - by_chance < 0.4 else "c"
+)
 
 # %% [markdown]
 # **What to see.** With many small clusters most of NMI is there for nothing, and how much hangs on how equal the
@@ -225,22 +270,20 @@ outcome("8.2", "a" if above - by_chance < 0.1 else "b" if above - by_chance < 0.
 for title, table in tables.items():
     display(Markdown(f"**{title}**\n\n{table.differences('SoftTriple', BOTH)}"))
 
-# %%
+# %% jupyter={"source_hidden": true}
 RIVALS = [name for name in METHODS if name != "SoftTriple"]
 figure, axes = plt.subplots(len(tables), 2, figsize=(9.6, 6.2), sharey=True)
 for row, (title, table) in zip(axes, tables.items(), strict=True):
     for ax, (key, name) in zip(row, BOTH.items(), strict=True):
-        book.dots(ax, {rival: table.gains("SoftTriple", rival, key) for rival in RIVALS})
+        book.dots(
+            ax, {rival: table.gains("SoftTriple", rival, key) for rival in RIVALS}
+        )
         ax.axvline(0, color=book.SOFT, linestyle=":", zorder=1)
         ax.set(title=f"{title}: SoftTriple's lead by {name}")
         ax.margins(x=0.12)
 for ax in axes[-1]:
     ax.set_xlabel("points ahead of the rival")
-book.show(figure, alt=(
-    "Four panels, SoftTriple's lead over three rivals in points, seed by seed. On Cars196 the dots of normalized SoftMax lie "
-    "about zero and those of the bound and of semi-hard triplets to the right of it, by both measures. On the species "
-    "semi-hard triplets lie to the left of zero, SoftMax to the right, and the bound far to the right."
-))  # fmt: skip
+show(figure, "8.4 four panels softtriple s")  # fmt: skip
 
 # %% [markdown]
 # **What to see.** (Each panel has a scale of its own.) Two sets, two orders. On the cars SoftTriple cannot be told from
@@ -259,15 +302,25 @@ book.show(figure, alt=(
 predict("8.3", "?")
 
 # %%
-names = {"two centers": "benchmarks/species-softtriple", "one center": "benchmarks/species-softtriple_k1"}
-twins = records.compare(names, unequal={"settings": "those of two centers were searched for, and given to one."})
+names = {
+    "two centers": "benchmarks/species-softtriple",
+    "one center": "benchmarks/species-softtriple_k1",
+}
+twins = records.compare(
+    names,
+    unequal={"settings": "those of two centers were searched for, and given to one."},
+)
 display(Markdown(twins.table(BOTH)))
 display(Markdown(twins.differences("two centers", BOTH)))
 left = twins.rows["two centers"].values("distinct_centers")
-print(f"distinct centers a class (farther apart than 0.1), of two: {sum(left) / len(left):.2f}")
+print(
+    f"distinct centers a class (farther apart than 0.1), of two: {sum(left) / len(left):.2f}"
+)
 second = twins.tested("two centers", BOTH)["one center"]["recall_at_1"]
 lead = tables["species"].tested("SoftTriple", BOTH)["normalized SoftMax"]["recall_at_1"]
-outcome("8.3", "c" if not second.told_apart else "a" if second.mean < lead.mean / 2 else "b")
+outcome(
+    "8.3", "c" if not second.told_apart else "a" if second.mean < lead.mean / 2 else "b"
+)
 
 # %% [markdown]
 # **What to see.** At SoftTriple's settings one center cannot be told from two. So nearly all of the lead over SoftMax
@@ -279,7 +332,10 @@ outcome("8.3", "c" if not second.told_apart else "a" if second.mean < lead.mean 
 # training species after 1, 2 and 4 epochs, Recall@1 and MAP@R.
 
 # %%
-print(f"{'epochs':20}", *(f"{f'{name} {rung}':>8}" for name in BOTH.values() for rung in (1, 2, 4)))
+print(
+    f"{'epochs':20}",
+    *(f"{f'{name} {rung}':>8}" for name in BOTH.values() for rung in (1, 2, 4)),
+)
 for name, loss in METHODS.items():
     search = records.load_search(f"choosing/benchmarks-species-{loss}")
     best = {(key, rung): 0.0 for key in BOTH for rung in search.rungs}
@@ -322,24 +378,33 @@ def command(line, begins=""):
             status = main(shlex.split(line))
     except SystemExit as end:
         status = end.code
-    print(*(row for row in printed.getvalue().splitlines() if row.startswith(begins)), sep="\n")
+    print(
+        *(row for row in printed.getvalue().splitlines() if row.startswith(begins)),
+        sep="\n",
+    )
     if status:
         raise RuntimeError(said.getvalue()[-600:])
 
 
 SHORT = settings.by_mode(smoke=1, class_=4, full=4)
-command(f"train --data digits --loss softmax --epochs {SHORT} --milestones 99 --lr 0.004 --no-baseline")
+command(
+    f"train --data digits --loss softmax --epochs {SHORT} --milestones 99 --lr 0.004 --no-baseline"
+)
 
 
 # %%
 def with_yours(table, *folders):
     """The table with those runs below the folders that may stand in it, and why the others may not."""
     mine, unfinished = use.own_records(folders)
-    beside, refused = records.beside(table, {f"yours: {name}": record for name, record in mine.items()})
+    beside, refused = records.beside(
+        table, {f"yours: {name}": record for name, record in mine.items()}
+    )
     return beside, {**refused, **unfinished}
 
 
-stored = records.compare({title: f"field/digits-{loss}" for title, loss in METHODS.items()})
+stored = records.compare(
+    {title: f"field/digits-{loss}" for title, loss in METHODS.items()}
+)
 beside, refused = with_yours(stored, HOME / "runs")
 display(Markdown(beside.table(BOTH)))
 for name, why in refused.items():
@@ -353,7 +418,10 @@ for name, why in refused.items():
 digits = datasets.load("digits", "test")
 pixels = normalize(digits.images.flatten(1).float())
 untrained = retrieval.evaluate(pixels, digits.labels, ks=(1,), clusters=False)
-print("raw pixels, nothing trained:", *(f"{name} {100 * untrained[key]:.1f}" for key, name in BOTH.items()))
+print(
+    "raw pixels, nothing trained:",
+    *(f"{name} {100 * untrained[key]:.1f}" for key, name in BOTH.items()),
+)
 
 # %% [markdown]
 # Whatever we trained on five digits does worse on the other five than no training at all: these are small, clean
@@ -393,15 +461,23 @@ def write_folder(images, folder, most):
     for label, name in enumerate(images.class_names):
         place = folder / name.replace(" ", "_")
         place.mkdir(parents=True)
-        for number, index in enumerate((images.labels == label).nonzero().flatten()[:most].tolist()):
-            Image.fromarray(images.images[index].permute(1, 2, 0).numpy()).save(place / f"{number:03}.png")
+        for number, index in enumerate(
+            (images.labels == label).nonzero().flatten()[:most].tolist()
+        ):
+            Image.fromarray(images.images[index].permute(1, 2, 0).numpy()).save(
+                place / f"{number:03}.png"
+            )
 
 
 SPECIES = settings.by_mode(smoke=8, class_=40, full=80)
 PICTURES = settings.by_mode(smoke=4, class_=20, full=50)
-everything = datasets.load("birds", "all", num_species=SPECIES, images_per_species=PICTURES)
+everything = datasets.load(
+    "birds", "all", num_species=SPECIES, images_per_species=PICTURES
+)
 write_folder(everything, HOME / "photos", PICTURES)
-print(f"{len(everything)} pictures in {everything.num_classes} folders, such as photos/{everything.class_names[0]}")
+print(
+    f"{len(everything)} pictures in {everything.num_classes} folders, such as photos/{everything.class_names[0]}"
+)
 
 # %% [markdown]
 # First a question that decides everything after it: **what will be asked later?** Photographs of classes that nobody
@@ -459,9 +535,14 @@ def second_half(images):
 def asked_the_same(folder):
     """Recall@1 of the held-out pictures among the others, of the second half of the species alone."""
     run = dmlbook.load_run(folder)
-    (queries, own), (others, theirs) = second_half(kept.queries), second_half(kept.gallery)
+    (queries, own), (others, theirs) = (
+        second_half(kept.queries),
+        second_half(kept.gallery),
+    )
     found = run.embed_files(others)
-    return retrieval.recall_at_k(run.embed_files(queries), own, ks=(1,), gallery=found, gallery_labels=theirs)[1]
+    return retrieval.recall_at_k(
+        run.embed_files(queries), own, ks=(1,), gallery=found, gallery_labels=theirs
+    )[1]
 
 
 # %%
@@ -470,10 +551,19 @@ for name in ("unseen", "closed"):
     seeds = sorted((HOME / "runs" / name).glob("seed-*"))
     said[name] = [run_folders.read_about(folder)["figures"] for folder in seeds]
     same[name] = [asked_the_same(folder) for folder in seeds]
-    own, chance = ([figures[key] for figures in said[name]] for key in ("recall_at_1", "chance_recall_at_1"))
-    print(f"{name}: R@1 as its runs say it {records.percent(own)}, by chance {100 * chance[0]:.1f}; ", end="")
+    own, chance = (
+        [figures[key] for figures in said[name]]
+        for key in ("recall_at_1", "chance_recall_at_1")
+    )
+    print(
+        f"{name}: R@1 as its runs say it {records.percent(own)}, by chance {100 * chance[0]:.1f}; ",
+        end="",
+    )
     print(f"asked the same {records.percent(same[name])}")
-gains = [knows - not_seen for knows, not_seen in zip(same["closed"], same["unseen"], strict=True)]
+gains = [
+    knows - not_seen
+    for knows, not_seen in zip(same["closed"], same["unseen"], strict=True)
+]
 print(f"asked the same, the difference seed by seed: {records.percent(gains)}")
 mean = sum(gains) / len(gains)
 outcome("8.4", "b" if mean >= 0.05 else "c" if mean <= -0.05 else "a")
@@ -499,14 +589,22 @@ outcome("8.4", "b" if mean >= 0.05 else "c" if mean <= -0.05 else "a")
 # by what they show, which the search does not read:
 
 # %%
-later = datasets.load("birds", "all", num_species=SPECIES, images_per_species=PICTURES + 1)
+later = datasets.load(
+    "birds", "all", num_species=SPECIES, images_per_species=PICTURES + 1
+)
 for species in (0, SPECIES // 4, SPECIES // 2):
-    index = species * (PICTURES + 1) + PICTURES  # its last picture, which the folder lacks
+    index = (
+        species * (PICTURES + 1) + PICTURES
+    )  # its last picture, which the folder lacks
     name = later.class_names[int(later.labels[index])].replace(" ", "_")
-    Image.fromarray(later.images[index].permute(1, 2, 0).numpy()).save(HOME / f"new_{name}.png")
+    Image.fromarray(later.images[index].permute(1, 2, 0).numpy()).save(
+        HOME / f"new_{name}.png"
+    )
 asked = " ".join(path.name for path in sorted(HOME.glob("new_*.png")))
 command("embed --run runs/closed --root photos --out vectors.npz")
-command(f"search --run runs/closed --vectors vectors.npz --query {asked} --most 3 --out found.html")
+command(
+    f"search --run runs/closed --vectors vectors.npz --query {asked} --most 3 --out found.html"
+)
 
 # %% [markdown]
 # Not every first answer is right; the Recall@1 that the closed runs say of themselves is about how often one is.
@@ -515,7 +613,9 @@ command(f"search --run runs/closed --vectors vectors.npz --query {asked} --most 
 # %%
 run = dmlbook.load_run(HOME / "runs" / "closed")
 gallery = sorted((HOME / "photos").rglob("*.png"))
-distances, found = use.nearest_in(run.embed_files(sorted(HOME.glob("new_*.png"))), run.embed_files(gallery), most=3)
+distances, found = use.nearest_in(
+    run.embed_files(sorted(HOME.glob("new_*.png"))), run.embed_files(gallery), most=3
+)
 print([gallery[place].parent.name for place in found[:, 0].tolist()])
 
 # %% [markdown]
@@ -544,8 +644,17 @@ explorer.widget()
 queries = (explorer.distances, explorer.right, explorer.known)
 shares = {limit: theory.answers(*queries, threshold=limit) for limit in explorer.limits}
 limit = max(limit for limit, found in shares.items() if found["fooled"] <= 0.1)
-print(f"limit {limit:.2f}:", ", ".join(f"{name} {100 * share:.1f}" for name, share in shares[limit].items()))
-print("no limit:", ", ".join(f"{name} {100 * share:.1f}" for name, share in shares[explorer.limits[-1]].items()))
+print(
+    f"limit {limit:.2f}:",
+    ", ".join(f"{name} {100 * share:.1f}" for name, share in shares[limit].items()),
+)
+print(
+    "no limit:",
+    ", ".join(
+        f"{name} {100 * share:.1f}"
+        for name, share in shares[explorer.limits[-1]].items()
+    ),
+)
 
 # %% [markdown]
 # **What to see.** Without a limit nearly every query for 0 to 7 is answered rightly, and every query for 8 and 9
@@ -562,9 +671,15 @@ print("no limit:", ", ".join(f"{name} {100 * share:.1f}" for name, share in shar
 # minutes?
 
 # %%
-print(f"2,000 x 20 / 50 = {2000 * 20 / 50:.0f} seconds, {2000 * 20 / 50 / 60:.0f} minutes, and the measuring after it")
+print(
+    f"2,000 x 20 / 50 = {2000 * 20 / 50:.0f} seconds, {2000 * 20 / 50 / 60:.0f} minutes, and the measuring after it"
+)
 COSTS = {"cars": ["softtriple", "softmax", "semihard"], "species": ["softtriple"]}
-costs = {f"{data}, {loss}": f"costs/{data}-{loss}" for data, losses in COSTS.items() for loss in losses}
+costs = {
+    f"{data}, {loss}": f"costs/{data}-{loss}"
+    for data, losses in COSTS.items()
+    for loss in losses
+}
 display(Markdown(theory.cost_table(costs)))
 
 # %% [markdown]
@@ -621,7 +736,11 @@ display(Markdown(theory.tools_table("side-by-side")))
 
 # %%
 def gallery_recall(
-    queries: torch.Tensor, query_labels: torch.Tensor, gallery: torch.Tensor, gallery_labels: torch.Tensor, k: int
+    queries: torch.Tensor,
+    query_labels: torch.Tensor,
+    gallery: torch.Tensor,
+    gallery_labels: torch.Tensor,
+    k: int,
 ) -> float:
     """Recall@K in [0, 1]; (Q, D), (Q,), (N, D), (N,)."""
     ...
@@ -704,7 +823,11 @@ check("8.2", recall_at_1)
 
 # %%
 def backward_in_parts(
-    net: torch.nn.Module, loss: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor, size: int
+    net: torch.nn.Module,
+    loss: torch.nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    size: int,
 ) -> torch.Tensor:
     """The loss of the whole batch; the network's weights have their gradient afterwards."""
     ...

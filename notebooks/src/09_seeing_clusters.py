@@ -13,8 +13,8 @@
 # **Before it** you need chapters [03](03_softtriple.ipynb) (SoftTriple) and [04](04_how_many_centers.ipynb) (merging
 # centers); [05](05_centroid_bound.ipynb) (fixed centroids) helps.
 #
-# **Time** about an hour to read and try, and 75 minutes for the exercises; the cells run in under three minutes on a
-# laptop.
+# **Time** about {reading} minutes to read and try, and {exercises} for the exercises; the cells run in under three
+# minutes on a laptop with two cores.
 #
 # > **The story so far.** A class may hold several clusters: a species has poses, a product has views. SoftTriple gives
 # > each class several centers, so that no cluster has to move onto another (03); spare centers can be merged (04). Losses
@@ -26,14 +26,25 @@ from itertools import pairwise
 import matplotlib.pyplot as plt
 import torch
 
-from dmlbook import book, datasets, geometry, losses, maps, nets, records, retrieval, settings
-from dmlbook.chapters import check, outcome, predict
+from dmlbook import (
+    book,
+    datasets,
+    geometry,
+    losses,
+    maps,
+    nets,
+    records,
+    retrieval,
+    settings,
+)
+from dmlbook.chapters import check, outcome, predict, show
 from dmlbook.chapters.ch09 import figures, theory
 from dmlbook.datasets.kinds import merge_classes
 from dmlbook.seeding import SEED, generator
 from dmlbook.training import TrainConfig, embed, fit
 
 book.use_style()
+book.story("09")
 
 # %% [markdown]
 # ## 9.1 Ten classes with a secret
@@ -46,32 +57,58 @@ book.use_style()
 # (one learned point a class), with SoftTriple (ten centers a class), and with the centroid bound (one fixed point a class).
 
 # %%
-train = merge_classes(datasets.load("birds", "train"), 4, generator=generator(SEED, "merge"))
+train = merge_classes(
+    datasets.load("birds", "train"), 4, generator=generator(SEED, "merge")
+)
 if settings.mode() == "smoke":
     train = train.select(torch.arange(0, len(train), 5))
-plain = {"augment": "shift", "flip": False, "freeze_batch_norm": False, "adam_eps": 1e-8, "milestones": ()}
+plain = {
+    "augment": "shift",
+    "flip": False,
+    "freeze_batch_norm": False,
+    "adam_eps": 1e-8,
+    "milestones": (),
+}
 RIVALS = {
     "SoftMax": ("softmax", {"lr": 2e-3, "loss_lr": 1e-2}),
     "SoftTriple": ("softtriple", {"lr": 2e-3, "loss_lr": 1e-2}),
     "centroid bound": ("centroid_bound", {"lr": 1e-3}),
 }
-STAGES = settings.by_mode(smoke=(0, 1), class_=(0, 1, 3, 15), full=(0, 1, 3, 15, 40))  # epochs after which we look
+STAGES = settings.by_mode(
+    smoke=(0, 1), class_=(0, 1, 3, 15), full=(0, 1, 3, 15, 40)
+)  # epochs after which we look
 
 
 def points_of(loss):
     """The points that stand for the classes, (C, K, D)."""
-    return (loss.centers if isinstance(loss, losses.CenterLoss) else loss.centroids[:, None]).detach().clone()
+    return (
+        (
+            loss.centers
+            if isinstance(loss, losses.CenterLoss)
+            else loss.centroids[:, None]
+        )
+        .detach()
+        .clone()
+    )
 
 
 # %%
 def learn(name, rates, seed=SEED, stages=STAGES):
     """A network and its loss, and what both looked like after each stage: (epochs, embeddings, centers)."""
-    options = {"generator": generator(seed, "centers")} if "generator" in losses.options(name) else {}
+    options = (
+        {"generator": generator(seed, "centers")}
+        if "generator" in losses.options(name)
+        else {}
+    )
     net = nets.build("small", embedding_size=64, seed=seed)
-    loss = losses.make(name, num_classes=train.num_classes, embedding_size=64, **options)
+    loss = losses.make(
+        name, num_classes=train.num_classes, embedding_size=64, **options
+    )
     seen = [(0, embed(net, train), points_of(loss))]
     for before, epochs in pairwise(stages):
-        config = TrainConfig(epochs=epochs - before, batch_size=32, seed=seed + before, **plain, **rates)
+        config = TrainConfig(
+            epochs=epochs - before, batch_size=32, seed=seed + before, **plain, **rates
+        )
         fit(net, loss, train, config, progress=False)
         seen.append((epochs, embed(net, train), points_of(loss)))
     return net, loss, seen
@@ -97,8 +134,13 @@ for title, vectors in embeddings.items():
     unlike = float((unit @ unit.T)[train.labels[:, None] != train.labels].mean())
     kinds_alike = retrieval.kind_cosine(vectors, train.labels, train.kinds)
     ratio = (1 - kinds_alike) / (1 - unlike)
-    print(f"{title:15} {kinds_alike:5.2f}   {unlike:5.2f}   {ratio:5.2f}   {100 * nearest:5.1f} percent")
-close = {title: retrieval.kind_cosine(vectors, train.labels, train.kinds) for title, vectors in embeddings.items()}
+    print(
+        f"{title:15} {kinds_alike:5.2f}   {unlike:5.2f}   {ratio:5.2f}   {100 * nearest:5.1f} percent"
+    )
+close = {
+    title: retrieval.kind_cosine(vectors, train.labels, train.kinds)
+    for title, vectors in embeddings.items()
+}
 gap = close["SoftMax"] - close["SoftTriple"]
 outcome("9.1", "c" if abs(gap) < 0.02 else "a" if gap > 0 else "b")
 
@@ -121,7 +163,12 @@ outcome("9.1", "c" if abs(gap) < 0.02 else "a" if gap > 0 else "b")
 
 # %%
 PER_KIND = settings.by_mode(smoke=5, class_=15, full=50)
-first_of = torch.cat([(train.kinds == kind).nonzero().flatten()[:PER_KIND] for kind in torch.unique(train.kinds)])
+first_of = torch.cat(
+    [
+        (train.kinds == kind).nonzero().flatten()[:PER_KIND]
+        for kind in torch.unique(train.kinds)
+    ]
+)
 shown = train.select(first_of)
 places = maps.kind_places(shown.labels, shown.kinds)
 
@@ -130,30 +177,44 @@ def look_at(seen, **options):
     """A map of the shown images with the centers that serve any, and what each center serves."""
     _, vectors, centers = seen
     served = maps.serving(vectors[first_of], shown.labels, centers)
-    return maps.umap_map(vectors[first_of], centers, used=served.used, **options), served
+    return maps.umap_map(
+        vectors[first_of], centers, used=served.used, **options
+    ), served
 
 
-# %%
-views = {title: look_at(seen[-1], min_dist=0.3) for title, (_, _, seen) in trained.items()}
+# %% jupyter={"source_hidden": true}
+views = {
+    title: look_at(seen[-1], min_dist=0.3) for title, (_, _, seen) in trained.items()
+}
 onto = views["SoftTriple"][0]
-views = {title: (maps.align(shown_map, onto), served) for title, (shown_map, served) in views.items()}
-ranked = views["SoftTriple"][1].used.sum(1).argsort(descending=True, stable=True).tolist()
-three = [c for c in ranked if c not in (3, 8)][:3]  # those two hues are grays, as the others will be here
+views = {
+    title: (maps.align(shown_map, onto), served)
+    for title, (shown_map, served) in views.items()
+}
+ranked = (
+    views["SoftTriple"][1].used.sum(1).argsort(descending=True, stable=True).tolist()
+)
+three = [c for c in ranked if c not in (3, 8)][
+    :3
+]  # those two hues are grays, as the others will be here
 figure, axes = plt.subplots(1, 2, figsize=(9.6, 4.4))
 for ax, (title, said) in zip(
-    axes, {"SoftMax": "one point a class", "SoftTriple": "several centers a class"}.items(), strict=True
+    axes,
+    {"SoftMax": "one point a class", "SoftTriple": "several centers a class"}.items(),
+    strict=True,
 ):
     shown_map, served = views[title]
-    figures.map_panel(ax, shown_map, shown.labels, places, served.counts, only=three, size=20)
+    figures.map_panel(
+        ax, shown_map, shown.labels, places, served.counts, only=three, size=20
+    )
     ax.set_title(f"{title}: {said}")
 figure.suptitle(
-    "Three classes of four kinds: one X misses clumps, several stand at different ones", x=0.01, ha="left", fontsize=12
+    "Three classes of four kinds: one X misses clumps, several stand at different ones",
+    x=0.01,
+    ha="left",
+    fontsize=12,
 )
-book.show(
-    figure,
-    alt="Two maps of the same birds, three classes in color, the others pale. Under SoftMax each class has one cross, away from some of its "
-    "clumps. Under SoftTriple each class has several crosses, which stand at different clumps of its hue.",
-)
+show(figure, "9.2 two maps same birds")
 
 # %% [markdown]
 # **What to see.** Follow one hue. A class lies in several clumps, which kinds may share. Under SoftMax it has one X,
@@ -162,9 +223,14 @@ book.show(
 # Far on a map is no evidence, as we shall see; so ask the embedding how close an image is to the point that serves it:
 
 # %%
-print("cosine of an image with its own class's nearest point: mean over images, and lowest mean of a kind")
+print(
+    "cosine of an image with its own class's nearest point: mean over images, and lowest mean of a kind"
+)
 for title, (_, served) in views.items():
-    of_kind = [float(served.similarity[shown.kinds == kind].mean()) for kind in torch.unique(shown.kinds)]
+    of_kind = [
+        float(served.similarity[shown.kinds == kind].mean())
+        for kind in torch.unique(shown.kinds)
+    ]
     print(f"{title:15} {float(served.similarity.mean()):5.2f}   {min(of_kind):5.2f}")
 alike = {title: float(served.similarity.mean()) for title, (_, served) in views.items()}
 assert settings.mode() == "smoke" or alike["SoftTriple"] > alike["SoftMax"] + 0.1
@@ -175,7 +241,7 @@ assert settings.mode() == "smoke" or alike["SoftTriple"] > alike["SoftMax"] + 0.
 # is off all of them. Under SoftTriple an image has a center nearby, and so has even the worst served kind. (The nearest of
 # ten is nearer than one would be in any case; SoftTriple with one center, the fair test, was not run here.)
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure = plt.figure(figsize=(9.6, 4.3))
 grid = figure.add_gridspec(2, 3, height_ratios=(1, 0.16))
 for number, (title, (shown_map, served)) in enumerate(views.items()):
@@ -183,11 +249,7 @@ for number, (title, (shown_map, served)) in enumerate(views.items()):
     figures.map_panel(ax, shown_map, shown.labels, places, served.counts)
     ax.set_title(title)
 figures.map_key(figure.add_subplot(grid[1, :]))
-book.show(
-    figure,
-    alt="Three maps of all ten classes by hue, four kinds of each by marker, under SoftMax, SoftTriple and the centroid bound; crosses are "
-    "the points of the loss. Under SoftTriple many classes have two or more crosses, under the others each has one.",
-)
+show(figure, "9.2 three maps all ten")
 
 # %% [markdown]
 # **What to see.** Where a class has one X, some of its clumps are drawn away from it. With SoftTriple most clumps have an
@@ -219,17 +281,32 @@ SEEDS = range(settings.by_mode(smoke=2, class_=4, full=10))
 
 def judged(vectors, shown_map):
     """Four numbers for a map."""
-    found = {name: judge(vectors, shown_map, n_neighbors=K) for name, judge in JUDGES.items()}
-    kept, count = float(maps.kept_neighbors(vectors, shown_map, n_neighbors=K).mean()), len(vectors)
-    beyond = (1 - found["trustworthiness"]) * (2 * count - 3 * K - 1) / 2 / (1 - kept)  # (9.1), solved for it
+    found = {
+        name: judge(vectors, shown_map, n_neighbors=K) for name, judge in JUDGES.items()
+    }
+    kept, count = (
+        float(maps.kept_neighbors(vectors, shown_map, n_neighbors=K).mean()),
+        len(vectors),
+    )
+    beyond = (
+        (1 - found["trustworthiness"]) * (2 * count - 3 * K - 1) / 2 / (1 - kept)
+    )  # (9.1), solved for it
     return found | {"kept": kept, "beyond": beyond}
 
 
 # %%
-vectors, centers = trained["SoftTriple"][2][-1][1][first_of], trained["SoftTriple"][2][-1][2]
+vectors, centers = (
+    trained["SoftTriple"][2][-1][1][first_of],
+    trained["SoftTriple"][2][-1][2],
+)
 used = views["SoftTriple"][1].used
-by_seed = [maps.umap_map(vectors, centers, used=used, n_neighbors=K, min_dist=0.3, seed=seed) for seed in SEEDS]
-places_at_random = maps.Map(torch.randn(len(vectors), 2, generator=generator(SEED, "places")))
+by_seed = [
+    maps.umap_map(vectors, centers, used=used, n_neighbors=K, min_dist=0.3, seed=seed)
+    for seed in SEEDS
+]
+places_at_random = maps.Map(
+    torch.randn(len(vectors), 2, generator=generator(SEED, "places"))
+)
 rows = {
     "UMAP": [judged(vectors, each) for each in by_seed],
     "PCA": [judged(vectors, maps.pca_map(vectors))],
@@ -239,7 +316,9 @@ for name, results in rows.items():
     cells = []
     for key in ("trustworthiness", "continuity", "kept"):
         mean, half = records.interval([result[key] for result in results])
-        cells.append(f"{key} {mean:.3f}" + (f" ± {half:.3f}" if len(results) > 1 else "        "))
+        cells.append(
+            f"{key} {mean:.3f}" + (f" ± {half:.3f}" if len(results) > 1 else "        ")
+        )
     beyond = sum(result["beyond"] for result in results) / len(results)
     print(f"{name:17} {'  '.join(cells)}  beyond {beyond:.0f}")
 
@@ -255,13 +334,19 @@ for name, results in rows.items():
 # UMAP's layout is drawn at random in part, and it has a knob, the number of neighbors that count as near. Nothing in
 # the data says which setting is right. So never conclude from one map:
 
-# %%
+# %% jupyter={"source_hidden": true}
 KNOB = settings.by_mode(smoke=(5, 15), class_=(5, 15, 50), full=(5, 15, 50, 150))
-grid_maps = {(n, s): maps.umap_map(vectors, n_neighbors=n, min_dist=0.3, seed=s) for n in KNOB for s in list(SEEDS)[:2]}
+grid_maps = {
+    (n, s): maps.umap_map(vectors, n_neighbors=n, min_dist=0.3, seed=s)
+    for n in KNOB
+    for s in list(SEEDS)[:2]
+}
 figure, axes = plt.subplots(2, len(KNOB), figsize=(9.6, 6.0), squeeze=False)
 for row, seed in enumerate(list(SEEDS)[:2]):
     for column, n in enumerate(KNOB):
-        figures.map_panel(axes[row, column], grid_maps[n, seed], shown.labels, places, size=7)
+        figures.map_panel(
+            axes[row, column], grid_maps[n, seed], shown.labels, places, size=7
+        )
         axes[row, column].set_title(f"{n} neighbors, seed {seed}", fontsize=10)
 figure.suptitle(
     "The same embeddings: who lies beside whom mostly stays; how many clumps, and where, does not",
@@ -269,11 +354,7 @@ figure.suptitle(
     ha="left",
     fontsize=12,
 )
-book.show(
-    figure,
-    alt="Six maps of the same SoftTriple embeddings, three numbers of neighbors and two seeds. The same clumps come back in each, at other "
-    "places; with few neighbors there are many crumbs, with many neighbors they flow together.",
-)
+show(figure, "9.4 six maps same softtriple")
 
 # %% [markdown]
 # **Predict.** Two maps with the same settings and different seeds, laid onto each other as well as turning, mirroring
@@ -286,14 +367,26 @@ book.show(
 predict("9.2", "?")
 
 # %%
-apart = [maps.procrustes_distance(a, b) for n, a in enumerate(by_seed) for b in by_seed[:n]]
-print("Procrustes distance of each two seeds:", ", ".join(f"{100 * value:.0f}%" for value in sorted(apart)))
+apart = [
+    maps.procrustes_distance(a, b) for n, a in enumerate(by_seed) for b in by_seed[:n]
+]
+print(
+    "Procrustes distance of each two seeds:",
+    ", ".join(f"{100 * value:.0f}%" for value in sorted(apart)),
+)
 middle = sum(apart) / len(apart)
 outcome("9.2", "a" if middle < 0.02 else "b" if middle <= 0.5 else "c")
-near = [torch.cdist(each.points, each.points).fill_diagonal_(torch.inf).argsort(1)[:, :K] for each in by_seed]
+near = [
+    torch.cdist(each.points, each.points).fill_diagonal_(torch.inf).argsort(1)[:, :K]
+    for each in by_seed
+]
 pairs = [(a, b) for n, a in enumerate(near) for b in near[:n]]
-shared = [float((a[:, :, None] == b[:, None, :]).any(2).double().mean()) for a, b in pairs]
-print(f"of {K} neighbors on one map also on another: {100 * sum(shared) / len(shared):.0f}%")
+shared = [
+    float((a[:, :, None] == b[:, None, :]).any(2).double().mean()) for a, b in pairs
+]
+print(
+    f"of {K} neighbors on one map also on another: {100 * sum(shared) / len(shared):.0f}%"
+)
 
 # %% [markdown]
 # **What to see.** That is what *where* is worth on such a map: turned as well as can be, two seeds still disagree about
@@ -311,7 +404,10 @@ print(f"of {K} neighbors on one map also on another: {100 * sum(shared) / len(sh
 cloud = theory.structureless(len(vectors), 64, generator=generator(SEED, "cloud"))
 flat = theory.structureless(len(vectors), 4, generator=generator(SEED, "cloud"))
 figure, axes = plt.subplots(2, 2, figsize=(9.6, 6.4))
-pictures = {"64 dimensions, 5 neighbors": (cloud, 5, 0.0), "4 dimensions, 5 neighbors": (flat, 5, 0.0)}
+pictures = {
+    "64 dimensions, 5 neighbors": (cloud, 5, 0.0),
+    "4 dimensions, 5 neighbors": (flat, 5, 0.0),
+}
 pictures["4 dimensions, 50 neighbors"] = (flat, min(50, len(flat) - 1), 0.0)
 pictures["4 dimensions, settings of the maps above"] = (flat, K, 0.3)
 for ax, (title, (points, n, least)) in zip(axes.flat, pictures.items(), strict=True):
@@ -320,12 +416,10 @@ for ax, (title, (points, n, least)) in zip(axes.flat, pictures.items(), strict=T
     ax.set(xticks=[], yticks=[], title=title)
     ax.spines[:].set(visible=True, color=book.PALE)
     found = judged(points, drawn)
-    print(f"{title:41}: trustworthiness {found['trustworthiness']:.2f}, kept {found['kept']:.2f}")
-book.show(
-    figure,
-    alt="Four maps of points drawn at random on a sphere. In four dimensions five neighbors give threads, fifty a net with holes; with the "
-    "settings of the maps above the cloud is nearly even, and so it is in 64 dimensions.",
-)
+    print(
+        f"{title:41}: trustworthiness {found['trustworthiness']:.2f}, kept {found['kept']:.2f}"
+    )
+show(figure, "9.4 four maps points drawn")
 
 # %% [markdown]
 # **What to see.** In four dimensions few neighbors tear a cloud into threads: each point holds on to its five, and
@@ -354,13 +448,12 @@ chosen = int(served.used.sum(1).argmax())
 print(f"class {chosen}: {train.class_names[chosen]}")
 figure = figures.center_gallery(train, served, chosen)
 figure.suptitle(
-    "Each row is what one center serves: its most similar images, and its least", x=0.01, ha="left", fontsize=12
+    "Each row is what one center serves: its most similar images, and its least",
+    x=0.01,
+    ha="left",
+    fontsize=12,
 )
-book.show(
-    figure,
-    alt="One class of four species: for each center that serves somebody a row of ten birds with the marks of their species, how many it "
-    "serves and the share of the most frequent species. Below, which centers have merged and which serve nobody.",
-)
+show(figure, "9.5 one class four species")
 
 # %% [markdown]
 # **What to see.** Go along a row and ask what its birds have in common: the species, or a pose, or a background? The
@@ -377,7 +470,9 @@ purity, _ = maps.kind_purity(served, train.kinds)
 chance = maps.purity_by_chance(served, train.kinds, generator=generator(SEED, "chance"))
 distinct, in_use = (~served.merged).sum(1).double(), served.used.sum(1).double()
 recovery = retrieval.kind_recovery(served.assigned, train.labels, train.kinds)
-print(f"purity {purity:.2f}; the same centers and chance {chance:.2f}; adjusted Rand index {recovery:.2f} (chance 0)")
+print(
+    f"purity {purity:.2f}; the same centers and chance {chance:.2f}; adjusted Rand index {recovery:.2f} (chance 0)"
+)
 best = float(served.used.sum(1).clamp(max=4).double().mean()) / 4
 print(f"the best that so many centers of four equal kinds could score: {best:.2f}")
 print(
@@ -385,27 +480,24 @@ print(
 )
 assert settings.mode() == "smoke" or purity > chance + 0.1
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(8.6, 3.9))
 figures.center_counts(ax, served, train.kinds)
 ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3, frameon=False)
-figure.suptitle("How many centers serve is not how many kinds there are", x=0.01, ha="left", fontsize=12)
-book.show(
-    figure,
-    alt="For each of ten classes a tick at its four true kinds, a ring at the number of distinct centers and a cross at the number that "
-    "serve somebody. The crosses lie at or left of four in most classes, the rings at or right of the crosses.",
+figure.suptitle(
+    "How many centers serve is not how many kinds there are",
+    x=0.01,
+    ha="left",
+    fontsize=12,
 )
+show(figure, "9.5 ten classes tick its")
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(8.2, 6.6))
 names = [f"class {c}" for c in range(train.num_classes)]
 figures.center_heat(ax, loss.centers.detach(), served.used, names)
 ax.set_title("Most centers of a class stand apart: few of the framed blocks are black")
-book.show(
-    figure,
-    alt="Cosines between all centers that serve somebody, class by class, each class's block framed in its hue. In most blocks cells off the "
-    "diagonal are gray or light: centers of a class lie apart from one another; a few pairs are nearly black.",
-)
+show(figure, "9.5 cosines between all centers")
 
 # %% [markdown]
 # **What to see.** First figure: a class that keeps more distinct centers than serve somebody keeps a heap of merged
@@ -430,10 +522,12 @@ book.show(
 # other ($+$, blue) and which push each other away ($-$, red). We take the image whose own class and best other class are
 # most nearly tied.
 
-# %%
+# %% jupyter={"source_hidden": true}
 with torch.no_grad():
     unit = torch.nn.functional.normalize(vectors, dim=1)
-    similar = losses.softtriple_similarity(torch.einsum("nd,ckd->nck", unit, loss.centers), gamma=loss.gamma)
+    similar = losses.softtriple_similarity(
+        torch.einsum("nd,ckd->nck", unit, loss.centers), gamma=loss.gamma
+    )
     own = similar.gather(1, train.labels[:, None])[:, 0]
     best_other = similar.scatter(1, train.labels[:, None], -2).amax(1)
 query = int((own - best_other).abs().argmin())  # on the fence between two classes
@@ -441,30 +535,32 @@ label = int(train.labels[query])
 seen_by_loss = theory.look(loss, vectors[query], label)
 figure, axes = plt.subplots(1, 4, figsize=(9.6, 3.9), width_ratios=(1, 1, 0.8, 1))
 figures.look_panels(list(axes), seen_by_loss, label)
-figure.suptitle("An image on the fence: a few centers do nearly all the work", x=0.01, ha="left", fontsize=12)
-book.show(
-    figure,
-    alt="For one image four panels: its cosine with every center as a table of classes by centers, the weights q, the class "
-    "probabilities p as bars, and the pull of the loss. Its own row is framed; a few cells carry nearly all of the pull.",
+figure.suptitle(
+    "An image on the fence: a few centers do nearly all the work",
+    x=0.01,
+    ha="left",
+    fontsize=12,
 )
+show(figure, "9.6 one image four panels")
 
 # %%
 strongest = seen_by_loss.pulls.flatten().abs().argsort(descending=True)[:4].tolist()
 K_CENTERS = loss.centers.shape[1]
-print(f"image {query}, class {label}, loss {seen_by_loss.value:.2f}; lambda {loss.scale:g}, gamma {loss.gamma:g}")
+print(
+    f"image {query}, class {label}, loss {seen_by_loss.value:.2f}; lambda {loss.scale:g}, gamma {loss.gamma:g}"
+)
 for cell in strongest:
     c, k = divmod(cell, K_CENTERS)
     pull = float(seen_by_loss.pulls[c, k])
     said = f"cosine {float(seen_by_loss.similar[c, k]):.2f}, q {float(seen_by_loss.weights[c, k]):.2f}"
-    print(f"  {'pulls' if pull > 0 else 'pushes'} center {k + 1:2} of class {c} with {abs(pull):5.2f}: {said}")
+    print(
+        f"  {'pulls' if pull > 0 else 'pushes'} center {k + 1:2} of class {c} with {abs(pull):5.2f}: {said}"
+    )
 found = book.nearest(vectors, 8)[query]
 figure, axes = plt.subplots(1, 9, figsize=(9.2, 1.45), layout="none")
 figure.subplots_adjust(0.01, 0.02, 0.99, 0.84, wspace=0.06)
 book.query_row(axes, train, query, found)
-book.show(
-    figure,
-    alt="The image on the fence and its eight nearest neighbors: framed where they are of its class, dashed where they are of another.",
-)
+show(figure, "9.6 image fence its eight")
 
 # %% [markdown]
 # **What to see.** Of a hundred centers a handful carries nearly all: the one of the own class that speaks for the image
@@ -479,28 +575,38 @@ book.show(
 #
 # The same map after each stage of training, each turned onto the final one:
 
-# %%
+# %% jupyter={"source_hidden": true}
 stages = trained["SoftTriple"][2]
 through = [*(look_at(each, min_dist=0.3) for each in stages[:-1]), views["SoftTriple"]]
-through = [(maps.align(shown_map, through[-1][0]), served_then) for shown_map, served_then in through]
+through = [
+    (maps.align(shown_map, through[-1][0]), served_then)
+    for shown_map, served_then in through
+]
 figure, axes = plt.subplots(1, len(stages), figsize=(9.6, 2.9), squeeze=False)
-for ax, (epochs, _, _), (shown_map, served_then) in zip(axes[0], stages, through, strict=True):
+for ax, (epochs, _, _), (shown_map, served_then) in zip(
+    axes[0], stages, through, strict=True
+):
     figures.map_panel(ax, shown_map, shown.labels, places, served_then.counts, size=5)
     ax.set_title(f"after {epochs} epoch{'s' * (epochs != 1)}", fontsize=10)
-figure.suptitle("The same map through training: few centers serve at first, more later", x=0.01, ha="left", fontsize=12)
-book.show(
-    figure,
-    alt="The SoftTriple map before training and after one, three and fifteen epochs: first a mixed cloud with centers anywhere, then "
-    "clumps of one species, and in the end crosses that stand at the clumps.",
+figure.suptitle(
+    "The same map through training: few centers serve at first, more later",
+    x=0.01,
+    ha="left",
+    fontsize=12,
 )
+show(figure, "9.7 softtriple map before training")
 
 # %%
 for epochs, then, centers_then in stages:
     served_then = maps.serving(then, train.labels, centers_then)
     pure, _ = maps.kind_purity(served_then, train.kinds)
-    by_chance = maps.purity_by_chance(served_then, train.kinds, generator=generator(SEED, "chance"))
+    by_chance = maps.purity_by_chance(
+        served_then, train.kinds, generator=generator(SEED, "chance")
+    )
     in_use = float(served_then.used.sum(1).double().mean())
-    alike = float(torch.nn.functional.normalize(then, dim=1).mean(0).square().sum())  # the mean cosine of all pairs
+    alike = float(
+        torch.nn.functional.normalize(then, dim=1).mean(0).square().sum()
+    )  # the mean cosine of all pairs
     print(
         f"after {epochs:2} epochs: two images at a cosine of {alike:.2f}, {in_use:.1f} centers in use, "
         f"purity {pure:.2f}, by chance {by_chance:.2f}"
@@ -521,14 +627,20 @@ from dmlbook.book.web import BrowserView
 
 offered = [
     maps.Shown("SoftTriple", shown_map, then[first_of], centers_then, epochs)
-    for (shown_map, _), (epochs, then, centers_then) in zip(through, stages, strict=True)
+    for (shown_map, _), (epochs, then, centers_then) in zip(
+        through, stages, strict=True
+    )
 ]
 for title in ("SoftMax", "centroid bound"):
     _, then, centers_then = trained[title][2][-1]
     offered.append(maps.Shown(title, views[title][0], then[first_of], centers_then))
-data = maps.view_data(shown, offered, about="Ten classes of four drawn species each; an X is a center.")
+data = maps.view_data(
+    shown, offered, about="Ten classes of four drawn species each; an X is a center."
+)
 figure, ax = plt.subplots(figsize=(6.4, 5.2))
-figures.map_panel(ax, views["SoftTriple"][0], shown.labels, places, views["SoftTriple"][1].counts)
+figures.map_panel(
+    ax, views["SoftTriple"][0], shown.labels, places, views["SoftTriple"][1].counts
+)
 BrowserView(
     maps.MODULE,
     data,
@@ -547,19 +659,29 @@ unit = torch.nn.functional.normalize(trained["SoftTriple"][2][-1][1][first_of], 
 together = {}
 for c in range(train.num_classes):
     own = shown.labels == c
-    together[c] = retrieval.kind_cosine(unit[own], torch.zeros_like(shown.labels[own]), shown.kinds[own])
+    together[c] = retrieval.kind_cosine(
+        unit[own], torch.zeros_like(shown.labels[own]), shown.kinds[own]
+    )
 tightest = max(together, key=together.get)
-print(f"(1) class {tightest}, its kinds at a cosine of {together[tightest]:.2f}: {train.class_names[tightest]}")
+print(
+    f"(1) class {tightest}, its kinds at a cosine of {together[tightest]:.2f}: {train.class_names[tightest]}"
+)
 
 # %%
 _, pure = maps.kind_purity(there, shown.kinds)
 many = there.counts >= settings.by_mode(smoke=2, class_=10, full=10)
 c, k = divmod(int(pure.where(many, torch.tensor(2.0)).argmin()), pure.shape[1])
-print(f"(2) center {k + 1} of class {c}: {100 * float(pure[c, k]):.0f}% of its {int(there.counts[c, k])} are one kind")
+print(
+    f"(2) center {k + 1} of class {c}: {100 * float(pure[c, k]):.0f}% of its {int(there.counts[c, k])} are one kind"
+)
 near = book.nearest(unit, 8)
-torn = torch.linalg.vector_norm(shown_map.points[:, None] - shown_map.points[near], dim=2).mean(1)
+torn = torch.linalg.vector_norm(
+    shown_map.points[:, None] - shown_map.points[near], dim=2
+).mean(1)
 said = f"its eight neighbors lie {float(torn.max() / torn.median()):.0f} times as far away on the map as those of the median image"
-print(f"(3) image {int(torn.argmax())}, class {int(shown.labels[torn.argmax()])}: {said}")
+print(
+    f"(3) image {int(torn.argmax())}, class {int(shown.labels[torn.argmax()])}: {said}"
+)
 
 # %% [markdown]
 # ## 9.9 What becomes of classes that nobody has seen?
@@ -568,7 +690,9 @@ print(f"(3) image {int(torn.argmax())}, class {int(shown.labels[torn.argmax()])}
 # the kinds of *unseen* classes apart? Forty other species, dealt into ten classes of four:
 
 # %%
-unseen = merge_classes(datasets.load("birds", "test"), 4, generator=generator(SEED, "merge unseen"))
+unseen = merge_classes(
+    datasets.load("birds", "test"), 4, generator=generator(SEED, "merge unseen")
+)
 if settings.mode() == "smoke":
     unseen = unseen.select(torch.arange(0, len(unseen), 5))
 print(
@@ -577,31 +701,46 @@ print(
 results = {}
 for title, (net, _, _) in trained.items():
     new = embed(net, unseen)
-    by_class, by_kind = (retrieval.recall_at_k(new, answer, ks=(1,))[1] for answer in (unseen.labels, unseen.kinds))
+    by_class, by_kind = (
+        retrieval.recall_at_k(new, answer, ks=(1,))[1]
+        for answer in (unseen.labels, unseen.kinds)
+    )
     results[title] = (new, by_class, by_kind)
     cosine = retrieval.kind_cosine(new, unseen.labels, unseen.kinds)
     unit = torch.nn.functional.normalize(new, dim=1)
     unlike = float((unit @ unit.T)[unseen.labels[:, None] != unseen.labels].mean())
-    print(f"{title:15} {cosine:5.2f}   {unlike:5.2f}   {100 * by_class:5.1f}   {100 * by_kind:5.1f} percent")
+    print(
+        f"{title:15} {cosine:5.2f}   {unlike:5.2f}   {100 * by_class:5.1f}   {100 * by_kind:5.1f} percent"
+    )
 
-# %%
+# %% jupyter={"source_hidden": true}
 some = torch.cat(
-    [(unseen.kinds == kind).nonzero().flatten()[:PER_KIND] for kind in torch.unique(unseen.kinds[unseen.labels < 4])]
+    [
+        (unseen.kinds == kind).nonzero().flatten()[:PER_KIND]
+        for kind in torch.unique(unseen.kinds[unseen.labels < 4])
+    ]
 )
 names_of = maps.kind_places(unseen.labels[some], unseen.kinds[some])
 figure, axes = plt.subplots(1, 3, figsize=(9.6, 3.7))
-of_unseen = {title: maps.umap_map(new[some], min_dist=0.3) for title, (new, _, _) in results.items()}
+of_unseen = {
+    title: maps.umap_map(new[some], min_dist=0.3)
+    for title, (new, _, _) in results.items()
+}
 for ax, (title, drawn_map) in zip(axes, of_unseen.items(), strict=True):
-    figures.map_panel(ax, maps.align(drawn_map, of_unseen["SoftTriple"]), unseen.labels[some], names_of)
+    figures.map_panel(
+        ax,
+        maps.align(drawn_map, of_unseen["SoftTriple"]),
+        unseen.labels[some],
+        names_of,
+    )
     ax.set_title(title)
 figure.suptitle(
-    "Four classes that no loss has seen: without centers, and in clumps all the same", x=0.01, ha="left", fontsize=12
+    "Four classes that no loss has seen: without centers, and in clumps all the same",
+    x=0.01,
+    ha="left",
+    fontsize=12,
 )
-book.show(
-    figure,
-    alt="Maps of unseen species under SoftMax, SoftTriple and the centroid bound, without centers: under each some species lie in clumps of "
-    "their own, and many overlap.",
-)
+show(figure, "9.9 maps unseen species under")
 
 # %% [markdown]
 # **What to see.** The three networks have never been told of these classes, nor of these kinds. Under SoftTriple the
@@ -673,9 +812,14 @@ check("9.1", trustworthiness)
 # %%
 few = torch.arange(0, len(shown), 4)
 rows, on_map = vectors[first_of][few], views["SoftTriple"][0].points[few]
-value = trustworthiness((1 - geometry.cosines(rows, rows)).tolist(), torch.cdist(on_map, on_map).tolist(), 5)
+value = trustworthiness(
+    (1 - geometry.cosines(rows, rows)).tolist(), torch.cdist(on_map, on_map).tolist(), 5
+)
 package = maps.trustworthiness(rows, maps.Map(on_map), n_neighbors=5)
-print(f"the package says {package:.3f},", "yours nothing yet" if value is None else f"yours {value:.3f}")
+print(
+    f"the package says {package:.3f},",
+    "yours nothing yet" if value is None else f"yours {value:.3f}",
+)
 
 # %% [markdown]
 # **Exercise 9.2 · the planted bug** · difficulty 2 of 5 · 10 minutes. The share of neighbors that a map kept, with one
@@ -686,14 +830,19 @@ print(f"the package says {package:.3f},", "yours nothing yet" if value is None e
 def kept_with_a_bug(true: list[list[float]], seen: list[list[float]], k: int) -> float:
     total = 0
     for by_embedding, by_map in zip(true, seen, strict=True):
-        near = [set(sorted(range(len(far)), key=far.__getitem__)[:k]) for far in (by_embedding, by_map)]
+        near = [
+            set(sorted(range(len(far)), key=far.__getitem__)[:k])
+            for far in (by_embedding, by_map)
+        ]
         total += len(near[0] & near[1])
     return total / (k * len(true))
 
 
 numbers = torch.randn(40, 3, generator=generator(SEED, "nothing in common"))
 anything = [torch.cdist(part, part).tolist() for part in (numbers[:20], numbers[20:])]
-print(f"two sets that have nothing to do with each other, k = 2: {kept_with_a_bug(*anything, 2):.2f}")
+print(
+    f"two sets that have nothing to do with each other, k = 2: {kept_with_a_bug(*anything, 2):.2f}"
+)
 
 # %% [markdown]
 # Write it without the bug.
@@ -771,18 +920,30 @@ check("9.3", stays_together)
 
 # %%
 clump = torch.cdist(drawn.points, drawn.points[:1])[:, 0]
-clump = clump <= clump.sort().values[min(19, len(clump) // 3)]  # those that lie closest to one point of that map
+clump = (
+    clump <= clump.sort().values[min(19, len(clump) // 3)]
+)  # those that lie closest to one point of that map
 of_kinds = [shown.kinds == kind for kind in torch.unique(shown.kinds)]
-for title, rows, groups in (("kinds", vectors[first_of], of_kinds), ("a clump from nothing", flat, [clump])):
+for title, rows, groups in (
+    ("kinds", vectors[first_of], of_kinds),
+    ("a clump from nothing", flat, [clump]),
+):
     similar, size = geometry.cosines(rows, rows), int(groups[0].sum())
-    patches = [row >= row.topk(size).values[-1] for row in similar[:: max(1, len(rows) // 40)]]
+    patches = [
+        row >= row.topk(size).values[-1] for row in similar[:: max(1, len(rows) // 40)]
+    ]
     for name, judged_groups in ((title, groups), ("patches", patches)):
-        values = [stays_together(similar.tolist(), each.tolist(), min(10, size - 1)) for each in judged_groups]
+        values = [
+            stays_together(similar.tolist(), each.tolist(), min(10, size - 1))
+            for each in judged_groups
+        ]
         if None in values:
             print(f"{name}: write stays_together first")
         else:
             middle = sorted(values)[len(values) // 2]
-            print(f"{name}: {len(values)}, from {min(values):.2f} to {max(values):.2f}, middle {middle:.2f}")
+            print(
+                f"{name}: {len(values)}, from {min(values):.2f} to {max(values):.2f}, middle {middle:.2f}"
+            )
 
 # %% [markdown]
 # **Exercise 9.4 · how pure are the centers?** · difficulty 2 of 5 · 10 minutes. Each image is given as (class, number

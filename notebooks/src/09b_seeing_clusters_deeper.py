@@ -9,14 +9,16 @@
 #
 # **Before it** you need the lesson [09](09_seeing_clusters.ipynb).
 #
-# **Time** about ten minutes. The cells read records and run in seconds.
+# **Time** about {reading} minutes. The cells read records and run in seconds.
 
 # %%
 import matplotlib.pyplot as plt
 
 from dmlbook import book, records
+from dmlbook.chapters import show
 
 book.use_style()
+book.story("09b")
 
 # %% [markdown]
 # ## 9b.1 Photographs with known kinds
@@ -30,25 +32,45 @@ book.use_style()
 # is the adjusted index of 9.5):
 
 # %%
-PHOTOGRAPHS = {"CUB, dealt": "cub", "Cars, dealt": "cars", "Grocery, its own": "grocery"}
+PHOTOGRAPHS = {
+    "CUB, dealt": "cub",
+    "Cars, dealt": "cars",
+    "Grocery, its own": "grocery",
+}
 recorded = {
-    title: records.compare({k: f"maps/{name}-k{k}" for k in ("1", "10")}).rows for title, name in PHOTOGRAPHS.items()
+    title: records.compare({k: f"maps/{name}-k{k}" for k in ("1", "10")}).rows
+    for title, name in PHOTOGRAPHS.items()
 }
 FOUND = {"R@1 class": "recall_by_class", "R@1 kind": "recall_by_kind"}
 FOUND |= {"MAP@R class": "map_by_class", "MAP@R kind": "map_by_kind"}
-COLUMNS = FOUND | {"purity": "seen_purity", "by chance": "seen_purity_by_chance", "Rand": "recovery"}
+COLUMNS = FOUND | {
+    "purity": "seen_purity",
+    "by chance": "seen_purity_by_chance",
+    "Rand": "recovery",
+}
 
 
 def cells(lists):
-    return "".join(f"{f'{100 * mean:.1f} ± {100 * half:.1f}':>12}" for mean, half in map(records.interval, lists))
+    return "".join(
+        f"{f'{100 * mean:.1f} ± {100 * half:.1f}':>12}"
+        for mean, half in map(records.interval, lists)
+    )
 
 
-print(f"{'in percent':25}" + "".join(f"{column:>12}" for column in COLUMNS) + f"{'serve':>7}")
+print(
+    f"{'in percent':25}"
+    + "".join(f"{column:>12}" for column in COLUMNS)
+    + f"{'serve':>7}"
+)
 for title, by_k in recorded.items():
-    print(f"{title:17} frozen {cells(by_k['1'].values(f'frozen_{figure}') for figure in FOUND.values())}")
+    print(
+        f"{title:17} frozen {cells(by_k['1'].values(f'frozen_{figure}') for figure in FOUND.values())}"
+    )
     for k, record in by_k.items():
         of_k = cells(record.values(figure) for figure in COLUMNS.values())
-        print(f"{title:17} K = {k:<3}{of_k}{records.interval(record.values('seen_used'))[0]:7.1f}")
+        print(
+            f"{title:17} K = {k:<3}{of_k}{records.interval(record.values('seen_used'))[0]:7.1f}"
+        )
 
 # %% [markdown]
 # And seed by seed, ten centers less one:
@@ -56,33 +78,42 @@ for title, by_k in recorded.items():
 # %%
 clear = []
 for title, by_k in recorded.items():
-    pairs = {name: zip(by_k["10"].values(key), by_k["1"].values(key), strict=True) for name, key in FOUND.items()}
+    pairs = {
+        name: zip(by_k["10"].values(key), by_k["1"].values(key), strict=True)
+        for name, key in FOUND.items()
+    }
     gains = {name: [ten - one for ten, one in both] for name, both in pairs.items()}
     print(f"{title:25}{cells(gains.values())}")
-    clear += [(title, name) for name, values in gains.items() if abs(sum(values) / 5) > records.interval(values)[1]]
+    clear += [
+        (title, name)
+        for name, values in gains.items()
+        if abs(sum(values) / 5) > records.interval(values)[1]
+    ]
     assert sum(gains["MAP@R class"]) / 5 < 0.005
     assert min(gains["MAP@R kind"]) > 0
 assert [title for title, name in clear if name == "R@1 class"] == ["CUB, dealt"]
 for record in (by_k[k] for by_k in recorded.values() for k in by_k):
     print(f"{record.title.split(',')[0]:35} chose {record.choice['settings']}")
 
-# %%
+# %% jupyter={"source_hidden": true}
 above, kept_by = {}, {}
 for title, by_k in recorded.items():
-    pure, by_chance = (by_k["10"].values(f"seen_purity{end}") for end in ("", "_by_chance"))
+    pure, by_chance = (
+        by_k["10"].values(f"seen_purity{end}") for end in ("", "_by_chance")
+    )
     above[title] = [a - b for a, b in zip(pure, by_chance, strict=True)]
     for name, prefix in (("UMAP", "seen_"), ("PCA", "seen_pca_")):
         kept_by[f"{title}: {name}"] = by_k["10"].values(f"{prefix}neighbors_kept")
     assert min(above[title]) > 0
     assert min(kept_by[f"{title}: UMAP"]) > max(kept_by[f"{title}: PCA"])
 figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.6))
-book.dots(axes[0], above).set(xlim=(0, 55), xlabel="purity above chance, in points", title="Ten centers a class")
-book.dots(axes[1], kept_by).set(xlim=(-5, 60), xlabel="of 15 neighbors, percent", title="Kept by the map")
-book.show(
-    figure,
-    alt="Left: purity of ten centers a class above chance for three sets of photographs, with intervals, all above zero. Right: the share of "
-    "fifteen neighbors that a UMAP and a PCA of the same embeddings keep; PCA keeps far fewer on each set.",
+book.dots(axes[0], above).set(
+    xlim=(0, 55), xlabel="purity above chance, in points", title="Ten centers a class"
 )
+book.dots(axes[1], kept_by).set(
+    xlim=(-5, 60), xlabel="of 15 neighbors, percent", title="Kept by the map"
+)
+show(figure, "9b.1 left purity ten centers")
 
 # %% [markdown]
 # **What to see.** On each set ten centers sort photographs by kind better than chance does, and on none perfectly. On the
