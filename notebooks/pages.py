@@ -40,6 +40,7 @@ DOCUMENTS = {
 }
 HEADINGS = {"LICENSE": "# License\n\n{text}", "CITATION.cff": "# Citation\n\n```yaml\n{text}```\n"}  # of those without
 DETAILS = re.compile(r"<details>\s*<summary>(.*?)</summary>(.*?)</details>", re.DOTALL)
+SECTION = re.compile(r"^## (\d+[bc]?\.\d+) .+$", re.MULTILINE)
 CODE = re.compile(r"<code>(.*?)</code>", re.DOTALL)
 # Code first, so that what looks like a link in it is left alone.
 LINK = re.compile(r"```.*?```|`[^`\n]+`|(?P<image>!?)\[(?P<text>(?:`[^`]*`|[^\]`])*)\]\((?P<to>[^)\s]+)\)", re.DOTALL)
@@ -109,19 +110,26 @@ def is_companion(path: Path, chapter: Path) -> bool:
     return path.name[:2] == chapter.name[:2] and path.name[2] != "_" and chapter.name[2] == "_"
 
 
-def formulas(notebooks: list[Path]) -> dict[str, str]:
-    """The page of every numbered formula, without its ending, by number."""
+def places(notebooks: list[Path]) -> dict[str, str]:
+    """The address of every numbered formula by its number, ``2.10``, and of every section by its own, ``§2.3``."""
     found = {}
     for path in notebooks:
         for cell in nbformat.read(path, as_version=4).cells:
             if cell.cell_type == "markdown":
-                found |= dict.fromkeys(ledger.numbered(cell.source), path.stem)
+                found |= {number: f"{path.stem}.html#{anchor(number)}" for number in ledger.numbered(cell.source)}
+                titles = SECTION.findall(cell.source)
+                found |= {f"§{number}": f"{path.stem}.html#{section_anchor(number)}" for number in titles}
     return found
 
 
 def anchor(number: str) -> str:
     """The name by which links reach a formula: ``2.10`` -> ``formula-2-10``."""
     return f"formula-{number.replace('.', '-')}"
+
+
+def section_anchor(number: str) -> str:
+    """The name by which links reach a section: ``3b.2`` -> ``section-3b-2``."""
+    return f"section-{number.replace('.', '-')}"
 
 
 def unfolded(text: str) -> str:

@@ -244,11 +244,9 @@ def test_a_view_is_stored_as_its_picture_and_runs_on_the_page_on_what_it_was_fed
     target = write_chapter(folder, "01_live", LIVE_CHAPTER)
     assert build.main([], folder) == 0
     (output,) = nbformat.read(target, as_version=4).cells[1].outputs
-    assert set(output.data) == {"image/png", "text/plain"}
-    assert output.metadata == {
-        "image/png": {"alt": 'A red square, "still" before it runs.'},
-        "dmlbook": {"live": "01_live-1"},
-    }
+    assert set(output.data) == {"text/html", "text/plain"}
+    assert output.data["text/html"].startswith('<img alt="A red square, &quot;still&quot; before it runs." src="data:')
+    assert output.metadata == {"dmlbook": {"live": "01_live-1"}}
     (fed,) = (folder / "live").iterdir()
     assert fed.name == "01_live-1.json"
     assert json.loads(fed.read_text()) == {"module": "maps/web/map.js", "data": {"number": 7}}

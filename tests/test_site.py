@@ -10,6 +10,7 @@ import build
 import nbformat
 import pages
 import pytest
+import stored
 from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,8 +79,7 @@ def cells(path: Path, kind: str) -> list[nbformat.NotebookNode]:
 
 def alts(path: Path) -> list[str]:
     """What the stored figures of a notebook say, in their order."""
-    found = [build.alt_text(output) for cell in cells(path, "code") for output in cell.outputs]
-    return [alt for alt in found if alt]
+    return [alt for cell in cells(path, "code") for _, alt in stored.figures_of(cell.outputs) if alt]
 
 
 def prose(page: BeautifulSoup) -> str:
@@ -194,7 +194,8 @@ def test_long_names_at_the_head_of_a_table_may_break_at_their_underscores(site):
 
 
 def test_every_number_of_a_formula_is_there_once_and_can_be_linked_to(site):
-    where = pages.formulas(NOTEBOOKS)
+    places = pages.places(NOTEBOOKS)
+    where = {number: to.partition(".html")[0] for number, to in places.items() if not number.startswith("§")}
     assert len(where) > 80
     for path in NOTEBOOKS:
         shown = [tag.get_text().strip() for tag in site.article(path.stem).select("div.math")]
@@ -212,6 +213,17 @@ def test_a_reference_to_a_formula_leads_to_it(site):
     links = site.article("02_softmax_is_smoothed_triplet").select('a[href*="#formula-"]')
     assert len(links) > 5
     assert all(link["href"].endswith(f"#{pages.anchor(link.get_text().strip('()'))}") for link in links)
+
+
+def test_a_reference_to_a_section_leads_to_it(tmp_path):
+    words = ["## 0.1 One\n\nAs §0.2 shows, unlike (0.2) and §7.7.", "## 0.2 The same name", "## 0.3 The same name"]
+    folder = toy(tmp_path, *map(nbformat.v4.new_markdown_cell, words))
+    pages.make(folder, tmp_path / "html")
+    made = Site(tmp_path / "html")
+    links = {link.get_text(): link["href"] for link in made.article("00_one").select('p a[href*="#section-"]')}
+    assert links == {"§0.2": "00_one.html#section-0-2"}
+    assert {"section-0-1", "section-0-2", "section-0-3"} <= made.anchors["00_one"]
+    assert "unlike (0.2) and §7.7." in made.article("00_one").get_text()
 
 
 def test_the_search_works_without_a_server(site):

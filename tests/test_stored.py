@@ -248,6 +248,38 @@ def test_a_cell_is_steady_if_it_says_the_same_elsewhere(source, text, again, ste
     assert stored.is_steady(said(text), said(again)) is steady
 
 
+def test_a_described_picture_becomes_html_and_comes_back():
+    picture = figure('A "dot" & a line.')
+    picture.metadata["image/png"]["width"] = 40
+    shown = stored.as_html(picture)
+    assert set(shown.data) == {"text/html", "text/plain"}
+    assert (
+        shown.data["text/html"]
+        == f'<img alt="A &quot;dot&quot; &amp; a line." width="40" src="data:image/png;base64,{PNG}">'
+    )
+    assert shown.metadata == {}
+    assert stored.as_picture(shown) == picture
+    assert stored.as_html(shown) is shown
+    assert stored.as_picture(picture) is picture
+    assert stored.figures_of([shown]) == stored.figures_of([picture])
+    assert stored.plain([shown]) == stored.plain([picture])
+    assert PNG not in stored.text_of([shown])
+
+
+def test_other_html_and_a_picture_without_words_are_left_alone():
+    table = nbformat.v4.new_output(
+        "display_data", data={"text/html": '<p><img alt="A." src="data:image/png;base64,a"></p>'}
+    )
+    assert stored.as_picture(table) is table
+    bare = nbformat.v4.new_output("display_data", data={"image/png": PNG})
+    assert stored.as_html(bare) is bare
+
+
+def test_the_name_of_an_alt_text_counts_as_the_text():
+    assert stored.without_alt('show(figure, "3.1 a", x=1)') == stored.without_alt('show(figure, "3.1 b", x=1)')
+    assert stored.without_alt('show(figure, "3.1 a")') != stored.without_alt('show(other, "3.1 a")')
+
+
 def test_a_cell_whose_alt_text_says_a_number_is_compared_with_it():
     one, other = (cell("show()", figure(f"A bar of height {height}.")) for height in (3, 4))
     assert stored.is_steady(one, one)

@@ -104,6 +104,8 @@ def chapter_of(*cells):
         ("| a | 3.25 | **4.75** |", ["3.25", "4.75"]),
         ("Hint: <b>0.77</b>", ["0.77"]),
         ("See section 5.3 and (5.4), `0.99`, [chapter 77](77.ipynb), $x = 0.98$, arXiv 1909.05235, CVPR 2019, 2.", []),
+        ("As §5.3 shows, see §5b.12, §5.3 and §5.4.", []),
+        ("**Time** about 55 minutes to read and try, and 77 for the exercises", []),
         ("As 5.3 shows; chapter 06 and (6.10) too. ResNet-50 and CUB-200-2011.", []),
         ("It is 6.10 here, and 5.3 percent there.", ["6.10", "5.3"]),
         ("# 61.5", []),
@@ -132,6 +134,14 @@ def test_a_number_typed_into_an_alt_text_is_seen_and_a_computed_one_is_not():
         book.cells[1].outputs.append(figure)
         assert len(typed.complaints("05", book, [], set())) == seen, alt
     assert typed.alts("f(alt=f'A {x:.2f} b.')") == ["A ", " b."]
+
+
+def test_a_number_in_an_alt_text_that_is_named_is_seen_too(monkeypatch):
+    texts = {"5.1 a bar": "A bar of 0.54, {x:.2f} wide."}
+    monkeypatch.setattr(typed.chapters, "alts", lambda number: texts)
+    typed.alts.cache_clear()
+    assert typed.alts('show(figure, "5.1 a bar", x=1)') == ["A bar of 0.54, ", " wide."]
+    typed.alts.cache_clear()
 
 
 def test_a_row_holds_its_words_and_is_not_kept_without_use():

@@ -11,6 +11,7 @@ import torch
 
 from dmlbook._checks import bad_input, check_choice, checked
 from dmlbook.book.attempts import SECONDS, Odd, attempt, plain, text
+from dmlbook.book.relations import relation
 
 
 @checked
@@ -112,7 +113,22 @@ def judge(exercise: Exercise, answer: Callable, *, seconds: float = SECONDS) -> 
         wrong = (plain(exercise.read(exercise.call(misconception.wrong, deepcopy(case.arguments)))) for case in cases)
         if all(map(same, results, wrong)):
             return Verdict(id, "wrong", f"{message}\n  {misconception.message}", name)
+    if exercise.call is value_and_slopes and all(map(_value_alone, results, cases)):
+        remedy = "Is something detached, by `.item()`, `.detach()` or `no_grad`, or held fixed that should move?"
+        return Verdict(id, "wrong", f"{message}\n  The value is right, and its slopes are not. {remedy}", "its slopes")
+    if general := relation(results, [case.expected for case in cases], [_size(case.arguments) for case in cases]):
+        return Verdict(id, "wrong", f"{message}\n  {general[1]}", general[0])
     return Verdict(id, "wrong", message)
+
+
+def _value_alone(result: object, case: Case) -> bool:
+    """Whether the first of a value and its slopes is right; ``judge`` has seen that not all are."""
+    return isinstance(result, torch.Tensor) and result.ndim == 1 and same(result[:1], case.expected[:1])
+
+
+def _size(arguments: tuple) -> int | None:
+    """How many examples a case has, if its first argument says."""
+    return len(arguments[0]) if arguments and isinstance(arguments[0], (torch.Tensor, list, tuple)) else None
 
 
 def _about(changed: Iterable[str]) -> str:

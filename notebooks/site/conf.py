@@ -54,7 +54,8 @@ html_theme_options = {"top_of_page_buttons": []}
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
 
-NUMBER = re.compile(r"\((\d+\.\d+)\)")
+NUMBER = re.compile(r"\((\d+\.\d+)\)|(§\d+[bc]?\.\d+)")
+SECTION = re.compile(r"\d+[bc]?\.\d+(?= )")
 TAG = re.compile(r"\\tag\{([^}]*)\}")
 PRINTED = {"stream", "text_plain"}
 COLUMNS = re.compile(r"\S {2,}\S|^ ", re.MULTILINE)
@@ -62,22 +63,23 @@ WIDE = 700  # CSS pixels: on a phone, wider figures are scrolled rather than shr
 # What holds text that is not prose.
 CODE_AND_MATH = nodes.literal | nodes.literal_block | nodes.math | nodes.math_block | nodes.raw
 NOT_PROSE = CODE_AND_MATH | nodes.title | nodes.reference
-FORMULAS: dict[str, str] = {}
+PLACES: dict[str, str] = {}
 
 
-def find_formulas(app) -> None:
-    FORMULAS.clear()
-    FORMULAS.update(pages.formulas(sorted(Path(app.srcdir).glob("*.ipynb"))))
+def find_places(app) -> None:
+    PLACES.clear()
+    PLACES.update(pages.places(sorted(Path(app.srcdir).glob("*.ipynb"))))
 
 
 def dress(app, doctree) -> None:
     """All that is done to a page once it is read."""
     path = Path(app.env.doc2path(app.env.docname))
     keep_formulas(doctree)
+    name_sections(doctree)
     describe_pictures(doctree, path)
     dress_tables(doctree)
     find_sentences(doctree)
-    link_formulas(doctree)
+    link_places(doctree)
 
 
 def keep_formulas(doctree) -> None:
@@ -90,6 +92,14 @@ def keep_formulas(doctree) -> None:
         if match := TAG.search(text):
             place = formula.parent.index(formula)
             formula.parent.insert(place, nodes.target("", "", ids=[pages.anchor(match[1])]))
+
+
+def name_sections(doctree) -> None:
+    """Numbered sections are reached by their numbers, whatever their titles say."""
+    for section in doctree.findall(nodes.section):
+        title = next(section.findall(nodes.title), None)
+        if title is not None and (match := SECTION.match(title.astext())):
+            section["ids"].append(pages.section_anchor(match[0]))
 
 
 def describe_pictures(doctree, path: Path) -> None:
@@ -135,20 +145,19 @@ def find_sentences(doctree) -> None:
             block["classes"] += ["sentences"]
 
 
-def link_formulas(doctree) -> None:
-    """``(2.10)`` in prose leads to that formula."""
+def link_places(doctree) -> None:
+    """``(2.10)`` in prose leads to that formula, ``§2.3`` to that section."""
     for text in list(doctree.findall(nodes.Text)):
-        parts = NUMBER.split(text)
-        if len(parts) == 1 or any(isinstance(parent, NOT_PROSE) for parent in ancestors(text)):
+        matches = list(NUMBER.finditer(text))
+        if not matches or any(isinstance(parent, NOT_PROSE) for parent in ancestors(text)):
             continue
-        new = []
-        for number, part in enumerate(parts):
-            if number % 2 and part in FORMULAS:
-                address = f"{FORMULAS[part]}.html#{pages.anchor(part)}"
-                new.append(nodes.reference("", f"({part})", refuri=address, internal=True))
-            else:
-                new.append(nodes.Text(f"({part})" if number % 2 else part))
-        text.parent.replace(text, new)
+        new, end = [], 0
+        for match in matches:
+            if address := PLACES.get(match[1] or match[2]):
+                link = nodes.reference("", match[0], refuri=address, internal=True)
+                new += [nodes.Text(text[end : match.start()]), link]
+                end = match.end()
+        text.parent.replace(text, [*new, nodes.Text(text[end:])])
 
 
 def ancestors(node):
@@ -163,6 +172,6 @@ def name_levels(app, name, template, context, doctree) -> None:
 
 
 def setup(app) -> None:
-    app.connect("builder-inited", find_formulas)
+    app.connect("builder-inited", find_places)
     app.connect("doctree-read", dress)
     app.connect("html-page-context", name_levels, priority=900)  # after furo has made the tree

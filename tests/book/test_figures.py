@@ -1,6 +1,9 @@
 """Figures: pictures at the right places and in their shape, frames that tell right from wrong, alt text that stays."""
 
+import base64
+import html
 import io
+import re
 from itertools import pairwise
 
 import matplotlib
@@ -211,17 +214,21 @@ def test_right_first_looks_at_the_first_retrieved_image_only():
 # What leaves a notebook
 
 
-def test_show_displays_a_png_with_its_alt_text(monkeypatch):
+def test_show_displays_a_figure_at_twice_the_resolution_with_its_alt_text(monkeypatch):
     displayed = []
-    monkeypatch.setattr("IPython.display.display", displayed.append)
-    figure, _ = plt.subplots(figsize=(4, 3))
-    book.show(figure, "A line that rises from left to right.")
-    data, metadata = displayed[0]._repr_mimebundle_()
-    assert metadata["image/png"]["alt"] == "A line that rises from left to right."
-    assert metadata["image/png"]["width"] == 400
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: displayed.append((data, raw)))
+    figure, ax = plt.subplots(figsize=(4, 3))
+    ax.plot([1, 2])
+    book.show(figure, 'A line that rises from "left" to right.')
+    ((data, raw),) = displayed
+    assert raw
+    assert data["text/plain"] == 'A line that rises from "left" to right.'
+    tag = re.fullmatch(r'<img alt="([^"]*)" width="400" src="data:image/png;base64,([^"]*)">', data["text/html"])
+    assert html.unescape(tag[1]) == data["text/plain"]
+    picture = Image.open(io.BytesIO(base64.b64decode(tag[2])))
+    assert picture.size == (800, 600)
+    assert picture.mode == "P"
     assert not plt.fignum_exists(figure.number)
-    assert "image/png" in data
-    assert len(displayed) == 1
 
 
 def test_png_is_the_same_in_every_run_and_closes_the_figure():
@@ -235,8 +242,8 @@ def test_png_is_the_same_in_every_run_and_closes_the_figure():
     first = draw()
     assert first == draw()
     picture = Image.open(io.BytesIO(first))
-    assert picture.size == (200, 100)
-    assert picture.convert("RGB").getpixel((100, 50)) == (0x3F, 0x90, 0xDA)
+    assert picture.size == (400, 200)
+    assert picture.convert("RGB").getpixel((200, 100)) == (0x3F, 0x90, 0xDA)
     assert "Software" not in picture.info
     assert Image.open(io.BytesIO(draw(dpi=150))).size == (300, 150)
 

@@ -197,15 +197,3 @@ def test_modules_of_chapters_can_be_read_in_one_sitting():
     paths = [kit, *(MODULE.parents[2] / f"chapters/ch{number}/explorer.js" for number in CHAPTERS)]
     assert len(paths) == 4
     assert max(len(path.read_text(encoding="utf-8").splitlines()) for path in paths) <= 300
-
-
-def test_a_stored_picture_has_a_palette_and_shows_the_same():
-    for colors in (64, 4096):
-        packed = Image.open(io.BytesIO(web.with_palette(dots(colors))))
-        assert packed.mode == "P"
-        before, after = (
-            np.asarray(each.convert("RGB"), dtype=float) for each in (Image.open(io.BytesIO(dots(colors))), packed)
-        )
-        assert before.shape == after.shape
-        assert np.abs(before - after).mean() < (1 if colors == 64 else 20)
-    assert len(web.with_palette(dots(65536))) < 0.6 * len(dots(65536))

@@ -5,7 +5,7 @@ import torch
 
 from dmlbook import chapters
 from dmlbook.book import exercises as checker
-from tests.chapters.exercise_answers import ANSWERS
+from tests.chapters.exercise_answers import ANSWERS, INVENTED
 
 WRONG = [(id, name) for id, answers in ANSWERS.items() for name in answers if name != "solution"]
 
@@ -37,6 +37,20 @@ def test_each_misconception_fails_with_its_own_message(id, name):
     assert verdict.state == "wrong"
     assert verdict.misconception == name
     assert chapters.exercises()[id].misconceptions[name].message in verdict.message
+
+
+def test_every_exercise_of_the_lessons_was_tried_with_ten_invented_mistakes():
+    lessons = {id for id in ANSWERS if id.partition(".")[0] in {"0", "1", "2", "3", "4", "5", "7"}}
+    assert lessons <= set(INVENTED) <= set(ANSWERS)
+    assert min(map(len, INVENTED.values())) >= 10
+
+
+@pytest.mark.parametrize("id", INVENTED)
+def test_invented_mistakes_are_refused_and_most_are_called_by_name(id):
+    verdicts = {words: chapters.judge(id, answer) for words, answer in INVENTED[id].items()}
+    assert [words for words, verdict in verdicts.items() if verdict.state in ("right", "not attempted")] == []
+    nameless = [words for words, verdict in verdicts.items() if verdict.misconception is None]
+    assert len(nameless) <= 0.2 * len(verdicts), nameless
 
 
 def test_an_optimizer_that_holds_the_groups_is_right_too():
@@ -115,6 +129,13 @@ def test_a_prediction_can_be_taken_back(capsys):
     assert capsys.readouterr().out.endswith("it is (b). You had made no prediction.\n")
 
 
+@pytest.mark.parametrize("answer", ["b", "B", "(b)", " b. ", "(B)"])
+def test_a_prediction_may_be_written_as_people_write_it(answer, capsys):
+    chapters.predict("9.7", answer)
+    chapters.outcome("9.7", "b")
+    assert capsys.readouterr().out.endswith("it is (b). You said (b), and that is right.\n")
+
+
 def test_predictions_are_noted_and_compared(capsys):
     chapters.predict("9.9", "?")
     chapters.outcome("9.9", "b")
@@ -139,3 +160,5 @@ def test_bad_calls_are_named():
         chapters.check("7.3", 1.0)
     with pytest.raises(ValueError, match="answer must be one of 'a', 'b', 'c', '\\?'; got 'd'"):
         chapters.predict("7.1", "d")
+    with pytest.raises(ValueError, match="answer must be one of 'a', 'b', 'c', '\\?'; got 'ab'"):
+        chapters.predict("7.1", "(ab)")

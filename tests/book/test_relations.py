@@ -1,0 +1,110 @@
+"""A wrong answer's relation to the right one is named, and nothing is named where several would do."""
+
+import math
+
+import pytest
+import torch
+
+from dmlbook.book.exercises import Case, Exercise, judge, value_and_slopes
+from dmlbook.book.relations import relation
+
+RIGHT = [torch.tensor([0.5, 2.0, 3.0]), torch.tensor([0.25, 4.0])]
+
+
+@pytest.mark.parametrize(
+    ("bent", "name", "words"),
+    [
+        (lambda x: -x, "a sign", "wrong sign"),
+        (lambda x: 2 * x, "a factor", "2 times"),
+        (lambda x: x / math.log(2), "a factor", "base 2"),
+        (lambda x: x / math.log(10), "a factor", "base 10"),
+        (lambda x: x + 0.75, "an offset", "+0.75 off"),
+        (lambda x: len(x) * x, "a mean", "a sum over the examples"),
+        (lambda x: x / len(x), "a mean", "once too often"),
+        (lambda x: x**2, "a square", "the square"),
+        (lambda x: x.sqrt(), "a root", "square root"),
+        (lambda x: 1 - x, "one minus it", "1 minus"),
+        (lambda x: 1 / x, "one over it", "1 divided"),
+        (lambda x: x.exp(), "an exponential", "a logarithm is missing"),
+        (lambda x: x.log(), "a logarithm", "It is the logarithm"),
+        (lambda x: x.round(), "rounded", "whole numbers"),
+        (lambda x: x.flip(0), "its order", "opposite order"),
+        (lambda x: x.roll(1), "its order", "order"),
+        (lambda x: x[:, None], "its shape", "(3, 1) instead of (3,)"),
+        (lambda x: torch.full_like(x, 7.0), "a constant", "It is 7 whatever"),
+    ],
+)
+def test_one_relation_in_all_cases_is_named(bent, name, words):
+    found = relation([bent(x) for x in RIGHT], RIGHT, [len(x) for x in RIGHT])
+    assert found is not None
+    assert found[0] == name
+    assert words in found[1]
+
+
+def test_signs_and_matrices():
+    mixed = [torch.tensor([-1.0, 2.0, -3.0]), torch.tensor([4.0, -5.0])]
+    assert relation([x.abs() for x in mixed], mixed)[0] == "its size alone"
+    assert relation([x.clamp(min=0) for x in mixed], mixed)[0] == "cut at zero"
+    square = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    assert relation([square.T], [square])[0] == "transposed"
+    assert relation([2.0, 6.0], [1.0, 3.0]) == ("a factor", "Every number is 2 times the expected one.")
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ([2.0], [1.0]),  # of one number everything can be said
+        ([2.0, 2.0], [1.0, 1.0]),
+        ([torch.tensor([2.0, 5.0])], [torch.tensor([1.0, 3.0])]),
+        (["a"], ["b"]),
+        ([None], [1.0]),
+        ([True, False], [False, True]),
+        ([torch.ones(3)], [torch.ones(2)]),
+        ([torch.tensor([math.nan, 1.0])], [torch.tensor([2.0, 1.0])]),
+        ([2.0, 4.0], [1.0, 3.0 + 1e-2]),
+    ],
+)
+def test_what_could_be_several_things_or_none_has_no_name(found, expected):
+    assert relation(found, expected) is None
+
+
+def test_a_mean_is_named_only_where_cases_differ_in_size():
+    assert relation([3 * x for x in RIGHT], RIGHT, [3, 3])[0] == "a factor"
+    assert relation([3 * x for x in RIGHT], RIGHT, [3, None])[0] == "a factor"
+
+
+@pytest.mark.bad_input
+def test_as_many_answers_as_expected():
+    with pytest.raises(ValueError, match="found"):
+        relation([1.0], [1.0, 2.0])
+
+
+def squares(x):
+    return (x**2).sum()
+
+
+SLOPES = Exercise(
+    "0.0",
+    "squares",
+    lambda: [
+        Case((x,), value_and_slopes(squares, (x,)), f"case {x.tolist()}")
+        for x in (torch.tensor([1.0, 3.0]), torch.tensor([2.0, 5.0, 1.0]))
+    ],
+    call=value_and_slopes,
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "name"),
+    [
+        (lambda x: (x * x.detach()).sum(), "its slopes"),
+        (lambda x: -(x**2).sum(), "a sign"),
+        (lambda x: (x**2).mean(), "a mean"),
+        (lambda x: (x**3).sum(), None),
+        (squares, None),
+    ],
+)
+def test_the_checker_says_it(answer, name):
+    verdict = judge(SLOPES, answer)
+    assert verdict.misconception == name
+    assert verdict.state == ("right" if answer is squares else "wrong")
