@@ -123,6 +123,15 @@ def test_the_records_of_a_plan_are_whole_and_its_methods_searched_alike(path):
     assert gaps(plans.read_plan(path), RESULTS) == []
 
 
+@pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
+def test_a_plan_reads_the_same_pictures_in_all_runs_of_a_stage(path):
+    plan = plans.read_plan(path)
+    for stage in (plan.trial, plan.final):
+        lines = [plan.parsed(method, stage, plan.points(method)[0]) for method in plan.methods]
+        for name in plan.module.Study.READ_ONCE:
+            assert len({repr(getattr(line, name)) for line in lines}) == 1, name
+
+
 def test_every_recorded_search_belongs_to_a_plan():
     there, named, missing = {path.name for path in CHOOSING.glob("*.json")}, set(), set()
     for path in PLANS:
