@@ -35,7 +35,8 @@ HERE = Path(__file__).resolve().parent
 SECONDS_PER_CELL = 600  # class mode; nbval allows a cell of smoke mode 120
 COLOR = re.compile(r"\x1b\[[0-9;]*m")
 WIDGET_NOTE = "*A widget: run this cell to use it.*"
-# No versions and no name of an environment: a rebuild on another machine changes only what its cells print.
+# No name of an environment. What the kernel says of its language is kept as it says it: JupyterLab would write it in, and
+# a chapter that was only opened would ask to be saved.
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
@@ -95,7 +96,7 @@ def tidy(book: nbformat.NotebookNode, stem: str = "notebook") -> dict[str, dict]
     Returns:
         What views that can run on a page are fed, by the name that their outputs refer to it by.
     """
-    book.metadata = nbformat.from_dict(METADATA)  # the kernel has added its versions
+    book.metadata = nbformat.from_dict({**METADATA, "language_info": book.metadata.language_info})
     live: dict[str, dict] = {}
     for cell in book.cells:
         if cell.cell_type != "code":
