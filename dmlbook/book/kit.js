@@ -15,11 +15,20 @@ const STYLE = `
 .dmlx-bar { display: flex; flex-wrap: wrap; gap: 8px 20px; align-items: center; margin-bottom: 10px; }
 .dmlx-buttons { display: flex; flex-wrap: wrap; gap: 8px 10px; }
 .dmlx-bar label { display: inline-flex; flex-wrap: wrap; gap: 2px 10px; align-items: center; margin: 0; }
-.dmlx-bar select, .dmlx-bar button { font: inherit; color: inherit; background: #fff; border: 1px solid #8f8f8f; border-radius: 4px; padding: 3px 10px; margin: 0; cursor: pointer; }
-.dmlx-bar button:hover { background: #f2f2f2; }
-.dmlx-bar input { width: 150px; margin: 0; accent-color: #444; cursor: pointer; }
-.dmlx-bar output { min-width: 2.4em; font-variant-numeric: tabular-nums; }
-.dmlx :is(input, select, button):focus-visible { outline: 3px solid ${FOCUS}; outline-offset: 1px; }
+.dmlx-bar :is(button, .dmlx-word) { font: inherit; color: inherit; background: #fff; border: 1px solid #8f8f8f; border-radius: 4px; padding: 3px 10px; margin: 0; cursor: pointer; }
+.dmlx-bar :is(button, .dmlx-word):hover { background: #f2f2f2; }
+.dmlx-bar .dmlx-range { width: 180px; margin: 0; accent-color: #444; cursor: pointer; }
+.dmlx-bar output { font-variant-numeric: tabular-nums; }
+.dmlx-choice { display: flex; flex-wrap: wrap; gap: 4px 0; align-items: center; min-width: 0; border: 0; margin: 0; padding: 0; }
+.dmlx-choice legend { float: left; padding: 0; margin-right: 10px; }
+.dmlx-bar .dmlx-option { position: relative; margin-left: -1px; }
+.dmlx-option input { position: absolute; inset: 0; opacity: 0; margin: 0; cursor: pointer; }
+.dmlx-bar .dmlx-option .dmlx-word { border-radius: 0; }
+.dmlx-bar .dmlx-option:first-of-type .dmlx-word { border-radius: 4px 0 0 4px; }
+.dmlx-bar .dmlx-option:last-of-type .dmlx-word { border-radius: 0 4px 4px 0; }
+.dmlx-bar .dmlx-option input:checked + .dmlx-word { color: #fff; background: #444; border-color: #444; }
+.dmlx :is(input, button):focus-visible, .dmlx-option input:focus-visible + .dmlx-word { outline: 3px solid ${FOCUS}; outline-offset: 1px; z-index: 1; }
+.dmlx-picture { display: block; max-width: 100%; height: auto; margin: 0 auto; }
 .dmlx-panels { container-type: inline-size; }
 .dmlx-pair { display: flex; flex-wrap: wrap; gap: 12px 22px; align-items: flex-start; }
 .dmlx-left { flex: 1 1 280px; min-width: 0; max-width: 400px; }
@@ -99,30 +108,49 @@ export function card(el, hint, help) {
   root.classList.add("dmlx");
   element("style", "", root, STYLE);
   const bar = element("div", "bar", root);
-  element("p", "hint", root, hint);
+  if (hint) element("p", "hint", root, hint);
   const pair = element("div", "pair", element("div", "panels", root));
   const [left, right] = [element("div", "left", pair), element("div", "right", pair)];
   const caption = element("p", "caption", root);
   caption.setAttribute("aria-live", "polite");
   element("p", "help", root, help);
-  return { bar, left, right, caption };
+  return { bar, pair, left, right, caption };
 }
 
-/** A slider or a menu, made of what Python's control is. Returns a function that shows another value. */
+/** A slider, or a row of buttons, made of what Python's control is. Returns a function that shows another value. */
 export function control(bar, spec, value, act) {
-  const label = element("label", "control", bar, spec.label);
-  const { options } = spec;
-  const node = element(spec.menu ? "select" : "input", "input", label);
-  if (spec.menu) options.forEach(([name], n) => (element("option", "", node, name).value = n));
-  else put(node, { type: "range", ...(options ? { min: 0, max: options.length - 1 } : { min: spec.min, max: spec.max, step: spec.step }) });
-  const shown = spec.menu ? null : element("output", "value", label);
-  const digits = String(spec.step ?? "").split(".")[1]?.length ?? 0;
+  return (spec.buttons ? choice : slider)(bar, spec, value, act);
+}
+
+function choice(bar, { label, options }, value, act) {
+  const box = element("fieldset", "choice", bar);
+  element("legend", "name", box, label);
+  const name = `dmlx-${Math.random()}`; // a group of its own: arrow keys go around in it
+  const all = options.map(([word, option]) => {
+    const place = element("label", "option", box);
+    const input = put(element("input", "radio", place), { type: "radio", name });
+    element("span", "word", place, word);
+    input.addEventListener("change", () => act(option));
+    return input;
+  });
+  const show = (now) => options.forEach(([, option], n) => (all[n].checked = option === now));
+  show(value);
+  return show;
+}
+
+function slider(bar, { label, options, min, max, step }, value, act) {
+  const place = element("label", "control", bar, label);
+  const ends = options ? { min: 0, max: options.length - 1 } : { min, max, step };
+  const node = put(element("input", "range", place), { type: "range", "aria-label": label, ...ends });
+  const shown = element("output", "value", place);
+  const digits = String(step ?? "").split(".")[1]?.length ?? 0;
+  const words = (now) => (options ? options.find(([, each]) => each === now)[0] : fixed(now, digits));
+  const longest = Math.max(...(options ?? [[0, min], [0, max]]).map(([, each]) => words(each).length));
+  shown.style.minWidth = `${longest}ch`; // nothing beside it shifts as it moves
   const show = (now) => {
     node.value = options ? options.findIndex(([, each]) => each === now) : now;
-    const said = options ? options[node.value][0] : fixed(now, digits);
-    if (!shown) return;
-    shown.textContent = said;
-    node.setAttribute("aria-valuetext", said);
+    shown.textContent = words(now);
+    node.setAttribute("aria-valuetext", words(now));
   };
   node.addEventListener("input", () => {
     const now = options ? options[node.value][1] : Number(node.value);
@@ -134,6 +162,7 @@ export function control(bar, spec, value, act) {
 }
 
 export function buttons(bar, names, acts) {
+  if (!names.length) return;
   const group = element("div", "buttons", bar);
   names.forEach((name, n) => {
     const node = element("button", "button", group, name);

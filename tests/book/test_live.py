@@ -132,7 +132,7 @@ def test_an_explorer_draws_and_says_each_value_of_its_controls():
     explorer.controls["slope"].value = 0.8
     assert explorer.text.value == explorer.picture.alt == "from 0.0 with slope 0.8 after 0 steps"
     assert explorer.picture.value == explorer.live.png() != first
-    explorer.buttons["step"].click()
+    explorer.actions["step"]()
     assert explorer.text.value.endswith("after 1 steps")
     assert explorer.values() == {"slope": 0.8, "start": 0.0}
 

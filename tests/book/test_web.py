@@ -137,7 +137,7 @@ def test_an_explorers_module_is_told_its_controls_its_buttons_and_its_picture(nu
     assert (shown.picture, shown.alt) == (bytes(explorer.picture.value), explorer.text.value)
     data = shown.data
     assert json.loads(json.dumps(data, allow_nan=False)) == data
-    assert data["actions"] == list(explorer.buttons)
+    assert data["actions"] == list(explorer.actions)
     assert data["greys"] == {"middle": book.MIDDLE, "soft": book.SOFT, "pale": book.PALE, "shade": book.SHADE}
     assert data["controls"].keys() == explorer.controls.keys()
     for name, control in explorer.controls.items():

@@ -54,7 +54,7 @@ def test_every_control_of_a_widget_answers_mouse_and_keys(page, number):
     explorer, cell = explorers()[number](), Cell(page, ALL.index(number), "img")
     before, sliders = cell.state(), cell.root.locator(".widget-slider")
     assert sliders.count() + cell.root.locator("select").count() == len(explorer.controls)
-    assert cell.root.get_by_role("button").count() == len(explorer.buttons)
+    assert cell.root.get_by_role("button").count() == len(explorer.actions)
     for slider in sliders.all():
         handle, track = slider.locator(".noUi-handle"), slider.locator(".noUi-base")
         cell.answers(*(partial(share_of, page, handle, track, share) for share in (0.3, 0.75)))

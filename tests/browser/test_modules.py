@@ -202,7 +202,7 @@ def test_a_step_of_chapter_05_is_pythons(show):
     explorer = HERE["05"]()
     page = show(explorer.browser())
     for state in plane_states():
-        put(explorer, state).buttons["step down the bound"].click()
+        put(explorer, state).actions["step down the bound"]()
         assert page.evaluate(STEP, [state, 1])["samples"] == close(explorer.samples)
 
 
@@ -273,7 +273,7 @@ def test_buttons_of_chapter_03_step_walk_and_start_anew(show):
     page = show(explorer.browser())
     for name in ("step", "20 steps", "random start", "20 steps", "random start"):
         page.get_by_role("button", name=name, exact=True).click()
-        explorer.buttons[name].click()
+        explorer.actions[name]()
         page.wait_for_function(
             "said => document.querySelector('.dmlx-caption').textContent === said", arg=explorer.text.value
         )
@@ -285,7 +285,7 @@ def test_who_wants_less_motion_sees_twenty_steps_at_once(show):
     page = show(explorer.browser(), reduced_motion="reduce")
     page.evaluate("() => { window.requestAnimationFrame = () => { throw Error('moves') } }")
     page.get_by_role("button", name="20 steps").click()
-    explorer.buttons["20 steps"].click()
+    explorer.actions["20 steps"]()
     assert caption(page) == explorer.text.value
 
 
@@ -314,7 +314,7 @@ def test_samples_and_centroids_of_chapter_05_are_dragged_and_moved_by_keys(show,
     assert caption(page) == explorer.text.value
     for name in ("step down the bound", "start again"):
         page.get_by_role("button", name=name).click()
-        explorer.buttons[name].click()
+        explorer.actions[name]()
         assert caption(page) == explorer.text.value
     shoot(page)
 
