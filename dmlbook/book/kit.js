@@ -18,18 +18,28 @@ const STYLE = `
 .dmlx-bar :is(button, .dmlx-word) { font: inherit; color: inherit; background: #fff; border: 1px solid #8f8f8f; border-radius: 4px; padding: 3px 10px; margin: 0; cursor: pointer; }
 .dmlx-bar :is(button, .dmlx-word):hover { background: #f2f2f2; }
 .dmlx-bar .dmlx-range { width: 180px; margin: 0; accent-color: #444; cursor: pointer; }
-.dmlx-bar output { font-variant-numeric: tabular-nums; }
-.dmlx-choice { display: flex; flex-wrap: wrap; gap: 4px 0; align-items: center; min-width: 0; border: 0; margin: 0; padding: 0; }
-.dmlx-choice legend { float: left; padding: 0; margin-right: 10px; }
-.dmlx-bar .dmlx-option { position: relative; margin-left: -1px; }
-.dmlx-option input { position: absolute; inset: 0; opacity: 0; margin: 0; cursor: pointer; }
-.dmlx-bar .dmlx-option .dmlx-word { border-radius: 0; }
-.dmlx-bar .dmlx-option:first-of-type .dmlx-word { border-radius: 4px 0 0 4px; }
-.dmlx-bar .dmlx-option:last-of-type .dmlx-word { border-radius: 0 4px 4px 0; }
+/* Where there is room for all that it will say, nothing beside it shifts. */
+.dmlx-bar output { min-width: var(--longest); font-variant-numeric: tabular-nums; }
+.dmlx-choice { display: flex; flex-wrap: wrap; gap: 4px 10px; align-items: center; min-width: 0; border: 0; margin: 0; padding: 0; }
+.dmlx-choice legend { float: left; padding: 0; } /* else it is no part of the row */
+.dmlx-options { display: flex; flex-wrap: wrap; gap: 4px; min-width: 0; }
+.dmlx-bar .dmlx-option { position: relative; }
+.dmlx-option input { position: absolute; inset: 0; width: 100%; height: 100%; opacity: 0; margin: 0; cursor: pointer; }
+.dmlx-bar .dmlx-word { border-radius: 15px; }
 .dmlx-bar .dmlx-option input:checked + .dmlx-word { color: #fff; background: #444; border-color: #444; }
-.dmlx :is(input, button):focus-visible, .dmlx-option input:focus-visible + .dmlx-word { outline: 3px solid ${FOCUS}; outline-offset: 1px; z-index: 1; }
+.dmlx :is(input, button):focus-visible, .dmlx-option input:focus-visible + .dmlx-word { outline: 3px solid ${FOCUS}; outline-offset: 1px; }
 .dmlx-picture { display: block; max-width: 100%; height: auto; margin: 0 auto; }
-.dmlx-panels { container-type: inline-size; }
+.dmlx-controls, .dmlx-panels { container-type: inline-size; }
+@container (max-width: 560px) {
+  .dmlx-bar { display: grid; grid-template-columns: fit-content(9em) minmax(150px, 1fr) fit-content(9em); gap: 8px 12px; }
+  .dmlx-bar .dmlx-control { display: contents; }
+  .dmlx-bar .dmlx-range { width: 100%; }
+  .dmlx-bar .dmlx-control output { min-width: 0; }
+  .dmlx-bar .dmlx-wordy > :not(.dmlx-name) { grid-column: 2 / -1; }
+  .dmlx-bar .dmlx-wordy output { margin-top: -10px; }
+  .dmlx-choice { grid-column: 1 / -1; }
+  .dmlx-buttons { grid-column: 1 / -1; }
+}
 .dmlx-pair { display: flex; flex-wrap: wrap; gap: 12px 22px; align-items: flex-start; }
 .dmlx-left { flex: 1 1 280px; min-width: 0; max-width: 400px; }
 .dmlx-right { flex: 1.3 1 320px; min-width: 0; display: flex; flex-wrap: wrap; gap: 10px 16px; }
@@ -107,7 +117,7 @@ export function card(el, hint, help) {
   const root = element("div", "card", el);
   root.classList.add("dmlx");
   element("style", "", root, STYLE);
-  const bar = element("div", "bar", root);
+  const bar = element("div", "bar", element("div", "controls", root));
   if (hint) element("p", "hint", root, hint);
   const pair = element("div", "pair", element("div", "panels", root));
   const [left, right] = [element("div", "left", pair), element("div", "right", pair)];
@@ -126,8 +136,9 @@ function choice(bar, { label, options }, value, act) {
   const box = element("fieldset", "choice", bar);
   element("legend", "name", box, label);
   const name = `dmlx-${Math.random()}`; // a group of its own: arrow keys go around in it
+  const row = element("div", "options", box);
   const all = options.map(([word, option]) => {
-    const place = element("label", "option", box);
+    const place = element("label", "option", row);
     const input = put(element("input", "radio", place), { type: "radio", name });
     element("span", "word", place, word);
     input.addEventListener("change", () => act(option));
@@ -139,14 +150,16 @@ function choice(bar, { label, options }, value, act) {
 }
 
 function slider(bar, { label, options, min, max, step }, value, act) {
-  const place = element("label", "control", bar, label);
+  const place = element("label", "control", bar);
+  element("span", "name", place, label);
   const ends = options ? { min: 0, max: options.length - 1 } : { min, max, step };
   const node = put(element("input", "range", place), { type: "range", "aria-label": label, ...ends });
   const shown = element("output", "value", place);
   const digits = String(step ?? "").split(".")[1]?.length ?? 0;
   const words = (now) => (options ? options.find(([, each]) => each === now)[0] : fixed(now, digits));
   const longest = Math.max(...(options ?? [[0, min], [0, max]]).map(([, each]) => words(each).length));
-  shown.style.minWidth = `${longest}ch`; // nothing beside it shifts as it moves
+  shown.style.setProperty("--longest", `${longest}ch`);
+  if (longest > 8) place.classList.add("dmlx-wordy");
   const show = (now) => {
     node.value = options ? options.findIndex(([, each]) => each === now) : now;
     shown.textContent = words(now);
@@ -174,7 +187,8 @@ export function buttons(bar, names, acts) {
 /** A titled panel whose plane goes from x[0] to x[1] and from y[0] to y[1], inside margins [left, top, right, bottom]. */
 export function panel(parent, title, { size: [width, height], x, y, margins = [0, 0, 0, 0], log = false, style = "", still = true }) {
   const figure = element("div", `panel ${style && `dmlx-${style}`}`, parent);
-  element("div", "title", figure).append(...[title].flat());
+  const heading = element("div", "title", figure);
+  heading.append(...[title].flat());
   const svg = draw("svg", { viewBox: `0 0 ${width} ${height}` }, figure);
   put(svg, still ? { "aria-hidden": "true" } : { role: "group" }); // what stands still is told by the caption
   const [left, top, right, bottom] = margins;
@@ -183,6 +197,7 @@ export function panel(parent, title, { size: [width, height], x, y, margins = [0
   const up = (height - top - bottom) / (y[1] - y[0]);
   const [toX, toY] = [(value) => left + (along(value) - along(x[0])) * across, (value) => height - bottom - (value - y[0]) * up];
   return {
+    heading,
     svg,
     x: toX,
     y: toY,

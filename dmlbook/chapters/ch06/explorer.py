@@ -159,12 +159,12 @@ class FieldExplorer(Explorer):
     def __init__(self) -> None:
         self.cosine: float | None = None
         methods = [(METHODS[name].title, name) for name in losses.NAMES]
-        images = [(f"image {n % PER_CLASS + 1} of class {n // PER_CLASS}", n) for n in range(len(LABELS))]
+        images = [(f"{n % PER_CLASS + 1} of class {n // PER_CLASS}", n) for n in range(len(LABELS))]
         controls = {
             "left": choose(methods, "semihard", "A, left"),
             "right": choose(methods, "softtriple", "B, right"),
-            "image": choose(images, 1, "turn"),
-            "turn": ipywidgets.IntSlider(64, min=-180, max=180, step=2, description="by (degrees)"),
+            "image": choose(images, 1, "image"),
+            "turn": ipywidgets.IntSlider(64, min=-180, max=180, step=2, description="degrees"),
         }
         super().__init__(self._draw(), controls)
 
