@@ -18,8 +18,7 @@ const STYLE = `
 .dmlx-bar :is(button, .dmlx-word) { font: inherit; color: inherit; background: #fff; border: 1px solid #8f8f8f; border-radius: 4px; padding: 3px 10px; margin: 0; cursor: pointer; }
 .dmlx-bar :is(button, .dmlx-word):hover { background: #f2f2f2; }
 .dmlx-bar .dmlx-range { width: 180px; margin: 0; accent-color: #444; cursor: pointer; }
-/* Where there is room for all that it will say, nothing beside it shifts. */
-.dmlx-bar output { min-width: var(--longest); font-variant-numeric: tabular-nums; }
+.dmlx-bar output { min-width: var(--longest); font-variant-numeric: tabular-nums; } /* nothing beside it shifts */
 .dmlx-choice { display: flex; flex-wrap: wrap; gap: 4px 10px; align-items: center; min-width: 0; border: 0; margin: 0; padding: 0; }
 .dmlx-choice legend { float: left; padding: 0; } /* else it is no part of the row */
 .dmlx-options { display: flex; flex-wrap: wrap; gap: 4px; min-width: 0; }

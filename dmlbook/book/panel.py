@@ -8,7 +8,7 @@ from pathlib import Path
 import ipywidgets
 import traitlets
 
-from dmlbook._checks import above, checked
+from dmlbook._checks import checked
 from dmlbook.book.web import pictured, source
 
 MODULE = Path(__file__).with_name("panel.js")

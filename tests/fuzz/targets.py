@@ -145,7 +145,7 @@ RESULTS = {
     "dmlbook.losses.triplets.TripletShares",
     "dmlbook.recipes.Recipe",
     "dmlbook.book.exercises.Verdict",
-    "dmlbook.book.explorer.PicturedBox",
+    "dmlbook.book.explorer.Words",
     "dmlbook.records.differences.Difference",
     "dmlbook.retrieval.clustering.Clustering",
     "dmlbook.chapters.ch08.theory.Reported",

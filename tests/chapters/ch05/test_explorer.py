@@ -100,7 +100,7 @@ def test_samples_centroids_and_the_lines_between_have_the_hue_of_their_class(mov
     assert moved.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
 
 
-def test_the_ring_is_around_what_the_menu_names(moved):
+def test_the_ring_is_around_what_the_slider_names(moved):
     for name, what in moved.controls["what"].options:
         moved.set(what=what)
         kind, number = name.split(",")[0].split()
