@@ -12,6 +12,7 @@ import dmlbook
 
 INSIDE = {
     "dmlbook.book.attempts": "a part of chapters.check, which speaks under its name",
+    "dmlbook.book.panel": "parts of the explorers, whose values they show",
     "dmlbook.book.exercises.judge": "a part of chapters.check, which speaks under its name",
     "dmlbook.book.exercises.value_and_slopes": "a part of chapters.check, which speaks under its name",
     "dmlbook.datasets.birds.genera": "a bird's parts, reached through birds.load and birds.draw",

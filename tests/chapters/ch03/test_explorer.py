@@ -248,3 +248,14 @@ def test_random_starts_of_the_widget_differ_from_one_another():
         drawn_angles.append(explorer.angles("center").tolist())
     assert all(one != other for one, other in itertools.combinations(drawn_angles, 2))
     assert all(-180 <= degrees <= 180 for angles in drawn_angles for degrees in angles)
+
+
+def test_the_picture_names_gamma_also_where_it_changes_no_number(explorer):
+    explorer.set(center_0=0, center_1=0, center_2=90, center_3=90)  # centers on one spot
+    pictures, said = set(), set()
+    for gamma in explorer.grid("gamma"):
+        explorer.set(gamma=gamma)
+        assert explorer.title.get_text() == f"Similarity to each class, gamma {gamma:g}"
+        pictures.add(explorer.picture.value)
+        said.add(explorer.text.value)
+    assert len(pictures) == len(said) == 6
