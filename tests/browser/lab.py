@@ -21,10 +21,12 @@ ARROWS = ("ArrowDown", "ArrowUp")
 SECONDS = 1000  # of Playwright, which counts in milliseconds
 DRAWN = """all => Promise.all(all.map(async (each) => {
   if (each.tagName !== "IMG") return each.outerHTML;
-  const bytes = () => fetch(each.src).then((found) => found.text()).catch(() => 0); // 0: another one has come
-  let found = await bytes();
-  while (!found) found = await bytes();
-  return found;
+  for (let tries = 0; tries < 50; tries++) {
+    const found = await fetch(each.src).then((answer) => answer.text()).catch(() => 0);
+    if (found) return found;
+    await new Promise((then) => setTimeout(then, 20)); // another one has come
+  }
+  throw Error(`no picture: ${each.src}`);
 }))"""
 SELECTED = """[document.querySelector('.jp-Cell.jp-mod-active .jp-InputArea').textContent,
   document.querySelectorAll('.jp-Cell').length]"""
@@ -149,7 +151,7 @@ class Cell:
             by_mouse = [partial(slider.click, position={"x": share * width, "y": 8}) for share in (0.3, 0.75)]
             self.answers(*by_mouse, words=words and not named)
             for keys in (("ArrowRight", "ArrowLeft"), ("ArrowUp", "ArrowDown")):
-                self.answers_keys(slider, *keys, words=words and not named)
+                self.answers_keys(slider, *keys, words=False)  # one step may change no figure that is said
         for group in self.root.locator("fieldset").all():
             choices = group.get_by_role("radio").all()
             self.answers(*(choice.check for choice in choices), words=False)
