@@ -35,8 +35,8 @@ HERE = Path(__file__).resolve().parent
 SECONDS_PER_CELL = 600  # class mode; nbval allows a cell of smoke mode 120
 COLOR = re.compile(r"\x1b\[[0-9;]*m")
 WIDGET_NOTE = "*A widget: run this cell to use it.*"
-# No name of an environment. What the kernel says of its language is kept as it says it: JupyterLab would write it in, and
-# a chapter that was only opened would ask to be saved.
+# No name of an environment. What the kernel says of its language is kept as it says it: JupyterLab would write it in,
+# and a chapter that was only opened would ask to be saved.
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},

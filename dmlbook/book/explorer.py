@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import ipywidgets
@@ -11,21 +13,21 @@ import ipywidgets
 from dmlbook._checks import at_least, check_choice, checked
 from dmlbook.book.lines import MIDDLE, PALE, SHADE, SOFT
 from dmlbook.book.live import Live
-from dmlbook.book.web import BrowserView, pictured
+from dmlbook.book.panel import Panel, described
+from dmlbook.book.web import BrowserView
 
 
-class PicturedBox(ipywidgets.VBox):
-    """Widgets among which one picture keeps their place where no kernel runs: its PNG and its alt text are stored."""
+@dataclass
+class Words:
+    """What a picture shows, under the name that controls have for what they hold."""
 
-    def _repr_mimebundle_(self, **options: object) -> tuple[dict, dict]:
-        picture = next(child for child in self.children if isinstance(child, ipywidgets.Image))
-        return pictured(super()._repr_mimebundle_(**options), bytes(picture.value), picture.alt)
+    value: str = ""
 
 
 class Explorer:
     """Controls beside a live figure. A subclass makes its artists, calls ``super().__init__``, and gives ``move``.
 
-    Sliders, menus and buttons of ipywidgets are reached by Tab and moved by the arrow keys; names stand beside them.
+    Controls are sliders, or what :func:`dmlbook.book.panel.choose` gives; a :class:`Panel` shows them.
 
     Args:
         live: The figure and what moves in it.
@@ -34,7 +36,7 @@ class Explorer:
 
     Attributes:
         text: What the picture shows, in words.
-        picture: The figure, with the words as its alt text.
+        picture: The figure, with the words as its alternative text, under its controls.
     """
 
     @checked
@@ -45,19 +47,13 @@ class Explorer:
         actions: Mapping[str, Callable[[], object]] | None = None,
     ) -> None:
         self.live, self.controls = live, dict(controls)
-        width, height = live.canvas.get_width_height()
-        self.picture = ipywidgets.Image(format="png", width=width, height=height)
-        self.text = ipywidgets.HTML()
-        self.buttons = {}
+        self.text = Words()
+        self.actions = {name: partial(self._act, action) for name, action in (actions or {}).items()}
+        size = live.canvas.get_width_height()
+        self.picture = Panel(self.controls, self.actions, size=size, sharp=live.sharp)
         self._quiet = False
         for control in self.controls.values():
-            control.style.description_width = "initial"
-            control.layout.width = f"calc({len(control.description)}ch + 220px)"  # else long names leave no slider
-            control.layout.max_width = "100%"
             control.observe(self._update, "value")
-        for name, action in (actions or {}).items():
-            self.buttons[name] = ipywidgets.Button(description=name)
-            self.buttons[name].on_click(lambda _, action=action: self._act(action))
         self._update()
 
     def move(self, **values: object) -> str:
@@ -96,11 +92,9 @@ class Explorer:
             self._quiet = False
         self._update()
 
-    def widget(self) -> PicturedBox:
+    def widget(self) -> Panel:
         """To be the last expression of a cell."""
-        row = ipywidgets.Layout(flex_flow="row wrap")
-        bars = [ipywidgets.HBox(list(group.values()), layout=row) for group in (self.controls, self.buttons) if group]
-        return PicturedBox([*bars, self.picture, self.text])
+        return self.picture
 
     def browser(self) -> BrowserView:
         """To be the last expression of a cell: the same, run by the browser, where things are dragged in the picture.
@@ -108,13 +102,13 @@ class Explorer:
         It is the module ``explorer.js`` beside the class's ``explorer.py``, and starts where the controls stand.
         """
         data = {
-            "controls": {name: _described(control) for name, control in self.controls.items()},
-            "actions": list(self.buttons),
+            "controls": {name: described(control) for name, control in self.controls.items()},
+            "actions": list(self.actions),
             "greys": {"middle": MIDDLE, "soft": SOFT, "pale": PALE, "shade": SHADE},
             **self.constants(),
         }
         module = Path(inspect.getfile(type(self))).with_suffix(".js")
-        return BrowserView(module, data, picture=bytes(self.picture.value), alt=self.text.value)
+        return BrowserView(module, data, picture=self.live.sharp(), alt=self.text.value, width=self.picture.width)
 
     def constants(self) -> dict[str, object]:
         """What its module in the browser has to know besides the controls, as values that JSON can hold."""
@@ -127,13 +121,5 @@ class Explorer:
     def _update(self, change: object = None) -> None:
         if not self._quiet:
             said = self.move(**self.values())
-            self.picture.value = self.live.png()
-            self.picture.alt = self.text.value = said
-
-
-def _described(control: ipywidgets.ValueWidget) -> dict[str, object]:
-    """A slider or a menu as a browser's module makes it again."""
-    told = {"label": control.description, "value": control.value, "menu": isinstance(control, ipywidgets.Dropdown)}
-    if hasattr(control, "options"):
-        return {**told, "options": [list(pair) for pair in control._options_full]}
-    return {**told, "min": control.min, "max": control.max, "step": control.step}
+            self.text.value = said
+            self.picture.show(self.live.png(), said)

@@ -15,12 +15,30 @@ const STYLE = `
 .dmlx-bar { display: flex; flex-wrap: wrap; gap: 8px 20px; align-items: center; margin-bottom: 10px; }
 .dmlx-buttons { display: flex; flex-wrap: wrap; gap: 8px 10px; }
 .dmlx-bar label { display: inline-flex; flex-wrap: wrap; gap: 2px 10px; align-items: center; margin: 0; }
-.dmlx-bar select, .dmlx-bar button { font: inherit; color: inherit; background: #fff; border: 1px solid #8f8f8f; border-radius: 4px; padding: 3px 10px; margin: 0; cursor: pointer; }
-.dmlx-bar button:hover { background: #f2f2f2; }
-.dmlx-bar input { width: 150px; margin: 0; accent-color: #444; cursor: pointer; }
-.dmlx-bar output { min-width: 2.4em; font-variant-numeric: tabular-nums; }
-.dmlx :is(input, select, button):focus-visible { outline: 3px solid ${FOCUS}; outline-offset: 1px; }
-.dmlx-panels { container-type: inline-size; }
+.dmlx-bar :is(button, .dmlx-word) { font: inherit; color: inherit; background: #fff; border: 1px solid #8f8f8f; border-radius: 4px; padding: 3px 10px; margin: 0; cursor: pointer; }
+.dmlx-bar :is(button, .dmlx-word):hover { background: #f2f2f2; }
+.dmlx-bar .dmlx-range { width: 180px; margin: 0; accent-color: #444; cursor: pointer; }
+.dmlx-bar output { min-width: var(--longest); font-variant-numeric: tabular-nums; } /* nothing beside it shifts */
+.dmlx-choice { display: flex; flex-wrap: wrap; gap: 4px 10px; align-items: center; min-width: 0; border: 0; margin: 0; padding: 0; }
+.dmlx-choice legend { float: left; padding: 0; } /* else it is no part of the row */
+.dmlx-options { display: flex; flex-wrap: wrap; gap: 4px; min-width: 0; }
+.dmlx-bar .dmlx-option { position: relative; }
+.dmlx-option input { position: absolute; inset: 0; width: 100%; height: 100%; opacity: 0; margin: 0; cursor: pointer; }
+.dmlx-bar .dmlx-word { border-radius: 15px; }
+.dmlx-bar .dmlx-option input:checked + .dmlx-word { color: #fff; background: #444; border-color: #444; }
+.dmlx :is(input, button):focus-visible, .dmlx-option input:focus-visible + .dmlx-word { outline: 3px solid ${FOCUS}; outline-offset: 1px; }
+.dmlx-picture { display: block; max-width: 100%; height: auto; margin: 0 auto; }
+.dmlx-controls, .dmlx-panels { container-type: inline-size; }
+@container (max-width: 560px) {
+  .dmlx-bar { display: grid; grid-template-columns: fit-content(9em) minmax(150px, 1fr) fit-content(9em); gap: 8px 12px; }
+  .dmlx-bar .dmlx-control { display: contents; }
+  .dmlx-bar .dmlx-range { width: 100%; }
+  .dmlx-bar .dmlx-control output { min-width: 0; }
+  .dmlx-bar .dmlx-wordy > :not(.dmlx-name) { grid-column: 2 / -1; }
+  .dmlx-bar .dmlx-wordy output { margin-top: -10px; }
+  .dmlx-choice { grid-column: 1 / -1; }
+  .dmlx-buttons { grid-column: 1 / -1; }
+}
 .dmlx-pair { display: flex; flex-wrap: wrap; gap: 12px 22px; align-items: flex-start; }
 .dmlx-left { flex: 1 1 280px; min-width: 0; max-width: 400px; }
 .dmlx-right { flex: 1.3 1 320px; min-width: 0; display: flex; flex-wrap: wrap; gap: 10px 16px; }
@@ -98,31 +116,53 @@ export function card(el, hint, help) {
   const root = element("div", "card", el);
   root.classList.add("dmlx");
   element("style", "", root, STYLE);
-  const bar = element("div", "bar", root);
-  element("p", "hint", root, hint);
+  const bar = element("div", "bar", element("div", "controls", root));
+  if (hint) element("p", "hint", root, hint);
   const pair = element("div", "pair", element("div", "panels", root));
   const [left, right] = [element("div", "left", pair), element("div", "right", pair)];
   const caption = element("p", "caption", root);
   caption.setAttribute("aria-live", "polite");
   element("p", "help", root, help);
-  return { bar, left, right, caption };
+  return { bar, pair, left, right, caption };
 }
 
-/** A slider or a menu, made of what Python's control is. Returns a function that shows another value. */
+/** A slider, or a row of buttons, made of what Python's control is. Returns a function that shows another value. */
 export function control(bar, spec, value, act) {
-  const label = element("label", "control", bar, spec.label);
-  const { options } = spec;
-  const node = element(spec.menu ? "select" : "input", "input", label);
-  if (spec.menu) options.forEach(([name], n) => (element("option", "", node, name).value = n));
-  else put(node, { type: "range", ...(options ? { min: 0, max: options.length - 1 } : { min: spec.min, max: spec.max, step: spec.step }) });
-  const shown = spec.menu ? null : element("output", "value", label);
-  const digits = String(spec.step ?? "").split(".")[1]?.length ?? 0;
+  return (spec.buttons ? choice : slider)(bar, spec, value, act);
+}
+
+function choice(bar, { label, options }, value, act) {
+  const box = element("fieldset", "choice", bar);
+  element("legend", "name", box, label);
+  const name = `dmlx-${Math.random()}`; // a group of its own: arrow keys go around in it
+  const row = element("div", "options", box);
+  const all = options.map(([word, option]) => {
+    const place = element("label", "option", row);
+    const input = put(element("input", "radio", place), { type: "radio", name });
+    element("span", "word", place, word);
+    input.addEventListener("change", () => act(option));
+    return input;
+  });
+  const show = (now) => options.forEach(([, option], n) => (all[n].checked = option === now));
+  show(value);
+  return show;
+}
+
+function slider(bar, { label, options, min, max, step }, value, act) {
+  const place = element("label", "control", bar);
+  element("span", "name", place, label);
+  const ends = options ? { min: 0, max: options.length - 1 } : { min, max, step };
+  const node = put(element("input", "range", place), { type: "range", "aria-label": label, ...ends });
+  const shown = element("output", "value", place);
+  const digits = String(step ?? "").split(".")[1]?.length ?? 0;
+  const words = (now) => (options ? options.find(([, each]) => each === now)[0] : fixed(now, digits));
+  const longest = Math.max(...(options ?? [[0, min], [0, max]]).map(([, each]) => words(each).length));
+  shown.style.setProperty("--longest", `${longest}ch`);
+  if (longest > 8) place.classList.add("dmlx-wordy");
   const show = (now) => {
     node.value = options ? options.findIndex(([, each]) => each === now) : now;
-    const said = options ? options[node.value][0] : fixed(now, digits);
-    if (!shown) return;
-    shown.textContent = said;
-    node.setAttribute("aria-valuetext", said);
+    shown.textContent = words(now);
+    node.setAttribute("aria-valuetext", words(now));
   };
   node.addEventListener("input", () => {
     const now = options ? options[node.value][1] : Number(node.value);
@@ -134,6 +174,7 @@ export function control(bar, spec, value, act) {
 }
 
 export function buttons(bar, names, acts) {
+  if (!names.length) return;
   const group = element("div", "buttons", bar);
   names.forEach((name, n) => {
     const node = element("button", "button", group, name);
@@ -145,7 +186,8 @@ export function buttons(bar, names, acts) {
 /** A titled panel whose plane goes from x[0] to x[1] and from y[0] to y[1], inside margins [left, top, right, bottom]. */
 export function panel(parent, title, { size: [width, height], x, y, margins = [0, 0, 0, 0], log = false, style = "", still = true }) {
   const figure = element("div", `panel ${style && `dmlx-${style}`}`, parent);
-  element("div", "title", figure).append(...[title].flat());
+  const heading = element("div", "title", figure);
+  heading.append(...[title].flat());
   const svg = draw("svg", { viewBox: `0 0 ${width} ${height}` }, figure);
   put(svg, still ? { "aria-hidden": "true" } : { role: "group" }); // what stands still is told by the caption
   const [left, top, right, bottom] = margins;
@@ -154,6 +196,7 @@ export function panel(parent, title, { size: [width, height], x, y, margins = [0
   const up = (height - top - bottom) / (y[1] - y[0]);
   const [toX, toY] = [(value) => left + (along(value) - along(x[0])) * across, (value) => height - bottom - (value - y[0]) * up];
   return {
+    heading,
     svg,
     x: toX,
     y: toY,

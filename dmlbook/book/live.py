@@ -49,3 +49,9 @@ class Live:
         buffer = io.BytesIO()
         Image.fromarray(np.ascontiguousarray(self.pixels())).save(buffer, format="png", compress_level=1)
         return buffer.getvalue()
+
+    def sharp(self) -> bytes:
+        """The figure as it is now with twice the pixels, all of it drawn anew and packed tightly: for a longer look."""
+        buffer = io.BytesIO()
+        self.figure.savefig(buffer, format="png", dpi=2 * self.figure.dpi)
+        return buffer.getvalue()

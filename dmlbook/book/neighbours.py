@@ -11,12 +11,16 @@ import torch
 from dmlbook import book
 from dmlbook._checks import at_least, bad_input, check_below, check_choice, checked
 from dmlbook._types import Tensor
-from dmlbook.book.explorer import PicturedBox
+from dmlbook.book.explorer import Words
+from dmlbook.book.panel import Panel, choose
 from dmlbook.datasets.image_set import ImageSet
+
+WIDTH, HEIGHT = 100, 1.35
+"""CSS pixels of an image with its margins, and the row's height as a multiple of them."""
 
 
 class NeighbourExplorer:
-    """Choose a query with a slider and an embedding with a menu, and see what is retrieved.
+    """Choose a query with a slider and an embedding by its name, and see what is retrieved.
 
     Args:
         image_set: N images.
@@ -43,10 +47,12 @@ class NeighbourExplorer:
         self.found = {method: book.nearest(vectors, shown) for method, vectors in embeddings.items()}
         spread = torch.linspace(0, len(image_set) - 1, min(queries, len(image_set)))
         self.queries = spread.round().long().tolist()
-        self.method = ipywidgets.Dropdown(options=list(embeddings), description="embedding")
-        self.query = ipywidgets.IntSlider(0, 0, len(self.queries) - 1, description="query", continuous_update=False)
-        self.picture = ipywidgets.Image(format="png", width=100 * (shown + 1))
-        self.text = ipywidgets.HTML()
+        self.method = choose(list(embeddings), next(iter(embeddings)), "embedding")
+        self.query = ipywidgets.IntSlider(0, 0, len(self.queries) - 1, description="query")
+        controls = {"method": self.method, "query": self.query}
+        size = (WIDTH * (shown + 1), round(HEIGHT * WIDTH))
+        self.picture = Panel(controls, {}, size=size, sharp=lambda: self.picture.value)
+        self.text = Words()
         for control in (self.method, self.query):
             control.observe(self._update, "value")
         self._update()
@@ -69,10 +75,10 @@ class NeighbourExplorer:
         """The query and its neighbours as PNG bytes."""
         query = self._query(method, place)
         found = self.found[method][query]
-        figure, axes = plt.subplots(1, len(found) + 1, figsize=(len(found) + 1, 1.35), layout="none")
+        figure, axes = plt.subplots(1, len(found) + 1, figsize=(len(found) + 1, HEIGHT), layout="none")
         figure.subplots_adjust(0.01, 0.02, 0.99, 0.84, wspace=0.06)
         book.query_row(axes, self.image_set, query, found)
-        return book.png(figure, dpi=100)
+        return book.png(figure, dpi=2 * WIDTH)
 
     def _query(self, method: str, place: int) -> int:
         check_choice(choices=tuple(self.found), method=method)
@@ -80,9 +86,9 @@ class NeighbourExplorer:
         return self.queries[place]
 
     def _update(self, change: object = None) -> None:
-        self.picture.value = self.draw(self.method.value, self.query.value)
-        self.picture.alt = self.text.value = self.state(self.method.value, self.query.value)
+        self.text.value = self.state(self.method.value, self.query.value)
+        self.picture.show(self.draw(self.method.value, self.query.value), self.text.value)
 
-    def widget(self) -> PicturedBox:
+    def widget(self) -> Panel:
         """To be the last expression of a cell."""
-        return PicturedBox([ipywidgets.HBox([self.method, self.query]), self.picture, self.text])
+        return self.picture

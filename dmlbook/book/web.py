@@ -32,6 +32,7 @@ class BrowserView:
         data: What it is fed, as values that JSON can hold.
         picture: How it looks at first, as PNG bytes.
         alt: The same in words.
+        width: Of the picture where it is shown, in CSS pixels; None: as many as its own.
 
     Attributes:
         state: What the reader chose, as the module keeps it; empty before that, and where no kernel is.
@@ -41,13 +42,15 @@ class BrowserView:
     """
 
     @checked
-    def __init__(self, module: str | Path, data: Mapping[str, object], *, picture: bytes, alt: str) -> None:
+    def __init__(
+        self, module: str | Path, data: Mapping[str, object], *, picture: bytes, alt: str, width: int | None = None
+    ) -> None:
         self.module = Path(module).resolve()
         if not self.module.is_file() or PACKAGE not in self.module.parents:
             raise bad_input("module", "be a file of the package dmlbook", str(module), "Pass its path.")
         if len(alt.strip()) < 20:
             raise bad_input("alt", "say in a sentence what the picture shows", repr(alt), "Describe it.")
-        self.data, self.picture, self.alt, self._widget = dict(data), picture, alt, None
+        self.data, self.picture, self.alt, self.width, self._widget = dict(data), picture, alt, width, None
 
     @property
     def state(self) -> dict:
@@ -79,7 +82,7 @@ class BrowserView:
 
     def _repr_mimebundle_(self, **_: object) -> tuple[dict, dict]:
         """The widget, and beside it what is kept where no kernel runs; while the book is built, also the data."""
-        content, metadata = pictured(self.widget()._repr_mimebundle_(), self.picture, self.alt)
+        content, metadata = pictured(self.widget()._repr_mimebundle_(), self.picture, self.alt, width=self.width)
         if settings.building():
             content[LIVE] = {"module": self.name, "data": self.data}
         return content, metadata
@@ -103,9 +106,14 @@ def source(module: Path) -> str:
 
 
 @checked
-def pictured(bundle: dict | tuple[dict, dict] | None, picture: bytes, alt: str) -> tuple[dict, dict]:
-    """A widget's MIME bundle, and in it what is kept where no kernel runs: a PNG, and the same in words."""
+def pictured(
+    bundle: dict | tuple[dict, dict] | None, picture: bytes, alt: str, *, width: int | None = None
+) -> tuple[dict, dict]:
+    """A widget's MIME bundle, and in it what is kept where no kernel runs: a PNG, and the same in words.
+
+    A ``width`` in CSS pixels says how wide a PNG with more pixels is shown.
+    """
     content, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
     picture = with_palette(picture) if settings.building() else picture
     content = {**content, "image/png": base64.b64encode(picture).decode("ascii"), "text/plain": alt}
-    return content, {**metadata, "image/png": {"alt": alt}}
+    return content, {**metadata, "image/png": {"alt": alt} if width is None else {"alt": alt, "width": width}}

@@ -132,7 +132,7 @@ def test_an_explorer_draws_and_says_each_value_of_its_controls():
     explorer.controls["slope"].value = 0.8
     assert explorer.text.value == explorer.picture.alt == "from 0.0 with slope 0.8 after 0 steps"
     assert explorer.picture.value == explorer.live.png() != first
-    explorer.buttons["step"].click()
+    explorer.actions["step"]()
     assert explorer.text.value.endswith("after 1 steps")
     assert explorer.values() == {"slope": 0.8, "start": 0.0}
 
@@ -149,11 +149,23 @@ def test_several_controls_are_set_with_one_drawing():
     assert explorer.text.value.startswith("from 0.2")
 
 
+def test_a_sharp_picture_is_all_of_the_figure_in_twice_the_pixels_and_leaves_the_quick_one_alone():
+    figure, line, text = toy()
+    live = book.Live(figure, [line, text])
+    line.set_ydata([0.9, 0.2])
+    before = live.png()
+    sharp = np.asarray(Image.open(io.BytesIO(live.sharp())).convert("RGB"))
+    assert live.png() == before
+    assert sharp.shape == (400, 600, 3)
+    figure.set_dpi(200)
+    assert np.array_equal(sharp, slow_pixels(figure, [line, text]))
+
+
 def test_a_widget_holds_controls_buttons_picture_and_words():
     explorer = Slope()
-    controls, buttons, picture, text = explorer.widget().children
-    assert [control.description for control in controls.children] == ["slope", "start"]
-    assert [button.description for button in buttons.children] == ["step"]
-    assert picture is explorer.picture
-    assert text is explorer.text
-    assert (int(picture.width), int(picture.height)) == (300, 200)
+    panel = explorer.widget()
+    assert panel is explorer.picture
+    data = panel.widget().data
+    assert [control["label"] for control in data["controls"].values()] == ["slope", "start"]
+    assert data["actions"] == ["step"]
+    assert data["size"] == [panel.width, panel.height] == [300, 200]

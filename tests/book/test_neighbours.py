@@ -46,7 +46,8 @@ def test_every_position_of_every_control_is_drawn_and_said_truly(explorer):
         assert said.startswith(f"{method}: for a {explorer.image_set.class_names[labels[query]]}")
         assert said.endswith(f"the first is a {explorer.image_set.class_names[labels[found[0]]]}.")
         assert explorer.picture.alt == said
-        assert Image.open(io.BytesIO(explorer.picture.value)).size == (400, 135)
+        assert Image.open(io.BytesIO(explorer.picture.value)).size == (800, 270)
+        assert (explorer.picture.width, explorer.picture.height) == (400, 135)
     assert "3 of 3" in explorer.state("good", 0)
 
 
@@ -90,11 +91,11 @@ def test_few_queries_are_spread_over_all_images(explorer):
 
 
 def test_controls_are_labelled_and_in_the_widget(explorer):
-    box = explorer.widget()
-    controls = box.children[0].children
-    assert [control.description for control in controls] == ["embedding", "query"]
-    assert box.children[1] is explorer.picture
-    assert box.children[2] is explorer.text
+    panel = explorer.widget()
+    assert panel is explorer.picture
+    controls = panel.widget().data["controls"].values()
+    assert [control["label"] for control in controls] == ["embedding", "query"]
+    assert [control["buttons"] for control in controls] == [True, False]
 
 
 def test_an_update_is_quick_enough_to_drag(explorer):

@@ -15,7 +15,6 @@ from PIL import Image
 
 from dmlbook import book, settings
 from dmlbook.book import web
-from dmlbook.book.explorer import PicturedBox
 from dmlbook.book.web import BrowserView
 from dmlbook.chapters import explorers
 from dmlbook.chapters.ch03 import figures
@@ -110,18 +109,18 @@ def test_a_widgets_bundle_keeps_what_it_holds_beside_the_picture():
     assert content == {WIDGET: "id", "text/plain": ALT, "image/png": base64.b64encode(PNG).decode()}
     assert metadata == {WIDGET: {"a": 1}, "image/png": {"alt": ALT}}
     assert web.pictured(None, PNG, ALT)[0].keys() == {"text/plain", "image/png"}
+    assert web.pictured(None, PNG, ALT, width=32)[1] == {"image/png": {"alt": ALT, "width": 32}}
 
 
 def test_an_explorers_widget_leaves_the_picture_as_it_stands():
     explorer = Slope()
-    box = explorer.widget()
-    assert isinstance(box, PicturedBox)
+    panel = explorer.widget()
     explorer.set(slope=0.9)
-    content, metadata = box._repr_mimebundle_()
-    assert base64.b64decode(content["image/png"]) == bytes(explorer.picture.value)
-    assert metadata["image/png"] == {"alt": explorer.text.value}
+    content, metadata = panel._repr_mimebundle_()
+    assert base64.b64decode(content["image/png"]) == explorer.live.sharp()
+    assert metadata["image/png"] == {"alt": explorer.text.value, "width": 300}
     assert "slope 0.9" in content["text/plain"]
-    assert content[WIDGET]["model_id"] == box.model_id
+    assert content[WIDGET]["model_id"] == panel.widget().model_id
 
 
 def test_an_explorer_without_a_module_says_so():
@@ -134,16 +133,17 @@ def test_an_explorers_module_is_told_its_controls_its_buttons_and_its_picture(nu
     explorer = CHAPTERS[number]()
     shown = explorer.browser()
     assert shown.name == f"chapters/ch{number}/explorer.js"
-    assert (shown.picture, shown.alt) == (bytes(explorer.picture.value), explorer.text.value)
+    assert (shown.picture, shown.alt) == (explorer.live.sharp(), explorer.text.value)
+    assert shown.width == Image.open(io.BytesIO(shown.picture)).width / 2
     data = shown.data
     assert json.loads(json.dumps(data, allow_nan=False)) == data
-    assert data["actions"] == list(explorer.buttons)
+    assert data["actions"] == list(explorer.actions)
     assert data["greys"] == {"middle": book.MIDDLE, "soft": book.SOFT, "pale": book.PALE, "shade": book.SHADE}
     assert data["controls"].keys() == explorer.controls.keys()
     for name, control in explorer.controls.items():
         told = data["controls"][name]
         assert (told["label"], told["value"]) == (control.description, control.value)
-        assert told["menu"] == (type(control).__name__ == "Dropdown")
+        assert told["buttons"] == (type(control).__name__ == "ToggleButtons")
         limits = ("min", "max", "step")
         assert [told.get(limit) for limit in limits] == [getattr(control, limit, None) for limit in limits]
         values = [value for _, value in told.get("options", [])]

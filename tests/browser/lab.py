@@ -11,16 +11,26 @@ from pathlib import Path
 
 import nbformat
 
-from tests.browser.test_modules import drag
-
 SETTINGS = {
     "notebook-extension/tracker": '{"windowingMode": "none"}',
     "apputils-extension/notification": '{"fetchNews": "false"}',
 }
-CAPTIONS = ".jp-OutputArea-output :is(.dmlx-caption, .widget-html-content)"
+CAPTIONS = ".jp-OutputArea-output .dmlx-caption"
 ERRORS = '[data-mime-type="application/vnd.jupyter.error"], [data-mime-type="application/vnd.jupyter.stderr"]'
 ARROWS = ("ArrowDown", "ArrowUp")
 SECONDS = 1000  # of Playwright, which counts in milliseconds
+DRAWN = """all => Promise.all(all.map(async (each) => {
+  if (each.tagName !== "IMG") return each.outerHTML;
+  for (let tries = 0; tries < 50; tries++) {
+    const found = await fetch(each.src).then((answer) => answer.text()).catch(() => 0);
+    if (found) return found;
+    await new Promise((then) => setTimeout(then, 20)); // another one has come
+  }
+  throw Error(`no picture: ${each.src}`);
+}))"""
+SELECTED = """[document.querySelector('.jp-Cell.jp-mod-active .jp-InputArea').textContent,
+  document.querySelectorAll('.jp-Cell').length]"""
+TRACK = 120  # pixels that a slider has at least, also in a window of 800
 ROOT = Path(__file__).resolve().parents[2]
 END = "every cell has run"
 DONE = """([errors, end]) => document.querySelector(errors) ||
@@ -97,14 +107,15 @@ class Lab:
 class Cell:
     """The output of one cell: its controls, what it says, and what it draws."""
 
-    def __init__(self, page, place: int, drawn: str) -> None:
+    def __init__(self, page, place: int) -> None:
         self.page = page
         self.root = page.locator(".jp-CodeCell").nth(place).locator(".jp-Cell-outputWrapper")
-        self.readout, self.drawn = self.root.locator(".dmlx-caption, .widget-html-content"), self.root.locator(drawn)
+        self.readout, self.drawn = self.root.locator(".dmlx-caption"), self.root.locator(".dmlx-picture, .dmlx svg")
         self.root.scroll_into_view_if_needed()
 
     def state(self) -> tuple[str, list[str]]:
-        return self.readout.inner_text(), self.drawn.evaluate_all("all => all.map(each => each.src ?? each.outerHTML)")
+        """What is said, and the pixels or shapes that are drawn."""
+        return self.readout.inner_text(), self.drawn.evaluate_all(DRAWN)
 
     def answers(self, *acts, words: bool = True) -> None:
         """One of the acts changes picture and words: the second is for a control that stood at its end.
@@ -123,28 +134,36 @@ class Cell:
         raise AssertionError(f"no answer to {acts}: {before[0]}")
 
     def answers_keys(self, control, *keys: str, words: bool = True) -> None:
+        """A key changes what is shown, and neither the notebook's selection nor the number of its cells."""
+        control.focus()
+        before = self.page.evaluate(SELECTED)
         self.answers(*(partial(control.press, key) for key in keys), words=words)
+        assert self.page.evaluate(SELECTED) == before
+        assert control.evaluate("control => control.getRootNode().activeElement.closest('.dmlx') !== null")
 
-    def answers_menus_and_buttons(self, opens: tuple[str, ...] = ()) -> None:
-        """``opens`` are the keys before the arrow, and Enter behind it, where a menu answers arrows only when open."""
-        for menu in self.root.locator("select").all():
-            self.answers(*(partial(menu.select_option, index=place) for place in (1, 0)), words=False)
-            by_keys = [partial(self.press, menu, *opens, key, *("Enter" for _ in opens)) for key in ARROWS]
-            self.answers(*by_keys, words=False)
+    def answers_controls(self, words: bool = True) -> None:
+        """Every slider, every choice and every button, by mouse and by keys.
+
+        A slider whose places have names may change the picture alone: what it says is which part the others move.
+        """
+        for slider in self.root.locator("input[type=range]").all():
+            width, named = slider.bounding_box()["width"], "dmlx-wordy" in slider.locator("..").get_attribute("class")
+            by_mouse = [partial(slider.click, position={"x": share * width, "y": 8}) for share in (0.3, 0.75)]
+            self.answers(*by_mouse, words=words and not named)
+            for keys in (("ArrowRight", "ArrowLeft"), ("ArrowUp", "ArrowDown")):
+                self.answers_keys(slider, *keys, words=False)  # one step may change no figure that is said
+        for group in self.root.locator("fieldset").all():
+            choices = group.get_by_role("radio").all()
+            self.answers(*(choice.check for choice in choices), words=False)
+            for key in (*ARROWS, "ArrowRight", "ArrowLeft"):
+                self.answers_keys(group.locator("input:checked"), key, words=False)
         buttons = self.root.get_by_role("button").all()
         for button in buttons:
             self.answers(button.click)
-        for button in buttons:
-            self.answers_keys(button, "Enter")
+        for key in ("Enter", " "):
+            for button in buttons:
+                self.answers_keys(button, key)
 
-    def press(self, control, *keys: str) -> None:
-        control.focus()
-        for key in keys:
-            self.page.keyboard.press(key)
-
-
-def share_of(page, handle, track, share: float) -> None:
-    """Drag a slider's handle to a share of its track."""
-    handle.scroll_into_view_if_needed()
-    box = track.bounding_box()
-    drag(page, handle, (box["x"] + share * box["width"], box["y"] + box["height"] / 2))
+    def tracks(self) -> list[float]:
+        """How wide its sliders are, in pixels."""
+        return [slider.bounding_box()["width"] for slider in self.root.locator("input[type=range]").all()]

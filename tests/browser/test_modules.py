@@ -154,6 +154,26 @@ def test_the_ring_of_chapter_03_has_pythons_colors(show):
         assert shades == close(explorer.ring.pieces.get_facecolor()[:, :3], rel=1e-6)
 
 
+@pytest.mark.parametrize("centers", [(40, 110, 15, -140), (0, 0, 90, 90), (180, 180, 180, 180)])
+def test_every_gamma_of_chapter_03_is_seen_and_said_also_where_it_changes_no_number(show, centers):
+    explorer = HERE["03"]()
+    explorer.set(gamma=0.01, **{f"center_{number}": angle for number, angle in enumerate(centers)})
+    page = show(explorer.browser())
+    seen, said, pictures = {tuple(page.evaluate(DRAWN))}, {caption(page)}, {explorer.picture.value}
+    headings = {page.locator(".dmlx-right .dmlx-title").inner_text()}
+    for gamma in explorer.grid("gamma")[1:]:
+        page.get_by_label("gamma").press("ArrowRight")
+        explorer.set(gamma=gamma)
+        seen.add(tuple(page.evaluate(DRAWN)))
+        headings.add(page.locator(".dmlx-right .dmlx-title").inner_text())
+        pictures.add(explorer.picture.value)
+        said.add(caption(page))
+        assert caption(page) == explorer.text.value
+    assert len(said) == len(headings) == len(pictures) == 6
+    assert headings == {f"Similarity to each class, gamma {gamma:g}" for gamma in explorer.grid("gamma")}
+    assert (len(seen) > 1) == (centers[0] != centers[1])  # of centers on one spot gamma is the name alone
+
+
 def test_steps_of_chapter_03_are_pythons(show):
     explorer = HERE["03"]()
     page = show(explorer.browser())
@@ -202,7 +222,7 @@ def test_a_step_of_chapter_05_is_pythons(show):
     explorer = HERE["05"]()
     page = show(explorer.browser())
     for state in plane_states():
-        put(explorer, state).buttons["step down the bound"].click()
+        put(explorer, state).actions["step down the bound"]()
         assert page.evaluate(STEP, [state, 1])["samples"] == close(explorer.samples)
 
 
@@ -223,7 +243,7 @@ def test_numbers_are_written_as_python_writes_them(show):
 def test_the_image_of_chapter_02_is_dragged_and_turned_by_keys(show, shoot):
     explorer = HERE["02"]()
     page = show(explorer.browser())
-    dot = mark(page, "direction of the image, degrees")
+    dot = mark(page, "image")
     before, box = page.evaluate(DRAWN), page.locator(".dmlx svg").first.bounding_box()
     drag(page, dot, (box["x"] + box["width"] / 2, box["y"] + 5))
     explorer.set(angle=90)
@@ -236,7 +256,8 @@ def test_the_image_of_chapter_02_is_dragged_and_turned_by_keys(show, shoot):
     assert (dot.get_attribute("aria-valuenow"), dot.get_attribute("aria-valuetext")) == ("94", "94 degrees")
     page.get_by_label("scale lambda").focus()
     page.keyboard.press("ArrowRight")
-    page.get_by_label("class of the image").select_option("2")
+    page.get_by_role("radio", name="1").check()
+    page.keyboard.press("ArrowRight")
     explorer.set(scale=50.0, own=2)
     assert caption(page) == explorer.text.value
     shoot(page)
@@ -273,7 +294,7 @@ def test_buttons_of_chapter_03_step_walk_and_start_anew(show):
     page = show(explorer.browser())
     for name in ("step", "20 steps", "random start", "20 steps", "random start"):
         page.get_by_role("button", name=name, exact=True).click()
-        explorer.buttons[name].click()
+        explorer.actions[name]()
         page.wait_for_function(
             "said => document.querySelector('.dmlx-caption').textContent === said", arg=explorer.text.value
         )
@@ -285,7 +306,7 @@ def test_who_wants_less_motion_sees_twenty_steps_at_once(show):
     page = show(explorer.browser(), reduced_motion="reduce")
     page.evaluate("() => { window.requestAnimationFrame = () => { throw Error('moves') } }")
     page.get_by_role("button", name="20 steps").click()
-    explorer.buttons["20 steps"].click()
+    explorer.actions["20 steps"]()
     assert caption(page) == explorer.text.value
 
 
@@ -314,7 +335,7 @@ def test_samples_and_centroids_of_chapter_05_are_dragged_and_moved_by_keys(show,
     assert caption(page) == explorer.text.value
     for name in ("step down the bound", "start again"):
         page.get_by_role("button", name=name).click()
-        explorer.buttons[name].click()
+        explorer.actions[name]()
         assert caption(page) == explorer.text.value
     shoot(page)
 
@@ -339,7 +360,7 @@ def test_what_is_dragged_is_reached_by_tab_and_shows_its_focus(show, number):
     page = show(explorer.browser())
     ring = "() => getComputedStyle(document.activeElement.querySelector('.dmlx-halo') ?? document.body).strokeWidth"
     rings, reached = [], []
-    for _ in range(page.locator(".dmlx :is(input, select, button, [tabindex])").count()):
+    for _ in range(page.locator(".dmlx :is(input[type=range], input:checked, button, [tabindex])").count()):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.getAttribute('role') ?? document.activeElement.tagName"))
         rings.append(page.evaluate(ring))

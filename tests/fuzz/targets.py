@@ -13,6 +13,7 @@ import dmlbook
 INSIDE = {
     "dmlbook.book.attempts": "a part of chapters.check, which speaks under its name",
     "dmlbook.book.relations.relation": "a part of chapters.check, which speaks under its name",
+    "dmlbook.book.panel": "parts of the explorers, whose values they show",
     "dmlbook.book.exercises.judge": "a part of chapters.check, which speaks under its name",
     "dmlbook.book.exercises.value_and_slopes": "a part of chapters.check, which speaks under its name",
     "dmlbook.datasets.birds.genera": "a bird's parts, reached through birds.load and birds.draw",
@@ -146,7 +147,7 @@ RESULTS = {
     "dmlbook.losses.triplets.TripletShares",
     "dmlbook.recipes.Recipe",
     "dmlbook.book.exercises.Verdict",
-    "dmlbook.book.explorer.PicturedBox",
+    "dmlbook.book.explorer.Words",
     "dmlbook.records.differences.Difference",
     "dmlbook.retrieval.clustering.Clustering",
     "dmlbook.chapters.ch08.theory.Reported",

@@ -44,8 +44,8 @@ class MarginExplorer(Explorer):
         plt.close(figure)
         moving = [*self._draw_circle(left), *self._draw_gaps(right)]
         controls = {
-            "margin": ipywidgets.FloatSlider(0.5, min=0.0, max=3.0, step=0.1, description="margin (squared distance)"),
-            "pair": ipywidgets.IntSlider(1, min=0, max=len(self.pairs) - 1, description="anchor and positive"),
+            "margin": ipywidgets.FloatSlider(0.5, min=0.0, max=3.0, step=0.1, description="margin"),
+            "pair": ipywidgets.IntSlider(1, min=0, max=len(self.pairs) - 1, description="pair"),
         }
         actions = {f"{STEPS} gradient steps": self.descend, "start again": self.restart}
         super().__init__(Live(figure, moving), controls, actions)

@@ -91,7 +91,7 @@ function render({ model, el }) {
     "Keys: Tab goes to the dot, arrow keys turn it, with Shift by single degrees. A line is the pull of the triplet with " +
       "the center of its color.",
   );
-  const { scale, own, angle } = data.controls;
+  const { scale, own } = data.controls;
   control(bar, scale, state.scale, (value) => update({ scale: value }));
   control(bar, own, state.own, (value) => update({ own: value }));
 
@@ -103,7 +103,7 @@ function render({ model, el }) {
   });
   const pulls = data.colors.map((color) => draw("line", { stroke: color, "stroke-width": 3, "stroke-linecap": "round" }, plane.svg));
   data.centers.forEach(([x, y], c) => subscript(plane.svg, { x: plane.x(0.77 * x), y: plane.y(0.77 * y) + 5 }, "w", c));
-  const place = turning(plane, MARKS.circle(8.5), { name: angle.label, from: () => state.angle, to: (degrees) => update({ angle: degrees }) });
+  const place = turning(plane, MARKS.circle(8.5), { name: "image", from: () => state.angle, to: (degrees) => update({ angle: degrees }) });
   const weights = bars(right, italic("weights ", "p"), [0, 1.05], [0, 0.5, 1], data);
   const slopes = bars(right, italic("gradient / ", "λ"), [-1.05, 1.05], [-1, 0, 1], data);
   const loss = curve(right, data);

@@ -13,6 +13,7 @@ from dmlbook._checks import above, between, checked, finite
 from dmlbook._types import Float, Tensor
 from dmlbook.book import MIDDLE, SHADE, SOFT, Live, class_colors, unit_circle
 from dmlbook.book.explorer import Explorer
+from dmlbook.book.panel import choose
 from dmlbook.chapters.ch02.theory import (
     hardest_violation,
     smoothed_hardest,
@@ -47,8 +48,8 @@ class ScaleExplorer(Explorer):
             "scale": ipywidgets.SelectionSlider(
                 options=[(f"{scale:g}", float(scale)) for scale in SCALES], value=20.0, description="scale lambda"
             ),
-            "angle": ipywidgets.IntSlider(0, -180, 180, 5, description="direction of the image, degrees"),
-            "own": ipywidgets.Dropdown(options=[("0", 0), ("1", 1), ("2", 2)], description="class of the image"),
+            "angle": ipywidgets.IntSlider(0, -180, 180, 5, description="image (degrees)"),
+            "own": choose([("0", 0), ("1", 1), ("2", 2)], 0, "its class"),
         }
         super().__init__(Live(figure, moving), controls)
 

@@ -148,7 +148,7 @@ function circle(parent, state, data, moved) {
 
 /** The similarity to both classes in every direction; returns a function that draws it. */
 function curves(parent, state, data) {
-  const plane = panel(parent, "Similarity to each class", { size: [440, 330], x: [-180, 180], y: [-1.08, 1.12], margins: [28, 10, 16, 44] });
+  const plane = panel(parent, "", { size: [440, 330], x: [-180, 180], y: [-1.08, 1.12], margins: [28, 10, 16, 44] });
   const words = (values) => values.map((value) => [value, String(value).replace("-", "\u2212")]);
   plane.axes(words([-180, -90, 0, 90, 180]), words([-1, 0, 1]), data.greys.pale);
   draw("text", { x: plane.x(0), y: 326, "text-anchor": "middle" }, plane.svg, "direction in degrees");
@@ -158,6 +158,7 @@ function curves(parent, state, data) {
   const goals = state.images.map(() => draw("line", black, plane.svg));
   const dots = data.labels.map((label) => draw("circle", { r: 6.5, fill: data.colors[label], stroke: "#fff", "stroke-width": 1.3 }, plane.svg));
   return (found) => {
+    plane.heading.textContent = `Similarity to each class, gamma ${state.gamma}`;
     lines.forEach((line, c) => put(line, { points: plane.line(data.across.map((degrees, n) => [degrees, found.curves[n][c]])) }));
     state.images.forEach((degrees, n) => {
       const [x, [low, high]] = [plane.x(degrees), found.own[n]];

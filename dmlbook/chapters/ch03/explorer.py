@@ -62,7 +62,8 @@ class CircleExplorer(Explorer):
         self.dots = [left.plot([], [], "o", color=color, markersize=9, zorder=4, **mark)[0] for color in COLORS]
         self.crosses = [left.plot([], [], "X", color=color, markersize=12, zorder=3, **mark)[0] for color in COLORS]
         self.across = torch.arange(-180.0, 181.0, 2.0)
-        right.set(title="Similarity to each class", xlim=(-180, 180), ylim=(-1.08, 1.12))
+        self.title = right.set_title("Similarity to each class")
+        right.set(xlim=(-180, 180), ylim=(-1.08, 1.12))
         right.set(xlabel="direction in degrees", xticks=range(-180, 181, 90))
         self.curves = [right.plot([], [], color=color, linewidth=2, zorder=2)[0] for color in COLORS]
         self.wins = right.add_collection(LineCollection([], color="black", linewidth=2, zorder=1))
@@ -80,6 +81,7 @@ class CircleExplorer(Explorer):
             *self.crosses,
             *self.curves,
             *self.points,
+            self.title,
         ]
         plt.close(figure)  # it lives on its own canvas
         live = Live(figure, moving)
@@ -186,6 +188,7 @@ class CircleExplorer(Explorer):
             figures.arrow_segments(centers.view(4, 2), (-LONGEST * slope).clamp(-LONGEST, LONGEST))
         )
         curves, degrees = self.similar(_points(self.across), gamma), self.angles("image")
+        self.title.set_text(f"Similarity to each class, gamma {gamma:g}")
         for c in (0, 1):
             self.dots[c].set_data(*images[labels == c].T.numpy())
             self.crosses[c].set_data(*ends[2 * c : 2 * c + 2].T)

@@ -14,6 +14,7 @@ from dmlbook._checks import at_least, check_below, check_choice, checked
 from dmlbook._types import Float, Tensor
 from dmlbook.book import CENTER_RADIUS, Live, center_marks, degrees_of, image_marks, unit_circle
 from dmlbook.book.explorer import Explorer
+from dmlbook.book.panel import choose
 from dmlbook.chapters.ch04 import figures, theory
 
 TAUS = torch.cat([torch.zeros(1), torch.logspace(-3, 1.5, 28)])
@@ -49,10 +50,8 @@ class TauExplorer(Explorer):
         near = int((TAUS - 0.2).abs().argmin())
         controls = {
             "tau": ipywidgets.SelectionSlider(options=options, value=near, description="tau"),
-            "per_class": ipywidgets.Dropdown(options=list(CENTERS), value=6, description="centers a class, K"),
-            "squared": ipywidgets.Dropdown(
-                options=[("distances", False), ("squared distances", True)], description="regularizer: mean of"
-            ),
+            "per_class": choose(CENTERS, 6, "centers a class"),
+            "squared": choose([("distances", False), ("squared distances", True)], False, "mean of"),
         }
         moving = [*self.crosses, self.said, *self.ways[0], *self.ways[1], self.here]
         super().__init__(Live(figure, moving), controls)

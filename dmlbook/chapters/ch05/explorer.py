@@ -11,6 +11,7 @@ from dmlbook._checks import between, checked
 from dmlbook._types import Tensor
 from dmlbook.book import MIDDLE, PALE, SHADE, Live, class_color
 from dmlbook.book.explorer import Explorer
+from dmlbook.book.panel import choose
 from dmlbook.chapters.ch05 import theory
 
 REACH, RATE = 1.0, 0.02
@@ -53,7 +54,7 @@ class BoundExplorer(Explorer):
         names += [f"centroid {c}" for c in range(CLASSES)]
         self._before: tuple[int, float, float] | None = None
         controls = {
-            "what": ipywidgets.Dropdown(options=[(name, n) for n, name in enumerate(names)], description="move"),
+            "what": choose([(name, n) for n, name in enumerate(names)], 0, "move"),
             "east": ipywidgets.FloatSlider(0.0, min=-REACH, max=REACH, step=0.05, description="east"),
             "north": ipywidgets.FloatSlider(0.0, min=-REACH, max=REACH, step=0.05, description="north"),
             "spread": ipywidgets.FloatSlider(1.0, min=0, max=1, step=0.05, description="spread"),

@@ -18,6 +18,7 @@ from dmlbook._checks import between, checked, one_of
 from dmlbook._types import Float, Tensor
 from dmlbook.book import BLACK, CENTER_RADIUS, MIDDLE, Live, class_color, degrees_of, on_circle, unit_circle
 from dmlbook.book.explorer import Explorer
+from dmlbook.book.panel import choose
 from dmlbook.chapters.ch06.methods import METHODS
 
 CLASSES, PER_CLASS = 3, 3
@@ -158,12 +159,12 @@ class FieldExplorer(Explorer):
     def __init__(self) -> None:
         self.cosine: float | None = None
         methods = [(METHODS[name].title, name) for name in losses.NAMES]
-        images = [(f"image {n % PER_CLASS + 1} of class {n // PER_CLASS}", n) for n in range(len(LABELS))]
+        images = [(f"{n % PER_CLASS + 1} of class {n // PER_CLASS}", n) for n in range(len(LABELS))]
         controls = {
-            "left": ipywidgets.Dropdown(options=methods, value="semihard", description="A, left"),
-            "right": ipywidgets.Dropdown(options=methods, value="softtriple", description="B, right"),
-            "image": ipywidgets.Dropdown(options=images, value=1, description="move"),
-            "turn": ipywidgets.IntSlider(64, min=-180, max=180, step=2, description="by degrees"),
+            "left": choose(methods, "semihard", "A, left"),
+            "right": choose(methods, "softtriple", "B, right"),
+            "image": choose(images, 1, "image"),
+            "turn": ipywidgets.IntSlider(64, min=-180, max=180, step=2, description="degrees"),
         }
         super().__init__(self._draw(), controls)
 

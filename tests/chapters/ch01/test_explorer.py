@@ -83,10 +83,10 @@ def test_gradient_steps_lower_the_loss_and_starting_again_undoes_them(explorer):
     explorer.set(margin=0.5, pair=2)
     before, start = explorer.text.value, said_loss(explorer)
     for _ in range(4):
-        explorer.buttons["5 gradient steps"].click()
+        explorer.actions["5 gradient steps"]()
         assert said_loss(explorer) < start
         start = said_loss(explorer)
-    explorer.buttons["start again"].click()
+    explorer.actions["start again"]()
     assert explorer.text.value == before
 
 
@@ -193,5 +193,5 @@ def test_five_gradient_steps_of_the_margin_explorer_are_five_steps_down_the_mean
             ends = [loss([a + sign * 1e-6 * (i == moved) for i, a in enumerate(radians)]) for sign in (1, -1)]
             slopes.append((ends[0] - ends[1]) / 2e-6)
         radians = [a - 0.2 * slope for a, slope in zip(radians, slopes, strict=True)]
-    explorer.buttons["5 gradient steps"].click()
+    explorer.actions["5 gradient steps"]()
     assert explorer.degrees.tolist() == pytest.approx([math.degrees(a) for a in radians], abs=0.01)

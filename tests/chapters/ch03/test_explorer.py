@@ -107,13 +107,13 @@ def test_steps_of_the_widget_solve_its_start_and_random_starts_are_the_same_agai
     first, second = CircleExplorer(), CircleExplorer()
     before = first.gradient(first.angles("center"))[0]
     for _ in range(10):
-        first.buttons["20 steps"].click()
+        first.actions["20 steps"]()
     after = first.gradient(first.angles("center"))[0]
     assert after < 0.1 < before
     assert "4 of 4 images" in first.text.value
     assert first.angles("center").abs().max() <= 180
-    first.buttons["random start"].click()
-    second.buttons["random start"].click()
+    first.actions["random start"]()
+    second.actions["random start"]()
     assert first.text.value == second.text.value
 
 
@@ -209,7 +209,7 @@ def test_the_words_of_the_widget_are_the_loss_and_the_wins(scene):
 def test_a_step_of_the_widget_goes_down_the_gradient(scene):
     explorer, gamma, margin = scene
     steps = [math.degrees(-0.02 * slope) for slope in slopes(CENTERS, gamma, margin)]
-    explorer.buttons["step"].click()
+    explorer.actions["step"]()
     expected = [center + step for center, step in zip(CENTERS, steps, strict=True)]
     assert explorer.angles("center").tolist() == pytest.approx(expected, abs=0.02)
     assert explorer.angles("image").tolist() == WHERE
@@ -222,7 +222,7 @@ def test_a_step_of_the_widget_turns_no_center_by_more_than_ten_degrees(explorer)
     explorer.set(gamma=0.1, margin=0.0, **places)
     steps = [math.degrees(-0.02 * slope) for slope in slopes(centers, 0.1, 0.0, images)]
     assert max(map(abs, steps)) > 10.5
-    explorer.buttons["step"].click()
+    explorer.actions["step"]()
     expected = [center + max(-10, min(10, step)) for center, step in zip(centers, steps, strict=True)]
     assert explorer.angles("center").tolist() == pytest.approx(expected, abs=0.02)
 
@@ -231,7 +231,7 @@ def test_twenty_steps_of_the_widget_are_twenty_times_one_step(explorer):
     for number, degrees in enumerate(CENTERS):
         explorer.controls[f"center_{number}"].value = degrees
     start = explorer.values()
-    explorer.buttons["20 steps"].click()
+    explorer.actions["20 steps"]()
     at_once = explorer.angles("center")
     explorer.set(**start)
     explorer.step(10)
@@ -248,3 +248,14 @@ def test_random_starts_of_the_widget_differ_from_one_another():
         drawn_angles.append(explorer.angles("center").tolist())
     assert all(one != other for one, other in itertools.combinations(drawn_angles, 2))
     assert all(-180 <= degrees <= 180 for angles in drawn_angles for degrees in angles)
+
+
+def test_the_picture_names_gamma_also_where_it_changes_no_number(explorer):
+    explorer.set(center_0=0, center_1=0, center_2=90, center_3=90)  # centers on one spot
+    pictures, said = set(), set()
+    for gamma in explorer.grid("gamma"):
+        explorer.set(gamma=gamma)
+        assert explorer.title.get_text() == f"Similarity to each class, gamma {gamma:g}"
+        pictures.add(explorer.picture.value)
+        said.add(explorer.text.value)
+    assert len(pictures) == len(said) == 6

@@ -63,13 +63,13 @@ def test_spread_zero_closes_the_gap_and_steps_lower_the_bound():
     first = explorer.figures["bound"]
     for _ in range(3):
         before = explorer.figures["bound"]
-        explorer.buttons["step down the bound"].click()
+        explorer.actions["step down the bound"]()
         assert explorer.figures["bound"] < before
     explorer.set(spread=0.0)
     assert explorer.figures["bound"] == pytest.approx(explorer.figures["truth"])
     assert "the gap is 0.00" in explorer.text.value
     explorer.set(spread=1.0)
-    explorer.buttons["start again"].click()
+    explorer.actions["start again"]()
     assert explorer.figures["bound"] == pytest.approx(first)
 
 
@@ -100,7 +100,7 @@ def test_samples_centroids_and_the_lines_between_have_the_hue_of_their_class(mov
     assert moved.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
 
 
-def test_the_ring_is_around_what_the_menu_names(moved):
+def test_the_ring_is_around_what_the_slider_names(moved):
     for name, what in moved.controls["what"].options:
         moved.set(what=what)
         kind, number = name.split(",")[0].split()
@@ -156,7 +156,7 @@ def test_a_step_of_the_widget_goes_down_the_bound_within_the_square(moved):
         expected.append(row)
     assert expected[3][0] == -1.0
     before = moved.centroids.clone()
-    moved.buttons["step down the bound"].click()
+    moved.actions["step down the bound"]()
     assert moved.samples.tolist() == [pytest.approx(row, abs=1e-6) for row in expected]
     assert_close(moved.centroids, before, rtol=0, atol=0)
     assert at(moved.ring) == at(moved.circles[2])
@@ -164,7 +164,7 @@ def test_a_step_of_the_widget_goes_down_the_bound_within_the_square(moved):
 
 def test_starting_again_puts_samples_and_centroids_back(moved):
     moved.set(spread=1.0)
-    moved.buttons["start again"].click()
+    moved.actions["start again"]()
     fresh = BoundExplorer()
     assert [at(line) for line in moved.circles] == [at(line) for line in fresh.circles]
     assert [at(line) for line in moved.crosses] == [at(line) for line in fresh.crosses]

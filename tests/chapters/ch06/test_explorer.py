@@ -145,12 +145,12 @@ def test_representatives_have_the_marker_of_their_kind_and_the_hue_of_their_clas
     assert panel.title.get_text().startswith("B: ")
 
 
-def test_images_have_the_hue_of_their_class_and_the_ring_is_around_what_the_menu_names(explorer):
+def test_images_have_the_hue_of_their_class_and_the_ring_is_around_what_the_slider_names(explorer):
     for name, number in explorer.controls["image"].options:
         explorer.set(image=number, turn=24)
         start = [HOMES[n // 3] + module.STARTS[n] + (24 if n == number else 0) for n in range(9)]
         assert places(explorer) == pytest.approx(start)
-        assert name == f"image {number % 3 + 1} of class {number // 3}"
+        assert name == f"{number % 3 + 1} of class {number // 3}"
         for panel in explorer.panels:
             for c, dots in enumerate(panel.dots):
                 assert dots.get_xydata().tolist() == [pytest.approx(at(d), abs=1e-6) for d in start[3 * c : 3 * c + 3]]
