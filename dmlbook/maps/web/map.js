@@ -126,6 +126,7 @@ function render({ model, el }) {
   const last = data.views.findLastIndex((each) => each.method === data.views[0].method);
   const state = { view: last, image: -1, pointed: -1, center: -1, label: -1, held: false, ...model.get("state") };
   const root = element("div", "map", el);
+  root.dataset.lmSuppressShortcuts = ""; // JupyterLab would take the arrow keys of menus and slider for its cells
   element("style", "", root, { textContent: STYLE });
   const bar = element("div", "bar", root);
   const two = element("div", "two", root);
