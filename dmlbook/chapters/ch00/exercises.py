@@ -198,7 +198,7 @@ EXERCISES = (
             ),
             "the query's two sides swapped": Misconception(
                 lambda num_classes, per_class: (num_classes - 1) / (num_classes * per_class - 1),
-                "You took one from the number of classes. The query leaves its own class: n - 1 of its images are left.",
+                "You took one from the number of classes. The query leaves its own class, of n - 1 others.",
             ),
         },
     ),
