@@ -222,7 +222,7 @@ predict("0.1", "?")  # "a", "b" or "c"
 test = datasets.load("birds", "test")
 pixels = test.images.flatten(1).float()  # (N, 12288)
 pixels = pixels - pixels.mean(0)  # without the average picture: cosines may be negative
-found = book.nearest(pixels, 5)
+found, queries = book.nearest(pixels, 5), [60, 680, 1290, 1820]
 score = retrieval.recall_at_k(pixels, test.labels, ks=(1,))[1]
 guess = retrieval.chance(test.labels)["recall_at_1"]
 print(f"Recall@1 of pixels: {100 * score:.1f} percent; guessing: {100 * guess:.1f}")
@@ -233,7 +233,6 @@ outcome("0.1", "b" if 0.1 < score < 0.5 else "c")
 # grey dashed one a wrong species.
 
 # %%
-queries = [60, 680, 1290, 1820]
 title = "Pixels retrieve the pose in three rows of four, the species seldom"
 figure = book.gallery(test, queries, found, title=title, size=0.72)
 show(figure, "0.4 pixels retrieve")
@@ -349,7 +348,7 @@ else:
 
 # %% jupyter={"source_hidden": true}
 lists = {"pixels": found, "learned": book.nearest(learned, 5)}
-title = "The learned embedding finds more of the right species in three rows of four"
+title = "The learned embedding finds more of the right species"
 figure = book.gallery(test, queries, lists, title=title, size=0.72)
 show(figure, "0.5 pixels and learned")
 
@@ -375,17 +374,16 @@ for name, x in {"pixels": pixels, "learned": learned}.items():
     )
     print("are of the query's genus")
 if settings.mode() != "smoke":
-    pairs = zip(counts["pixels"]["species"], counts["learned"]["species"], strict=True)
-    # What figure and text say.
-    assert [before < now for before, now in pairs] == [True, False, True, True]
+    before, now = (sum(counts[name]["species"]) for name in ("pixels", "learned"))
+    assert now > 2 * before  # what the text says
     assert near > 0.6  # most of the network's errors stay in the genus
     assert counts["learned"]["genus"][2] > counts["pixels"]["genus"][2]
 
 # %% [markdown]
-# **What to see.** For three queries the second row holds more black frames; for the finch both rows hold two. Of seven images
-# pixels bring one kingfisher, and of another species; the network brings kingfishers only, and some of them are the right
-# ones. Where it errs it knows the genus and mistakes the marks: so in most of its errors. (Four rows are no measure, and this
-# is one start of one network.) All birds of the second rows have the query's pose. Does the network look past it? Take every
+# **What to see.** The second rows hold more than twice as many black frames as the first rows. For the kingfisher pixels bring
+# one other kingfisher, and of another species; the network brings more of them. Where the network errs it knows the genus and
+# mistakes the marks: so in most of its errors. (Four rows are no measure, and this
+# is one start of one network.) And all birds of the second rows have the query's pose. Does the network look past it? Take every
 # image in that pose out of the list.
 
 
@@ -609,7 +607,11 @@ for name, change in CHANGES.items():
 #
 # <details><summary>What others found</summary>
 #
-# FINDING
+# The network finds a shifted bird four times in five: its training shifted every picture. Pixels find about every second one.
+# Mirrored birds neither finds as a rule, for training did not mirror them. Without color pixels hardly notice, and the
+# network is lost: it has learned to look at color, by which species differ. In half the light both are lost. So here the
+# network overlooks the one change that its training has varied. That is why training pictures are changed on purpose, and
+# why one has to choose how (lesson 07).
 # </details>
 
 # %% [markdown]
