@@ -61,7 +61,7 @@ print("poses:", ", ".join(train.kind_names))
 import matplotlib.pyplot as plt
 
 some = torch.randperm(len(train), generator=torch.Generator().manual_seed(7))[:30]
-figure, ax = plt.subplots(figsize=(9.6, 2.0))
+figure, ax = plt.subplots(figsize=(9.6, 1.4))
 book.tiles(ax, train.images[some], columns=15)
 show(figure, "0.2 contact sheet")
 
@@ -233,7 +233,7 @@ outcome("0.1", "b" if 0.1 < score < 0.5 else "c")
 # grey dashed one a wrong species.
 
 # %%
-title = "Pixels retrieve the pose in three rows of four, the species seldom"
+title = "Pixels often find the pose, seldom the species"
 figure = book.gallery(test, queries, found, title=title, size=0.72)
 show(figure, "0.4 pixels retrieve")
 
