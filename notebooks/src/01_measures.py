@@ -237,6 +237,10 @@ for size in (2, 4, 10):
 #
 # **Remedy.** Leave the query out *by its number* before ranking, as `ranking` above and the package do, and score an
 # embedding that knows nothing beside your own: `retrieval.chance` gives what random lists score.
+#
+# A second flatterer is quieter: **ties**. Where several images are equally near, code that counts only those that are
+# strictly nearer decides every tie for the query. Then an embedding that has one point for all images, the poorest there
+# is, gets a perfect score. The package counts a tie by its chance; exercise 1.3 lets you do so.
 
 # %% [markdown]
 # **Stop.** So far: on the unit sphere cosine and distance rank alike. A list of neighbors becomes a row of hits and misses,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 
 from dmlbook import records
-from dmlbook._checks import at_least, bad_input, check_lengths, checked, finite
+from dmlbook._checks import at_least, bad_input, check_below, check_filled, check_lengths, checked, finite
 from dmlbook._types import Float, Int, Tensor
 
 
@@ -32,14 +32,17 @@ def neighbors_met(nearest: Int[Tensor, "N k"], batches: Iterable[Int[Tensor, " B
         batches: Numbers of the images of each batch.
 
     Raises:
-        ValueError: There is no batch.
+        ValueError: There is no batch, or a number is not that of an image.
 
     Example:
         >>> neighbors_met(torch.tensor([[1, 2], [0, 2], [1, 0]]), [torch.tensor([0, 1])])
         (0.5, 1.0)
     """
+    check_filled(nearest=nearest)
+    check_below(len(nearest), "images", nearest=nearest)
     met = []
     for batch in batches:
+        check_below(len(nearest), "images", batches=batch)
         inside = torch.zeros(len(nearest), dtype=torch.bool)
         inside[batch] = True
         met.append(inside[nearest[batch]])  # (B, k)
@@ -56,14 +59,16 @@ def triplets_met(labels: Int[Tensor, " N"], batches: Iterable[Int[Tensor, " B"]]
         batches: Numbers of the images of each batch.
 
     Raises:
-        ValueError: There is no batch.
+        ValueError: There is no batch, or a number is not that of an image.
 
     Example:
         >>> triplets_met(torch.tensor([0, 0, 1, 1]), [torch.tensor([0, 1, 2])])  # 1 of 2, 1 of 2, none of 2
         0.3333333432674408
     """
     sizes, shares = torch.bincount(labels), []
-    for y in (labels[batch] for batch in batches):
+    for batch in batches:
+        check_below(len(labels), "images", batches=batch)
+        y = labels[batch]
         own = (y[:, None] == y).sum(1)  # the image itself among them
         shares.append((own - 1) * (len(y) - own) / ((sizes[y] - 1) * (len(labels) - sizes[y])))
     return float(torch.cat(_some(shares)).mean())
@@ -89,6 +94,7 @@ def closest_ranks(
     check_lengths(ranks=ranks, labels=labels)
     found, met = [], []
     for batch in batches:
+        check_below(len(labels), "images", batches=batch)
         negative = labels[batch][:, None] != labels[batch]
         closest = ranks[batch][:, batch].where(negative, len(labels)).amin(1)
         found.append(closest[negative.any(1)])

@@ -87,9 +87,19 @@ def test_both_measures_are_said_with_their_intervals():
             lambda: experiments.closest_ranks(torch.ones(2, 2).long(), torch.tensor([0, 0]), [torch.tensor([0, 1])]),
             "closest_ranks: batches must hold images",
         ),
+        (
+            lambda: experiments.neighbors_met(torch.tensor([[1], [0]]), [torch.tensor([2])]),
+            "neighbors_met: batches must",
+        ),
+        (lambda: experiments.neighbors_met(torch.tensor([[2], [0]]), []), "neighbors_met: nearest must"),
+        (lambda: experiments.neighbors_met(torch.zeros(0, 1).long(), []), "neighbors_met: nearest must"),
+        (
+            lambda: experiments.triplets_met(torch.tensor([0, 0, 1, 1]), [torch.tensor([4])]),
+            "triplets_met: batches must",
+        ),
     ],
 )
-def test_batches_without_anything_to_count_are_refused(call, said):
+def test_what_cannot_be_counted_is_refused(call, said):
     with pytest.raises(ValueError, match=said):
         call()
 
