@@ -20,6 +20,8 @@ import ledger
 import nbformat
 import stored
 
+from dmlbook.book import strip
+
 SITE = Path(__file__).resolve().parent / "site"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 LIVE_FOLDER = "live"
@@ -99,15 +101,22 @@ def write_source(folder: Path, source: Path) -> None:
         text = HEADINGS.get(name, "{text}").format(text=(root / name).read_text(encoding="utf-8"))
         text = linked(text, root / name)
         if page == "index.md":
-            text += "\n" + toctree("Chapters", [path.stem for path in notebooks if path.name[2] == "_"])
+            text += "\n" + toctree("Chapters", [path.stem for path in notebooks if is_lesson(path)])
             rest = [Path(other).stem for other in documents.values() if other != page]
             text += toctree("Reference", rest)
         (source / page).write_text(text, encoding="utf-8")
 
 
 def is_companion(path: Path, chapter: Path) -> bool:
-    """Whether ``06b_...`` belongs to ``06_...``."""
-    return path.name[:2] == chapter.name[:2] and path.name[2] != "_" and chapter.name[2] == "_"
+    """Whether ``06b_...`` belongs to ``06_...``; ``01b_...`` is a lesson, to which ``01c_...`` belongs."""
+    number, lesson = (name.partition("_")[0] for name in (path.name, chapter.name))
+    return number != lesson and not is_lesson(path) and strip.lesson_of(number) == lesson
+
+
+def is_lesson(path: Path) -> bool:
+    """Whether a notebook is a step of the story, and has its place among the chapters."""
+    number = path.name.partition("_")[0]
+    return number in strip.STEPS or len(number) == 2
 
 
 def places(notebooks: list[Path]) -> dict[str, str]:

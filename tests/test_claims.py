@@ -106,10 +106,12 @@ def test_ids_count_from_one_and_stand_once(tmp_path, ids):
 def test_sections_are_those_of_lessons_and_companions(tmp_path):
     (tmp_path / "06_the_field.py").write_text("# # 06\n# ## 6.1 One frame\n# ## Exercises\n# ### 6.2 No\n")
     (tmp_path / "06b_deeper.py").write_text("# ## 6b.10 Deeper\nx = 1  # ## 6b.11 No\n")
+    (tmp_path / "06c_more.py").write_text("# ## 6c.1 Deeper yet\n")
     (tmp_path / "11_what_holds.py").write_text("# ## 11.2 A trap: late\n")
     assert claims.sections(tmp_path) == {
         "06.1": ("06_the_field.ipynb", "One frame"),
         "06b.10": ("06b_deeper.ipynb", "Deeper"),
+        "06c.1": ("06c_more.ipynb", "Deeper yet"),
         "11.2": ("11_what_holds.ipynb", "A trap: late"),
     }
 

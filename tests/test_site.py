@@ -13,6 +13,8 @@ import pytest
 import stored
 from bs4 import BeautifulSoup
 
+from dmlbook.book import strip
+
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 STATIC = pages.SITE / "static"
@@ -110,10 +112,11 @@ def test_every_chapter_and_every_document_has_a_page_and_a_place_in_the_side_bar
 
 
 def test_a_companion_stands_under_its_lesson(site):
-    companions = [path.stem for path in NOTEBOOKS if path.name[2] != "_"]
+    companions = [path.stem for path in NOTEBOOKS if not pages.is_lesson(path)]
     assert companions
     for name in companions:
-        lesson = next(path.stem for path in NOTEBOOKS if path.name.startswith(f"{name[:2]}_"))
+        number = strip.lesson_of(name.partition("_")[0])
+        lesson = next(path.stem for path in NOTEBOOKS if path.name.startswith(f"{number}_"))
         item = next(item for item in site.pages["index"].select(".toctree-l1") if item.a["href"] == f"{lesson}.html")
         assert f"{name}.html" in [link["href"] for link in item.select(".toctree-l2 > a")]
 

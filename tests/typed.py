@@ -126,7 +126,7 @@ def complaints(chapter: str, book: dict, rows: list[dict], places: set[str]) -> 
     """Numbers in the prose of a chapter that no cell of their section says and no row lists, and rows without use.
 
     Args:
-        chapter: Its number, as in ``05`` or ``06b``.
+        chapter: Its number, as in ``05``, ``06b`` or ``01c``.
         book: The executed notebook.
         rows: Those of the chapter; the words of a row stand in the prose as they are, and all numbers in them are held.
         places: Numbers that say where something stands.

@@ -128,7 +128,7 @@ def strip(number: str) -> Figure:
     Raises:
         ValueError: The story has no such step.
     """
-    here = _step(number)
+    here = lesson_of(number)
     figure, axes = plt.subplots(1, len(STEPS), figsize=(9.6, 1.45), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0)
     for place, (ax, (step, (name, draw))) in enumerate(zip(axes, STEPS.items(), strict=True)):
@@ -153,17 +153,29 @@ def story(number: str) -> None:
         ValueError: The story has no such step.
     """
     names = [f"{step} {' '.join(name.split())}" for step, (name, _) in STEPS.items()]
-    place = list(STEPS).index(_step(number))
+    place = list(STEPS).index(lesson_of(number))
     told = f"The story of the book in {len(names)} small pictures: {', '.join(names)}."
-    deeper = " This companion goes deeper there." if number != _step(number) else ""
+    deeper = " This companion goes deeper there." if number != lesson_of(number) else ""
     show(strip(number), f"{told} We are at {names[place]}; what comes after it is pale.{deeper}")
 
 
-def _step(number: str) -> str:
-    if number in STEPS:
-        return number
-    if number[:2] not in STEPS or number[2:] not in ("b", "c"):
+@checked
+def lesson_of(number: str) -> str:
+    """The lesson that a notebook is, or goes deeper into.
+
+    Args:
+        number: As it begins the notebook's name.
+
+    Raises:
+        ValueError: The story has no such step.
+
+    Example:
+        >>> lesson_of("06b"), lesson_of("01b"), lesson_of("01c")  # 01b is a lesson of its own
+        ('06', '01b', '01b')
+    """
+    lessons = [step for step in STEPS if step[:2] == number[:2] and step <= number]
+    if not lessons or (number not in STEPS and number[2:] not in ("b", "c")):
         raise bad_input(
             "number", f"be a lesson's or a companion's, such as {', '.join(STEPS)}", repr(number), "See STEPS."
         )
-    return number[:2]
+    return lessons[-1]

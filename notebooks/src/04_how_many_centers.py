@@ -1205,7 +1205,7 @@ else:
 # A pretrained network, frozen, turns each photograph into 1,280 features. On these an embedding in 64 dimensions is trained
 # with SoftTriple: a **linear** one, or one with **one hidden layer**. Photographs held out measure it, the same for every
 # seed: half of each bird species, and the test photographs of Grocery Store. These are new photographs of classes that
-# training has *seen* (section 1.12 says what that is worth): 4.10 says nothing about classes that it has not. For each of
+# training has *seen* (§1b.6 says what that is worth): 4.10 says nothing about classes that it has not. For each of
 # them we look up the nearest other ones and ask whether they are of the same class, and whether they are of the same kind,
 # which training never mentioned.
 #

@@ -831,7 +831,7 @@ for on in ("bound", "triplet loss"):
 
 # %% [markdown]
 # Then retrieve digits 5 to 9, which neither has seen. **Recall@1** is the percentage of images whose nearest other image shows the
-# same digit; **MAP@R** asks how early all its other images come (chapter [01](01_triplets.ipynb)). Both have their 95 percent
+# same digit; **MAP@R** asks how early all its other images come (chapter [01](01_measures.ipynb)). Both have their 95 percent
 # interval and, in brackets, the number of seeds.
 
 

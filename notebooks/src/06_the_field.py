@@ -10,7 +10,7 @@
 # - say what a loss needs from a batch and how much of it it uses,
 # - read a comparison of losses as a skeptic does, and run one on your own photographs.
 #
-# **Before it** you need chapters [01](01_triplets.ipynb) (triplets), [02](02_softmax_is_smoothed_triplet.ipynb) (normalized
+# **Before it** you need chapters [01b](01b_triplets.ipynb) (triplets), [02](02_softmax_is_smoothed_triplet.ipynb) (normalized
 # SoftMax), [03](03_softtriple.ipynb) (SoftTriple) and [05](05_centroid_bound.ipynb) (the bound). What goes deeper is in the
 # companion, [06b](06b_the_field_deeper.ipynb).
 #

@@ -10,7 +10,7 @@
 # - take a folder of photographs from training to a search,
 # - say beforehand what a run will cost.
 #
-# **Before it** you need chapters [01](01_triplets.ipynb) (NMI and AMI), [06](06_the_field.ipynb) (a paired test,
+# **Before it** you need chapters [01](01_measures.ipynb) (NMI and AMI), [06](06_the_field.ipynb) (a paired test,
 # adjusted for several comparisons) and [07](07_training.ipynb) (splits by class, settings chosen on held-out classes,
 # intervals).
 #
@@ -230,7 +230,7 @@ print(
 )
 
 # %% [markdown]
-# Papers give NMI beside Recall@K (chapter [01](01_triplets.ipynb), section 1.5). You know that it has a floor.
+# Papers give NMI beside Recall@K (chapter [01](01_measures.ipynb), §1.5). You know that it has a floor.
 #
 # **Predict.** How many points of SoftTriple's NMI in this table lie above what labels score that are handed out at random?
 # (a) under 10; (b) 10 to 40; (c) more.

@@ -28,7 +28,7 @@ book.story("09b")
 # are the store's own (apples are Granny Smith, Royal Gala, and others). On features of a frozen network a linear
 # embedding of 64 dimensions learned the classes, with one center each and with ten, each at its own searched settings,
 # from five seeds. Records hold what was measured on *new* photographs of the trained classes (all in percent, but for
-# `serve`, the centers that serve any; MAP@R asks for all of the right ones, see chapter [01](01_triplets.ipynb); `Rand`
+# `serve`, the centers that serve any; MAP@R asks for all of the right ones, see chapter [01](01_measures.ipynb); `Rand`
 # is the adjusted index of 9.5):
 
 # %%

@@ -406,9 +406,30 @@ CALLS: dict[str, dict[str, object]] = {
     "chapters.exercises": {"number": "01"},
     "chapters.check": {"id": "1.1", "answer": lambda: len},
     "chapters.judge": {"id": "1.1", "answer": lambda: len},
+    "book.strip.strip": {"number": "03b"},
+    "book.strip.story": {"number": "03b"},
+    "book.strip.lesson_of": {"number": "03b"},
+    "chapters.ch01.experiments.both_measures": {"scores": lambda: torch.rand(3, 2)},
+    "chapters.ch01.experiments.neighbors_met": {
+        "nearest": lambda: torch.tensor([[1], [0], [1]]), "batches": lambda: [torch.tensor([0, 1])],
+    },
+    "chapters.ch01.experiments.triplets_met": {
+        "labels": lambda: torch.tensor([0, 0, 1, 1]), "batches": lambda: [torch.tensor([0, 1, 2])],
+    },
+    "chapters.ch01.experiments.closest_ranks": {
+        "ranks": lambda: torch.ones(4, 4).long(), "labels": lambda: torch.tensor([0, 0, 1, 1]),
+        "batches": lambda: [torch.tensor([0, 1, 2])],
+    },
     "chapters.ch01.explorer.MarginExplorer.move": {"pair": 1},
     "chapters.ch01.figures.samples": {
         "degrees": lambda: [0.0, 30.0], "labels": lambda: [0, 1], "names": lambda: ["A", "B"], "query": 0, "rim": 1,
+    },
+    "chapters.ch01.figures.clusters": {
+        "points": lambda: rows(3, 2), "labels": lambda: torch.tensor([0, 1, 0]),
+        "groups": lambda: torch.tensor([0, 0, 1]),
+    },
+    "chapters.ch01.figures.named_zones": {
+        "degrees": lambda: [0.0, 30.0], "labels": lambda: [0, 1], "names": lambda: ["A", "B"], "positive": 1,
     },
     "chapters.ch01.figures.move_zones": {"lines": lambda: zones()},
     "chapters.ch01.figures.gap_counts": {"edges": lambda: np_edges()},

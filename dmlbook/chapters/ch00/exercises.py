@@ -1,4 +1,4 @@
-"""Exercises of chapter 00: cosine, Recall@1, and what guessing scores."""
+"""Exercises of chapter 00: a table of cosines with a bug, Recall@1, and what guessing scores."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from dmlbook._types import Float, Tensor
 from dmlbook.book.exercises import Case, Exercise, Misconception
 
 
-def _cosine(a: Tensor, b: Tensor) -> float:
-    return float((a @ b) / (a.norm() * b.norm()))
+def _cosines(x: Tensor) -> Float[Tensor, "N N"]:
+    return (x @ x.T) / (x.norm(dim=1)[:, None] * x.norm(dim=1))
 
 
 def _cosine_cases() -> Sequence[Case]:
-    pairs = [([3.0, 4.0], [3.0, 4.0]), ([3.0, 4.0], [4.0, 3.0]), ([1.0, 0.0], [0.0, 2.0]), ([1.0, 2.0], [-2.0, -4.0])]
-    return [
-        Case((torch.tensor(a), torch.tensor(b)), _cosine(torch.tensor(a), torch.tensor(b)), f"a = {a}, b = {b}")
-        for a, b in pairs
+    problems = [
+        [[3.0, 4.0], [4.0, 3.0]],
+        [[1.0, 0.0], [0.0, 2.0], [3.0, 3.0]],
+        [[1.0, 2.0, 2.0], [-2.0, -4.0, -4.0], [6.0, 0.0, 0.0], [0.0, 1.0, -1.0]],
     ]
+    return [Case((torch.tensor(x),), _cosines(torch.tensor(x)), f"x = {x}") for x in problems]
 
 
 def _recall_at_1(embeddings: Tensor, labels: Tensor, hide_self: bool = True, farthest: bool = False) -> float:
@@ -46,6 +47,7 @@ def _recall_cases() -> Sequence[Case]:
         ([0, 10, 25, 100, 110], [0, 0, 1, 1, 1]),
         ([0, 10, 80, 180], [0, 1, 0, 1]),
         ([0, 5, 40, 50, 200, 222], [0, 0, 0, 1, 1, 1]),
+        ([0, 0, 90, 100, 112], [0, 1, 0, 1, 1]),  # two identical images of two classes
     ]
     cases = []
     for degrees, classes in problems:
@@ -64,28 +66,46 @@ def _chance_cases() -> Sequence[Case]:
 EXERCISES = (
     Exercise(
         "0.1",
-        "the angle, not the length",
+        "the planted bug",
         _cosine_cases,
         {
-            "plain inner product": Misconception(
-                lambda a, b: float(a @ b),
-                "That is the inner product: it grows with the lengths. Divide by both of them.",
+            "the bug itself": Misconception(
+                lambda x: x @ x.T / x.norm(dim=1) / x.norm(dim=1),
+                "The bug is still there: both divisions are by the length of the column's point. The row's has to go, "
+                "too: give it an axis, x.norm(dim=1)[:, None].",
             ),
-            "brackets": Misconception(
-                lambda a, b: float((a @ b) / a.norm() * b.norm()),
-                "Python divides by the first length, then multiplies by the second: put brackets around them.",
+            "plain inner products": Misconception(
+                lambda x: x @ x.T,
+                "Those are inner products: they grow with the lengths. Divide by the length of the row's point and of "
+                "the column's.",
             ),
-            "one length only": Misconception(
-                lambda a, b: float((a @ b) / a.norm()),
-                "You divided by one length. That is how far b reaches along a; divide by the length of b as well.",
+            "the column's length alone": Misconception(
+                lambda x: x @ x.T / x.norm(dim=1),
+                "You divided by the column's length alone. Divide by the row's as well: a cosine has both.",
             ),
-            "distance": Misconception(
-                lambda a, b: float((a - b).norm()),
-                "That is the Euclidean distance: 0 for equal vectors. The cosine of equal vectors is 1.",
+            "the row's length alone": Misconception(
+                lambda x: x @ x.T / x.norm(dim=1)[:, None],
+                "You divided by the row's length alone. Divide by the column's as well: a cosine has both.",
+            ),
+            "the row's length twice": Misconception(
+                lambda x: x @ x.T / x.square().sum(1)[:, None],
+                "Both divisions are by the row's length now. One of them has to be by the column's.",
+            ),
+            "one length for all": Misconception(
+                lambda x: x @ x.T / x.norm().square(),
+                "x.norm() is one number, the length of all points taken together. Each point has its own: dim=1.",
+            ),
+            "along the wrong axis": Misconception(
+                lambda x: (x / x.norm(dim=0)) @ (x / x.norm(dim=0)).T,
+                "You took the lengths down the columns of x (dim=0). A point is a row: dim=1.",
             ),
             "squared lengths": Misconception(
-                lambda a, b: float((a @ b) / (a.square().sum() * b.square().sum())),
+                lambda x: x @ x.T / (x.square().sum(1)[:, None] * x.square().sum(1)),
                 "You divided by the squared lengths. Take their square roots (.norm()).",
+            ),
+            "distances": Misconception(
+                lambda x: (x[:, None] - x).norm(dim=2),
+                "Those are distances: 0 for equal points. The cosine of a point with itself is 1.",
             ),
         },
     ),
@@ -97,6 +117,11 @@ EXERCISES = (
             "the query finds itself": Misconception(
                 lambda x, y: _recall_at_1(x, y, hide_self=False),
                 "Each query found itself: its cosine with itself is 1. Take it out of the list before you look.",
+            ),
+            "the first of the list dropped": Misconception(
+                lambda x, y: float((y[(x @ x.T).topk(2).indices[:, 1]] == y).float().mean()),
+                "You dropped the first of each list. Where another image is identical, that may be the other one, and "
+                "the query stays in: take it out by its number.",
             ),
             "diagonal of zeros": Misconception(
                 lambda x, y: float((y[(x @ x.T).fill_diagonal_(0).argmax(1)] == y).float().mean()),
@@ -114,6 +139,22 @@ EXERCISES = (
             "counts instead of a share": Misconception(
                 lambda x, y: _recall_at_1(x, y) * len(y),
                 "That is the number of hits. Recall is a fraction in [0, 1]: divide by the number of queries.",
+            ),
+            "misses instead of hits": Misconception(
+                lambda x, y: 1 - _recall_at_1(x, y),
+                "That is the share of queries whose first image is of another class. Recall counts those of the same.",
+            ),
+            "percent": Misconception(
+                lambda x, y: 100 * _recall_at_1(x, y),
+                "That is in percent. Recall is a fraction in [0, 1].",
+            ),
+            "not normalized by N": Misconception(
+                lambda x, y: _recall_at_1(x, y) * len(y) / (len(y) - 1),
+                "You divided by N - 1. Each query has N - 1 others, but there are N queries.",
+            ),
+            "any match in the list": Misconception(
+                lambda x, y: float(((y[:, None] == y).sum(1) > 1).float().mean()),
+                "You asked whether the list holds a match anywhere. Only its first place counts.",
             ),
             "one hit a class": Misconception(
                 _recall_per_class,
@@ -138,6 +179,26 @@ EXERCISES = (
             "self only out of the class": Misconception(
                 lambda num_classes, per_class: (per_class - 1) / (num_classes * per_class),
                 "You took the query out of its class, but it also leaves the list: N - 1 images remain.",
+            ),
+            "one in N": Misconception(
+                lambda num_classes, per_class: 1 / (num_classes * per_class - 1),
+                "That is the chance of one particular image. Any of the n - 1 others of the class is right.",
+            ),
+            "one class fewer": Misconception(
+                lambda num_classes, per_class: 1 / (num_classes - 1),
+                "No class drops out: the query leaves the list, and its class still has n - 1 images there.",
+            ),
+            "the miss": Misconception(
+                lambda num_classes, per_class: (num_classes - 1) * per_class / (num_classes * per_class - 1),
+                "That is the chance that the first image is wrong. Subtract it from 1.",
+            ),
+            "in percent": Misconception(
+                lambda num_classes, per_class: 100 * (per_class - 1) / (num_classes * per_class - 1),
+                "That is in percent. A chance is a fraction in [0, 1].",
+            ),
+            "the query's two sides swapped": Misconception(
+                lambda num_classes, per_class: (num_classes - 1) / (num_classes * per_class - 1),
+                "You took one from the number of classes. The query leaves its own class, of n - 1 others.",
             ),
         },
     ),

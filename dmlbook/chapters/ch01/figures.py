@@ -1,4 +1,4 @@
-"""Figures of chapter 01: points on a circle, the zones around an anchor, gaps of triplets, shares over training."""
+"""Figures of chapter 01: points on a circle, clusters, the zones around an anchor, gaps of triplets, their shares."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
@@ -19,10 +20,10 @@ from dmlbook._checks import (
     checked,
     finite,
 )
-from dmlbook._types import Float, Tensor
-from dmlbook.book.circle import on_circle
+from dmlbook._types import Float, Int, Tensor
+from dmlbook.book.circle import on_circle, unit_circle
 from dmlbook.book.figures import class_color, letter_color
-from dmlbook.book.lines import BLACK, PALE, SOFT, name_ends
+from dmlbook.book.lines import BLACK, MIDDLE, PALE, SHADE, SOFT, name_ends
 
 KINDS = {"hard": BLACK, "semi-hard": SOFT, "easy": PALE}
 """Shades of the three kinds of triplets."""
@@ -102,6 +103,32 @@ def move_zones(lines: Mapping[str, Line2D], anchor: float, positive: float, marg
         lines[kind].set_data(ZONE_RADIUS * np.cos(angles), ZONE_RADIUS * np.sin(angles))
 
 
+@checked(positive=at_least(1), margin=at_least(0))
+def named_zones(
+    ax: Axes, degrees: Sequence[float], labels: Sequence[int], names: Sequence[str], *, positive: int, margin: float
+) -> Axes:
+    """The circle with its samples, the first of them the anchor, and the zones around it, each named beside its arc.
+
+    Args:
+        ax: Where to draw.
+        degrees: Where the samples are.
+        labels: Their classes.
+        names: Their names.
+        positive: Which sample is the positive.
+        margin: In squared distance.
+    """
+    check_lengths(degrees=degrees, labels=labels, names=names)
+    check_below(len(names), "samples", positive=positive)
+    apart = float((on_circle(degrees[0]) - on_circle(degrees[positive])).square().sum())
+    zones(unit_circle(ax, reach=1.45), degrees[0], apart, margin)
+    samples(ax, degrees, labels, names, query=0, rim=positive)
+    hard, semihard = borders(apart, margin)
+    for name, angle in {"hard": -hard / 2, "semi-hard": -(hard + semihard) / 2, "easy": -120}.items():
+        place = (1.24 * on_circle(degrees[0] + angle)).tolist()
+        ax.annotate(name, place, ha="left" if place[0] > 0 else "right", va="center")
+    return ax
+
+
 @checked(gaps=finite)
 def gap_counts(gaps: Float[Tensor, " T"], edges: np.ndarray, margin: float) -> dict[str, np.ndarray]:
     """Triplets of each kind in each bin of the gap d(a, n) - d(a, p): hard up to 0, semi-hard below the margin."""
@@ -141,6 +168,20 @@ def rows_of_neighbors(ax: Axes, names: Sequence[str], labels: Sequence[int], ran
     for spine in ax.spines.values():
         spine.set_visible(False)
     ax.xaxis.tick_top()
+    return ax
+
+
+@checked(points=finite, labels=at_least(0))
+def clusters(ax: Axes, points: Float[Tensor, "N 2"], labels: Int[Tensor, " N"], groups: Int[Tensor, " N"]) -> Axes:
+    """Samples in the hue of their class, each cluster on a band of its own with its mean, a grey plus, upon it."""
+    check_filled(points=points)
+    check_lengths(points=points, labels=labels, groups=groups)
+    for group in torch.unique(groups).tolist():
+        members = points[groups == group]
+        ax.plot(*members.T.tolist(), "o-", color=SHADE, linewidth=38, markersize=38, solid_capstyle="round", zorder=1)
+        ax.plot(*members.mean(0).tolist(), "P", color=MIDDLE, markersize=12, markeredgecolor="white", zorder=2)
+    for point, label in zip(points.tolist(), labels.tolist(), strict=True):
+        ax.plot(*point, "o", color=class_color(label), markersize=15, markeredgecolor="white", zorder=3)
     return ax
 
 

@@ -1,6 +1,7 @@
-"""What learners write in chapter 00: a solution of each exercise, and the wrong answers that its check must name."""
+"""What learners write in chapter 00: a solution of each exercise, and the wrong answers that its check must name.
 
-import math
+``INVENTED`` holds wrong answers as students would write them, made up without a look at the misconceptions.
+"""
 
 import numpy as np
 import torch
@@ -33,22 +34,49 @@ def farthest(x, y):
     return float((y[apart.argmax(1)] == y).double().mean())
 
 
+def second_place(x, y):
+    order = np.argsort(-(x @ x.T).numpy(), axis=1)
+    return float(np.mean(y.numpy()[order[:, 1]] == y.numpy()))
+
+
+def normalized_by(rows=None, columns=None):
+    def table(x):
+        cosines = x @ x.T
+        cosines = cosines / rows(x).unsqueeze(1) if rows else cosines
+        return cosines / columns(x).unsqueeze(0) if columns else cosines
+
+    return table
+
+
+def length(x):
+    return x.pow(2).sum(1).sqrt()
+
+
 ANSWERS = {
     "0.1": {
-        "solution": lambda a, b: F.cosine_similarity(a, b, dim=0),
-        "plain inner product": lambda a, b: torch.dot(a, b),
-        "brackets": lambda a, b: torch.dot(a, b) / torch.linalg.norm(a) * torch.linalg.norm(b),
-        "one length only": lambda a, b: sum(a * b) / math.sqrt(float(sum(a * a))),
-        "distance": lambda a, b: torch.dist(a, b).item(),
-        "squared lengths": lambda a, b: (a @ b) / ((a @ a) * (b @ b)),
+        "solution": lambda x: F.normalize(x, dim=1) @ F.normalize(x, dim=1).T,
+        "the bug itself": normalized_by(columns=lambda x: length(x) ** 2),
+        "plain inner products": lambda x: torch.einsum("id,jd->ij", x, x),
+        "the column's length alone": normalized_by(columns=length),
+        "the row's length alone": normalized_by(rows=length),
+        "the row's length twice": normalized_by(rows=lambda x: length(x) ** 2),
+        "one length for all": lambda x: x @ x.T / (x * x).sum(),
+        "along the wrong axis": lambda x: F.normalize(x, dim=0) @ F.normalize(x, dim=0).T,
+        "squared lengths": normalized_by(lambda x: length(x) ** 2, lambda x: length(x) ** 2),
+        "distances": lambda x: torch.cdist(x, x),
     },
     "0.2": {
         "solution": recall,
         "the query finds itself": lambda x, y: float((y[(x @ x.T).argmax(1)] == y).float().mean()),
+        "the first of the list dropped": second_place,
         "diagonal of zeros": lambda x, y: np.mean([int(y[int(r.argmax())] == y[i]) for i, r in enumerate(zeroed(x))]),
         "positions": lambda x, y: np.mean((x @ x.T - 9 * torch.eye(len(x))).argmax(1).numpy() == y.numpy()),
         "farthest": farthest,
         "counts instead of a share": lambda x, y: recall(x, y) * len(y),
+        "misses instead of hits": lambda x, y: 1 - recall(x, y),
+        "percent": lambda x, y: recall(x, y) * 100,
+        "not normalized by N": lambda x, y: recall(x, y) * len(y) / (len(y) - 1),
+        "any match in the list": lambda x, y: sum(int(list(y).count(c) > 1) for c in y) / len(y),
         "one hit a class": recall_one_hit_a_class,
     },
     "0.3": {
@@ -56,5 +84,59 @@ ANSWERS = {
         "one in C": lambda num_classes, per_class: per_class / (num_classes * per_class),
         "self only out of the total": lambda num_classes, per_class: per_class / (num_classes * per_class - 1),
         "self only out of the class": lambda num_classes, per_class: (1 - 1 / per_class) / num_classes,
+        "one in N": lambda num_classes, per_class: (num_classes * per_class - 1) ** -1,
+        "one class fewer": lambda num_classes, per_class: per_class / (num_classes * per_class - per_class),
+        "the miss": lambda num_classes, per_class: 1 - (per_class - 1) / (num_classes * per_class - 1),
+        "in percent": lambda num_classes, per_class: (per_class - 1) / (num_classes * per_class - 1) * 100,
+        "the query's two sides swapped": lambda num_classes, per_class: (
+            (num_classes - 1) / (num_classes * per_class - 1)
+        ),
+    },
+}
+
+
+def counted_to(x, y, places):
+    order = (x @ x.T).fill_diagonal_(-1.1).argsort(1, descending=True)[:, :places]
+    return float((y[order] == y[:, None]).any(1).float().mean())
+
+
+INVENTED = {
+    "0.1": {
+        "dim=1 kept for one of two": lambda x: x @ x.T / x.norm(dim=1, keepdim=True) / x.norm(dim=1, keepdim=True),
+        "no division": lambda x: x.mm(x.t()),
+        "norm of everything, twice": lambda x: x @ x.T / x.norm() / x.norm(),
+        "normalize's default said wrong": lambda x: (x / x.norm(dim=0, keepdim=True)) @ F.normalize(x, dim=0).T,
+        "the matrix of products normalized": lambda x: F.normalize(x @ x.T, dim=1),
+        "only the left side normalized": lambda x: F.normalize(x, dim=1) @ x.T,
+        "only the right side normalized": lambda x: x @ F.normalize(x, dim=1).T,
+        "sums instead of norms": lambda x: x @ x.T / torch.outer((x * x).sum(1), (x * x).sum(1)),
+        "the bug in other words": lambda x: x @ (x / x.norm(dim=1)[:, None] / x.norm(dim=1)[:, None]).T,
+        "cdist": lambda x: (x.unsqueeze(1) - x.unsqueeze(0)).square().sum(-1).sqrt(),
+    },
+    "0.2": {
+        "topk(2)[:, 1]": lambda x, y: (y[torch.topk(x @ x.T, 2).indices[:, 1]] == y).float().mean(),
+        "sorted, second column": lambda x, y: (y[(x @ x.T).sort(descending=True)[1][:, 1]] == y).float().mean().item(),
+        "no exclusion": lambda x, y: (y[torch.argmax(x @ x.T, dim=-1)] == y).double().mean(),
+        "minus one on the diagonal alone": lambda x, y: (
+            (y[(x @ x.T * (1 - torch.eye(len(x)))).argmax(1)] == y).float().mean()
+        ),
+        "argmin": lambda x, y: (y[(x @ x.T).argmin(1)] == y).float().mean().item(),
+        "a sum": lambda x, y: (y[(x @ x.T).fill_diagonal_(-2).argmax(1)] == y).sum(),
+        "index compared": lambda x, y: ((x @ x.T).fill_diagonal_(-2).argmax(1) == y).float().mean(),
+        "two places": lambda x, y: counted_to(x, y, 2),
+        "percentages": lambda x, y: 100.0 * counted_to(x, y, 1),
+        "the wrong ones": lambda x, y: (y[(x @ x.T).fill_diagonal_(-2).argmax(1)] != y).float().mean(),
+    },
+    "0.3": {
+        "1 / C": lambda num_classes, per_class: 1.0 / num_classes,
+        "n / (N - 1)": lambda num_classes, per_class: per_class / (per_class * num_classes - 1),
+        "(n - 1) / N": lambda num_classes, per_class: (per_class - 1) / (per_class * num_classes),
+        "1 / N": lambda num_classes, per_class: 1 / (per_class * num_classes),
+        "1 / (N - 1)": lambda num_classes, per_class: 1 / (per_class * num_classes - 1),
+        "1 / (C - 1)": lambda num_classes, per_class: 1 / (num_classes - 1),
+        "the opposite": lambda num_classes, per_class: 1 - (per_class - 1) / (per_class * num_classes - 1),
+        "times a hundred": lambda num_classes, per_class: 100 * (per_class - 1) / (per_class * num_classes - 1),
+        "classes less one": lambda num_classes, per_class: (num_classes - 1) / (per_class * num_classes - 1),
+        "per class alone": lambda num_classes, per_class: 1 / per_class,
     },
 }

@@ -1,56 +1,148 @@
-"""What learners write in chapter 01: a solution of each exercise, and the wrong answers that its check must name."""
+"""What learners write in chapter 01: a solution of each exercise, and the wrong answers that its check must name.
+
+``INVENTED`` holds wrong answers as students would write them, made up without a look at the misconceptions.
+"""
 
 import math
 
+import torch
+from torch.nn import functional as F
 
-def average_precision(hits, places=None, only_hits=True, divide_by=None):
-    total = sum(hits)
+# 1.2 two scores from nothing
+
+
+def ranked(x, y, drop=lambda order, i: [j for j in order if j != i], descending=True):
+    order = torch.argsort(x @ x.T, dim=1, descending=descending, stable=True)
+    return [[bool(y[j] == y[i]) for j in drop(order[i].tolist(), i)] for i in range(len(y))]
+
+
+def scores(x, y, k, lists=ranked, recall=None, precision=None, everyone=False, mean=None):
+    recall = recall or (lambda h: float(any(h[:k])))
+    precision = precision or average_precision
+    counted = [everyone or y.tolist().count(int(c)) > 1 for c in y]
+    queries = [(h, int(c)) for h, c, counts in zip(lists(x, y), y, counted, strict=True) if counts]
+    mean = mean or (lambda values, classes: sum(values) / len(values))
+    classes = [c for _, c in queries]
+    return mean([recall(h) for h, _ in queries], classes), mean([precision(h) for h, _ in queries], classes)
+
+
+def average_precision(hits, places=None, only_hits=True, divide_by=None, total=None):
+    total = sum(hits) if total is None else total
     found = value = 0
     for p, hit in enumerate(hits[: total if places is None else places], 1):
         found += hit
         if hit or not only_hits:
             value += found / p
-    return value / (divide_by(found) if divide_by else total)
+    return value / max(divide_by(found) if divide_by else total, 1)
 
 
-def count(sizes, positives=lambda n: n - 1, negatives=lambda n, total: total - n):
-    total = 0
-    for n in sizes:
-        total += n * positives(n) * negatives(n, sum(sizes))
-    return total
+def class_means(values, classes):
+    by_class = [[v for v, c in zip(values, classes, strict=True) if c == one] for one in sorted(set(classes))]
+    return sum(sum(of) / len(of) for of in by_class) / len(by_class)
+
+
+def with_itself(x, y):
+    return ranked(x, y, drop=lambda order, i: order)
+
+
+def without_the_first(x, y):
+    return ranked(x, y, drop=lambda order, i: order[1:])
+
+
+def farthest_first(x, y):
+    return ranked(x, y, descending=False)
+
+
+def swapped(x, y, k):
+    first, second = scores(x, y, k)
+    return second, first
+
+
+# 1.3 the planted bug
+
+
+def ties(x, y):
+    """For each query, whether each of the images at its smallest distance is right."""
+    found = []
+    for i, point in enumerate(x):
+        apart = [float((point - other).norm()) if j != i else math.inf for j, other in enumerate(x)]
+        found.append([bool(y[j] == y[i]) for j, d in enumerate(apart) if d == min(apart)])
+    return found
+
+
+def mean(values):
+    values = list(values)
+    return sum(values) / max(len(values), 1)
+
+
+# 1.5 the semi-hard batch loss
+
+
+def mined(x, y, margin, choose=None, apart=None, pairs=None, term=None, average=None):
+    apart = (apart or (lambda x: torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist") ** 2))(x)
+    terms = []
+    for i in range(len(y)):
+        for j in range(len(y)):
+            if y[i] == y[j] and (pairs or (lambda i, j: i != j))(i, j):
+                far = [apart[i, k] for k in range(len(y)) if y[k] != y[i]]
+                terms += [(term or hinged)(apart[i, j], d, margin) for d in (choose or semihard)(apart[i, j], far)]
+    return (average or (lambda terms: torch.stack(terms).mean()))(terms)
+
+
+def hinged(positive, negative, margin):
+    return torch.relu(positive - negative + margin)
 
 
 def semihard(positive, negatives):
     for d in sorted(negatives):
         if d > positive:
-            return d
-    return sorted(negatives)[-1]
+            return [d]
+    return [sorted(negatives)[-1]]
 
 
 def semihard_inclusive(positive, negatives):
-    for d in sorted(negatives):
-        if d >= positive:
-            return d
-    return sorted(negatives)[-1]
+    return [([d for d in sorted(negatives) if d >= positive] or [max(negatives)])[0]]
 
 
 def semihard_closest(positive, negatives):
-    for d in sorted(negatives):
-        if d > positive:
-            return d
-    return sorted(negatives)[0]
+    return [([d for d in sorted(negatives) if d > positive] or [min(negatives)])[0]]
 
 
-def semihard_strict(positive, negatives, alpha=0.5):
-    for d in sorted(negatives):
-        if positive < d and d - positive < alpha:
-            return d
-    return sorted(negatives)[-1]
+def semihard_or_nothing(positive, negatives):
+    return [d for d in sorted(negatives) if d > positive][:1]
 
 
-def semihard_band(positive, negatives):
-    band = [d for d in sorted(negatives) if 0 < d - positive < 0.2]
-    return band[-1] if band else semihard(positive, negatives)
+def none_costs_nothing(positive, negatives):
+    return semihard_or_nothing(positive, negatives) or [positive + 1]
+
+
+def nearest_to_positive(positive, negatives):
+    return [min(negatives, key=lambda d: float((d - positive).detach() ** 2))]
+
+
+def strictly_inside(margin):
+    return lambda positive, negatives: [d for d in sorted(negatives) if positive < d < positive + margin][:1]
+
+
+def squared(x):
+    return ((x[None] - x[:, None]) ** 2).sum(-1)
+
+
+# 1.6 the planted bug
+
+
+def hardest(x, y, margin, closest=None, farthest=None, end=None):
+    apart, same = squared(x), y[:, None] == y
+    far = (farthest or (lambda apart, same: (apart * same).max(1).values))(apart, same)
+    near = (closest or (lambda apart, same: (apart + 9 * same).min(1).values))(apart, same)
+    return (end or (lambda far, near: torch.relu(far - near + margin).mean()))(far, near)
+
+
+def others(same):
+    return same & ~torch.eye(len(same), dtype=torch.bool)
+
+
+# 1.7 a neighbor in the batch
 
 
 def miss(n, b, k):
@@ -79,49 +171,312 @@ ANSWERS = {
         "solution": lambda cosine: (2 - 2 * cosine) ** 0.5,
         "the squared distance": lambda cosine: 2 * (1 - cosine),
         "cosine distance": lambda cosine: -cosine + 1,
+        "the root of one minus the cosine": lambda cosine: (1 - cosine) ** 0.5,
+        "the 2 before the root": lambda cosine: 2 * (1 - cosine) ** 0.5,
         "the angle": lambda cosine: math.atan2(math.sqrt(1 - cosine**2), cosine),
+        "the angle in degrees": lambda cosine: math.acos(cosine) * 180 / math.pi,
+        "the sine": lambda cosine: math.sin(math.acos(cosine)),
         "the sign": lambda cosine: math.sqrt(2) * math.sqrt(1 + cosine),
+        "the square of the square": lambda cosine: 4 * (1 - cosine) ** 2,
     },
     "1.2": {
-        "solution": average_precision,
-        "R-precision": lambda hits: len([h for h in hits[: sum(hits)] if h]) / sum(hits),
-        "the whole list": lambda hits: average_precision(hits, places=len(hits)),
-        "misses counted": lambda hits: average_precision(hits, only_hits=False),
-        "divided by the hits found": lambda hits: average_precision(hits, divide_by=lambda found: max(found, 1)),
+        "solution": scores,
+        "the query finds itself": lambda x, y, k: scores(x, y, k, with_itself),
+        "the first of the list dropped": lambda x, y, k: scores(x, y, k, without_the_first),
+        "the least similar first": lambda x, y, k: scores(x, y, k, farthest_first),
+        "queries without a match counted": lambda x, y, k: scores(x, y, k, everyone=True),
+        "recall as a share of k": lambda x, y, k: scores(x, y, k, recall=lambda h: sum(h[:k]) / k),
+        "recall as a share of all hits": lambda x, y, k: scores(x, y, k, recall=lambda h: sum(h[:k]) / sum(h)),
+        "recall at place k alone": lambda x, y, k: scores(x, y, k, recall=lambda h: h[k - 1]),
+        "average precision of the whole list": lambda x, y, k: scores(
+            x, y, k, precision=lambda h: average_precision(h, places=len(h))
+        ),
+        "average precision of the first k": lambda x, y, k: scores(
+            x, y, k, precision=lambda h: average_precision(h, places=k)
+        ),
+        "R-precision": lambda x, y, k: scores(x, y, k, precision=lambda h: sum(h[: sum(h)]) / sum(h)),
+        "misses counted": lambda x, y, k: scores(x, y, k, precision=lambda h: average_precision(h, only_hits=False)),
+        "divided by the hits found": lambda x, y, k: scores(
+            x, y, k, precision=lambda h: average_precision(h, divide_by=lambda found: found)
+        ),
+        "the query counted in R": lambda x, y, k: scores(
+            x, y, k, precision=lambda h: average_precision(h, total=sum(h) + 1)
+        ),
+        "the two swapped": swapped,
+        "sums": lambda x, y, k: scores(x, y, k, mean=lambda values, classes: sum(values)),
+        "the mean over classes": lambda x, y, k: scores(x, y, k, mean=class_means),
     },
     "1.3": {
-        "solution": count,
-        "an anchor that is its own positive": lambda sizes: count(sizes, positives=lambda n: n),
-        "pairs without order": lambda sizes: count(sizes) / 2,
-        "negatives of the own class": lambda sizes: count(sizes, negatives=lambda n, total: total - 2),
-        "the approximation": lambda sizes: sum(sizes) * sum(sizes) * (sum(sizes) / len(sizes)),
-    },
-    "1.4": {
-        "solution": semihard,
-        "the hardest": lambda positive, negatives: sorted(negatives)[0],
-        "the farthest": lambda positive, negatives: sorted(negatives)[-1],
-        "the nearest to the positive": lambda positive, negatives: sorted(negatives, key=lambda d: (d - positive) ** 2)[
-            0
-        ],
-        "as far as the positive": semihard_inclusive,
-        "the closest where none is farther": semihard_closest,
-        "only within the margin": semihard_strict,
-        "the farthest within the margin": semihard_band,
+        "solution": lambda x, y: mean(mean(tied) for tied in ties(x, y)),
+        "the bug itself": lambda x, y: mean(any(tied) for tied in ties(x, y)),
+        "always a miss": lambda x, y: mean(all(tied) for tied in ties(x, y)),
+        "the first of the tied": lambda x, y: mean(tied[0] for tied in ties(x, y)),
+        "the last of the tied": lambda x, y: mean(tied[-1] for tied in ties(x, y)),
+        "a tie counts one half": lambda x, y: mean((any(tied) + all(tied)) / 2 for tied in ties(x, y)),
+        "ties left out": lambda x, y: mean(tied[0] for tied in ties(x, y) if len(tied) == 1),
+        "the query among the tied": lambda x, y: mean(mean([True, *tied]) for tied in ties(x, y)),
+        "one mean for all": lambda x, y: mean(one for tied in ties(x, y) for one in tied),
+        "the majority": lambda x, y: mean(mean(tied) > 0.5 for tied in ties(x, y)),
     },
     "1.5": {
+        "solution": mined,
+        "the hardest": lambda *a: mined(*a, choose=lambda p, n: [min(n)]),
+        "the farthest": lambda *a: mined(*a, choose=lambda p, n: [max(n)]),
+        "the nearest to the positive": lambda *a: mined(*a, choose=nearest_to_positive),
+        "as far as the positive": lambda *a: mined(*a, choose=semihard_inclusive, apart=squared),
+        "the closest where none is farther": lambda *a: mined(*a, choose=semihard_closest),
+        "left out where none is farther": lambda *a: mined(*a, choose=semihard_or_nothing),
+        "nothing where none is farther": lambda *a: mined(*a, choose=none_costs_nothing),
+        "only within the margin": lambda x, y, margin: mined(
+            x,
+            y,
+            margin,
+            choose=strictly_inside(margin),
+            average=lambda t: torch.stack(t).mean() if t else 0 * x.sum(),
+        ),
+        "all triplets": lambda *a: mined(*a, choose=lambda p, n: n),
+        "the mean over active pairs": lambda *a: mined(
+            *a, average=lambda t: sum(t) / max(sum(bool(v > 0) for v in t), 1)
+        ),
+        "the mean over images": lambda x, y, margin: mined(x, y, margin, average=lambda t: sum(t) / len(x)),
+        "the sum": lambda *a: mined(*a, average=sum),
+        "pairs without order": lambda *a: mined(*a, pairs=lambda i, j: i < j),
+        "the image with itself": lambda *a: mined(*a, pairs=lambda i, j: True, apart=squared),
+        "no hinge": lambda *a: mined(*a, term=lambda p, n, margin: p - n + margin),
+        "a margin's sign": lambda *a: mined(*a, term=lambda p, n, margin: torch.relu(p - n - margin)),
+        "distances": lambda *a: mined(*a, apart=lambda x: (squared(x) + 1e-12) ** 0.5),
+        "cosines": lambda *a: mined(*a, apart=lambda x: -x @ x.T),
+        "normalized": lambda *a: mined(*a, apart=lambda x: 2 - 2 * F.normalize(x) @ F.normalize(x).T),
+        "positive and negative swapped": lambda *a: mined(*a, term=lambda p, n, margin: torch.relu(n - p + margin)),
+    },
+    "1.6": {
+        "solution": hardest,
+        "the bug itself": lambda *a: hardest(*a, closest=lambda apart, same: (apart * ~same).min(1).values),
+        "the smallest that is not 0": lambda *a: hardest(
+            *a, closest=lambda apart, same: (apart + 9 * torch.eye(len(apart))).min(1).values
+        ),
+        "the farthest negative": lambda *a: hardest(*a, closest=lambda apart, same: (apart * ~same).max(1).values),
+        "the mean negative": lambda *a: hardest(
+            *a,
+            closest=lambda apart, same: torch.stack([row[~own].mean() for row, own in zip(apart, same, strict=True)]),
+        ),
+        "the closest of the batch": lambda *a: hardest(*a, closest=lambda apart, same: apart[~same].min()),
+        "the closest positive": lambda *a: hardest(
+            *a, farthest=lambda apart, same: (apart + 9 * ~others(same)).min(1).values
+        ),
+        "no hinge": lambda x, y, margin: hardest(x, y, margin, end=lambda far, near: (far - near + margin).mean()),
+        "the sum": lambda x, y, margin: hardest(x, y, margin, end=lambda far, near: F.relu(far - near + margin).sum()),
+        "distances": lambda x, y, margin: hardest(
+            x, y, margin, end=lambda far, near: F.relu((far + 1e-12) ** 0.5 - (near + 1e-12) ** 0.5 + margin).mean()
+        ),
+        "swapped": lambda x, y, margin: hardest(x, y, margin, end=lambda far, near: F.relu(near - far + margin).mean()),
+        "the margin forgotten": lambda *a: hardest(*a, end=lambda far, near: F.relu(far - near).mean()),
+        "no gradient through the negative": lambda *a: hardest(
+            *a, closest=lambda apart, same: (apart.detach() + 9 * same).min(1).values
+        ),
+        "the mask's sign": lambda *a: hardest(*a, closest=lambda apart, same: (apart + 9 * ~others(same)).amin(1)),
+    },
+    "1.7": {
         "solution": lambda n, b, k: 1 - miss(n, b, k),
         "with replacement": lambda n, b, k: 1 - ((n - 1 - k) / (n - 1)) ** (b - 1),
         "independent neighbors": lambda n, b, k: 1 - ((n - b) / (n - 1)) ** k,
+        "a share of the batch, independent": lambda n, b, k: 1 - ((n - b) / n) ** k,
         "the expected number": lambda n, b, k: (b - 1) * k / (n - 1),
+        "the share": lambda n, b, k: (b - 1) / (n - 1),
+        "the share of the set": lambda n, b, k: b / n,
         "the anchor drawn too": lambda n, b, k: 1 - miss_with_anchor(n, b, k),
+        "B drawn from the others": lambda n, b, k: 1 - miss(n, b + 1, k),
         "all of them": every,
+        "exactly one": lambda n, b, k: (
+            k * (b - 1) * math.prod(n - b - t for t in range(k - 1)) / math.prod(n - 1 - t for t in range(k))
+        ),
         "none of them": miss,
     },
+    "1.9": {
+        "solution": lambda share, k: 1 - math.prod([1 - share] * k),
+        "the exponential": lambda share, k: -math.expm1(-share * k),
+        "the sum": lambda share, k: sum([share] * k),
+        "the sum, at most 1": lambda share, k: min(sum([share] * k), 1),
+        "one neighbor": lambda share, k: share,
+        "all of them": lambda share, k: math.prod([share] * k),
+        "none of them": lambda share, k: math.exp(k * math.log(1 - share)),
+        "not all of them": lambda share, k: 1 - math.prod([share] * k),
+        "exactly one": lambda share, k: k * share * (1 - share) ** k / (1 - share),
+        "certainty": lambda share, k: 1,
+        "nothing": lambda share, k: 0,
+    },
+}
+
+
+def in_tensors(x, y, k, drop=1, match=None, recall="any", r=None, order=None):
+    """As somebody writes it who knows torch: whole matrices, no loop but the last."""
+    order = (x @ x.T).argsort(dim=1, descending=True) if order is None else order(x)
+    hit = (y[order[:, drop:]] == y[:, None]).float()
+    r = hit.sum(1) if r is None else r(hit)
+    precision = hit.cumsum(1) / torch.arange(1, hit.shape[1] + 1)
+    inside = torch.arange(1, hit.shape[1] + 1)[None] <= r[:, None]
+    first = hit[:, :k].amax(1) if recall == "any" else hit[:, :k].mean(1)
+    return float(first.mean()), float(((precision * hit * inside).sum(1) / r.clamp(min=1)).mean())
+
+
+def masked(x):
+    return (x @ x.T).fill_diagonal_(torch.inf).argsort(dim=1, descending=True, stable=True)
+
+
+def tied(x, y, rule):
+    total = 0.0
+    for i in range(len(x)):
+        apart = (x - x[i]).abs().sum(1) if rule == "city blocks" else ((x - x[i]) ** 2).sum(1)
+        apart[i] = torch.inf if rule != "itself" else 0
+        nearest = (apart == apart.min()).nonzero().flatten()
+        right = (y[nearest] == y[i]).float()
+        total += {
+            "any": right.max(),
+            "all": right.min(),
+            "first": right[0],
+            "last": right[-1],
+            "round": right.mean().round(),
+            "itself": right.mean(),
+            "half": right.max() if len(right) == 1 or right.min() == right.max() else 0.5,
+            "ceil": right.mean().ceil(),
+        }[rule]
+    return total / len(x)
+
+
+def loops(x, y, margin, pick, square=True, divide=None, pairs=None, start=0.0):
+    total, count = x.sum() * start, 0
+    for a in range(len(x)):
+        for p in range(len(x)):
+            if a == p or y[a] != y[p] or (pairs == "once" and p < a):
+                continue
+            d = [(x[a] - x[n]).square().sum() for n in range(len(x)) if y[n] != y[a]]
+            positive = (x[a] - x[p]).square().sum()
+            if not square:
+                d, positive = [(v + 1e-12).sqrt() for v in d], (positive + 1e-12).sqrt()
+            found = pick(positive, d)
+            if found is not None:
+                total, count = total + torch.clamp(positive - found + margin, min=0), count + 1
+    return total / (len(x) if divide == "images" else 1 if divide == "one" else max(count, 1))
+
+
+def beyond_or(positive, negatives, otherwise):
+    far = [d for d in negatives if d > positive]
+    return min(far) if far else otherwise(negatives)
+
+
+def rows_of(x, y):
+    apart = ((x[:, None] - x[None]) ** 2).sum(-1)
+    return apart, y.unsqueeze(0) == y.unsqueeze(1)
+
+
+def hard_batch(x, y, margin, near, far=None):
+    apart, same = rows_of(x, y)
+    far = apart.masked_fill(~same, -1).max(1)[0] if far is None else far(apart, same)
+    return F.relu(far - near(apart, same) + margin).mean()
+
+
+INVENTED = {
+    "1.1": {
+        "no root": lambda cosine: 2 - 2 * cosine,
+        "1 - cos": lambda cosine: 1 - cosine,
+        "root of 1 - cos": lambda cosine: math.sqrt(1 - cosine),
+        "2 (1 - cos), halved": lambda cosine: (2 - 2 * cosine) / 2,
+        "arc": lambda cosine: math.acos(cosine),
+        "arc in degrees": lambda cosine: math.degrees(math.acos(cosine)),
+        "plus": lambda cosine: math.sqrt(2 + 2 * cosine),
+        "twice the root": lambda cosine: 2 * math.sqrt(1 - cosine),
+        "Pythagoras": lambda cosine: math.sqrt(1 - cosine**2),
+        "root of cosine": lambda cosine: abs(cosine) ** 0.5,
+    },
+    "1.2": {
+        "slice from 0": lambda x, y, k: in_tensors(x[y < 2], y[y < 2], k, drop=0),
+        "argsort()[:, 1:]": lambda x, y, k: scores(x, y, k, lambda x, y: ranked(x, y, lambda o, i: o[1:])),
+        "argsort ascending": lambda x, y, k: scores(x, y, k, lambda x, y: ranked(x, y, descending=False)),
+        "all N queries": lambda x, y, k: in_tensors(x, y, k, order=masked),
+        "mean of the k": lambda x, y, k: scores(x, y, k, recall=lambda h: sum(h[:k]) / len(h[:k])),
+        "k instead of R": lambda x, y, k: scores(x, y, k, precision=lambda h: average_precision(h, k)),
+        "up to the end": lambda x, y, k: scores(x, y, k, precision=lambda h: average_precision(h, len(h))),
+        "share of R": lambda x, y, k: scores(x, y, k, precision=lambda h: sum(h[: sum(h)]) / sum(h)),
+        "MAP@R first": lambda x, y, k: scores(x, y, k)[::-1],
+        "found of all": lambda x, y, k: scores(x, y, k, recall=lambda h: sum(h[:k]) / sum(h)),
+        "normalized by what was found": lambda x, y, k: scores(
+            x, y, k, precision=lambda h: average_precision(h, divide_by=lambda n: n)
+        ),
+    },
+    "1.3": {
+        "less or equal": lambda x, y: tied(x, y, "any"),
+        "strictly nearer": lambda x, y: tied(x, y, "all"),
+        "argmin": lambda x, y: tied(x, y, "first"),
+        "argmin of the flipped": lambda x, y: tied(x, y, "last"),
+        "rounded": lambda x, y: tied(x, y, "round"),
+        "the query kept": lambda x, y: tied(x, y, "itself"),
+        "fifty-fifty": lambda x, y: tied(x, y, "half"),
+        "rounded up": lambda x, y: tied(x, y, "ceil"),
+        "only clear ones": lambda x, y: mean(t[0] for t in ties(x, y) if len(t) < 2),
+        "zero": lambda x, y: 0.0,
+    },
+    "1.5": {
+        "min of all": lambda x, y, margin: loops(x, y, margin, lambda p, d: min(d)),
+        "max of all": lambda x, y, margin: loops(x, y, margin, lambda p, d: max(d)),
+        "min as fallback": lambda x, y, margin: loops(x, y, margin, lambda p, d: beyond_or(p, d, min)),
+        "skipped": lambda x, y, margin: loops(x, y, margin, lambda p, d: beyond_or(p, d, lambda d: None)),
+        "norms": lambda x, y, margin: loops(x, y, margin, lambda p, d: beyond_or(p, d, max), square=False),
+        "by images": lambda x, y, margin: loops(x, y, margin, lambda p, d: beyond_or(p, d, max), divide="images"),
+        "not divided": lambda x, y, margin: loops(x, y, margin, lambda p, d: beyond_or(p, d, max), divide="one"),
+        "i < j": lambda x, y, margin: loops(x, y, margin, lambda p, d: beyond_or(p, d, max), pairs="once"),
+        "inside or skipped": lambda x, y, margin: loops(
+            x, y, margin, lambda p, d: min([v for v in d if p < v < p + margin], default=None), start=0
+        ),
+        "mean of the farther ones": lambda x, y, margin: loops(
+            x, y, margin, lambda p, d: beyond_or(p, [torch.stack(d).mean()], max)
+        ),
+    },
     "1.6": {
-        "solution": lambda beta, k: 1 - math.prod([1 - beta] * k),
-        "the exponential": lambda beta, k: -math.expm1(-beta * k),
-        "the sum": lambda beta, k: sum([beta] * k),
-        "all of them": lambda beta, k: math.prod([beta] * k),
-        "none of them": lambda beta, k: math.exp(k * math.log(1 - beta)),
+        "still times the mask": lambda x, y, margin: hard_batch(x, y, margin, lambda d, s: (d * (~s)).amin(1)),
+        "max for min": lambda x, y, margin: hard_batch(x, y, margin, lambda d, s: (d * (~s)).amax(1)),
+        "eye added": lambda x, y, margin: hard_batch(x, y, margin, lambda d, s: (d + 100 * torch.eye(len(d))).amin(1)),
+        "mean": lambda x, y, margin: hard_batch(x, y, margin, lambda d, s: (d * ~s).sum(1) / (~s).sum(1)),
+        "global": lambda x, y, margin: hard_batch(x, y, margin, lambda d, s: d.masked_fill(s, 9).min()),
+        "mask turned": lambda x, y, margin: hard_batch(
+            x, y, margin, lambda d, s: d.masked_fill(~s, 9).fill_diagonal_(9).amin(1)
+        ),
+        "zeros for positives, again": lambda x, y, margin: hard_batch(
+            x, y, margin, lambda d, s: d.where(~s, 0).amin(1)
+        ),
+        "both mended": lambda x, y, margin: hard_batch(
+            x, y, margin, lambda d, s: d.masked_fill(s, 9).amin(1), lambda d, s: (d + 9 * ~others(s)).amin(1)
+        ),
+        "detached": lambda x, y, margin: hard_batch(x, y, margin, lambda d, s: d.masked_fill(s, 9).amin(1).detach()),
+        "nothing subtracted": lambda x, y, margin: hard_batch(x, y, margin, lambda d, s: torch.zeros(len(d))),
+    },
+    "1.7": {
+        "share to the k": lambda images, batch_size, k: 1 - (1 - batch_size / images) ** k,
+        "others, to the k": lambda images, batch_size, k: 1 - (1 - (batch_size - 1) / (images - 1)) ** k,
+        "k times": lambda images, batch_size, k: k * (batch_size - 1) / (images - 1),
+        "once": lambda images, batch_size, k: (batch_size - 1) / (images - 1),
+        "B / N": lambda images, batch_size, k: batch_size / images,
+        "comb without the ones": lambda images, batch_size, k: (
+            1 - math.comb(images - k, batch_size) / math.comb(images, batch_size)
+        ),
+        "B others": lambda images, batch_size, k: (
+            1 - math.comb(images - k - 1, batch_size) / math.comb(images - 1, batch_size)
+        ),
+        "the miss": lambda images, batch_size, k: (
+            math.comb(images - k - 1, batch_size - 1) / math.comb(images - 1, batch_size - 1)
+        ),
+        "drawn again": lambda images, batch_size, k: 1 - ((images - 1 - k) / (images - 1)) ** (batch_size - 1),
+        "from N, B times": lambda images, batch_size, k: 1 - ((images - k) / images) ** batch_size,
+    },
+    "1.9": {
+        "e": lambda share, k: 1 - math.exp(-share * k),
+        "k times": lambda share, k: share * k,
+        "cut off": lambda share, k: min(1, share * k),
+        "alone": lambda share, k: share,
+        "power": lambda share, k: share**k,
+        "miss": lambda share, k: (1 - share) ** k,
+        "one minus power": lambda share, k: 1 - share**k,
+        "one": lambda share, k: 1.0,
+        "zero": lambda share, k: 0.0,
+        "k-th root": lambda share, k: 1 - (1 - share) ** (1 / k),
     },
 }

@@ -210,3 +210,61 @@ def test_rows_of_neighbors_are_read_from_the_top_and_their_places_are_named(ax):
     assert left < 0 < 2 < right
     assert len(ax.get_yticks()) == 0
     assert ax.xaxis.get_ticks_position() == "top"
+
+
+# Clusters, and zones with their names
+
+
+def test_clusters_are_bands_with_their_means_under_the_samples(ax):
+    points = torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 4.0], [2.0, 4.0]])
+    assert figures.clusters(ax, points, torch.tensor([0, 1, 0, 1]), torch.tensor([5, 5, 2, 2])) is ax
+    blue, orange = drawn.PETROFF10[:2]
+    bands = [line for line in ax.lines if line.get_marker() == "o" and len(line.get_xdata()) == 2]
+    assert [band.get_xydata().tolist() for band in bands] == [[[0, 4], [2, 4]], [[0, 0], [2, 0]]]
+    means = [line for line in ax.lines if line.get_marker() == "P"]
+    assert [mean.get_xydata().tolist() for mean in means] == [[[1, 4]], [[1, 0]]]
+    samples = [line for line in ax.lines if line.get_marker() == "o" and len(line.get_xdata()) == 1]
+    assert [to_hex(sample.get_markerfacecolor()) for sample in samples] == [blue, orange, blue, orange]
+    assert [sample.get_xydata().tolist()[0] for sample in samples] == points.tolist()
+    assert max(band.get_zorder() for band in bands) < min(mean.get_zorder() for mean in means)
+    assert max(mean.get_zorder() for mean in means) < min(sample.get_zorder() for sample in samples)
+
+
+def test_zones_are_named_at_their_arcs_and_the_first_sample_is_the_anchor(ax):
+    degrees, labels = [20.0, 60.0, 200.0], [0, 0, 1]
+    assert figures.named_zones(ax, degrees, labels, ["A", "B", "C"], positive=1, margin=0.5) is ax
+    hard, semihard = figures.borders(2 - 2 * math.cos(math.radians(40)), 0.5)
+    assert hard == pytest.approx(40)
+    marks = {line.get_marker(): line for line in ax.lines if line.get_marker() in ("s", "o")}
+    assert marks["s"].get_xydata().tolist()[0] == pytest.approx(
+        [math.cos(math.radians(20)), math.sin(math.radians(20))]
+    )
+    turns = {
+        text.get_text(): math.degrees(math.atan2(text.xy[1], text.xy[0])) - 20
+        for text in ax.texts
+        if text.get_text() in figures.KINDS
+    }
+    assert set(turns) == set(figures.KINDS)
+    assert -hard < turns["hard"] < 0
+    assert -semihard < turns["semi-hard"] < -hard
+    assert turns["easy"] % 360 > semihard
+    assert turns["easy"] % 360 < 360 - semihard
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (
+            lambda ax: figures.named_zones(ax, [0, 9], [0, 1], ["A", "B"], positive=2, margin=0.1),
+            "named_zones: positive",
+        ),
+        (
+            lambda ax: figures.clusters(ax, torch.zeros(2, 2), torch.tensor([0]), torch.tensor([0, 1])),
+            "clusters: .*labels",
+        ),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(ax, call, said):
+    with pytest.raises(ValueError, match=said):
+        call(ax)
