@@ -144,8 +144,8 @@ EXERCISES: tuple[Exercise, ...] = (
             ),
             "own class left out of the sum": Misconception(
                 lambda s, y, scale: torch.logsumexp(scale * (_others(s, y) - s.max() + s[y]), 0),
-                "The own class is missing from the sum, not from the maximum. Its term is e to the minus lambda h: "
-                "without it the logarithm falls without bound where the image is easy.",
+                "The own class is missing from the sum, not from the maximum. It is the term that "
+                "keeps the logarithm from falling without bound where the image is easy.",
             ),
             "own class left out, and overflow": Misconception(
                 lambda s, y, scale: (
