@@ -789,13 +789,14 @@ print("lambda before steps 1, 30, 60:", [round(run.scales[t], 2) for t in (0, 29
 #
 # <details><summary>What we found</summary>
 #
-# The table of [§2b.3](02b_softmax_deeper.ipynb). From small starts $\lambda$ grew in every run: soon all images are on the
-# right side, every violation but the own 0 is negative, and so is the slope. It goes on growing, ever more slowly, and
-# never stops, for more scale always lowers the loss of easy images: the argument of §2.6 with one length for all. From
-# large starts it *fell* first, while images are on the wrong side and their violations positive, and then crept up. Within
-# our budget the runs did not meet: where $\lambda$ began decided where it ended, and so did its learning rate. So "learned"
-# was not "chosen well" here: margin, radius and retrieval at the end went with the scale that each run had happened to
-# reach. In each, at the end, the slope in $\lambda$ was nearly 0 because the *loss* was, which is no sign of a best scale.
+# The table of [§2b.3](02b_softmax_deeper.ipynb). From small starts $\lambda$ ended higher in every run: once all images are
+# on the right side, every violation but the own 0 is negative, and so is the slope. It goes on growing, ever more slowly,
+# and never stops, for more scale always lowers the loss of easy images: the argument of §2.6, with one length for all. From
+# large starts it *fell* first, while images on the wrong side had the say, and then crept up. Within our budget the runs did
+# not meet: where $\lambda$ began decided where it ended, and so did its learning rate. So "learned" was not "chosen well"
+# here: margin and radius at the end went with the scale that a run had happened to reach, and so, roughly, did retrieval
+# (one seed, and one learning rate for the net: §2b.7 says how little that proves). At the end the slope in $\lambda$ was
+# small because the *loss* was, which is no sign of a best scale.
 # </details>
 
 # %% [markdown]

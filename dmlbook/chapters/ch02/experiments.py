@@ -26,7 +26,9 @@ MEASURES = ("Recall@1", "MAP@R")
 @cache
 @checked
 def digits(part: str = "train") -> tuple[Float[Tensor, "N 64"], Int[Tensor, " N"]]:
-    """Images of eight by eight pixels, as rows about 0, and their digits: ``train`` holds 0 to 4, ``test`` 5 to 9.
+    """Images of eight by eight pixels, as rows about 0, and their classes, 0 to 4.
+
+    ``train`` holds the digits 0 to 4, ``test`` the digits 5 to 9, in this order.
 
     Example:
         >>> pixels, labels = digits()
