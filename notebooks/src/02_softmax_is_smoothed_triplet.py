@@ -605,7 +605,7 @@ outcome("2.5", "a" if found.sure > 0.9 else "c" if found.sure < 0.1 else "b")
 #
 # **Exercise 2.1 · the loss of a batch** · difficulty 3 of 5 · 20 minutes. Build normalized SoftMax (2.1) from an empty
 # function: bring embeddings and centers to length 1, multiply the cosines by the scale, and return the mean loss of the
-# batch. The check compares the value *and* its slope in every coordinate, also at a scale of 1000.
+# batch. The check compares the value *and* its slope in every coordinate, also at a scale of a thousand.
 
 
 # %%
@@ -656,9 +656,8 @@ for step in range(101):
     loss = loss_function(net(pixels), w, digits, 20.0)
     if step % 25 == 0:
         own = geometry.cosines(net(pixels), w).argmax(1) == digits
-        print(
-            f"step {step:3}: loss {loss:6.3f}, own center closest {own.float().mean():.1%}"
-        )
+        closest = own.float().mean()
+        print(f"step {step:3}: loss {loss:6.3f}, own center closest {closest:.1%}")
     adam.zero_grad()
     loss.backward()
     adam.step()

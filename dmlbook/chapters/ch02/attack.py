@@ -7,7 +7,7 @@ import math
 import torch
 from torch.nn import functional as F
 
-from dmlbook._checks import above, at_least, bad_input, between, checked
+from dmlbook._checks import above, bad_input, between, check_lengths, checked
 from dmlbook._types import Float, Tensor
 from dmlbook.seeding import SEED, generator
 
@@ -46,6 +46,7 @@ def measure(
         >>> measure(east, east, north, north, north)  # the center is ahead by 1, the example by nothing
         (tensor(1.), tensor(0.))
     """
+    check_lengths(x=x, own=own, other=other, near_own=near_own, near_other=near_other)
     return (x * (own - other)).sum(-1), (x * (near_own - near_other)).sum(-1)
 
 
@@ -54,7 +55,7 @@ def measure(
     eps=between(0, 2),
     length=above(0),
     searches=between(1, 100_000),
-    steps=at_least(1),
+    steps=between(1, 100_000),
 )
 def attack(
     dimension: int,

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from dmlbook import datasets, losses, records, retrieval
-from dmlbook._checks import above, at_least, bad_input, between, check_below, check_lengths, checked, finite
+from dmlbook._checks import above, at_least, bad_input, between, check_filled, check_lengths, checked, finite
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.chapters.ch02 import theory
 from dmlbook.geometry import cosines
@@ -57,9 +57,9 @@ class Learned:
 
 
 @checked(
-    size=at_least(1),
+    size=between(1, 4096),
     scale=above(0),
-    steps=at_least(0),
+    steps=between(0, 100_000),
     seed=at_least(0),
     rate=above(0),
     without=between(0, CLASSES - 1),
@@ -125,7 +125,7 @@ def fit_digits(
 
 
 @checked(points=finite, centers=finite)
-def hardest_tenth(points: Float[Tensor, "N D"], centers: Float[Tensor, "C D"]) -> tuple[float, int]:
+def hardest_tenth(points: Float[Tensor, "N D"], centers: Float[Tensor, "5 D"]) -> tuple[float, int]:
     """Of digits 0 to 4: how long the tenth with the smallest margin in angle is, and how many images are lost.
 
     Returns:
@@ -168,6 +168,7 @@ def line(name: str, by_seed: Sequence[tuple[float, float]]) -> str:
         >>> line("ours", [(0.5, 0.25), (0.52, 0.25)])
         'ours                              Recall@1 51.0 ± 12.7 (2)   MAP@R 25.0 ± 0.0 (2)'
     """
+    check_filled(by_seed=by_seed)
     columns = zip(MEASURES, zip(*by_seed, strict=True), strict=True)
     return f"{name:33} " + "   ".join(f"{measure} {records.percent(values)}" for measure, values in columns)
 
@@ -180,11 +181,12 @@ def told_apart(ours: Sequence[tuple[float, float]], theirs: Sequence[tuple[float
         >>> told_apart([(0.5, 0.1), (0.6, 0.9)], [(0.3, 0.5), (0.4, 0.5)])
         ['Recall@1']
     """
+    check_filled(ours=ours)
     intervals = [records.interval(values) for values in zip(*lead(ours, theirs), strict=True)]
     return [measure for measure, (mean, half) in zip(MEASURES, intervals, strict=True) if abs(mean) > half]
 
 
-@checked(rates=above(0), pairs=at_least(1))
+@checked(rates=above(0), pairs=between(1, CLASSES), steps=between(0, 100_000))
 def rates_tried(scale: float | None, rates: Sequence[float], *, pairs: int = CLASSES, steps: int = 300) -> dict:
     """MAP@R among two held-out digits, in the mean over pairs of them, for each learning rate.
 
@@ -200,7 +202,6 @@ def rates_tried(scale: float | None, rates: Sequence[float], *, pairs: int = CLA
     Raises:
         ValueError: A number is out of range, or there are not so many pairs.
     """
-    check_below(CLASSES + 1, "pairs", pairs=pairs)
     labels, found = digits()[1], {}
     for rate in rates:
         values = []
@@ -235,9 +236,9 @@ class Promise:
     slack: float
 
 
-@checked(scale=above(0), every=at_least(1))
+@checked(scale=above(0), every=between(4, 100))
 def promised(
-    points: Float[Tensor, "N D"], centers: Float[Tensor, "C D"], *, scale: float = 20.0, every: int = 6
+    points: Float[Tensor, "N D"], centers: Float[Tensor, "5 D"], *, scale: float = 20.0, every: int = 6
 ) -> Promise:
     """Of triplets of every sixth training image, how many hold and how many must.
 
