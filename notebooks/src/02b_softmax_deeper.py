@@ -13,7 +13,7 @@
 # **Before it** you need the lesson [02](02_softmax_is_smoothed_triplet.ipynb). Formulas keep its numbers.
 #
 # **Time** about {reading} minutes to read and try, and {exercises} for the exercises; the sections do not build on one
-# another, but §2b.6 on §2b.5. The cells run in under two minutes on a laptop with two cores.
+# another, but §2b.6 on §2b.5. The cells run in about two minutes on a laptop with two cores.
 
 # %%
 import math
@@ -328,8 +328,7 @@ else:
     print("lambda 20 ahead in both measures, and behind the pixels in both")
 
 # %% [markdown]
-# **What to see.** After 60 steps the hardest tenth is shorter; at the end the interval contains 100 percent (equal
-# length). The escape need not be the reason: hardly an image is on the wrong side even after 60 steps. Trained by one
+# **What to see.** After 60 steps the hardest tenth is shorter; at the end the interval contains equal length. The escape need not be the reason: hardly an image is on the wrong side even after 60 steps. Trained by one
 # recipe, $\lambda = 20$ is ahead of free lengths in both measures. But mind the line of the pixels: *no* net here retrieves
 # the new digits as well as the pixels it was given. §2b.7 comes back to this, gives each rival a learning rate of its own,
 # and shows a scale that cannot be told from free lengths even at one rate.
@@ -701,7 +700,7 @@ check("2.6", tight_case)
 #   exact.
 # - A loss is a margin, up to $\log(C - 1)/\lambda$. It says nothing about the radius, and at a large scale nothing in
 #   training asks for it.
-# - On digits one learning rate for all made a scale look better in both measures; with rates of their own, 20, 1
-#   and free lengths could not be told apart.
+# - On digits one learning rate for all made a scale look better in both measures; with rates of their own,
+#   $\lambda = 20$, $\lambda = 1$ and free lengths could not be told apart.
 #
 # **Back** to the lesson: [02 · SoftMax is a smoothed triplet loss](02_softmax_is_smoothed_triplet.ipynb).

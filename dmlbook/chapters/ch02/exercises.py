@@ -280,7 +280,7 @@ EXERCISES: tuple[Exercise, ...] = (
             ),
             "the case of margin eps": Misconception(
                 lambda delta, eps: tight_case(eps, eps),
-                "That is the worst case of §2b.4, whose margin is eps. Here the margin is given: tilt the centers "
+                "That is the worst case of §2b.5, whose margin is eps. Here the margin is given: tilt the centers "
                 "by arcsin(delta / 2).",
             ),
             "examples on their centers": Misconception(

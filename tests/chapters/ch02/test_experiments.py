@@ -44,6 +44,7 @@ def test_two_steps_are_those_of_adam_on_the_formula(scale):
     torch.testing.assert_close(found.points, (torch.relu(pixels @ first) @ second).detach(), rtol=1e-3, atol=1e-4)
     new = experiments.digits("test")[0]
     torch.testing.assert_close(found.new_points, (torch.relu(new @ first) @ second).detach(), rtol=1e-3, atol=1e-4)
+    assert isinstance(found, experiments.Learned)
     assert found.scales == ()
 
 
@@ -160,6 +161,7 @@ def test_points_on_their_centers_guarantee_everything():
     labels = experiments.digits()[1]
     corners = geometry.simplex(5, 4)
     found = experiments.promised(corners[labels], corners, scale=5.0)
+    assert isinstance(found, experiments.Promise)
     assert (found.holds, found.sure) == (1.0, 1.0)
     assert found.margin == pytest.approx(5 / 4, rel=1e-5)
     assert found.radius == pytest.approx(0, abs=1e-6)
