@@ -138,6 +138,8 @@ METHODS_INSIDE = {"compute": "Loss.forward is the door of each loss"}
 """Methods that nobody calls from outside, each with the reason."""
 
 RESULTS = {
+    "dmlbook.chapters.ch02.experiments.Learned",
+    "dmlbook.chapters.ch02.experiments.Promise",
     "dmlbook.chapters.ch03.figures.Ring",
     "dmlbook.chapters.ch06.pairs.Felt",
     "dmlbook.chapters.ch06.pairs.Used",

@@ -1,56 +1,16 @@
-"""Exercises of chapter 02: violations, the objective at its edges, a limit, a floor, and a case that is tight."""
+"""Exercises of chapter 02: a batch loss, one with a bug, a limit, a floor, and a case that is tight."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
 from dmlbook._types import Tensor
 from dmlbook.book.exercises import Case, Exercise, Misconception
-
-
-def _violations(x: Tensor, centers: Tensor, labels: Tensor) -> Tensor:
-    similarities = x @ centers.T
-    return similarities - similarities.gather(1, labels[:, None])
-
-
-def _hinged(x: Tensor, centers: Tensor, labels: Tensor) -> Tensor:
-    return _violations(x, centers, labels).clamp(min=0)
-
-
-def _of_distances(x: Tensor, centers: Tensor, labels: Tensor) -> Tensor:
-    distances = torch.cdist(x, centers)
-    return distances.gather(1, labels[:, None]) - distances
-
-
-def _violation_cases() -> Sequence[Case]:
-    toy = torch.tensor([[0.8, 0.6], [0.96, -0.28], [0.6, -0.8]])
-    cross = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
-    problems = [
-        (torch.tensor([[1.0, 0.0]]), toy, torch.tensor([0]), "x = (1, 0), the chapter's three centers, class 0"),
-        (
-            torch.tensor([[0.6, 0.8], [-0.8, 0.6]]),
-            cross,
-            torch.tensor([1, 0]),
-            "two images, centers E N W S, classes 1, 0",
-        ),
-    ]
-    return [Case((x, w, y), _violations(x, w, y), text) for x, w, y, text in problems]
-
-
-def _objective(p: Tensor, v: Tensor, scale: float) -> Tensor:
-    return scale * (p * v).sum() + torch.special.entr(p).sum()
-
-
-def _objective_cases() -> Sequence[Case]:
-    v = torch.tensor([0.0, 0.16, -0.2])
-    problems = [((0.2, 0.5, 0.3), 5.0), ((0.25, 0.5, 0.25), 1.0), ((1 / 3, 1 / 3, 1 / 3), 20.0), ((0.0, 1.0, 0.0), 5.0)]
-    return [
-        Case((torch.tensor(p), v, scale), _objective(torch.tensor(p), v, scale), f"p = {p}, scale = {scale}")
-        for p, scale in ((tuple(round(x, 4) for x in p), scale) for p, scale in problems)
-    ]
+from dmlbook.chapters.ch02.attack import tight_case
+from dmlbook.chapters.ch02.loss_exercises import LOSS_EXERCISES
 
 
 def _rest(similarities: Tensor, label: int, scale: float) -> Tensor:
@@ -60,6 +20,16 @@ def _rest(similarities: Tensor, label: int, scale: float) -> Tensor:
 def _rest_naive(similarities: Tensor, label: int, scale: float) -> Tensor:
     v = similarities - similarities[label]
     return v.mul(scale).exp().sum().log() - scale * v.max()
+
+
+def _tried_rest(function: Callable, arguments: tuple) -> object:
+    """What a function returns; nan for whatever is not finite, in Python's way too, which is an exception."""
+    try:
+        found = function(*arguments)
+    except OverflowError:
+        return torch.tensor(math.nan)
+    single = isinstance(found, float) or (isinstance(found, torch.Tensor) and found.numel() == 1)
+    return torch.tensor(math.nan) if single and not math.isfinite(found) else found
 
 
 def _others(similarities: Tensor, label: int) -> Tensor:
@@ -96,18 +66,27 @@ def _at(angle: float) -> Tensor:
     return torch.tensor([math.cos(angle), math.sin(angle)], dtype=torch.float64)
 
 
-def _tight(delta: float, eps: float, *, turn: float | None = None, alone: bool = False) -> list[Tensor]:
-    """The worst case; or examples ``turn`` away from their centers, or the own center alone making the margin."""
-    d, right = math.asin(delta / 2), math.pi / 2
-    turn = 2 * math.asin(eps / 2) if turn is None else turn
-    own, other = (right - math.asin(delta), -right) if alone else (right - d, -right - d)
-    return [_at(0), _at(own), _at(other), _at(own + turn), _at(other + turn)]
+def _turn(eps: float) -> float:
+    """The angle between two unit vectors at this distance."""
+    return 2 * math.asin(eps / 2)
+
+
+def _tight(delta: float, turns: tuple[float, float], *, alone: bool = False, tilt: float | None = None) -> list[Tensor]:
+    """Examples turned from their centers; where ``alone``, the own center alone makes the margin."""
+    right, tilt = math.pi / 2, math.asin(delta / 2) if tilt is None else tilt
+    own, other = (right - math.asin(delta), -right) if alone else (right - tilt, -right - tilt)
+    return [_at(0), _at(own), _at(other), _at(own + turns[0]), _at(other + turns[1])]
 
 
 def _straight(delta: float, eps: float) -> list[Tensor]:
     """From the centers straight on, parallel to the image."""
-    x, own, other = _tight(delta, eps)[:3]
+    x, own, other = tight_case(delta, eps)[:3]
     return [x, own, other, own - eps * x, other + eps * x]
+
+
+def _back_on_the_circle(delta: float, eps: float) -> list[Tensor]:
+    *first, near_own, near_other = _straight(delta, eps)
+    return [*first, near_own / near_own.norm(), near_other / near_other.norm()]
 
 
 def _read_tight(points: object) -> object:
@@ -133,70 +112,11 @@ def _read_tight(points: object) -> object:
 
 def _tight_cases() -> Sequence[Case]:
     problems = [(0.3, 0.3), (0.9, 0.3), (0.4, 0.8)]
-    return [Case((d, eps), _read_tight(_tight(d, eps)), f"delta = {d}, eps = {eps}") for d, eps in problems]
+    return [Case((d, eps), _read_tight(tight_case(d, eps)), f"delta = {d}, eps = {eps}") for d, eps in problems]
 
 
-EXERCISES = (
-    Exercise(
-        "2.1",
-        "the violations",
-        _violation_cases,
-        {
-            "sign turned around": Misconception(
-                lambda x, w, y: -_violations(x, w, y),
-                "The sign is turned around: this is by how much the own center wins. A violation is positive where "
-                "the wrong center is more similar.",
-            ),
-            "own center not subtracted": Misconception(
-                lambda x, w, y: x @ w.T,
-                "These are the similarities. Subtract that of the own center, so that the own class has violation 0.",
-            ),
-            "hinged": Misconception(
-                _hinged,
-                "Negative violations became 0. SoftMax needs them too: a constraint that holds narrowly weighs more "
-                "than one that holds by far.",
-            ),
-            "distances": Misconception(
-                _of_distances,
-                "These are differences of distances. (2.2) takes similarities; half the difference of squared "
-                "distances would be the same.",
-            ),
-            "only the hardest": Misconception(
-                lambda x, w, y: _violations(x, w, y).amax(1),
-                "That is the hardest violation of each image. SoftMax looks at all of them: return (B, C).",
-            ),
-        },
-    ),
-    Exercise(
-        "2.2",
-        "the objective, at its edges",
-        _objective_cases,
-        {
-            "0 log 0": Misconception(
-                lambda p, v, scale: scale * (p * v).sum() - (p * p.log()).sum(),
-                "Right inside the simplex, and not a number at its edge: 0 * log(0) is nan to a computer. Leave "
-                "weights of 0 out of the entropy.",
-            ),
-            "entropy with the wrong sign": Misconception(
-                lambda p, v, scale: scale * (p * v).sum() - torch.special.entr(p).sum(),
-                "The entropy has the wrong sign: sum p log p is negative, and H is minus that. The adversary is "
-                "paid for not deciding.",
-            ),
-            "no entropy": Misconception(
-                lambda p, v, scale: scale * (p * v).sum(),
-                "The entropy is missing. Without it the maximum is the hardest violation, with it the SoftMax loss.",
-            ),
-            "scale on everything": Misconception(
-                lambda p, v, scale: scale * _objective(p, v, 1.0),
-                "The scale multiplies the violations only. On the entropy too, it would cancel, and every scale would "
-                "have the same weights.",
-            ),
-            "bits": Misconception(
-                lambda p, v, scale: scale * (p * v).sum() + torch.special.entr(p).sum() / math.log(2),
-                "Your logarithm is to base 2. The loss is in nats: with bits the maximum is not the loss.",
-            ),
-        },
-    ),
+EXERCISES: tuple[Exercise, ...] = (
+    *LOSS_EXERCISES,
     Exercise(
         "2.3",
         "a limit, checked numerically",
@@ -222,7 +142,45 @@ EXERCISES = (
                 "The own class is missing from the sum and from the maximum. Its violation 0 is a term like the "
                 "others.",
             ),
+            "own class left out of the sum": Misconception(
+                lambda s, y, scale: torch.logsumexp(scale * (_others(s, y) - s.max() + s[y]), 0),
+                "The own class is missing from the sum, not from the maximum. It is the term that "
+                "keeps the logarithm from falling without bound where the image is easy.",
+            ),
+            "own class left out, and overflow": Misconception(
+                lambda s, y, scale: (
+                    (_others(s, y) * scale).exp().sum().log() - scale * _others(s, y).max().clamp(min=0)
+                ),
+                "The own class is missing from the sum: its violation 0 is a term like the others. And as written the "
+                "exponentials overflow.",
+            ),
+            "the largest similarity": Misconception(
+                lambda s, y, scale: _rest(s, y, scale) - scale * s[y],
+                "You subtracted lambda times the largest similarity. The hardest violation is that minus the own "
+                "similarity.",
+            ),
+            "the own similarity": Misconception(
+                lambda s, y, scale: torch.logsumexp(scale * s, 0) - scale * s[y],
+                "That is the loss. The hardest violation, times lambda, is still to be subtracted.",
+            ),
+            "the hardest not times the scale": Misconception(
+                lambda s, y, scale: _rest(s, y, scale) + (scale - 1) * (s.max() - s[y]),
+                "You subtracted the hardest violation itself. It is lambda times that which the loss is compared with.",
+            ),
+            "sign turned around": Misconception(
+                lambda s, y, scale: -_rest(s, y, scale),
+                "The sign is turned around: the loss is the larger of the two.",
+            ),
+            "the limit": Misconception(
+                lambda s, y, scale: (s == s.max()).sum().double().log(),
+                "That is the limit, the logarithm of the number of ties. Asked for is the value at this lambda.",
+            ),
+            "no logarithm": Misconception(
+                lambda s, y, scale: _rest(s, y, scale).exp(),
+                "The logarithm is missing: this tends to the number of ties itself.",
+            ),
         },
+        call=_tried_rest,
     ),
     Exercise(
         "2.4",
@@ -246,10 +204,39 @@ EXERCISES = (
                 lambda c, t: (c - 1) / c * math.log((c - 1) / math.exp(t)),
                 "The 1 inside the logarithm of (2.13) is the own class: the others add up to e^target - 1.",
             ),
+            "the target itself": Misconception(
+                lambda c, t: (c - 1) / c * math.log((c - 1) / t),
+                "You divided by the target. First take the exponential of both sides of (2.13): e^target - 1.",
+            ),
+            "upside down": Misconception(
+                lambda c, t: c / (c - 1) * math.log((c - 1) / math.expm1(t)),
+                "The factor is upside down: lambda is multiplied by C / (C - 1) in (2.13), so it is divided by that.",
+            ),
+            "all classes": Misconception(
+                lambda c, t: (c - 1) / c * math.log(c / math.expm1(t)),
+                "There are C - 1 other classes, not C: the own one is the 1 inside the logarithm.",
+            ),
+            "sign turned around": Misconception(
+                lambda c, t: -_scale(c, t),
+                "The sign is turned around: the exponent of (2.13) is minus lambda times the margin.",
+            ),
+            "the exponential left out": Misconception(
+                lambda c, t: (c - 1) / c * (c - 1) / math.expm1(t),
+                "The logarithm is missing: lambda stands in an exponent.",
+            ),
+            "right angles, one other class": Misconception(
+                lambda c, t: -math.log(math.expm1(t)),
+                "That is the margin between two classes at lambda = 1. Here C - 1 others add up, and the margin is "
+                "C / (C - 1).",
+            ),
+            "right angles, e^target": Misconception(
+                lambda c, t: math.log((c - 1) / math.exp(t)),
+                "The margin is C / (C - 1), not 1; and the others add up to e^target - 1, for the 1 is the own class.",
+            ),
         },
     ),
     Exercise(
-        "2.5",
+        "2.6",
         "nothing left to give",
         _tight_cases,
         {
@@ -259,31 +246,49 @@ EXERCISES = (
                 "away from their centers, along the circle.",
             ),
             "angle instead of distance": Misconception(
-                lambda delta, eps: _tight(delta, eps, turn=eps),
+                lambda delta, eps: _tight(delta, (eps, eps)),
                 "The radii are too small: you turned by the angle eps. Two unit vectors at that angle are nearer than "
                 "eps: the distance is 2 sin(angle / 2).",
             ),
+            "half the angle": Misconception(
+                lambda delta, eps: _tight(delta, (_turn(eps) / 2, _turn(eps) / 2)),
+                "The radii are half of what they should be, or nearly: two unit vectors at distance eps are "
+                "2 arcsin(eps / 2) apart in angle.",
+            ),
+            "straight on, and back to the circle": Misconception(
+                _back_on_the_circle,
+                "You stepped on by eps and then normalized, which changes the distance. Turn by an angle instead.",
+            ),
+            "one example the good way": Misconception(
+                lambda delta, eps: _tight(delta, (_turn(eps), -_turn(eps))),
+                "Both examples were turned away from x_i. That lowers x_i . x_j, and x_i . x_k too: x_k has to come "
+                "nearer.",
+            ),
+            "tilted by the whole margin": Misconception(
+                lambda delta, eps: _tight(delta, (_turn(eps), _turn(eps)), tilt=math.asin(delta)),
+                "The margin is twice what was asked: both centers make it, each its half. Tilt by arcsin(delta / 2).",
+            ),
             "the good direction": Misconception(
-                lambda delta, eps: _tight(delta, eps, turn=-2 * math.asin(eps / 2)),
+                lambda delta, eps: _tight(delta, (-_turn(eps), -_turn(eps))),
                 "The examples moved the wrong way: x_j towards x_i and x_k away from it. The gap grew instead of "
                 "shrinking.",
             ),
             "one center does it all": Misconception(
-                lambda delta, eps: _tight(delta, eps, alone=True),
+                lambda delta, eps: _tight(delta, (_turn(eps), _turn(eps)), alone=True),
                 "Margin and radii are right, the gap is too large: w_k is at right angles to x_i and w_y alone makes "
                 "the margin. Share it: the two centers lie opposite each other.",
             ),
-            "the case of 2.7": Misconception(
-                lambda delta, eps: _tight(eps, eps),
-                "That is the worst case of 2.7, whose margin is eps. Here the margin is given: tilt the centers "
+            "the case of margin eps": Misconception(
+                lambda delta, eps: tight_case(eps, eps),
+                "That is the worst case of §2b.5, whose margin is eps. Here the margin is given: tilt the centers "
                 "by arcsin(delta / 2).",
             ),
             "examples on their centers": Misconception(
-                lambda delta, eps: _tight(delta, eps, turn=0.0),
+                lambda delta, eps: _tight(delta, (0.0, 0.0)),
                 "The radii are 0: x_j and x_k lie on their centers. Move each to the distance eps.",
             ),
             "order of the five": Misconception(
-                lambda delta, eps: [_tight(delta, eps)[n] for n in (0, 1, 3, 2, 4)],
+                lambda delta, eps: [tight_case(delta, eps)[n] for n in (0, 1, 3, 2, 4)],
                 "Right points, other order: x_i, then both centers w_y and w_k, then both examples x_j and x_k.",
             ),
         },

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.patches import Circle
 
 from dmlbook._checks import (
     above,
@@ -173,4 +174,44 @@ def worst_case(ax: Axes, points: Sequence[Float[Tensor, " 2"]]) -> Axes:
             ax.annotate(name, (1.22 * place[0], 1.22 * place[1]), ha="center", va="center")
     ax.plot(*image, "o", color=class_color(0), markersize=12, zorder=3)
     ax.annotate("$x_i$", (1.2 * image[0], 1.2 * image[1]), ha="center", va="center")
+    return ax
+
+
+@checked(own=between(-180, 180), other=between(-180, 180), radius=between(0, 1))
+def margin_and_radius(ax: Axes, *, own: float, other: float, radius: float) -> Axes:
+    """What margin and radius leave, seen from an image in the east: a point's similarity is how far right it lies.
+
+    Args:
+        ax: Where to draw.
+        own: Angle of the own center, in degrees.
+        other: Angle of the other center.
+        radius: Of the discs around both, in which examples may lie.
+    """
+    unit_circle(ax, reach=1.4)
+    ax.set(ylim=(-2.05, 1.4))
+    right, low, arrow = [], (-1.45, -1.85), {"arrowstyle": "<->", "color": "black", "shrinkA": 0, "shrinkB": 0}
+    for number, (degrees, names) in enumerate(((own, ("$w_{y_i}$", "$x_j$")), (other, ("$w_{y_k}$", "$x_k$")))):
+        color, angle = class_color(number), math.radians(degrees)
+        x, y = math.cos(angle), math.sin(angle)
+        right.append(x)
+        ax.add_patch(Circle((x, y), radius, facecolor=color, alpha=0.15, edgecolor=color))
+        ax.plot(x, y, "X", color=color, markersize=12, markeredgecolor="white", zorder=3)
+        turn = 2 * math.asin(0.42 * radius)  # the own example away from the image, the other towards it
+        moved = angle + math.copysign(turn, degrees) * (1 if number == 0 else -1)
+        example = math.cos(moved), math.sin(moved)
+        ax.plot(*example, "o", color=color, markersize=8, zorder=3)
+        for name, place, away in ((names[0], (x, y), 1.13 + radius), (names[1], example, 1.15)):
+            ax.annotate(name, (away * place[0], away * place[1]), ha="center", va="center")
+        inner = x - radius if number == 0 else x + radius
+        for place, end, style in ((x, low[0], "--"), (inner, low[1], ":")):
+            ax.plot([place, place], [y, end], color=SOFT, linewidth=1, linestyle=style, zorder=0)
+        ax.plot([x, x, inner], [y, y, y], color="black", linewidth=1)
+        ax.annotate(r"$\varepsilon$", ((x + inner) / 2, y - math.copysign(0.08, degrees)), ha="center", va="center")
+    ends = (right[1], right[0]), (right[1] + radius, right[0] - radius)
+    texts = (r"$\delta$", r"$\delta - 2\varepsilon$")
+    for (start, stop), height, text in zip(ends, low, texts, strict=True):
+        ax.annotate("", (stop, height), (start, height), arrowprops=arrow)
+        ax.annotate(text, ((start + stop) / 2, height), xytext=(0, 4), textcoords="offset points", ha="center")
+    ax.plot(1, 0, "o", color=class_color(0), markersize=12, zorder=3)
+    ax.annotate("$x_i$", (1.16, 0), ha="center", va="center")
     return ax

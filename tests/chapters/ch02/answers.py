@@ -1,34 +1,153 @@
-"""What learners write in chapter 02: a solution of each exercise, and the wrong answers that its check must name."""
+"""What learners write in chapter 02: a solution of each exercise, and the wrong answers that its check must name.
+
+``INVENTED`` holds more wrong answers, as they would be written, with what is wrong in words.
+"""
 
 import math
 
 import numpy as np
 import torch
+from torch.nn import functional as F
+
+# 2.1 and 2.2: a batch loss
 
 
-def by_difference(x, centers, labels):
-    """(2.2) literally: the image times the difference of the two centers."""
-    return torch.einsum("bd,bcd->bc", x, centers[None] - centers[labels][:, None])
+def rows(vectors):
+    return vectors / vectors.pow(2).sum(-1, keepdim=True).sqrt()
 
 
-def by_distance(x, centers, labels):
-    rows = []
-    for point, label in zip(x, labels, strict=True):
-        d = [(point - center).norm() for center in centers]
-        rows.append(torch.stack([d[label] - other for other in d]))
-    return torch.stack(rows)
+def cosine_logits(x, w, scale):
+    return scale * torch.einsum("bd,cd->bc", rows(x), rows(w))
 
 
-def objective(p, v, scale, entropy=1.0, base=math.e):
-    total = scale * float(p @ v)
-    for weight in p.tolist():
-        if weight > 0:
-            total -= entropy * weight * math.log(weight, base)
-    return torch.tensor(total)
+def literal(logits, labels):
+    """The loss image by image; the largest logit is taken out."""
+    total = 0.0
+    for row, label in zip(logits, labels, strict=True):
+        top = row.max()
+        total = total + top + torch.log(sum(torch.exp(value - top) for value in row)) - row[label]
+    return total / len(labels)
 
 
-def objective_with_nan(p, v, scale):
-    return torch.sum(p * (scale * v - torch.log(p)))
+def naive(logits, labels):
+    e = torch.exp(logits)
+    p = e / e.sum(dim=1, keepdim=True)
+    return -torch.log(p[torch.arange(len(labels)), labels]).mean()
+
+
+def frozen(vectors):
+    with torch.no_grad():
+        length = vectors.norm(dim=1, keepdim=True)
+    return vectors / length
+
+
+LOGITS = {
+    "embeddings not normalized": lambda x, w, scale: scale * (x @ rows(w).T),
+    "centers not normalized": lambda x, w, scale: rows(x) @ w.T * scale,
+    "nothing normalized": lambda x, w, scale: (scale * x) @ w.T,
+    "the scale lost": lambda x, w, scale: rows(x) @ rows(w).T,
+    "the scale divides": lambda x, w, scale: rows(x) @ rows(w).T / scale,
+    "the scale twice": lambda x, w, scale: (scale * rows(x)) @ (scale * rows(w)).T,
+    "columns normalized": lambda x, w, scale: scale * (x / x.norm(dim=0)) @ (w / w.norm(dim=0)).T,
+    "one length for all": lambda x, w, scale: scale * x @ w.T / (torch.linalg.norm(x) * torch.linalg.norm(w)),
+    "squared lengths": lambda x, w, scale: scale * x @ w.T / (x * x).sum(1)[:, None] / (w * w).sum(1)[None],
+    "lengths held constant": lambda x, w, scale: scale * frozen(x) @ frozen(w).T,
+    "centers held constant": lambda x, w, scale: scale * rows(x) @ rows(w.data).T,
+    "squared distances": lambda x, w, scale: -scale * (rows(x)[:, None] - rows(w)[None]).pow(2).sum(-1),
+    "distances": lambda x, w, scale: -scale * (rows(x)[:, None] - rows(w)[None]).norm(dim=-1),
+    "softmax twice": lambda x, w, scale: F.softmax(cosine_logits(x, w, scale), dim=-1),
+}
+
+
+def probabilities(logits, y):
+    return torch.softmax(logits, 1)[torch.arange(len(y)), y]
+
+
+def others_only(logits, y):
+    total = 0.0
+    for row, label in zip(logits, y, strict=True):
+        total = total + torch.logsumexp(torch.cat([row[:label], row[label + 1 :]]), 0) - row[label]
+    return total / len(y)
+
+
+def others_only_naive(logits, y):
+    own = torch.arange(logits.shape[1]) == y[:, None]
+    return -torch.log(logits.exp()[own] / (logits.exp() * ~own).sum(1)).mean()
+
+
+LOSSES = {
+    "sum over the batch": lambda logits, y: F.cross_entropy(logits, y, reduction="sum"),
+    "one loss an image": lambda logits, y: F.cross_entropy(logits, y, reduction="none"),
+    "a plain number": lambda logits, y: F.cross_entropy(logits, y).item(),
+    "divided by the classes": lambda logits, y: F.cross_entropy(logits, y, reduction="sum") / logits.size(1),
+    "mean over images and classes": lambda logits, y: -(F.one_hot(y, logits.shape[1]) * logits.log_softmax(1)).mean(),
+    "down the batch": lambda logits, y: -torch.stack([logits.log_softmax(0)[i, c] for i, c in enumerate(y)]).mean(),
+    "own class left out": others_only,
+    "without keepdim": lambda logits, y: torch.logsumexp(logits - logits[range(len(y)), y], dim=1).mean(),
+    "no logarithm": lambda logits, y: -probabilities(logits, y).mean(),
+    "one minus the probability": lambda logits, y: (1 - probabilities(logits, y)).mean(),
+    "logarithm of the mean": lambda logits, y: -torch.log(probabilities(logits, y).mean()),
+    "sign turned around": lambda logits, y: logits.log_softmax(1)[torch.arange(len(y)), y].mean(),
+    "no denominator": lambda logits, y: -logits[torch.arange(len(y)), y].mean(),
+    "only the hardest": lambda logits, y: (logits.max(1).values - logits[torch.arange(len(y)), y]).mean(),
+    "base 2": lambda logits, y: F.cross_entropy(logits, y) * 1.4427,
+}
+NAIVE = {
+    "sum over the batch": lambda logits, y: naive(logits, y) * len(y),
+    "one loss an image": lambda logits, y: -torch.log((logits.exp() / logits.exp().sum(1, True))[range(len(y)), y]),
+    "a plain number": lambda logits, y: float(naive(logits, y).detach()),
+    "divided by the classes": lambda logits, y: naive(logits, y) * len(y) / logits.shape[1],
+    "mean over images and classes": lambda logits, y: naive(logits, y) / logits.shape[1],
+    "down the batch": lambda logits, y: -torch.log((logits.exp() / logits.exp().sum(0))[range(len(y)), y]).mean(),
+    "own class left out": others_only_naive,
+    "no logarithm": lambda logits, y: -(logits.exp() / logits.exp().sum(1, True))[range(len(y)), y].mean(),
+    "one minus the probability": lambda logits, y: (
+        1 - (logits.exp() / logits.exp().sum(1, True))[range(len(y)), y].mean()
+    ),
+    "logarithm of the mean": lambda logits, y: (
+        -(logits.exp() / logits.exp().sum(1, True))[range(len(y)), y].mean().log()
+    ),
+    "sign turned around": lambda logits, y: -naive(logits, y),
+    "base 2": lambda logits, y: -torch.log2((logits.exp() / logits.exp().sum(1, True))[range(len(y)), y]).mean(),
+}
+FINITE = {
+    "the scale lost",
+    "the scale divides",
+    "one length for all",
+    "squared distances",
+    "distances",
+    "softmax twice",
+}
+
+
+def of(logits, loss):
+    return lambda x, centers, labels, scale: loss(logits(x, centers, scale), labels)
+
+
+def loss_answers(*names):
+    """Each fault, and the same with exponentials that overflow."""
+    found = {"solution": of(cosine_logits, literal), "overflow": of(cosine_logits, naive)}
+    for name in names:
+        if name == "divided by the scale":
+            found[name] = lambda x, w, y, scale: literal(cosine_logits(x, w, scale), y) / scale
+            found[f"{name}, and overflow"] = lambda x, w, y, scale: naive(cosine_logits(x, w, scale), y) / scale
+            continue
+        found[name] = of(LOGITS[name], literal) if name in LOGITS else of(cosine_logits, LOSSES[name])
+        if name in LOGITS or name in NAIVE:
+            slow = of(LOGITS[name], naive) if name in LOGITS else of(cosine_logits, NAIVE[name])
+            found |= {f"{name}, and overflow": slow} if name not in FINITE else {}
+    return found
+
+
+def swallowed(x, centers, labels, scale):
+    return F.cross_entropy(rows(scale * x) @ rows(centers).T, labels)
+
+
+def floor_at_one(classes):
+    return math.log(1 + (classes - 1) * math.exp(-classes / (classes - 1)))
+
+
+# 2.3 and 2.4
 
 
 def stable(similarities, label, scale):
@@ -41,19 +160,45 @@ def overflowing(similarities, label, scale):
     return torch.log(torch.sum(torch.exp(scale * v))) - scale * torch.max(v)
 
 
+def in_python(similarities, label, scale):
+    v = [float(s - similarities[label]) for s in similarities]
+    return math.log(sum(math.exp(scale * value) for value in v)) - scale * max(v)
+
+
 def without_own_maximum(similarities, label, scale):
     v = similarities - similarities[label]
     others = torch.cat([v[:label], v[label + 1 :]])
     return torch.logsumexp(scale * v, 0) - scale * others.max()
 
 
-def without_own(similarities, label, scale):
+def left_out(similarities, label):
     v = similarities - similarities[label]
-    return stable(torch.cat([v[:label], v[label + 1 :]]), 0, scale)
+    return torch.cat([v[:label], v[label + 1 :]])
+
+
+def without_own(similarities, label, scale):
+    return stable(left_out(similarities, label), 0, scale)
+
+
+def without_own_term(similarities, label, scale):
+    v = left_out(similarities, label)
+    return torch.logsumexp(scale * v, 0) - scale * max(float(v.max()), 0.0)
+
+
+def without_own_term_naive(similarities, label, scale):
+    v = left_out(similarities, label)
+    return torch.log(torch.exp(scale * v).sum()) - scale * max(float(v.max()), 0.0)
+
+
+def loss_of(similarities, label, scale):
+    return F.cross_entropy(scale * similarities[None], torch.tensor([label]))
 
 
 def solve(num_classes, target, margin):
     return np.log((num_classes - 1) / (np.exp(target) - 1)) / margin
+
+
+# 2.6
 
 
 def point(degrees):
@@ -78,22 +223,88 @@ def examples_first(delta, eps):
     return [image, own, near_own, other, near_other]
 
 
+def both_turned(delta, eps):
+    d, t = math.asin(delta / 2), 2 * math.asin(eps / 2)
+    angles = (0, math.pi / 2 - d, -math.pi / 2 - d, math.pi / 2 - d + t, -math.pi / 2 - d - t)
+    return [torch.tensor([math.cos(a), math.sin(a)]) for a in angles]
+
+
+def half_turn(delta, eps):
+    d, t = math.asin(delta / 2), math.asin(eps / 2)
+    angles = (0, math.pi / 2 - d, -math.pi / 2 - d, math.pi / 2 - d + t, -math.pi / 2 - d + t)
+    return [torch.tensor([math.cos(a), math.sin(a)]) for a in angles]
+
+
+def in_degrees(*angles):
+    return [[math.cos(math.radians(a)), math.sin(math.radians(a))] for a in angles]
+
+
+def mirrored(delta, eps):
+    """Both centers above, the other one at a right angle more."""
+    own = math.degrees(math.acos(delta))
+    t = 2 * math.degrees(math.asin(eps / 2))
+    return in_degrees(0, own, 90, own + t, 90 - t)
+
+
+def printed_case(delta, eps):
+    t = math.degrees(math.asin(eps / 2))
+    return in_degrees(0, 90 - t, -(90 + t), 90 + t, -(90 - t))
+
+
+def full_tilt(delta, eps):
+    """Tilted by arcsin(delta), not of its half."""
+    d, t = math.degrees(math.asin(delta)), 2 * math.degrees(math.asin(eps / 2))
+    return in_degrees(0, 90 - d, 270 - d, 90 - d + t, 270 - d + t)
+
+
+def straight_down(delta, eps):
+    image, own, other, _, _ = five(delta, eps)
+    return [image, own, other, (own[0], own[1] - eps), (other[0], other[1] + eps)]
+
+
+def pulled_to_length(delta, eps):
+    image, own, other, near_own, near_other = straight(delta, eps)
+    return [image, own, other, *(np.array(p) / np.linalg.norm(p) for p in (near_own, near_other))]
+
+
+def by_vectors(delta, eps, sense=-1):
+    """With coordinates instead of angles: each center moved along its tangent, and brought back to length 1."""
+    image, own, other, _, _ = five(delta, eps)
+    step = math.tan(2 * math.asin(eps / 2))
+    moved = [np.array(p) + step * np.array([-p[1], p[0]]) * s for p, s in ((own, 1), (other, sense))]
+    return [image, own, other, *(p / np.linalg.norm(p) for p in moved)]
+
+
+def chord_as_step(delta, eps):
+    """A step of eps at right angles to the center, back to the circle."""
+    image, own, other, _, _ = five(delta, eps)
+    moved = [np.array(p) + eps * np.array([-p[1], p[0]]) for p in (own, other)]
+    return [image, own, other, *(p / np.linalg.norm(p) for p in moved)]
+
+
+def tilted_twice(delta, eps):
+    """Each center is given the whole margin."""
+    tilt = math.degrees(math.acos(delta))
+    return five(delta, eps, tilted=(tilt, 180 + tilt))
+
+
 ANSWERS = {
-    "2.1": {
-        "solution": by_difference,
-        "sign turned around": lambda x, centers, labels: -by_difference(x, centers, labels),
-        "own center not subtracted": lambda x, centers, labels: torch.matmul(x, centers.t()),
-        "hinged": lambda x, centers, labels: torch.relu(by_difference(x, centers, labels)),
-        "distances": by_distance,
-        "only the hardest": lambda x, centers, labels: by_difference(x, centers, labels).max(dim=1).values,
-    },
-    "2.2": {
-        "solution": objective,
-        "0 log 0": objective_with_nan,
-        "entropy with the wrong sign": lambda p, v, scale: objective(p, v, scale, entropy=-1.0),
-        "no entropy": lambda p, v, scale: objective(p, v, scale, entropy=0.0),
-        "scale on everything": lambda p, v, scale: objective(p, v, scale, entropy=scale),
-        "bits": lambda p, v, scale: objective(p, v, scale, base=2),
+    "2.1": loss_answers(*LOGITS, *LOSSES, "divided by the scale"),
+    "2.2": loss_answers(
+        "embeddings not normalized",
+        "centers not normalized",
+        "nothing normalized",
+        "the scale divides",
+        "the scale twice",
+        "columns normalized",
+        "divided by the scale",
+        "sum over the batch",
+        "lengths held constant",
+    )
+    | {
+        "the bug itself": swallowed,
+        "the loss times the scale": lambda x, w, y, scale: swallowed(x, w, y, scale) * scale,
+        "the floor subtracted": lambda x, w, y, scale: swallowed(x, w, y, scale) - floor_at_one(len(w)),
     },
     "2.3": {
         "solution": stable,
@@ -101,6 +312,14 @@ ANSWERS = {
         "the gap itself": lambda s, label, scale: stable(s, label, scale) / scale,
         "own class left out of the maximum": without_own_maximum,
         "own class left out": without_own,
+        "own class left out of the sum": without_own_term,
+        "own class left out, and overflow": without_own_term_naive,
+        "the largest similarity": lambda s, label, scale: loss_of(s, label, scale) - scale * s.max(),
+        "the own similarity": loss_of,
+        "the hardest not times the scale": lambda s, label, scale: loss_of(s, label, scale) - (s - s[label]).max(),
+        "sign turned around": lambda s, label, scale: scale * (s - s[label]).max() - loss_of(s, label, scale),
+        "the limit": lambda s, label, scale: math.log(sum(float(x) == float(max(s)) for x in s)),
+        "no logarithm": lambda s, label, scale: torch.exp(scale * (s - torch.max(s))).sum(),
     },
     "2.4": {
         "solution": lambda num_classes, target: solve(num_classes, target, num_classes / (num_classes - 1)),
@@ -110,15 +329,162 @@ ANSWERS = {
             -math.log(math.exp(target) - 1) * (num_classes - 1) / num_classes
         ),
         "e^target": lambda num_classes, target: (math.log(num_classes - 1) - target) * (num_classes - 1) / num_classes,
+        "the target itself": lambda c, target: (math.log(c - 1) - math.log(target)) * (c - 1) / c,
+        "upside down": lambda c, target: solve(c, target, (c - 1) / c),
+        "all classes": lambda c, target: -math.log((math.exp(target) - 1) / c) * (1 - 1 / c),
+        "sign turned around": lambda c, target: math.log((math.exp(target) - 1) / (c - 1)) * (c - 1) / c,
+        "the exponential left out": lambda c, target: (c - 1) ** 2 / c / (math.exp(target) - 1),
+        "right angles, one other class": lambda c, target: -math.log(math.exp(target) - 1),
+        "right angles, e^target": lambda c, target: math.log(c - 1) - target,
     },
-    "2.5": {
+    "2.6": {
         "solution": five,
         "off the sphere": straight,
         "angle instead of distance": lambda delta, eps: five(delta, eps, turn=math.degrees(eps)),
         "the good direction": lambda delta, eps: five(delta, eps, sense=-1),
+        "half the angle": half_turn,
+        "straight on, and back to the circle": pulled_to_length,
+        "one example the good way": both_turned,
+        "tilted by the whole margin": full_tilt,
         "one center does it all": lambda delta, eps: five(delta, eps, tilted=(math.degrees(math.acos(delta)), 270)),
-        "the case of 2.7": lambda delta, eps: five(eps, eps),
+        "the case of margin eps": lambda delta, eps: five(eps, eps),
         "examples on their centers": lambda delta, eps: five(delta, eps, turn=0),
         "order of the five": examples_first,
+    },
+}
+
+
+# More wrong answers, as they would be written
+
+
+def vectors(x, w):
+    return F.normalize(x), F.normalize(w)
+
+
+def picked_columns(x, w, y, scale):
+    x, w = vectors(x, w)
+    s = x @ w.T
+    own = s[torch.arange(len(y)), y]
+    return torch.logsumexp(scale * (s - own), 1).mean()
+
+
+def nll_of_probabilities(x, w, y, scale):
+    x, w = vectors(x, w)
+    return F.nll_loss(torch.log(torch.softmax(scale * x @ w.T, dim=1)), y)
+
+
+def nll_without_logarithm(x, w, y, scale):
+    x, w = vectors(x, w)
+    return F.nll_loss(torch.softmax(scale * x @ w.T, dim=1), y)
+
+
+def transposed_softmax(x, w, y, scale):
+    x, w = vectors(x, w)
+    p = torch.log_softmax(scale * w @ x.T, dim=1)  # (C, B)
+    return -p[y, torch.arange(len(y))].mean()
+
+
+def hinge_in_it(x, w, y, scale):
+    x, w = vectors(x, w)
+    s = x @ w.T
+    return torch.logsumexp(scale * (s - s.gather(1, y[:, None])).clamp(min=0), 1).mean()
+
+
+def both_at_once(x, w, labels, scale):
+    both = F.normalize(scale * torch.cat([x, w]), dim=1)
+    return F.cross_entropy(both[: len(x)] @ both[len(x) :].T, labels)
+
+
+def rest_of_softmax(s, label, scale):
+    v = s - s[label]
+    return -torch.log(torch.softmax(scale * s, 0)[label]) - scale * v.max()
+
+
+def rest_float(s, label, scale):
+    v = (s - s[label]).numpy()
+    return float(np.log(np.sum(np.exp(scale * (v - v.max())))) / scale)
+
+
+def rest_squared(s, label, scale):
+    v = s - s[label]
+    return torch.logsumexp(scale * (v - v.max()), 0) - torch.logsumexp(v - v.max(), 0)
+
+
+def other_maximum_taken_out(s, label, scale):
+    others = left_out(s, label)
+    return torch.log(torch.exp(scale * (others - others.max())).sum())
+
+
+INVENTED = {
+    "2.1": {
+        "own similarities subtracted along the columns": picked_columns,
+        "logarithm of a softmax": nll_of_probabilities,
+        "nll_loss of probabilities": nll_without_logarithm,
+        "centers down, images across": transposed_softmax,
+        "the hinge of the triplet loss kept": hinge_in_it,
+        "only the embeddings normalized": lambda x, w, y, scale: F.cross_entropy(scale * F.normalize(x) @ w.T, y),
+        "cdist instead of cosines": lambda x, w, y, scale: F.cross_entropy(
+            -scale * torch.cdist(*vectors(x, w)) ** 2, y
+        ),
+        "scale as a temperature": lambda x, w, y, scale: F.cross_entropy(
+            vectors(x, w)[0] @ vectors(x, w)[1].T / scale, y
+        ),
+        "cosine_similarity without scale": lambda x, w, y, scale: F.cross_entropy(
+            F.cosine_similarity(x[:, None], w[None], dim=-1), y
+        ),
+        "a python sum": lambda x, w, y, scale: sum(
+            F.cross_entropy(scale * F.cosine_similarity(image[None], w), label)
+            for image, label in zip(x, y, strict=True)
+        ),
+    },
+    "2.2": {
+        "the factor put on the centers": lambda x, w, y, scale: F.cross_entropy(rows(x) @ rows(scale * w).T, y),
+        "the factor on both": both_at_once,
+        "the factor in front of the loss": lambda x, w, y, scale: scale * F.cross_entropy(rows(x) @ rows(w).T, y),
+        "no normalizing of x, to keep the factor": lambda x, w, y, scale: F.cross_entropy((scale * x) @ rows(w).T, y),
+        "no normalizing at all": lambda x, w, y, scale: F.cross_entropy(scale * x @ w.T, y),
+        "normalized, then both times the scale": lambda x, w, y, scale: F.cross_entropy(
+            (scale * rows(x)) @ (scale * rows(w)).T, y
+        ),
+        "a temperature": lambda x, w, y, scale: F.cross_entropy(rows(x) @ rows(w).T / scale, y),
+        "dim=0": lambda x, w, y, scale: F.cross_entropy(scale * F.normalize(x, dim=0) @ F.normalize(w, dim=0).T, y),
+        "rewritten by hand": lambda x, w, y, scale: naive(cosine_logits(x, w, scale), y),
+        "a larger factor inside": lambda x, w, y, scale: F.cross_entropy(rows(100 * scale * x) @ rows(w).T, y),
+    },
+    "2.3": {
+        "math.exp": in_python,
+        "through the probability": rest_of_softmax,
+        "the gap, in numpy": rest_float,
+        "the rest at scale 1 subtracted": rest_squared,
+        "other classes only, and their maximum": other_maximum_taken_out,
+        "the loss": lambda s, label, scale: torch.logsumexp(scale * (s - s[label]), 0),
+        "lambda forgotten before h": lambda s, label, scale: loss_of(s, label, scale) - max(s - s[label]),
+        "the count of ties": lambda s, label, scale: torch.exp(stable(s, label, scale)),
+        "the logarithm of the count of ties": lambda s, label, scale: torch.log(torch.isclose(s, s.max()).sum()),
+        "h minus the loss": lambda s, label, scale: -stable(s, label, scale),
+    },
+    "2.4": {
+        "margin 1": lambda c, t: math.log(c - 1) - math.log(math.exp(t) - 1),
+        "margin 2": lambda c, t: 0.5 * (math.log(c - 1) - math.log(math.exp(t) - 1)),
+        "the - 1 forgotten": lambda c, t: (c - 1) / c * math.log((c - 1) * math.exp(-t)),
+        "C for C - 1": lambda c, t: (c - 1) / c * math.log(c / (math.exp(t) - 1)),
+        "the fraction turned": lambda c, t: c / (c - 1) * math.log((c - 1) / (math.exp(t) - 1)),
+        "minus lost": lambda c, t: (c - 1) / c * math.log((math.exp(t) - 1) / (c - 1)),
+        "two classes": lambda c, t: -math.log(math.exp(t) - 1) / 2,
+        "target for e^target - 1": lambda c, t: (c - 1) / c * math.log((c - 1) / t),
+        "C - 1 forgotten": lambda c, t: (c - 1) / c * math.log(1 / (math.exp(t) - 1)),
+        "no logarithm": lambda c, t: (c - 1) / c * ((c - 1) / (math.exp(t) - 1)),
+    },
+    "2.6": {
+        "both turned away from x_i": by_vectors,
+        "turned by arcsin(eps / 2)": lambda delta, eps: five(delta, eps, turn=math.degrees(math.asin(eps / 2))),
+        "both centers above": mirrored,
+        "the printed case": printed_case,
+        "each center makes the whole margin": tilted_twice,
+        "straight along the other axis": straight_down,
+        "a tangent step of eps": chord_as_step,
+        "in the order of the two pairs": lambda delta, eps: [five(delta, eps)[n] for n in (0, 1, 3, 2, 4)],
+        "turned by the angle eps": lambda delta, eps: five(delta, eps, turn=180 / math.pi * eps),
+        "examples on the centers": lambda delta, eps: [point(0), *(five(delta, eps)[n] for n in (1, 2, 1, 2))],
     },
 }

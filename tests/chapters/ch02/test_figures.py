@@ -285,3 +285,28 @@ def test_the_turns_of_the_worst_case_go_from_each_center_to_its_example(ax):
     circle = ax.lines[0].get_xydata()
     assert np.hypot(*circle.T) == pytest.approx(np.ones(len(circle)))
     assert ax.get_xlim() == (-1.45, 1.45)  # the names fit
+
+
+@pytest.mark.parametrize(("own", "other", "radius"), [(48.0, -125.0, 0.27), (-30.0, 100.0, 0.1)])
+def test_margin_and_radius_are_marked_as_far_as_the_similarities_are_apart(ax, own, other, radius):
+    assert figures.margin_and_radius(ax, own=own, other=other, radius=radius) is ax
+    right = [math.cos(math.radians(degrees)) for degrees in (own, other)]
+    arrows = [text for text in ax.texts if text.arrow_patch is not None]
+    ends = [sorted((arrow.xy[0], arrow.xyann[0])) for arrow in arrows]
+    assert ends == [
+        pytest.approx(sorted((right[1], right[0]))),  # delta
+        pytest.approx(sorted((right[1] + radius, right[0] - radius))),  # delta - 2 eps
+    ]
+    discs = [(tuple(disc.center), disc.get_radius()) for disc in ax.patches]
+    assert discs == [
+        (pytest.approx((math.cos(math.radians(a)), math.sin(math.radians(a)))), radius) for a in (own, other)
+    ]
+    marks = [(marker, color, points[0]) for color, marker, points in drawn.lines(ax) if marker in ("X", "o")]
+    assert [mark[:2] for mark in marks] == [("X", BLUE), ("o", BLUE), ("X", ORANGE), ("o", ORANGE), ("o", BLUE)]
+    examples, image = [marks[1][2], marks[3][2]], marks[4][2]
+    for example, (center, _) in zip(examples, discs, strict=True):
+        assert math.dist(example, center) < radius
+        assert math.hypot(*example) == pytest.approx(1)
+    assert examples[0][0] < right[0]  # less similar to the image than its center
+    assert examples[1][0] > right[1]  # more similar
+    assert image == [1.0, 0.0]

@@ -1,0 +1,50 @@
+"""Exercises of chapter 02: ten invented wrong answers each, values that hide no slope, overflow in every form."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from dmlbook import chapters
+from dmlbook.chapters.ch02.loss_exercises import LOSS_EXERCISES
+from tests.chapters.ch02.answers import ANSWERS, INVENTED
+
+
+@pytest.mark.parametrize("id", INVENTED)
+def test_of_ten_invented_answers_eight_are_named_and_none_is_accepted(id):
+    verdicts = {words: chapters.judge(id, answer) for words, answer in INVENTED[id].items()}
+    assert len(verdicts) == 10
+    assert [words for words, verdict in verdicts.items() if verdict.state == "right"] == []
+    named = [words for words, verdict in verdicts.items() if verdict.misconception is not None]
+    assert len(named) >= 8, sorted(set(verdicts) - set(named))
+
+
+def test_both_loss_exercises_judge_the_module_of_the_package_right():
+    from dmlbook.losses import margin_cross_entropy
+
+    def ours(x, w, y, scale):
+        return margin_cross_entropy(F.normalize(x, dim=1) @ F.normalize(w, dim=1).T, y, scale=scale)
+
+    for exercise in LOSS_EXERCISES:
+        assert chapters.judge(exercise.id, ours).state == "right"
+
+
+def test_a_right_value_without_its_slope_is_wrong():
+    solution = ANSWERS["2.1"]["solution"]
+
+    def no_slope(x, w, y, scale):
+        return solution(x.detach(), w, y, scale)
+
+    verdict = chapters.judge("2.1", no_slope)
+    assert verdict.state == "wrong"
+
+
+@pytest.mark.parametrize("not_finite", [math.inf, -math.inf, math.nan])
+def test_whatever_is_not_finite_is_called_overflow(not_finite):
+    def naive(similarities, label, scale):
+        if scale > 1e5 and similarities.min() < similarities.max():
+            return torch.tensor(not_finite)
+        return ANSWERS["2.3"]["solution"](similarities, label, scale)
+
+    assert chapters.judge("2.3", naive).misconception == "overflow"
