@@ -136,6 +136,8 @@ METHODS_INSIDE = {"compute": "Loss.forward is the door of each loss"}
 """Methods that nobody calls from outside, each with the reason."""
 
 RESULTS = {
+    "dmlbook.chapters.ch03.birds.Features",
+    "dmlbook.chapters.ch03.experiments.Trained",
     "dmlbook.chapters.ch03.figures.Ring",
     "dmlbook.chapters.ch06.pairs.Felt",
     "dmlbook.chapters.ch06.pairs.Used",

@@ -15,6 +15,7 @@ import torch
 from dmlbook import losses, maps, nets, recipes, records, training
 from dmlbook.book import Live
 from dmlbook.book.exercises import Case, Exercise, Misconception
+from dmlbook.chapters.ch03 import birds as ch03_birds
 from dmlbook.chapters.ch03 import figures as ch03_figures
 from dmlbook.chapters.ch06 import theory as ch06_theory
 from dmlbook.chapters.ch08 import theory as ch08_theory
@@ -274,6 +275,10 @@ def listed_run() -> ListedRun:
     return find_runs([kept.folder]).runs[0]
 
 
+def birds_of_three() -> ch03_birds.Features:
+    return ch03_birds.Features(rows(12, 5), labels(), rows(12, 5), labels())
+
+
 def stage() -> ch06_theory.Stage:
     return ch06_theory.stage()
 
@@ -425,6 +430,12 @@ CALLS: dict[str, dict[str, object]] = {
     "chapters.ch02.theory.margin_from_loss": {"loss": lambda: torch.tensor([0.5, 0.2, 0.1])},
     "chapters.ch02.theory.example_margin": {"margin": lambda: torch.rand(3), "radius": lambda: torch.rand(3)},
     "chapters.ch02.theory.sharp_example_margin": {"margin": lambda: torch.rand(3), "radius": lambda: torch.rand(3) / 9},
+    "chapters.ch03.birds.bird_features": {"directions": 8},
+    "chapters.ch03.birds.linear_run": {"features": lambda: birds_of_three(), "seed": 1, "steps": 1},
+    "chapters.ch03.experiments.center_turns": {"images": lambda: rows(12, 2), "labels": lambda: labels() % 2},
+    "chapters.ch03.experiments.share_without_gradient": {"labels": lambda: labels() % 2, "starts": 1},
+    "chapters.ch03.experiments.train_centers": {"labels": lambda: labels() % 2, "runs": 2, "steps": 1},
+    "chapters.ch03.experiments.wins_with_margin": {"margin": 0.1, "runs": 2, "steps": 1},
     "chapters.ch03.explorer.CircleExplorer.angles": {"kind": "image"},
     "chapters.ch03.explorer.CircleExplorer.similar": {"points": lambda: rows(5, 2).double()},
     "chapters.ch03.explorer.CircleExplorer.gradient": {"degrees": lambda: 90 * rows(4).double()},
@@ -438,13 +449,15 @@ CALLS: dict[str, dict[str, object]] = {
         "degrees": lambda: torch.linspace(0, 360, 12), "losses": lambda: 9 * torch.rand(12, 12, generator=draw()),
     },
     "chapters.ch03.figures.slope_bars": {},
-    "chapters.ch03.figures.solved_shares": {"solved": lambda: {"A": {1: (2, 4), 2: (3, 4)}}},
+    "chapters.ch03.figures.failed_starts": {"failed": lambda: {"A": {1: (2, 4), 2: (3, 4)}}},
+    "chapters.ch03.figures.sectors": {"winners": lambda: [0, 1, 1]},
     "chapters.ch03.theory.center_weights": {"similarities": lambda: rows(12, 3, 2)},
     "chapters.ch03.theory.center_objective": {
         "similarities": lambda: rows(12, 3, 2), "weights": lambda: rows(12, 3, 2),
     },
     "chapters.ch03.theory.similarity_gradient": {"similarities": lambda: rows(12, 3, 2)},
     "chapters.ch03.theory.opposite_pairs_floor": {"num_classes": 2},
+    "chapters.ch03.theory.softtriple_batch_loss": {},
     "chapters.ch04.explorer.TauExplorer.move": {"tau": 3, "squared": False},
     "chapters.ch04.figures.over_numbers": {"numbers": lambda: [1, 2], "by_name": lambda: {"A": [SERIES, SERIES]}},
     "chapters.ch04.figures.path": {"taus": lambda: torch.tensor([0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9])},
