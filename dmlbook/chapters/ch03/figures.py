@@ -221,7 +221,7 @@ def failed_starts(ax: Axes, failed: Mapping[str, Mapping[int, tuple[int, int]]])
         for bad, runs in counts.values():
             check_number(low=1, integer=True, runs=runs)
             check_number(low=0, high=runs, integer=True, failed=bad)
-    width = 0.8 / len(failed)
+    width, highest = 0.8 / len(failed), 0.0
     for place, (name, counts) in enumerate(failed.items()):
         across = np.arange(len(counts)) + (place - (len(failed) - 1) / 2) * width
         share = np.array([bad / runs for bad, runs in counts.values()])
@@ -230,10 +230,12 @@ def failed_starts(ax: Axes, failed: Mapping[str, Mapping[int, tuple[int, int]]])
         fill = BARS[place % len(BARS)]
         ax.bar(across, share, 0.9 * width, label=name, edgecolor=BLACK, linewidth=0.8, **fill)
         ax.errorbar(across, share, yerr=np.abs(ends - share), fmt="none", ecolor=BLACK, elinewidth=1, capsize=2)
+        highest = max(highest, float(ends[1].max()))
         for x, top, (bad, _) in zip(across, ends[1], counts.values(), strict=True):
             ax.annotate(str(bad), (x, top), xytext=(0, 2), textcoords="offset points", ha="center", fontsize=9)
     ax.set_xticks(range(len(next(iter(failed.values())))), list(next(iter(failed.values()))))
-    ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+    ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     ax.tick_params(axis="x", length=0)
-    ax.set(ylim=(0, None), xlabel="centers a class, K")
+    shared = 0.0 if ax.get_autoscaley_on() else ax.get_ylim()[1]  # by a panel that was drawn before
+    ax.set(ylim=(0, max(1.12 * highest, shared)), xlabel="centers a class, K")
     return ax
