@@ -434,7 +434,7 @@ CALLS: dict[str, dict[str, object]] = {
     "chapters.ch03.birds.linear_run": {"features": lambda: birds_of_three(), "seed": 1, "steps": 1},
     "chapters.ch03.experiments.center_turns": {"images": lambda: rows(12, 2), "labels": lambda: labels() % 2},
     "chapters.ch03.experiments.share_without_gradient": {"labels": lambda: labels() % 2, "starts": 1},
-    "chapters.ch03.experiments.train_centers": {"labels": lambda: labels() % 2, "runs": 2, "steps": 1},
+    "chapters.ch03.experiments.train_centers": {"method": "SoftTriple", "labels": lambda: labels() % 2, "runs": 2, "steps": 1},
     "chapters.ch03.experiments.wins_with_margin": {"margin": 0.1, "runs": 2, "steps": 1},
     "chapters.ch03.explorer.CircleExplorer.angles": {"kind": "image"},
     "chapters.ch03.explorer.CircleExplorer.similar": {"points": lambda: rows(5, 2).double()},

@@ -97,7 +97,9 @@ def train_centers(
     return Trained(F.normalize(w.detach(), dim=-1), win.view(runs, -1).amin(1), each.view(runs, -1).mean(1))
 
 
-@checked(name=one_of("hardtriple", "softtriple"), images=finite, labels=at_least(0), K=at_least(1), starts=at_least(1))
+@checked(
+    name=one_of("hardtriple", "softtriple"), images=finite, labels=at_least(0), K=at_least(1), starts=between(1, 10_000)
+)
 def share_without_gradient(
     name: str, images: Float[Tensor, "B 2"], labels: Int[Tensor, " B"], K: int, *, starts: int
 ) -> float:

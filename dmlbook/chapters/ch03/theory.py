@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from dmlbook import losses
-from dmlbook._checks import above, at_least, check_batch, checked, finite
+from dmlbook._checks import above, at_least, bad_input, check_batch, checked, finite
 from dmlbook._types import Float, Int, Tensor
 
 
@@ -149,6 +149,9 @@ def softtriple_batch_loss(
         tensor(0.0277)
     """
     labels = check_batch(embeddings, labels, num_classes=len(centers))
+    if embeddings.dtype != centers.dtype:
+        got = f"{centers.dtype} for {embeddings.dtype}"
+        raise bad_input("centers", "have the embeddings' precision", got, "Call centers.to(embeddings.dtype).")
     cosines = torch.einsum("bd,ckd->bck", F.normalize(embeddings, dim=-1), F.normalize(centers, dim=-1))
     similar = losses.softtriple_similarity(cosines, gamma=gamma)
     return losses.margin_cross_entropy(similar, labels, scale=scale, margin=margin)

@@ -51,3 +51,5 @@ def test_the_batch_loss_is_the_packages_whatever_the_lengths_of_its_vectors():
     torch.testing.assert_close(found, loss(x, y))
     with pytest.raises(ValueError, match=r"softtriple_batch_loss: labels must lie in 0\.\.2; got 0\.\.3"):
         theory.softtriple_batch_loss(x, loss.centers, torch.arange(6) % 4)
+    with pytest.raises(ValueError, match="centers must have the embeddings' precision; got torch.float64 for torch"):
+        theory.softtriple_batch_loss(x, loss.centers.double(), y)
