@@ -121,7 +121,7 @@ show(figure, "3.1 loss map")
 # $$\ell(x_i) = -\log \frac{e^{\lambda (S_{i,y_i} - \delta)}}
 #   {e^{\lambda (S_{i,y_i} - \delta)} + \sum_{j \ne y_i} e^{\lambda S_{i,j}}} \tag{3.3}$$
 #
-# (How the margin lifts the floor of §3.1: section §3b.1.) A toy to follow by eye: one image in the east, two classes,
+# (§3b.1: how the margin lifts the floor of §3.1.) A toy to follow by eye: one image in the east, two classes,
 # two centers each. The image is $(1, 0)$, so each cosine is just the first coordinate of the center.
 
 # %%
@@ -239,12 +239,12 @@ show(figure, "3.2 kink and jump")
 # $$\max_q \; \sum_k q_k s_k + \gamma H(q).$$
 #
 # **Your step.** Which weights are best? It is the problem of chapter 02, in other letters: divide the objective by
-# $\gamma$, and compare it with (2.6) and its proof. What stands in the place of $\lambda v_j$, what in that of the loss?
+# $\gamma$, and compare it with (2.6) and its proof. What stands in the place of $\lambda v_{ij}$, what in that of the loss?
 # Write it down before you open this.
 #
 # <details><summary>The step</summary>
 #
-# $s_k / \gamma$ stands for $\lambda v_j$. With $Z = \sum_k e^{s_k / \gamma}$ for the sum of exponentials, $\log Z$ is in the
+# $s_k / \gamma$ stands for $\lambda v_{ij}$. With $Z = \sum_k e^{s_k / \gamma}$ for the sum of exponentials, $\log Z$ is in the
 # place of the loss, and $q^*_k = e^{s_k / \gamma} / Z$ in that of its softmax. So
 #
 # $$\sum_k q_k s_k + \gamma H(q) = \gamma \log Z - \gamma \sum_k q_k \log \frac{q_k}{q^*_k}, \tag{3.4}$$
@@ -340,8 +340,8 @@ for gamma in (0.1, 1.0, 10.0, 20.0, 100.0):
         print(f"   with twenty times the scale, no margin: loss {again:.2e}")
 
 # %% [markdown]
-# **What to see.** A small gamma solves the cross. A large one shrinks the win to about $1/\gamma$, and the loss climbs to
-# that of guessing. Yet all images stay right, and a larger scale buys the low loss back: *on the cross, two centers count
+# **What to see.** A small gamma solves the cross. A large one shrinks the win to about $1/\gamma$, and the loss climbs
+# towards the floor of a single center. Yet all images stay right, and a larger scale buys the low loss back: *on the cross, two centers count
 # by scale over gamma.* (For any centers: what several add to their mean is divided by a large gamma, §3b.2.)
 #
 # ## 3.5 A trap: the expectation is not the value
@@ -634,7 +634,7 @@ for ax, w, title in zip(axes, ends, ("Before", "After 100 steps"), strict=True):
     w = F.normalize(w, dim=-1)
     figures.class_circle(ax, cloud, cloud_labels, w, losses.softtriple_similarity)
     ax.set_title(title)
-show(figure, "3.11 trained by you")
+show(figure, "3 trained by you")
 
 # %% [markdown]
 # **Exercise 3.2 · a loss that trains** · difficulty 3 of 5 · 15 minutes. A colleague wrote SoftTriple (scale 20, gamma

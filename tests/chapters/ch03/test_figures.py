@@ -161,7 +161,7 @@ def test_each_sector_of_the_ring_says_whose_it_is_in_its_middle(ax):
 def test_a_sector_may_pass_the_end_of_the_list_or_be_all_of_it():
     assert figures.sectors([0, 1, 1, 0]) == [(0, 315.0), (1, 135.0)]
     assert figures.sectors([1, 0, 0, 1, 1, 1, 2, 1]) == [(0, 67.5), (1, 180.0), (1, 337.5), (2, 270.0)]
-    assert [who for who, _ in figures.sectors([2, 2, 2])] == [2]
+    assert figures.sectors([2, 2, 2]) == [(2, 120.0)]
 
 
 # Arrows
