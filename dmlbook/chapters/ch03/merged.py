@@ -1,4 +1,4 @@
-"""Classes that hold several species each: pictures as numbers, labels merged, a small map trained, what it retrieves."""
+"""Classes that hold several species each: pictures as numbers, labels merged, a map trained, what it retrieves."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from dmlbook._checks import (
     above,
     at_least,
     bad_input,
+    between,
     check_below,
     check_finite,
     check_lengths,
@@ -104,7 +105,7 @@ def merge(num_species: int, species_per_class: int, *, seed: int) -> Int[Tensor,
     return torch.empty_like(order).scatter_(0, order, torch.arange(num_species) % count)
 
 
-@checked(rate=above(0), steps=at_least(1), hidden_units=at_least(0), seed=finite)
+@checked(class_of=at_least(0), rate=above(0), steps=between(1, 1_000_000), hidden_units=at_least(0), seed=finite)
 def train(
     pictures: Numbers,
     class_of: Int[Tensor, " S"],
@@ -127,9 +128,12 @@ def train(
         hidden_units: 0: a linear map. More: a hidden layer with ReLU before it.
 
     Raises:
-        ValueError: A number is out of range, or a species has no class.
+        ValueError: A number is out of range, a species has no class, or no loss is named.
     """
     check_below(len(class_of), "species", pictures=pictures.species)
+    check_below(len(class_of), "classes, one a species or fewer", class_of=class_of)
+    if "name" not in options:
+        raise bad_input("options", "name a loss", list(options), 'Write {"name": "softtriple", ...}.')
     check_finite(pictures=pictures.values)
     values, labels = pictures.values, class_of[pictures.species]
     net = nets.make_head(values.shape[1], hidden_units, EMBEDDING_SIZE, seed=seed)
@@ -147,6 +151,7 @@ def train(
     return net, loss
 
 
+@checked(class_of=at_least(0))
 @torch.no_grad()
 def measure(net: nn.Module, loss: CenterLoss, task: Task, class_of: Int[Tensor, " S"]) -> dict[str, float]:
     """How often the class is recognized, and how well the hidden species are retrieved: seen ones and unseen ones.
@@ -161,6 +166,7 @@ def measure(net: nn.Module, loss: CenterLoss, task: Task, class_of: Int[Tensor, 
         Fractions: ``class, trained`` and ``class, fresh`` of the pictures that are given their own class; for fresh
         pictures of seen species and for unseen species ``R@1`` and ``MAP@R``, by the species, which no label told.
     """
+    check_below(len(class_of), "species", task=torch.cat([task.fit.species, task.fresh.species]))
     scores = {}
     for name, part in {"trained": task.fit, "fresh": task.fresh}.items():
         found = loss.class_similarities(net(part.values)).argmax(1)
@@ -168,6 +174,7 @@ def measure(net: nn.Module, loss: CenterLoss, task: Task, class_of: Int[Tensor, 
     return scores | retrieved(task, net)
 
 
+@checked
 @torch.no_grad()
 def retrieved(task: Task, net: nn.Module | None = None) -> dict[str, float]:
     """R@1 and MAP@R by species, for fresh pictures of seen species and for unseen species; no map: of the numbers."""
