@@ -139,6 +139,8 @@ RESULTS = {
     "dmlbook.chapters.ch03.birds.Features",
     "dmlbook.chapters.ch03.experiments.Trained",
     "dmlbook.chapters.ch03.figures.Ring",
+    "dmlbook.chapters.ch03.merged.Numbers",
+    "dmlbook.chapters.ch03.merged.Task",
     "dmlbook.chapters.ch06.pairs.Felt",
     "dmlbook.chapters.ch06.pairs.Used",
     "dmlbook.chapters.ch09.theory.Look",

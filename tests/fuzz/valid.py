@@ -17,6 +17,7 @@ from dmlbook.book import Live
 from dmlbook.book.exercises import Case, Exercise, Misconception
 from dmlbook.chapters.ch03 import birds as ch03_birds
 from dmlbook.chapters.ch03 import figures as ch03_figures
+from dmlbook.chapters.ch03 import merged as ch03_merged
 from dmlbook.chapters.ch06 import theory as ch06_theory
 from dmlbook.chapters.ch08 import theory as ch08_theory
 from dmlbook.chapters.ch09 import theory as ch09_theory
@@ -83,6 +84,10 @@ def image_set() -> ImageSet:
 @functools.cache
 def _net() -> torch.nn.Module:
     return nets.build("small", embedding_size=4, width_mult=0.2, seed=1)
+
+
+def numbers() -> ch03_merged.Numbers:
+    return ch03_merged.Numbers(rows(12, 4), labels())
 
 
 def net() -> torch.nn.Module:
@@ -434,7 +439,9 @@ CALLS: dict[str, dict[str, object]] = {
     "chapters.ch03.birds.linear_run": {"features": lambda: birds_of_three(), "seed": 1, "steps": 1},
     "chapters.ch03.experiments.center_turns": {"images": lambda: rows(12, 2), "labels": lambda: labels() % 2},
     "chapters.ch03.experiments.share_without_gradient": {"labels": lambda: labels() % 2, "starts": 1},
-    "chapters.ch03.experiments.train_centers": {"method": "SoftTriple", "labels": lambda: labels() % 2, "runs": 2, "steps": 1},
+    "chapters.ch03.experiments.train_centers": {
+        "method": "SoftTriple", "labels": lambda: labels() % 2, "runs": 2, "steps": 1,
+    },
     "chapters.ch03.experiments.wins_with_margin": {"margin": 0.1, "runs": 2, "steps": 1},
     "chapters.ch03.explorer.CircleExplorer.angles": {"kind": "image"},
     "chapters.ch03.explorer.CircleExplorer.similar": {"points": lambda: rows(5, 2).double()},
@@ -451,6 +458,27 @@ CALLS: dict[str, dict[str, object]] = {
     "chapters.ch03.figures.slope_bars": {},
     "chapters.ch03.figures.failed_starts": {"failed": lambda: {"A": {1: (2, 4), 2: (3, 4)}}},
     "chapters.ch03.figures.sectors": {"winners": lambda: [0, 1, 1]},
+    "chapters.ch03.merged.trial": {
+        "task": lambda: ch03_merged.Task(numbers(), numbers(), numbers()), "options": lambda: {"name": "hardtriple"},
+        "species_per_class": 1, "rate": 0.01, "steps": 1,
+    },
+    "chapters.ch03.merged.try_rates": {
+        "task": lambda: ch03_merged.Task(numbers(), numbers(), numbers()), "options": lambda: {"name": "hardtriple"},
+        "rates": [0.01], "seeds": [1], "species_per_class": 1, "steps": 1,
+    },
+    "chapters.ch03.merged.make_task": {"seen": image_set, "unseen": image_set, "directions": 5},
+    "chapters.ch03.merged.merge": {"num_species": 12, "species_per_class": 3},
+    "chapters.ch03.merged.train": {
+        "pictures": lambda: numbers(), "class_of": lambda: labels(3) % 2, "options": lambda: {"name": "hardtriple"},
+        "rate": 0.01, "steps": 2,
+    },
+    "chapters.ch03.merged.measure": {
+        "net": lambda: nets.make_head(4, 0, 4), "task": lambda: ch03_merged.Task(numbers(), numbers(), numbers()),
+        "class_of": lambda: labels(3),
+    },
+    "chapters.ch03.merged.retrieved": {
+        "net": lambda: nets.make_head(4, 0, 4), "task": lambda: ch03_merged.Task(numbers(), numbers(), numbers()),
+    },
     "chapters.ch03.theory.center_weights": {"similarities": lambda: rows(12, 3, 2)},
     "chapters.ch03.theory.center_objective": {
         "similarities": lambda: rows(12, 3, 2), "weights": lambda: rows(12, 3, 2),
