@@ -198,9 +198,9 @@ for name in ("hardtriple", "softtriple"):
     print(f"{name}: no gradient for", "   ".join(shown))
 
 # %% [markdown]
-# **What to see.** With HardTriple the share of centers that learn nothing grows with $K$. The second line belongs to
-# SoftTriple, which we are about to build: there every center hears of every image, if only faintly. (Dead is not dead
-# for ever: when the *other* centers move, a dead one may become the closest.)
+# **What to see.** With HardTriple the share of centers that learn nothing grows with $K$. With SoftTriple, which we are
+# about to build, every center hears of every image, if only faintly. (Dead is not dead for ever: when the *other*
+# centers move, a dead one may become the closest.)
 #
 # **Jumps.** Let an image travel from one center of its class to the other. Where both are equally close, the maximum
 # changes hands, and the direction in which the image is pulled flips from one instant to the next.
@@ -488,53 +488,16 @@ print(f"{100 * pulled:.0f} percent are pulled, {100 - 100 * pulled:.0f} percent 
 outcome("3.3", "a" if pulled > 0.9 else "b" if pulled > 0.25 else "c")
 
 # %% [markdown]
-# Most are pushed where cosines spread widely compared with gamma. Elsewhere it is otherwise: at a random start in many
-# dimensions all cosines are near 0, and nearly all centers are pulled (§3b.7).
+# Most are pushed where cosines spread widely compared with gamma. At a random start in many dimensions all cosines are
+# near 0, and nearly all centers are pulled (§3b.7).
 #
 # The loss hands these slopes on, times how wrong it is: with $p$ the outer softmax (margin included),
 #
 # $$\frac{\partial \ell}{\partial s_{c,k}} = \lambda \bigl( p_c - [c = y] \bigr) \frac{\partial S'_c}{\partial s_{c,k}}. \tag{3.17}$$
 #
-# For the own class $p_c - 1 < 0$, so descent raises $S'_y$; for the others it lowers $S'_c$. Together with the sign
-# of the slope there are four cases. Here they are on the circle, for one image (gamma 0.3, scale 4, so that the pushes
-# can be seen).
-
-# %%
-east = book.on_circle([0.0])
-scene = torch.stack(
-    [
-        book.on_circle([25.0, 62.0, 110.0, 150.0]),  # the image's own class
-        book.on_circle([-20.0, -80.0, -118.0, -155.0]),  # the other class
-    ]
-)
-turn = experiments.center_turns(east, zero, scene[None], gamma=0.3, scale=4.0)[0, 0]
-for c, whose in enumerate(("own class:  ", "other class:")):
-    towards = turn[c] * book.degrees_of(scene[c]) < 0  # the image is at 0 degrees
-    print(whose, ["closer" if yes else "away" for yes in towards])
-
-# %% jupyter={"source_hidden": true}
-figure, axes = plt.subplots(1, 2, figsize=(9.6, 4.2), width_ratios=(1, 1.25))
-figures.class_circle(axes[0], east, zero, scene)
-figures.center_arrows(axes[0], scene, 22 * turn.sign())
-axes[0].set_title("Which way one step turns each center")
-sample = torch.tensor([[[0.95, 0.9, 0.8, 0.7, 0.6, 0.4, 0.1, -0.2, -0.5, -0.8]]])
-figures.slope_bars(
-    axes[1], sample[0, 0], theory.similarity_gradient(sample, gamma=0.3)[0, 0]
-)
-level = losses.softtriple_similarity(sample, gamma=0.3).item() - 0.3
-axes[1].axvline(level, color=book.MIDDLE, linestyle=":")
-beside = {"xytext": (-5, 0), "textcoords": "offset points", "ha": "right"}
-axes[1].annotate("S' - gamma", (level, 0.22), color=book.MIDDLE, **beside)
-axes[1].set_title("Left of S' - gamma the slope is negative")
-axes[1].set(xlabel="cosine of image and center", ylabel="slope of S'")
-show(figure, "3.7 pulled and pushed")
-
-# %% [markdown]
-# **What to see.** (Left are the four centers of two classes, and arrows show direction only; right are ten other centers
-# of one class, and the bars show the slope's size.) The image pulls its closest own center in and pushes the farther
-# ones of its *own* class away. It pushes the closest center of the wrong class away and pulls the farther ones of the
-# wrong class *in*. The last sounds absurd, and is one more way to lower a mean: give weight to its worst member. Each
-# push is weak beside the largest pull, for a center that is far away has little weight.
+# For the own class $p_c - 1 < 0$, so descent raises $S'_y$; for the others it lowers $S'_c$. So an image pushes the
+# closest center of a *wrong* class away and pulls its farther ones **in**. That sounds absurd, and is one more way to
+# lower a mean: give weight to its worst member. (All four cases in a picture: §3b.7.)
 #
 # ## 3.8 Where one center is not enough
 #
@@ -589,20 +552,12 @@ show(figure, "3.8 merged classes")
 predict("3.4", "?")
 
 # %% [markdown]
-# Six rivals, all with the same data, steps, margin and first map. Each has a learning rate of its own, by the same
-# search: trained on four fifths of the *training* species, measured by Recall@1 on the other fifth. Recall@1 and MAP@R
-# ask for the same **species**, which no label told. The test species have no part in the search.
+# Six rivals (`merged.RIVALS`: one center; SoftTriple with two, four and ten; HardTriple and log-sum-exp with four) have
+# the same data, steps, margin and first map, and each a learning rate of its own, by the same search: trained on four
+# fifths of the *training* species, measured by Recall@1 on the other fifth. Recall@1 and MAP@R ask for the same
+# **species**, which no label told. The test species have no part in the search.
 
 # %%
-SOFT = {"name": "softtriple"}
-RIVALS = {"one center": SOFT | {"centers_per_class": 1}}
-for K in (2, 4, 10):
-    RIVALS[f"SoftTriple, K = {K}"] = SOFT | {"centers_per_class": K}
-RIVALS["HardTriple, K = 4"] = {"name": "hardtriple", "centers_per_class": 4}
-RIVALS["log-sum-exp, K = 4"] = SOFT | {
-    "centers_per_class": 4,
-    "similarity": "logsumexp",
-}
 numbers = {"directions": settings.by_mode(smoke=8, class_=32, full=32)}
 parts = datasets.split_classes(train, generator=generator(SEED, "validation"))
 to_choose, task = (
@@ -616,7 +571,7 @@ settled["steps"] = settings.by_mode(smoke=5, class_=150, full=400)
 # %%
 def scores_of(title, **changed):
     """Choose a rate on species held out for it; then each measure, a score a seed."""
-    chosen, options = settled | changed, RIVALS[title]
+    chosen, options = settled | changed, merged.RIVALS[title]
     rates = (0.001, 0.01, 0.1, 1.0)
     found = merged.try_rates(to_choose, options, rates, seeds=SEEDS[:2], **chosen)
     best = max(found, key=found.get)
@@ -629,14 +584,14 @@ def scores_of(title, **changed):
 
 
 print("Recall@1 on the held-out species, by learning rate")
-linear = {title: scores_of(title) for title in RIVALS}
+linear = {title: scores_of(title) for title in merged.RIVALS}
 
 # %%
 raw, one = merged.retrieved(task), linear["one center"]
 for measure in one:
     alone = f"   the numbers alone {100 * raw[measure]:.1f}" if measure in raw else ""
     print(f"{measure}: one center {records.percent(one[measure])}{alone}")
-    for title in list(RIVALS)[1:]:
+    for title in list(merged.RIVALS)[1:]:
         pairs = zip(linear[title][measure], one[measure], strict=True)
         ahead = [a - b for a, b in pairs]
         mean, half = records.interval(ahead)
@@ -691,25 +646,21 @@ for measure in one:
             assert mean > half or settings.mode() == "smoke"
 
 # %% [markdown]
-# **What to see.** With a hidden layer one center learns what it trains on, and recognizes the class of fresh images
-# nearly as well as four do, and better than the linear map with four. On unseen species one and four cannot be told
-# apart. So "one center fails" is said of maps that cannot fold: *many centers, or a map that bends*. The two ways do
-# not come to the same for what no label told: on unseen species the linear map with four centers is ahead of the bent
-# one with one. That is this comparison, with few images and one hidden layer.
+# **What to see.** With a hidden layer one center learns what it trains on, recognizes the class of fresh images nearly as
+# well as four do, and cannot be told from four on unseen species. So "one center fails" is said of maps that cannot fold:
+# *many centers, or a map that bends*. The two ways do not come to the same for what no label told: on unseen species the
+# linear map with four centers is ahead of the bent one with one; that is this comparison, with few images.
 #
 # **When the looks are poses of one species.** In §3.8 they were strangers to each other, and the pictures easy. With one
-# species a class, on other drawn birds and at the default gamma, ten centers retrieve unseen species worse than four,
-# and with another gamma it is otherwise (§3b.9). Chapter 04 asks who chooses $K$, chapters 06 to 08 compare trained
-# networks.
-#
-# **When there is luck to spare.** Several centers, but just as many as there are clusters, may get stuck at the start;
-# spare ones are insurance (§3b.8).
+# species a class, at the default gamma, ten centers retrieve unseen species worse than four, and with another gamma it
+# is otherwise (§3b.9). **When all are needed:** with just as many centers as clusters some starts get stuck; spare ones
+# are insurance (§3b.8). Chapter 04 asks who chooses $K$; chapters 06 to 08 compare trained networks.
 #
 # ## 3.10 Move them yourself
 #
 # All of this chapter's parts in one picture. Drag images and centers around the circle; the **step** buttons follow the
 # gradient. Try this:
-# - Press *20 steps* until nothing moves any more. Then lower gamma to 0.01 and raise it to 3: what do the ring's borders, the wins and the loss do?
+# - Press *20 steps* until nothing moves. Then lower gamma to 0.01 and raise it to 3: what do ring, wins and loss do?
 # - Put both centers of class 0 on the same spot, and step. Can they part again?
 # - Find a start from which the steps get stuck. (§3b.8 shows one.)
 # - Drag the image in the east slowly to the north, and watch whose center gives in.
@@ -923,13 +874,12 @@ six_labels = torch.arange(6) % 2
 # %% [markdown]
 # ## What to take away
 #
-# - While embeddings come in exactly opposite pairs, one center a class (without a bias) cannot do better than guessing. That is a theorem, for every scale and dimension.
-# - HardTriple takes the closest center. SoftTriple takes the expected similarity under a softmax over the centers, which is where entropy comes from.
-# - The expected similarity is not the log-sum-exp value. The first stays a cosine and may push centers away; the second pays for numbers and never pushes a center of the image's own class.
-# - Scale says whom to listen to, gamma how softly to choose a center, the margin how far to go on. A large gamma divides what several centers add.
-# - A linear map cannot bring strange looks together: on merged species one center a class fails, and several do not, on seen
-#   and on unseen species. A map with a hidden layer can, and there one and four could not be told apart on unseen species.
-# - Several centers are no gift elsewhere: on birds with a species a class, more of them retrieved unseen species worse at the default gamma (§3b.9).
+# - While embeddings come in opposite pairs, one center a class (without a bias) cannot beat guessing: a theorem, for every scale and dimension.
+# - HardTriple takes the closest center; SoftTriple the expected similarity under a softmax over the centers, which entropy leads to.
+# - The expected similarity stays a cosine and may push centers away; the log-sum-exp value pays for numbers and never pushes a center of the image's own class.
+# - Scale says whom to listen to, gamma how softly to choose, the margin how far to go on. A large gamma divides what several centers add.
+# - A linear map cannot bring strange looks together: on merged species one center fails, and several do not, on seen and on unseen species. A hidden layer can.
+# - Elsewhere several centers are no gift: with a species a class, ten retrieved unseen birds worse than four at the default gamma (§3b.9).
 #
 # ## Five questions
 #
@@ -957,6 +907,5 @@ six_labels = torch.arange(6) % 2
 #   ICCV 2019, arXiv 1909.05235. HardTriple, the entropy that softens it, SoftTriple and the default settings are theirs.
 # - The floor of one center, the order of the similarities, the signs of the slopes and the experiments are this book's own.
 #
-# **Deeper**: [03b · SoftTriple, deeper](03b_softtriple_deeper.ipynb): the floor with a margin, an experiment each on
-# scale, gamma and margin, the luck of the start, the same question on birds. **Next**:
+# **Deeper**: [03b · SoftTriple, deeper](03b_softtriple_deeper.ipynb). **Next**:
 # [04 · How many centers?](04_how_many_centers.ipynb): who chooses $K$, and how spare centers are merged away.

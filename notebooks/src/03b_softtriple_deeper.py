@@ -241,9 +241,52 @@ for margin in (0.0, 0.01, 0.2, 0.4, 0.6):
 # elsewhere widen the interval of the mean gain until it holds 0. Most of the win needs no margin: the scale of 20 alone
 # asks for many times $1/20$.
 #
-# ## 3b.7 Who is pushed at a random start
+# ## 3b.7 Who is pulled, who is pushed
 #
-# In §3.7 the cosines of ten centers spread evenly from -1 to 1, and most centers were pushed away by an image of their
+# **Four cases.** By (3.17) descent raises the own class's $S'_y$ and lowers $S'_c$ of the others. Together with the sign
+# of the slope (3.15) there are four cases. Here they are on the circle, for one image (gamma 0.3, scale 4, so that the
+# pushes can be seen).
+
+# %%
+east = book.on_circle([0.0])
+scene = torch.stack(
+    [
+        book.on_circle([25.0, 62.0, 110.0, 150.0]),  # the image's own class
+        book.on_circle([-20.0, -80.0, -118.0, -155.0]),  # the other class
+    ]
+)
+turn = experiments.center_turns(east, labels[:1], scene[None], gamma=0.3, scale=4.0)[
+    0, 0
+]
+for c, whose in enumerate(("own class:  ", "other class:")):
+    towards = turn[c] * book.degrees_of(scene[c]) < 0  # the image is at 0 degrees
+    print(whose, ["closer" if yes else "away" for yes in towards])
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(1, 2, figsize=(9.6, 4.2), width_ratios=(1, 1.25))
+figures.class_circle(axes[0], east, labels[:1], scene)
+figures.center_arrows(axes[0], scene, 22 * turn.sign())
+axes[0].set_title("Which way one step turns each center")
+sample = torch.tensor([[[0.95, 0.9, 0.8, 0.7, 0.6, 0.4, 0.1, -0.2, -0.5, -0.8]]])
+figures.slope_bars(
+    axes[1], sample[0, 0], theory.similarity_gradient(sample, gamma=0.3)[0, 0]
+)
+level = losses.softtriple_similarity(sample, gamma=0.3).item() - 0.3
+axes[1].axvline(level, color=book.MIDDLE, linestyle=":")
+beside = {"xytext": (-5, 0), "textcoords": "offset points", "ha": "right"}
+axes[1].annotate("S' - gamma", (level, 0.22), color=book.MIDDLE, **beside)
+axes[1].set_title("Left of S' - gamma the slope is negative")
+axes[1].set(xlabel="cosine of image and center", ylabel="slope of S'")
+show(figure, "3b.7 pulled and pushed")
+
+# %% [markdown]
+# **What to see.** (Left are the four centers of two classes, and arrows show direction only; right are ten other centers
+# of one class, and the bars show the slope's size.) The image pulls its closest own center in and pushes the farther
+# ones of its *own* class away. It pushes the closest center of the wrong class away and pulls the farther ones of the
+# wrong class *in*. The last sounds absurd, and is one more way to lower a mean: give weight to its worst member. Each
+# push is weak beside the largest pull, for a center that is far away has little weight.
+#
+# **At a random start.** In §3.7 the cosines of ten centers spread evenly from -1 to 1, and most centers were pushed away by an image of their
 # own class. What of unit centers in random directions?
 
 # %%

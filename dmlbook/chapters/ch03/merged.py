@@ -30,6 +30,15 @@ from dmlbook.seeding import generator
 
 EMBEDDING_SIZE, BATCH_SIZE, LOSS_LR = 16, 200, 0.05
 """Dimensions of the embedding, pictures a step, and the learning rate of the centers: the same for every method."""
+RIVALS: dict[str, dict[str, object]] = {
+    "one center": {"name": "softtriple", "centers_per_class": 1},
+    "SoftTriple, K = 2": {"name": "softtriple", "centers_per_class": 2},
+    "SoftTriple, K = 4": {"name": "softtriple", "centers_per_class": 4},
+    "SoftTriple, K = 10": {"name": "softtriple", "centers_per_class": 10},
+    "HardTriple, K = 4": {"name": "hardtriple", "centers_per_class": 4},
+    "log-sum-exp, K = 4": {"name": "softtriple", "centers_per_class": 4, "similarity": "logsumexp"},
+}
+"""What is compared, by the names that figures show; one center is normalized SoftMax with a margin."""
 
 
 class Numbers(NamedTuple):
