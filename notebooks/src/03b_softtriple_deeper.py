@@ -286,18 +286,16 @@ show(figure, "3b.7 pulled and pushed")
 # wrong class *in*. The last sounds absurd, and is one more way to lower a mean: give weight to its worst member. Each
 # push is weak beside the largest pull, for a center that is far away has little weight.
 #
-# **At a random start.** In §3.7 the cosines of ten centers spread evenly from -1 to 1, and most centers were pushed away by an image of their
-# own class. What of unit centers in random directions?
+# **At a random start.** In §3.7 the cosines of ten centers spread evenly from -1 to 1, and most centers were pushed
+# away by an image of their own class. What of unit centers in random directions?
 
 # %%
 for D in (2, 8, 64, 512):
     drawn = torch.randn(2000, 10, D, generator=generator(SEED, "random centers", D))
-    with_first_axis = F.normalize(drawn, dim=-1)[..., :1].transpose(
-        1, 2
-    )  # (2000, 1, 10)
-    slopes = theory.similarity_gradient(with_first_axis, gamma=0.1)
+    along = F.normalize(drawn, dim=-1)[:, None, :, 0]  # (2000, 1, 10): cosines
+    slopes = theory.similarity_gradient(along, gamma=0.1)
     pushed = 100 * (slopes < 0).float().mean()
-    print(f"{D:3} dimensions: spread {with_first_axis.std():.2f},", end="")
+    print(f"{D:3} dimensions: spread {along.std():.2f},", end="")
     print(f" {pushed:3.0f} percent are pushed away at gamma 0.1")
 
 # %% [markdown]
