@@ -546,7 +546,7 @@ show(figure, "3.8 merged classes")
 # such regions.
 #
 # **Predict.** One center a class, four species in it. Of the images that it was *trained* on, it recognizes the class
-# of (a) nearly all; (b) more than half, and far from all; (c) hardly more than guessing would.
+# of (a) nearly all; (b) far from all, yet several times as many as guessing would; (c) hardly more than guessing.
 
 # %%
 predict("3.4", "?")
@@ -769,7 +769,7 @@ for margin in (0.0, 0.3):
     print(f"toy, margin {margin}: theirs {value:.4f}, the book's {book_says:.4f}")
 w = toy.clone().requires_grad_()
 loss_of_a_colleague(image, w, zero, 0.0).backward()
-print("their slopes in the image's own two centers:", w.grad[0].tolist())
+print("their slopes in the image's own two centers:", *map(short, w.grad[0]))
 
 # %% [markdown]
 # Write it without the bugs. The check looks at value and slopes.
@@ -866,7 +866,7 @@ six_labels = torch.arange(6) % 2
 # <details><summary>What others found</summary>
 #
 # Gamma falling from 1, or from 10, to 0.1 solved *fewer* starts of the cross than 0.1 throughout, and so did gamma rising
-# to it from 0.02. On the six clusters none of the three could be told apart from 0.1 throughout. (Numbers and
+# to it from a fifth of it. On the six clusters none of the three could be told apart from 0.1 throughout. (Numbers and
 # $p$-values: §3b.8.) A finding like this is about the schedules that were tried: say how many, and which one you
 # would have believed had it come first.
 # </details>
