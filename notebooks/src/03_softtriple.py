@@ -244,15 +244,15 @@ show(figure, "3.2 kink and jump")
 #
 # <details><summary>The step</summary>
 #
-# $s_k / \gamma$ stands for $\lambda v_{ij}$. With $Z = \sum_k e^{s_k / \gamma}$ for the sum of exponentials, $\log Z$ is in the
-# place of the loss, and $q^*_k = e^{s_k / \gamma} / Z$ in that of its softmax. So
+# $s_k / \gamma$ stands for $\lambda v_{ij}$, $\log Z$ for the loss, where $Z = \sum_k e^{s_k / \gamma}$ is the sum of
+# exponentials, and $q^*_k = e^{s_k / \gamma} / Z$ for its softmax. So
 #
 # $$\sum_k q_k s_k + \gamma H(q) = \gamma \log Z - \gamma \sum_k q_k \log \frac{q_k}{q^*_k}, \tag{3.4}$$
 #
 # and the last sum, the divergence of $q$ from $q^*$, is never negative, and 0 for $q = q^*$ alone: chapter 02 proved it.
 # </details>
 #
-# So the best weights are unique, and they are a softmax:
+# So the best weights are unique, and they are a softmax, whose denominator we call $Z$:
 #
 # $$q_k = \frac{e^{s_k / \gamma}}{\sum_l e^{s_l / \gamma}} \tag{3.5}$$
 #
