@@ -651,9 +651,9 @@ for measure in one:
 # *many centers, or a map that bends*. The two ways do not come to the same for what no label told: on unseen species the
 # linear map with four centers is ahead of the bent one with one; that is this comparison, with few images.
 #
-# **When the looks are poses of one species.** In §3.8 they were strangers to each other, and the pictures easy. With one
-# species a class, at the default gamma, ten centers retrieve unseen species worse than four, and with another gamma it
-# is otherwise (§3b.9). **When all are needed:** with just as many centers as clusters some starts get stuck; spare ones
+# **When the looks are poses of one species.** In §3.8 they were strangers to each other, and the pictures easy. On the
+# book's usual drawn birds, one species a class, ten centers retrieve unseen species worse than four at the default
+# gamma, and with another gamma it is otherwise (§3b.9). **When all are needed:** with just as many centers as clusters some starts get stuck; spare ones
 # are insurance (§3b.8). Chapter 04 asks who chooses $K$; chapters 06 to 08 compare trained networks.
 #
 # ## 3.10 Move them yourself
