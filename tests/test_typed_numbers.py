@@ -49,8 +49,6 @@ QUANTILE = {n: stats.t.ppf(0.975, n - 1) for n in (2, 3, 4, 5)}
         ("02", "37", math.degrees(math.asin(3 / 5))),
         ("02", "53", math.degrees(math.asin(4 / 5))),
         ("02", "16", math.degrees(math.asin(7 / 25))),
-        ("03", "0.8808", 1 / (1 + math.exp(-2))),
-        ("03", "0.1192", 1 / (1 + math.exp(2))),
         ("04", "0.1414", 0.2 / 6 * 3 * math.sqrt(2)),
         ("04", "5.7", math.degrees(2 * math.asin(0.1 / 2))),
         ("04", "0.5", math.sin(math.radians(30))),

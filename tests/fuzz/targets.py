@@ -140,7 +140,11 @@ METHODS_INSIDE = {"compute": "Loss.forward is the door of each loss"}
 RESULTS = {
     "dmlbook.chapters.ch02.experiments.Learned",
     "dmlbook.chapters.ch02.experiments.Promise",
+    "dmlbook.chapters.ch03.birds.Features",
+    "dmlbook.chapters.ch03.experiments.Trained",
     "dmlbook.chapters.ch03.figures.Ring",
+    "dmlbook.chapters.ch03.merged.Numbers",
+    "dmlbook.chapters.ch03.merged.Task",
     "dmlbook.chapters.ch06.pairs.Felt",
     "dmlbook.chapters.ch06.pairs.Used",
     "dmlbook.chapters.ch09.theory.Look",

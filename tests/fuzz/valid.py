@@ -15,7 +15,9 @@ import torch
 from dmlbook import chapters, losses, maps, nets, recipes, records, training
 from dmlbook.book import Live
 from dmlbook.book.exercises import Case, Exercise, Misconception
+from dmlbook.chapters.ch03 import birds as ch03_birds
 from dmlbook.chapters.ch03 import figures as ch03_figures
+from dmlbook.chapters.ch03 import merged as ch03_merged
 from dmlbook.chapters.ch06 import theory as ch06_theory
 from dmlbook.chapters.ch08 import theory as ch08_theory
 from dmlbook.chapters.ch09 import theory as ch09_theory
@@ -82,6 +84,10 @@ def image_set() -> ImageSet:
 @functools.cache
 def _net() -> torch.nn.Module:
     return nets.build("small", embedding_size=4, width_mult=0.2, seed=1)
+
+
+def numbers() -> ch03_merged.Numbers:
+    return ch03_merged.Numbers(rows(12, 4), labels())
 
 
 def net() -> torch.nn.Module:
@@ -272,6 +278,10 @@ def listed_run() -> ListedRun:
     training.fit(net(), loss(classes=4), image_set(), config(), folder=kept, device="cpu", progress=False)
     run_folders.note(kept.folder, figures={"recall_at_1": 0.5, "map_at_r": 0.25})
     return find_runs([kept.folder]).runs[0]
+
+
+def birds_of_three() -> ch03_birds.Features:
+    return ch03_birds.Features(rows(12, 5), labels(), rows(12, 5), labels())
 
 
 def stage() -> ch06_theory.Stage:
@@ -470,6 +480,14 @@ CALLS: dict[str, dict[str, object]] = {
     "chapters.ch02.theory.margin_from_loss": {"loss": lambda: torch.tensor([0.5, 0.2, 0.1])},
     "chapters.ch02.theory.example_margin": {"margin": lambda: torch.rand(3), "radius": lambda: torch.rand(3)},
     "chapters.ch02.theory.sharp_example_margin": {"margin": lambda: torch.rand(3), "radius": lambda: torch.rand(3) / 9},
+    "chapters.ch03.birds.bird_features": {"directions": 8},
+    "chapters.ch03.birds.linear_run": {"features": lambda: birds_of_three(), "seed": 1, "steps": 1},
+    "chapters.ch03.experiments.center_turns": {"images": lambda: rows(12, 2), "labels": lambda: labels() % 2},
+    "chapters.ch03.experiments.share_without_gradient": {"labels": lambda: labels() % 2, "starts": 1},
+    "chapters.ch03.experiments.train_centers": {
+        "method": "SoftTriple", "labels": lambda: labels() % 2, "runs": 2, "steps": 1,
+    },
+    "chapters.ch03.experiments.wins_with_margin": {"margin": 0.1, "runs": 2, "steps": 1},
     "chapters.ch03.explorer.CircleExplorer.angles": {"kind": "image"},
     "chapters.ch03.explorer.CircleExplorer.similar": {"points": lambda: rows(5, 2).double()},
     "chapters.ch03.explorer.CircleExplorer.gradient": {"degrees": lambda: 90 * rows(4).double()},
@@ -483,13 +501,36 @@ CALLS: dict[str, dict[str, object]] = {
         "degrees": lambda: torch.linspace(0, 360, 12), "losses": lambda: 9 * torch.rand(12, 12, generator=draw()),
     },
     "chapters.ch03.figures.slope_bars": {},
-    "chapters.ch03.figures.solved_shares": {"solved": lambda: {"A": {1: (2, 4), 2: (3, 4)}}},
+    "chapters.ch03.figures.failed_starts": {"failed": lambda: {"A": {1: (2, 4), 2: (3, 4)}}},
+    "chapters.ch03.figures.sectors": {"winners": lambda: [0, 1, 1]},
+    "chapters.ch03.merged.trial": {
+        "task": lambda: ch03_merged.Task(numbers(), numbers(), numbers()), "options": lambda: {"name": "hardtriple"},
+        "species_per_class": 1, "rate": 0.01, "steps": 1,
+    },
+    "chapters.ch03.merged.try_rates": {
+        "task": lambda: ch03_merged.Task(numbers(), numbers(), numbers()), "options": lambda: {"name": "hardtriple"},
+        "rates": [0.01], "seeds": [1], "species_per_class": 1, "steps": 1,
+    },
+    "chapters.ch03.merged.make_task": {"seen": image_set, "unseen": image_set, "directions": 5},
+    "chapters.ch03.merged.merge": {"num_species": 12, "species_per_class": 3},
+    "chapters.ch03.merged.train": {
+        "pictures": lambda: numbers(), "class_of": lambda: labels(3) % 2, "options": lambda: {"name": "hardtriple"},
+        "rate": 0.01, "steps": 2,
+    },
+    "chapters.ch03.merged.measure": {
+        "net": lambda: nets.make_head(4, 0, 4), "task": lambda: ch03_merged.Task(numbers(), numbers(), numbers()),
+        "class_of": lambda: labels(3),
+    },
+    "chapters.ch03.merged.retrieved": {
+        "net": lambda: nets.make_head(4, 0, 4), "task": lambda: ch03_merged.Task(numbers(), numbers(), numbers()),
+    },
     "chapters.ch03.theory.center_weights": {"similarities": lambda: rows(12, 3, 2)},
     "chapters.ch03.theory.center_objective": {
         "similarities": lambda: rows(12, 3, 2), "weights": lambda: rows(12, 3, 2),
     },
     "chapters.ch03.theory.similarity_gradient": {"similarities": lambda: rows(12, 3, 2)},
     "chapters.ch03.theory.opposite_pairs_floor": {"num_classes": 2},
+    "chapters.ch03.theory.softtriple_batch_loss": {},
     "chapters.ch04.explorer.TauExplorer.move": {"tau": 3, "squared": False},
     "chapters.ch04.figures.over_numbers": {"numbers": lambda: [1, 2], "by_name": lambda: {"A": [SERIES, SERIES]}},
     "chapters.ch04.figures.path": {"taus": lambda: torch.tensor([0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9])},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -29,14 +29,19 @@ from dmlbook._checks import (
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.book.circle import CENTER_RADIUS, center_marks, degrees_of, image_marks, on_circle, unit_circle
 from dmlbook.book.figures import class_colors
-from dmlbook.book.lines import BLACK, SOFT, line_style
+from dmlbook.book.lines import BLACK, PALE, SOFT
 
 RING = (1.14, 1.3)
 """Inner and outer radius of the ring of winners."""
+NUMBERS = 1.22
+"""Radius at which each sector of the ring says whose it is: its middle."""
 EDGE = 3
 """Width in points of the ring's inner edge."""
 SHADES = {"least": 0.12, "most": 0.8, "full": 0.5}
 """How strong the ring's color is where a class hardly wins, and where it wins by ``full`` or more."""
+
+BARS = ({"color": BLACK}, {"color": "white", "hatch": "////"}, {"color": PALE})
+"""How the methods of ``failed_starts`` are filled."""
 
 
 @checked(class_similarities=finite)
@@ -86,6 +91,25 @@ def ring(ax: Axes, pieces: int = 120) -> Ring:
     return Ring(on_circle(torch.arange(pieces) * 360.0 / pieces), drawn, lines)
 
 
+@checked(winners=at_least(0))
+def sectors(winners: Sequence[int]) -> list[tuple[int, float]]:
+    """Runs of one winner around a ring of evenly spaced pieces: whose each is, and the direction of its middle.
+
+    Args:
+        winners: Of each piece, from 0 degrees on against the clock; the last is beside the first.
+
+    Example:
+        >>> sectors([0, 0, 1, 1, 1, 0, 0, 0])  # class 0 from 202.5 to 67.5 degrees, class 1 the rest
+        [(0, 315.0), (1, 135.0)]
+    """
+    check_filled(winners=winners)
+    starts = [place for place, winner in enumerate(winners) if winner != winners[place - 1]] or [0]
+    ends = [*starts[1:], starts[0]]
+    lengths = [(end - start - 1) % len(winners) + 1 for start, end in zip(starts, ends, strict=True)]
+    middles = [(start + (length - 1) / 2) % len(winners) for start, length in zip(starts, lengths, strict=True)]
+    return sorted((winners[start], 360 * middle / len(winners)) for start, middle in zip(starts, middles, strict=True))
+
+
 @checked(images=finite, labels=at_least(0), centers=finite)
 def class_circle(
     ax: Axes,
@@ -95,6 +119,8 @@ def class_circle(
     similarity: Callable[[Tensor], Tensor] | None = None,
 ) -> Axes:
     """Images (circles), the centers of each class (X, on spokes), and around them a ring in the winning class's color.
+
+    In the middle of each sector of the ring stands the number of its class, for those who see no hue.
 
     Args:
         ax: Where to draw.
@@ -108,7 +134,11 @@ def class_circle(
     colors = class_colors(len(centers))
     if similarity:
         around = ring(ax)
-        around.paint(similarity(torch.einsum("nd,ckd->nck", around.directions.to(centers.dtype), centers)))
+        similar = similarity(torch.einsum("nd,ckd->nck", around.directions.to(centers.dtype), centers))
+        around.paint(similar)
+        for winner, degrees in sectors(similar.argmax(1).tolist()):
+            place = NUMBERS * on_circle(degrees)
+            ax.annotate(str(winner), place.tolist(), ha="center", va="center", fontsize=10, color="black")
     for color, of_class in zip(colors, centers, strict=True):
         spokes = [[(0, 0), end] for end in CENTER_RADIUS * of_class.numpy()]
         ax.add_collection(LineCollection(spokes, color=color, linewidth=1, alpha=0.5))
@@ -155,7 +185,7 @@ def loss_map(ax: Axes, degrees: Float[Tensor, " N"], losses: Float[Tensor, "N N"
         raise bad_input("degrees", "be two or more", len(degrees), "Pass torch.linspace(0, 360, N).")
     half = 180 / (len(degrees) - 1)  # a pixel's middle, not its corner, is where its loss was taken
     extent = (-half, 360 + half, -half, 360 + half)
-    shown = ax.imshow(losses.T.numpy(), origin="lower", extent=extent, cmap="Greys_r", interpolation="bilinear")
+    shown = ax.imshow(losses.T.numpy(), origin="lower", extent=extent, cmap="Greys_r", interpolation="bicubic")
     ax.contour(degrees, degrees, losses.T, levels=[1.5, 3, 6, 9], colors="white", linewidths=0.8)
     bar = ax.figure.colorbar(shown, ax=ax, label="loss", shrink=0.85)
     least = float(losses.min())
@@ -177,31 +207,35 @@ def slope_bars(ax: Axes, similarities: Float[Tensor, " K"], slopes: Float[Tensor
 
 
 @checked
-def solved_shares(ax: Axes, solved: Mapping[str, Mapping[int, tuple[int, int]]]) -> Axes:
-    """Share of random starts that end well against K, with Wilson's 95 percent interval; a line each method.
+def failed_starts(ax: Axes, failed: Mapping[str, Mapping[int, tuple[int, int]]]) -> Axes:
+    """Share of random starts that end badly at each K: a bar a method, with its count and Wilson's 95 percent interval.
 
     Args:
         ax: Where to draw.
-        solved: For each method and each K how many starts were solved, and of how many.
+        failed: For each method and each K how many starts failed, and of how many.
     """
-    check_filled(solved=solved)
-    for counts in solved.values():
-        if counts.keys() != next(iter(solved.values())).keys():
-            raise bad_input("solved", "have the same K under each method", list(counts), "Try them all.")
-        for good, runs in counts.values():
+    check_filled(failed=failed)
+    for counts in failed.values():
+        if counts.keys() != next(iter(failed.values())).keys():
+            raise bad_input("failed", "have the same K under each method", list(counts), "Try them all.")
+        for bad, runs in counts.values():
             check_number(low=1, integer=True, runs=runs)
-            check_number(low=0, high=runs, integer=True, solved=good)
-    names = list(solved)
-    for place, name in enumerate(names):
-        style = line_style(place)
-        across = np.arange(len(solved[name])) + (place - (len(names) - 1) / 2) * 0.14
-        share = np.array([good / runs for good, runs in solved[name].values()])
-        found = [binomtest(good, runs).proportion_ci(method="wilson") for good, runs in solved[name].values()]
-        below = share - np.array([interval.low for interval in found])
-        above = np.array([interval.high for interval in found]) - share
-        ax.plot(across, share, **style, linewidth=1.6, label=name)
-        ax.errorbar(across, share, yerr=np.abs([below, above]), fmt="o", color=style["color"], markersize=5, capsize=3)
-    ax.set_xticks(range(len(solved[names[0]])), list(solved[names[0]]))
-    ax.yaxis.set_major_formatter(PercentFormatter(1.0))
-    ax.set(ylim=(-0.03, 1.04), xlabel="centers a class, K")
+            check_number(low=0, high=runs, integer=True, failed=bad)
+    width, highest = 0.8 / len(failed), 0.0
+    for place, (name, counts) in enumerate(failed.items()):
+        across = np.arange(len(counts)) + (place - (len(failed) - 1) / 2) * width
+        share = np.array([bad / runs for bad, runs in counts.values()])
+        found = [binomtest(bad, runs).proportion_ci(method="wilson") for bad, runs in counts.values()]
+        ends = np.array([[interval.low, interval.high] for interval in found]).T
+        fill = BARS[place % len(BARS)]
+        ax.bar(across, share, 0.9 * width, label=name, edgecolor=BLACK, linewidth=0.8, **fill)
+        ax.errorbar(across, share, yerr=np.abs(ends - share), fmt="none", ecolor=BLACK, elinewidth=1, capsize=2)
+        highest = max(highest, float(ends[1].max()))
+        for x, top, (bad, _) in zip(across, ends[1], counts.values(), strict=True):
+            ax.annotate(str(bad), (x, top), xytext=(0, 2), textcoords="offset points", ha="center", fontsize=9)
+    ax.set_xticks(range(len(next(iter(failed.values())))), list(next(iter(failed.values()))))
+    ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    ax.tick_params(axis="x", length=0)
+    shared = 0.0 if ax.get_autoscaley_on() else ax.get_ylim()[1]  # by a panel that was drawn before
+    ax.set(ylim=(0, max(1.12 * highest, shared)), xlabel="centers a class, K")
     return ax

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 
 import torch
+from torch.nn import functional as F
 
-from dmlbook._checks import above, at_least, checked, finite
-from dmlbook._types import Float, Tensor
+from dmlbook import losses
+from dmlbook._checks import above, at_least, bad_input, check_batch, checked, finite
+from dmlbook._types import Float, Int, Tensor
 
 
 @checked(gamma=above(0))
@@ -112,3 +114,44 @@ def opposite_pairs_floor(num_classes: int, *, scale: float = 20.0, margin: float
     """
     push = scale * margin + math.log(num_classes - 1)
     return max(push, 0.0) + math.log1p(math.exp(-abs(push)))  # log(1 + e^push), safe where e^push overflows
+
+
+@checked(scale=above(0), gamma=above(0), margin=finite)
+def softtriple_batch_loss(
+    embeddings: Float[Tensor, "B D"],
+    centers: Float[Tensor, "C K D"],
+    labels: Int[Tensor, " B"],
+    scale: float = 20.0,
+    gamma: float = 0.1,
+    margin: float = 0.01,
+) -> Float[Tensor, ""]:
+    """SoftTriple of a batch as one function of embeddings and centers: what exercise 3.1 builds.
+
+    Args:
+        embeddings: Of any length; they are normalized.
+        centers: K for each of C classes, of any length; they are normalized.
+        labels: The class of each embedding.
+        scale: lambda, > 0.
+        gamma: Smoothing, in units of cosine, > 0.
+        margin: delta, in units of cosine.
+
+    Returns:
+        The mean over the batch.
+
+    Raises:
+        ValueError: Shapes do not fit, or a number is out of range.
+
+    Source: Qian et al., ICCV 2019, without the regularizer. Chapter 3.
+
+    Example:
+        >>> centers = torch.tensor([[[0.8, 0.6], [0.6, 0.8]], [[0.6, -0.8], [0.28, -0.96]]])
+        >>> softtriple_batch_loss(torch.tensor([[2.0, 0.0]]), centers, torch.tensor([0]))
+        tensor(0.0277)
+    """
+    labels = check_batch(embeddings, labels, num_classes=len(centers))
+    if embeddings.dtype != centers.dtype:
+        got = f"{centers.dtype} for {embeddings.dtype}"
+        raise bad_input("centers", "have the embeddings' precision", got, "Call centers.to(embeddings.dtype).")
+    cosines = torch.einsum("bd,ckd->bck", F.normalize(embeddings, dim=-1), F.normalize(centers, dim=-1))
+    similar = losses.softtriple_similarity(cosines, gamma=gamma)
+    return losses.margin_cross_entropy(similar, labels, scale=scale, margin=margin)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_hex, to_rgb
+from matplotlib.container import BarContainer
 from torch.testing import assert_close
 
 from dmlbook import losses
@@ -145,6 +146,24 @@ def test_the_ring_has_at_each_place_the_color_of_the_class_that_wins_there(ax, s
     assert ax.get_xlim() == ax.get_ylim() == (-1.36, 1.36)  # the ring ends at 1.3
 
 
+def test_each_sector_of_the_ring_says_whose_it_is_in_its_middle(ax):
+    figures.class_circle(ax, *scene(), losses.hardtriple_similarity)
+    # Class 0 has centers at 30 and 141, class 1 at 250 and 285: they tie at 195.5 and at -22.5 degrees.
+    said = {note.get_text(): note.get_position() for note in ax.texts}
+    assert {who: angle(place) for who, place in said.items()} == {
+        "0": pytest.approx((195.5 - 22.5) / 2, abs=3),
+        "1": pytest.approx((195.5 + 337.5) / 2 - 360, abs=3),
+    }
+    for place in said.values():
+        assert 1.14 < math.hypot(*place) < 1.3
+
+
+def test_a_sector_may_pass_the_end_of_the_list_or_be_all_of_it():
+    assert figures.sectors([0, 1, 1, 0]) == [(0, 315.0), (1, 135.0)]
+    assert figures.sectors([1, 0, 0, 1, 1, 1, 2, 1]) == [(0, 67.5), (1, 180.0), (1, 337.5), (2, 270.0)]
+    assert figures.sectors([2, 2, 2]) == [(2, 120.0)]
+
+
 # Arrows
 
 
@@ -241,44 +260,56 @@ def test_pulled_centers_have_black_bars_above_the_line_and_pushed_ones_grey_bars
     assert line.get_ydata() == [0, 0]
 
 
-# Shares of solved starts
+# Starts that fail
 
-SOLVED = {
-    "HardTriple": {2: (3, 20), 3: (10, 20), 10: (19, 20)},
-    "SoftTriple": {2: (0, 20), 3: (15, 20), 10: (20, 20)},
+FAILED = {
+    "HardTriple": {2: (17, 20), 3: (10, 20), 10: (1, 20)},
+    "SoftTriple": {2: (20, 20), 3: (5, 20), 10: (0, 20)},
 }
 
 
-def wilson(good, runs, z=1.959964):
-    middle = (good / runs + z**2 / (2 * runs)) / (1 + z**2 / runs)
-    half = z / (1 + z**2 / runs) * math.sqrt(good / runs * (1 - good / runs) / runs + z**2 / (4 * runs**2))
+def wilson(bad, runs, z=1.959964):
+    middle = (bad / runs + z**2 / (2 * runs)) / (1 + z**2 / runs)
+    half = z / (1 + z**2 / runs) * math.sqrt(bad / runs * (1 - bad / runs) / runs + z**2 / (4 * runs**2))
     return middle - half, middle + half
 
 
-def test_solved_shares_have_a_line_for_each_method_and_wilsons_interval_at_each_point(ax):
-    assert figures.solved_shares(ax, SOLVED) is ax
-    lines = [line for line in ax.lines if line.get_label() in SOLVED]
-    bars = [lines for lines in ax.collections if isinstance(lines, LineCollection)]
-    dots = [container.lines[0] for container in ax.containers]
-    assert [line.get_label() for line in lines] == list(SOLVED)
-    assert [line.get_linestyle() for line in lines] == ["-", "--"]
-    for line, dot, bar, aside, counts in zip(lines, dots, bars, (-0.07, 0.07), SOLVED.values(), strict=True):
-        points = np.array([[place + aside, good / runs] for place, (good, runs) in enumerate(counts.values())])
-        assert line.get_xydata() == pytest.approx(points)
-        assert dot.get_xydata() == pytest.approx(points)
-        assert dot.get_marker() == "o"
-        for point, segment, (good, runs) in zip(points, bar.get_segments(), counts.values(), strict=True):
-            assert segment[:, 0] == pytest.approx([point[0]] * 2)
-            assert segment[:, 1] == pytest.approx(wilson(good, runs), abs=1e-6)
-        assert to_hex(line.get_color()) == to_hex(dot.get_color()) == to_hex(bar.get_color()[0])
-    assert to_hex(lines[0].get_color()) != to_hex(lines[1].get_color())
+def test_failed_starts_have_a_bar_for_each_method_with_its_count_and_wilsons_interval(ax):
+    assert figures.failed_starts(ax, FAILED) is ax
+    bars = [container for container in ax.containers if isinstance(container, BarContainer)]
+    intervals = [lines for lines in ax.collections if isinstance(lines, LineCollection)]
+    assert [container.get_label() for container in bars] == list(FAILED)
+    assert len(ax.texts) == 6
+    for container, lines, aside, of_method in zip(bars, intervals, (-0.2, 0.2), FAILED.values(), strict=True):
+        for place, (bar, segment, (bad, runs)) in enumerate(
+            zip(container, lines.get_segments(), of_method.values(), strict=True)
+        ):
+            middle = bar.get_x() + bar.get_width() / 2
+            assert middle == pytest.approx(place + aside)
+            assert bar.get_height() == pytest.approx(bad / runs)
+            assert segment[:, 0] == pytest.approx([middle] * 2)
+            assert segment[:, 1] == pytest.approx(wilson(bad, runs), abs=1e-6)
+            (said,) = [note.get_text() for note in ax.texts if note.xy == pytest.approx((middle, segment[1, 1]))]
+            assert said == str(bad)
+    assert bars[0][0].get_hatch() != bars[1][0].get_hatch()
 
 
-def test_solved_shares_stand_over_their_numbers_of_centers_in_percent(ax):
-    figures.solved_shares(ax, SOLVED)
+def test_failed_starts_stand_over_their_numbers_of_centers_in_percent(ax):
+    figures.failed_starts(ax, FAILED)
     ticks = zip(ax.get_xticks().tolist(), [tick.get_text() for tick in ax.get_xticklabels()], strict=True)
     assert list(ticks) == [(0, "2"), (1, "3"), (2, "10")]
     assert ax.get_xlabel() == "centers a class, K"
-    assert ax.yaxis.get_major_formatter()(0.75) in ("75%", "75.0%")
-    low, high = ax.get_ylim()
-    assert low < 0 < 1 < high
+    assert ax.yaxis.get_major_formatter()(0.75) == "75%"
+    assert ax.get_ylim() == (0, pytest.approx(1.12))
+
+
+def test_panels_of_failed_starts_that_share_their_height_show_the_highest(ax):
+    beside = ax.figure.add_subplot(sharey=ax)
+    few = {"A": {2: (2, 20)}}
+    figures.failed_starts(ax, few)
+    low = ax.get_ylim()[1]
+    figures.failed_starts(beside, FAILED)
+    assert ax.get_ylim() == beside.get_ylim()
+    assert ax.get_ylim()[1] > low
+    figures.failed_starts(ax, few)
+    assert ax.get_ylim()[1] == pytest.approx(1.12)
