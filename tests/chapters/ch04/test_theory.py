@@ -53,7 +53,7 @@ def test_charging_the_square_divides_and_no_vector_does_better(numbers, t):
     u = theory.shrink_by_square(v, strength=t)
 
     def cost(w):
-        return float((w - v).square().sum() / 2 + t * w.square().sum() / 2)
+        return float((w - v).square().sum() / 2 + t * w.square().sum())
 
     assert all(cost(u) <= cost(other) + 1e-12 for other in [*near(u), v, torch.zeros_like(v)])
     assert ((u == 0) == (v == 0)).all()
@@ -99,7 +99,7 @@ def test_a_pair_meets_at_half_the_distance_and_under_a_squared_price_never():
     assert (theory.fused_pair(wishes, strength=1.001 * half).diff(dim=0) == 0).all()
     for t in (1.0, 100.0, 1e6):
         left = theory.fused_pair(wishes, strength=t, squared=True).diff(dim=0).norm()
-        assert_close(left, torch.tensor(2 * half / (1 + 2 * t), dtype=torch.float64), rtol=1e-6, atol=0)
+        assert_close(left, torch.tensor(2 * half / (1 + 4 * t), dtype=torch.float64), rtol=1e-6, atol=0)
         assert left > 0
 
 
@@ -429,9 +429,9 @@ def test_a_pair_on_the_circle_never_meets_under_a_squared_price_and_rests_where_
     angles = torch.linspace(0, half_angle, 20001, dtype=torch.float64)
     pairs = torch.stack([torch.stack([angles.cos(), side * angles.sin()], -1) for side in (1, -1)], 1)  # (T, K=2, 2)
     apart = losses.center_distances(pairs, epsilon=0.0)[:, 0]
-    cost = 2 - 2 * (half_angle - angles).cos() + t / 2 * apart.square()
+    cost = 2 - 2 * (half_angle - angles).cos() + t * apart.square()
     found = angles[cost.argmin()].item()
     assert found > 0
-    assert math.sin(half_angle - found) == pytest.approx(t * math.sin(2 * found), abs=1e-3 * (1 + t))
+    assert math.sin(half_angle - found) == pytest.approx(2 * t * math.sin(2 * found), abs=2e-3 * (1 + t))
     merged = theory.fused_on_circle(half_angle, strength=t) == 0  # under a price on the distance itself
     assert merged == (t >= math.sin(half_angle))
