@@ -24,10 +24,10 @@ def _objective_cases() -> Sequence[Case]:
     met = torch.tensor([[[2.0, 0.0], [3.0, 0.0], [0.0, 1.0]], [[-1.0, 0.0], [0.0, -2.0], [-1.0, 1.0]]])
     images = F.normalize(torch.tensor([[1.0, 0.2], [0.3, 1.0], [-1.0, 0.1], [-0.2, -1.0]]), dim=1)
     problems = [
-        ("two classes of two centers, tau = 0", _draws(2, 2, 2, seed=1), images, [0, 0, 1, 1], 5.0, 0.2, 0.0),
+        ("two classes of two centers, tau = 0", _draws(2, 2, 2, seed=17), images, [0, 0, 1, 1], 5.0, 0.2, 0.0),
         (
             "three classes of four centers",
-            _draws(3, 4, 3, seed=2),
+            _draws(3, 4, 3, seed=20),
             _draws(6, 3, seed=3),
             [0, 2, 1, 2, 0, 1],
             8.0,
@@ -148,9 +148,9 @@ BUG_FAULTS: dict[str, tuple[Callable, str]] = {
 def _bug_cases() -> Sequence[Case]:
     met = torch.tensor([[[2.0, 0.0], [0.0, 1.0]], [[5.0, 0.0], [1.0, 1.0]], [[0.0, 3.0], [-1.0, 0.0]]])
     problems = [
-        ("two centers for each of three classes", _draws(2, 3, 2, seed=4), 6.0),
-        ("three centers for each of two classes, in three dimensions", _draws(3, 2, 3, seed=5), 9.0),
-        ("three centers for each of three classes", _draws(3, 3, 2, seed=6), 9.0),
+        ("two centers for each of three classes", _draws(2, 3, 2, seed=15), 6.0),
+        ("three centers for each of two classes, in three dimensions", _draws(3, 2, 3, seed=14), 9.0),
+        ("three centers for each of three classes", _draws(3, 3, 2, seed=18), 9.0),
         ("three centers for each of two classes, two of which coincide", met.double(), 5.0),
     ]
     return [
