@@ -157,10 +157,9 @@ for squared in (False, True):
         cost = w1.square() / 2 + (w2 - 2).square() / 2 + price
         first, second = divmod(int(cost.argmin()), len(places))
         apart[squared, t] = float(places[second] - places[first])
-    found = "   ".join(f"{d:.2f}" for (s, _), d in apart.items() if s == squared)
-    print(
-        f"t = 0.25, 0.5, 0.75, 1, 2, {'squared' if squared else 'distance'}: {found} apart"
-    )
+    left = "   ".join(f"{d:.2f}" for (s, _), d in apart.items() if s == squared)
+    name = "squared" if squared else "distance"
+    print(f"t = 0.25, 0.5, 0.75, 1, 2, {name:8}: {left} apart")
 never = min(distance for (squared, _), distance in apart.items() if squared) > 0
 outcome("4.1", "b" if apart[False, 1.0] == 0 and never else "a")
 
@@ -326,8 +325,9 @@ for name, squared in {"distance": False, "squared": True}.items():
     kept[name] = {t: (c == 3).double().mean((0, 2)) for t, c in counts.items()}
     same[name] = float(experiments.agreement(counts)[:, 10:13].mean())
     for t, share in kept[name].items():
-        told = f"{100 * share[0]:3.0f} % at tau = {grid[0]:.2g}, {100 * share[10]:3.0f} % at 1"
-        print(f"{name:8} threshold {t:4g}: exactly three in {told}")
+        few, one = 100 * share[0], 100 * share[10]  # at the smallest tau, and at 1
+        print(f"{name:8} threshold {t:4g}: exactly three in", end=" ")
+        print(f"{few:3.0f} % at tau = {grid[0]:.2g}, {one:3.0f} % at 1")
     print(
         f"   the same count at all three, tau from 1 to 3.2: {100 * same[name]:.0f} %"
     )
@@ -448,28 +448,31 @@ outcome("4.3", "a" if abs(left - poses) < 0.5 else "b" if left > poses else "c")
 # images that were held out. Figures are mean ± half of a 95 percent interval, with the number of seeds in brackets.
 
 # %%
-COLUMNS = {
-    "distinct": 1,
-    "exact": 100,
-    "correlation": 1,
-    "recovery": 1,
-    "held MAP": 100,
-}
+KEYS = ("distinct", "exact", "correlation", "recovery", "held MAP")
+PERCENT = ("exact", "held MAP")
 heads = ("distinct", "right count, %", "correlation", "adjusted Rand", "MAP@R, %")
 print(f" K   tau{''.join(f'{head:>20}' for head in heads)}")
 for (K, tau), results in found.items():
-    cells = [experiments.over_seeds(results, key, by) for key, by in COLUMNS.items()]
+    cells = [
+        experiments.over_seeds(results, key, 100 if key in PERCENT else 1)
+        for key in KEYS
+    ]
     print(f"{K:2}   {tau:3}{''.join(f'{cell:>20}' for cell in cells)}")
+
+# %% [markdown]
+# How often would a count be right that says "two" for every species? How well are poses found in the embedding of
+# $\tau = 1$ (the first seed) by k-means within each species, told the right number, and by ten centers that were never
+# trained?
+
+# %%
 head = runs[10, 1.0][0][0]
 ceiling = experiments.kmeans_recovery(posed, head, posed.truth)
 floor = experiments.untrained_recovery(posed, head)
 guess = 100 * float((posed.truth == 2).double().mean())
-print(
-    f"{poses:.2f} poses on average; 'two' for every species is right in {guess:.0f} %"
-)
-print("adjusted Rand index in the embedding of tau = 1, first seed:")
-print(f"   k-means, told the number of poses {ceiling:.2f}", end="")
-print(f", ten centers that nobody trained {floor:.2f}")
+print(f"poses of a species, mean: {poses:.2f}; 'two' is right in {guess:.0f} percent")
+print(f"adjusted Rand index of k-means, told the number: {ceiling:.2f}", end="")
+print(f", of ten trained centers: {found[10, 1.0][0]['recovery']:.2f}", end="")
+print(f", of ten untrained ones: {floor:.2f}")
 
 # %% jupyter={"source_hidden": true}
 panels = [tau for tau in (0.2, 1.0, 2.0) if (10, tau) in found]
@@ -723,9 +726,7 @@ for tau in (0.3, 1.0, 2.0):
     tallies = [
         torch.bincount(of_class, minlength=7)[1:].tolist() for of_class in counts.T
     ]
-    print(
-        f"tau {tau}: starts that keep 1, 2, ..., 6 centers: {tallies[0]} and {tallies[1]}"
-    )
+    print(f"tau {tau}: starts that keep 1, 2, ..., 6 centers", *tallies)
 
 # %% [markdown]
 # Your finding: ...
