@@ -23,7 +23,7 @@ VERDICTS = {
     "open": "not tested at the size, or in the way, that the claim is about; what is missing stands below it",
 }
 TEXTS, LISTS = ("id", "claim", "source", "protocol", "verdict", "finding"), ("where", "records", "tests")
-SECTION = re.compile(r"^# ## (\d+)(b?)\.(\d+) (.+)$", re.MULTILINE)
+SECTION = re.compile(r"^# ## (\d+)([bc]?)\.(\d+) (.+)$", re.MULTILINE)
 FIGURE = re.compile(r"(?<![\w@])\d")  # a number, but not that of Recall@1 or Cars196
 
 HEAD = """# Claims

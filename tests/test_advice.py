@@ -109,7 +109,7 @@ def test_a_page_types_no_score(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_sections_of_chapters_that_a_page_names_are_there(page):
-    for chapter, rest in re.findall(r"\[(?:[Cc]hapter )?\d+b?\]\((\w+)\.ipynb\), ([\db., and]+)", PAGES[page]):
+    for chapter, rest in re.findall(r"\[(?:[Cc]hapter )?\d+[bc]?\]\((\w+)\.ipynb\), ([\dbc., and]+)", PAGES[page]):
         source = (NOTEBOOKS / "src" / f"{chapter}.py").read_text(encoding="utf-8")
-        for number in re.findall(r"\d+b?\.\d+", rest):
+        for number in re.findall(r"\d+[bc]?\.\d+", rest):
             assert re.search(rf"^# ## {re.escape(number)} ", source, re.MULTILINE), (chapter, number)

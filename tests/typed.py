@@ -28,12 +28,12 @@ REFERRED = r"(?:[Ss]ections?|[Ee]xercises?|[Cc]hapters?|[Pp]redict(?:ions?)?|[Ff
 # What holds numbers that measure nothing: code, links, headings, HTML, the names of papers, places in the book, years.
 APART = re.compile(
     rf"```.*?```|`[^`]*`|!?\[[^\]]*\]\([^)]*\)|<[^>]+>|^\#.*?$|arXiv\s+[\d.]+|"
-    rf"\b{REFERRED}\s+\d+b?(?:\.\d+)?(?:(?:,?\s(?:and|to|or)\s|,\s)\d+b?\.\d+)*|"
+    rf"\b{REFERRED}\s+\d+[bc]?(?:\.\d+)?(?:(?:,?\s(?:and|to|or)\s|,\s)\d+[bc]?\.\d+)*|"
     r"(?<![\w.,])(?:19|20)\d\d(?!\w|[.,]\d)|\*\*\d\d\*\*|(?<![\w.,])0\d[a-z]?(?!\w)(?:\.\d+)?|"
     r"\b[A-Za-z][\w-]*-\d+(?:-\d+)*\b(?!\.\d)|about \d+ minutes(?: to read and try, and \d+ for the exercises)?|difficulty \d of 5(?: · \d+ minutes)?|95 percent interval",
     re.DOTALL | re.MULTILINE,
 )
-PLACE = re.compile(r"\\tag\{([\d.]+)\}|^#+ (\d+b?\.\d+)|(?:Exercise|Predict(?:ion)?) (\d+\.\d+)", re.MULTILINE)
+PLACE = re.compile(r"\\tag\{([\d.]+)\}|^#+ (\d+[bc]?\.\d+)|(?:Exercise|Predict(?:ion)?) (\d+\.\d+)", re.MULTILINE)
 NUMBER = re.compile(r"(?<![\w.,])(?:\d[\d,]*\d|\d)(?:\.\d+)?(?!\w|\.\d)|(?<![\w.])\.\d+")
 UNIT = re.compile(r"\s?(?:percent|%|points?\b|seconds?\b|minutes?\b|hours?\b|degrees\b|°)")
 ANY = re.compile(r"\d[\d,]*(?:\.\d+)?|\.\d+")
@@ -106,7 +106,7 @@ def typed(chapter: str, prose: str, places: set[str]) -> Iterator[tuple[str, int
     for match in NUMBER.finditer(text):
         number, unit = value(match[0]), UNIT.match(text, match.end())
         alone = text[max(0, match.start() - 1) : match.end() + 1] == f"({match[0]})"
-        place = number in places and not unit and (alone or number.partition(".")[0] == own.rstrip("b"))
+        place = number in places and not unit and (alone or number.partition(".")[0] == own.rstrip("bc"))
         if not place and (len(number) > 1 or unit):
             yield number, match.start()
 

@@ -315,6 +315,8 @@ grid = torch.logspace(-2.5, 1.5, 17)
 draws = generator(SEED, "many starts")
 turn = 2 * math.pi * torch.rand(STARTS, 1, 2, 6, generator=draws)
 begin = torch.stack([turn.cos(), turn.sin()], -1).expand(-1, 17, -1, -1, -1)
+
+# %%
 kept, same = {}, {}
 for name, squared in {"distance": False, "squared": True}.items():
     options = {"squared": squared, "steps": 250}

@@ -14,6 +14,7 @@ from torch.testing import assert_close
 
 from dmlbook import losses
 from dmlbook.chapters.ch04 import theory
+from dmlbook.chapters.ch04.objective import objective
 from dmlbook.chapters.ch04.theory import THRESHOLD, start, toy
 from dmlbook.seeding import SEED, generator
 from tests import reference
@@ -435,3 +436,33 @@ def test_a_pair_on_the_circle_never_meets_under_a_squared_price_and_rests_where_
     assert math.sin(half_angle - found) == pytest.approx(2 * t * math.sin(2 * found), abs=2e-3 * (1 + t))
     merged = theory.fused_on_circle(half_angle, strength=t) == 0  # under a price on the distance itself
     assert merged == (t >= math.sin(half_angle))
+
+
+@pytest.mark.parametrize(("neighbors", "kept"), [(30, 2), (60, 3), (100, 4)])
+def test_poses_without_a_stranger_between_them_keep_as_many_centers_as_they_are_far_apart(neighbors, kept):
+    """What the investigation says that others found: four poses in two pairs, at tau = 2, from twelve starts."""
+    half = neighbors / 2
+    images, labels = toy(((0.0, 180.0), (90 - half, 90 + half, 270 - half, 270 + half)))
+    begin = torch.stack([start(6, SEED + n) for n in range(12)])
+    ends = theory.center_paths(images, labels, begin, torch.full((12,), 2.0))
+    for value in (THRESHOLD, 0.1, 0.3):
+        counts = losses.distinct_centers(ends.flatten(0, 1), threshold=value).counts.view(12, 2)[:, 1]
+        assert share(counts == kept) > 0.5
+
+
+def test_a_toy_of_other_poses_has_two_images_beside_each_pose():
+    images, labels = toy(((0.0,), (90.0, 200.0)))
+    degrees = torch.rad2deg(torch.atan2(images[:, 1], images[:, 0])) % 360
+    assert [round(float(angle)) for angle in degrees] == [348, 78, 188, 12, 102, 212]
+    assert labels.tolist() == [0, 1, 1, 0, 1, 1]
+    assert_close(images.norm(dim=1), torch.ones(6))
+
+
+def test_the_objective_is_softtriples_without_a_margin_whatever_the_lengths_of_the_centers():
+    x, y = F.normalize(draws(9, 3), dim=1), torch.arange(9) % 4
+    loss = losses.SoftTriple(
+        num_classes=4, embedding_size=3, centers_per_class=6, scale=7.0, gamma=0.3, tau=1.5, margin=0.0
+    ).double()
+    centers = loss.weight.detach().transpose(0, 1) * torch.linspace(0.5, 2, 24, dtype=torch.float64).view(4, 6, 1)
+    assert_close(objective(centers, x, y, 7.0, 0.3, 1.5), loss(x, y).detach(), rtol=0, atol=1e-9)
+    assert objective(centers, x, y, 7.0, 0.3, 3.0) > objective(centers, x, y, 7.0, 0.3, 1.5) + 0.1
