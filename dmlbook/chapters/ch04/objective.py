@@ -41,7 +41,7 @@ def objective(
         tensor(0.3133)
     """
     labels = check_batch(images, labels, num_classes=len(centers))
-    unit = F.normalize(centers, dim=-1)
+    unit = F.normalize(centers.to(images.dtype), dim=-1)
     similarities = (images @ unit.flatten(0, 1).T).view(len(images), *unit.shape[:2])  # (B, C, K)
     soft = softtriple_similarity(similarities, gamma=gamma)
     return margin_cross_entropy(soft, labels, scale=scale, margin=0.0) + tau * center_regularizer(unit)
