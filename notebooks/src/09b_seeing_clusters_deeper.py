@@ -123,7 +123,7 @@ show(figure, "9b.1 left purity ten centers")
 #
 # By Recall@1, by class, ten centers gain clearly over one on CUB alone; on the others the interval holds 0. And look at
 # the frozen features: most of what ten gain on CUB is what one had lost by training. By MAP@R they gain by kind on each
-# set; by class no set gains half a point, and the store loses one. Chapter [04](04_how_many_centers.ipynb) looked for the
+# set; by class no set gains half a point, and the store loses one. Companion [04c](04c_photographs.ipynb) looked for the
 # reason on two of the sets, and could not settle it.
 #
 # **What not to conclude.** That dealing the classes makes the difference: for ten centers standardized features were

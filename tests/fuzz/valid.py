@@ -538,6 +538,10 @@ CALLS: dict[str, dict[str, object]] = {
         "truth": lambda: torch.tensor([1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4]),
         "found": lambda: torch.tensor([1, 2, 3, 3, 1, 2, 3, 3, 1, 2, 3, 3]),
     },
+    "chapters.ch04.kinds.points": {"values": lambda: SERIES},
+    "chapters.ch04.objective.objective": {
+        "centers": lambda: rows(3, 2, 4), "images": lambda: rows(12, 4), "tau": 0.2,
+    },
     "chapters.ch04.theory.rest_distance": {"share": 0.5},
     "chapters.ch04.theory.center_paths": {
         "start": lambda: rows(3, 2, 4), "taus": lambda: torch.tensor([0.1, 0.2]), "steps": 3,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch.nn import functional as F
 
-from dmlbook._checks import above, at_least, bad_input, between, check_batch, check_shape, checked, finite
+from dmlbook._checks import above, at_least, bad_input, between, check_batch, check_filled, check_shape, checked, finite
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.losses.centers import EPSILON, center_distances
 from dmlbook.losses.proxies import margin_cross_entropy
@@ -16,6 +17,8 @@ from dmlbook.seeding import SEED, generator
 
 THRESHOLD = 0.02
 """Centers of the toy that are closer than this count as one."""
+POSES = ((0.0, 120.0, 240.0), (60.0, 180.0, 300.0))
+"""Of the toy's two classes, in degrees."""
 
 
 @checked(strength=at_least(0))
@@ -43,11 +46,11 @@ def shrink_by_norm(vectors: Float[Tensor, "*batch D"], *, strength: float) -> Fl
 
 @checked(strength=at_least(0))
 def shrink_by_square(vectors: Float[Tensor, "*batch D"], *, strength: float) -> Float[Tensor, "*batch D"]:
-    """The minimizer of ||u - v||^2 / 2 + strength ||u||^2 / 2: v / (1 + strength), never 0 where v is not.
+    """The minimizer of ||u - v||^2 / 2 + strength ||u||^2: v / (1 + 2 strength), never 0 where v is not.
 
     Args:
         vectors: v, of any length.
-        strength: A pure number, >= 0.
+        strength: What a vector of length 1 pays, >= 0, as for ``shrink_by_norm``.
 
     Raises:
         ValueError: ``strength`` is negative.
@@ -55,10 +58,10 @@ def shrink_by_square(vectors: Float[Tensor, "*batch D"], *, strength: float) -> 
     Source: ridge shrinkage, classical. Chapter 4.
 
     Example:
-        >>> shrink_by_square(torch.tensor([3.0, 4.0]), strength=1.0)
-        tensor([1.5000, 2.0000])
+        >>> shrink_by_square(torch.tensor([3.0, 4.5]), strength=1.0)
+        tensor([1.0000, 1.5000])
     """
-    return vectors / (1 + strength)
+    return vectors / (1 + 2 * strength)
 
 
 @checked(strength=at_least(0))
@@ -67,8 +70,8 @@ def fused_pair(wishes: Float[Tensor, "2 D"], *, strength: float, squared: bool =
 
     Args:
         wishes: a_1 and a_2.
-        strength: t >= 0.
-        squared: Whether they pay t ||w_1 - w_2||^2 / 2 instead of t ||w_1 - w_2||.
+        strength: t >= 0, what they pay at distance 1.
+        squared: Whether they pay t ||w_1 - w_2||^2 instead of t ||w_1 - w_2||.
 
     Returns:
         The minimizer of ||w_1 - a_1||^2 / 2 + ||w_2 - a_2||^2 / 2 + payment. They meet at a finite t, half the
@@ -97,7 +100,7 @@ def fused_line(wishes: Float[Tensor, " K"], *, strength: float, squared: bool = 
     Args:
         wishes: a_k, in any order.
         strength: t >= 0.
-        squared: Whether each pair pays t (w_s - w_t)^2 / 2 instead of t |w_s - w_t|.
+        squared: Whether each pair pays t (w_s - w_t)^2 instead of t |w_s - w_t|.
 
     Returns:
         The minimizer of sum_k (w_k - a_k)^2 / 2 + payments. Unsquared, points that meet stay one for every larger t.
@@ -116,7 +119,7 @@ def fused_line(wishes: Float[Tensor, " K"], *, strength: float, squared: bool = 
 
     count = len(wishes)
     if squared:
-        return (wishes + strength * wishes.sum()) / (1 + strength * count)
+        return (wishes + 2 * strength * wishes.sum()) / (1 + 2 * strength * count)
     ordered, order = wishes.sort()
     pulled = ordered - strength * (2 * torch.arange(count, dtype=wishes.dtype) - count + 1)  # by those on either side
     settled = torch.empty_like(wishes)
@@ -257,11 +260,19 @@ def center_paths(
     return F.normalize(weight.detach(), dim=-1)
 
 
-def toy() -> tuple[Float[Tensor, "12 2"], Int[Tensor, " 12"]]:
-    """Two classes of three poses, taking turns around the circle: a class needs three centers. Two images a pose."""
-    pose = torch.tensor([0.0, 120.0, 240.0, 60.0, 180.0, 300.0])
+@checked
+def toy(poses: Sequence[Sequence[float]] = POSES) -> tuple[Float[Tensor, "B 2"], Int[Tensor, " B"]]:
+    """Classes on the circle: for each pose an image 12 degrees before it and one 12 degrees after it, and their labels.
+
+    Args:
+        poses: Of each class, in degrees. By default two classes of three poses, taking turns: a class needs three
+            centers.
+    """
+    check_filled(poses=poses)
+    pose = torch.tensor([degrees for of_class in poses for degrees in of_class], dtype=torch.float32)
     turn = torch.deg2rad(torch.cat([pose - 12, pose + 12]))
-    return torch.stack([turn.cos(), turn.sin()], -1), torch.tensor([0, 0, 0, 1, 1, 1]).repeat(2)
+    sizes = torch.tensor([len(of_class) for of_class in poses])
+    return torch.stack([turn.cos(), turn.sin()], -1), torch.arange(len(poses)).repeat_interleave(sizes).repeat(2)
 
 
 @checked(per_class=at_least(1))

@@ -4,25 +4,167 @@ import math
 
 import numpy as np
 import torch
+from scipy.sparse.csgraph import connected_components
+from torch.nn import functional as F
+
+NO_ROOT = ("no price", "squared distances", "one minus cosine", "one length for a class", "coordinate by coordinate")
+NO_ROOT += (
+    "one of the closest centers",
+    "normalized over the centers",
+    "cut off",
+    "not normalized",
+    "lengths in the price",
+)
 
 
-def soft(row, t):
-    length = math.sqrt(sum(float(a) ** 2 for a in row))
-    return row * 0 if length <= t else row - row * t / length
+def direction(v):
+    return v / torch.sqrt((v * v).sum())
 
 
-def by_rows(one):
-    """What is written for one row, for each row of a matrix."""
-    return lambda matrix, t: torch.stack([one(row, t) for row in matrix])
+def rooted(square, eps):
+    return torch.sqrt(square + eps)
 
 
-def pairs(cosines, tau, price, each=1):
-    total, (c, k, _) = 0.0, cosines.shape
-    for table in cosines.tolist():
-        for s in range(k):
-            for t in range(s):
-                total += each * price(table[s][t])
-    return tau * total / (c * k * (k - 1))
+def pairs_of(classes):
+    """Differences of pairs of centers, class by class; ``classes`` is a list of lists of vectors."""
+    return [[a[k] - a[j] for k in range(len(a)) for j in range(k)] for a in classes]
+
+
+def charge(classes, tau, *, fault="", eps=1e-5):
+    """The price in literal loops over a list of classes, each a list of vectors."""
+    c, k = len(classes), len(classes[0])
+    if fault.startswith("pairs of all"):
+        classes = [[w for of_class in classes for w in of_class]]
+    total = torch.zeros((), dtype=torch.float64)
+    for differences in pairs_of(classes):
+        if fault == "one length for a class":
+            total = total + rooted(sum((d * d).sum() for d in differences), eps)
+            continue
+        for d in differences:
+            square = (d * d).sum()
+            total = total + {
+                "squared distances": square,
+                "one minus cosine": square / 2,
+                "coordinate by coordinate": d.abs().sum(),
+            }.get(fault, rooted(square, eps))
+    share = {
+        "every pair twice": 2 / (c * k * (k - 1)),
+        "the whole table": 2 / (c * k * k),
+        "half the whole table": 1 / (c * k * k),
+        "not divided": 1,
+        "C is missing": 1 / (k * (k - 1)),
+        "pairs of all classes, averaged": 1 / (c * k * (c * k - 1)),
+    }.get(fault, 1 / (c * k * (k - 1)))
+    if fault == "tau is missing":
+        return total * share
+    if fault == "subtracted":
+        return -tau * total * share
+    return (total.detach() if fault == "cut off" else total) * tau * share
+
+
+def softly(s, gamma, scale, fault):
+    """Similarity of an image to each class, from its cosines with all centers, (C, K)."""
+    if fault == "the closest center":  # where several are, each has a share of the slope
+        return [sum(v for v in row if v == max(row)) / sum(v == max(row) for v in row) for row in s]
+    if fault == "one of the closest centers":
+        return [max(row, key=lambda v: v.item()) for row in s]
+    if fault == "the plain mean":
+        return [sum(row) / len(row) for row in s]
+    if fault == "log-sum-exp":
+        return [gamma * torch.log(sum(torch.exp(v / gamma) for v in row)) for row in s]
+    power = {"gamma multiplies": gamma, "scale in the weights": scale / gamma}.get(fault, 1 / gamma)
+    e = [[torch.exp(power * v) for v in row] for row in s]
+    if fault == "weights cut off":
+        e = [[v.detach() for v in row] for row in e]
+    sums = [[sum(row)] * len(row) for row in e]
+    if fault == "weights over classes":
+        sums = [[sum(row[k] for row in e) for k in range(len(e[0]))]] * len(e)
+    return [sum(v / z * x for v, z, x in zip(*rows, strict=True)) for rows in zip(e, sums, s, strict=True)]
+
+
+def softtriple(centers, images, labels, scale, gamma, tau, *, fault="", eps=1e-5):
+    """The objective image by image, class by class, center by center."""
+    unit = [[direction(w) for w in of_class] for of_class in centers]
+    raw = [list(of_class) for of_class in centers]
+    if fault == "normalized over the centers":
+        unit = [list(w / w.square().sum(0).sqrt()) for w in centers]
+    compared = raw if fault in ("not normalized", "lengths in the cosines") else unit
+    total = 0.0
+    for x, y in zip(images, labels.tolist(), strict=True):
+        logits = softly([[(x * w).sum() for w in of_class] for of_class in compared], gamma, scale, fault)
+        logits = torch.stack(logits) * (1 if fault == "no scale" else scale)
+        total = total + torch.logsumexp(logits, 0) - logits[y]
+    total = total if fault == "summed over images" else total / len(images)
+    if fault == "no price":
+        return total
+    charged = charge(raw if fault in ("not normalized", "lengths in the price") else unit, tau, fault=fault, eps=eps)
+    return total + (scale if fault == "scaled price" else 1) * charged
+
+
+PRICE_FAULTS = [
+    *("squared distances", "one minus cosine", "every pair twice", "the whole table", "half the whole table"),
+    *("not divided", "C is missing", "pairs of all classes", "pairs of all classes, averaged"),
+    *("one length for a class", "coordinate by coordinate", "tau is missing", "subtracted"),
+]
+LOSS_FAULTS = [
+    *("no price", "the closest center", "one of the closest centers", "the plain mean", "log-sum-exp"),
+    *("weights over classes", "gamma multiplies", "weights cut off", "no scale", "scale in the weights"),
+    *("summed over images", "not normalized", "lengths in the cosines", "lengths in the price", "scaled price"),
+    *("cut off", "normalized over the centers"),
+]
+
+
+def with_and_without_root(function, faults):
+    def wrong(fault, eps):
+        return lambda *arguments: function(*arguments, fault=fault, eps=eps)
+
+    rooted_too = [fault for fault in faults if fault not in NO_ROOT]
+    return (
+        {"no epsilon": wrong("", 0.0)}
+        | {fault: wrong(fault, 1e-5) for fault in faults}
+        | {f"{fault}, and no epsilon": wrong(fault, 0.0) for fault in rooted_too}
+    )
+
+
+def classes_of(weight):
+    """Of a weight (K, C, D): for each class its centers, as directions."""
+    return [[direction(weight[k, c]) for k in range(weight.shape[0])] for c in range(weight.shape[1])]
+
+
+def sliced(weight, tau, *, fault="", eps=1e-5):
+    return charge(classes_of(weight), tau, fault=fault, eps=eps)
+
+
+def in_a_row(weight):
+    """The bug: all centers in a row, cut anew into C groups of K."""
+    k, c, _ = weight.shape
+    row = [direction(w) for of_number in weight for w in of_number]
+    return [row[k * n : k * (n + 1)] for n in range(c)]
+
+
+def with_other_divisor(classes):
+    """Divided by K C (C - 1)."""
+
+    def wrong(weight, tau):
+        k, c, _ = weight.shape
+        return charge(classes(weight), tau, fault="not divided") / (k * c * (c - 1))
+
+    return wrong
+
+
+def as_first_axis(weight):
+    return [[direction(w) for w in of_number] for of_number in weight]
+
+
+def classes_paired(weight, tau):
+    k, c, _ = weight.shape
+    return charge(as_first_axis(weight), tau, fault="not divided") / (c * k * (k - 1))
+
+
+def scrambled(weight, tau):
+    k, c, d = weight.shape
+    unit = weight / weight.square().sum(-1, keepdim=True).sqrt()
+    return charge([list(w) for w in unit.permute(1, 2, 0).reshape(c, k, d)], tau)
 
 
 def chord(cosine):
@@ -31,6 +173,10 @@ def chord(cosine):
 
 def distance(a, b):
     return math.sqrt(sum((float(x) - float(y)) ** 2 for x, y in zip(a, b, strict=True)))
+
+
+def cosine(a, b):
+    return max(-1.0, min(1.0, float((a * b).sum())))
 
 
 def groups(centers, near):
@@ -44,6 +190,15 @@ def groups(centers, near):
     return len(set(label))
 
 
+def counted(centers, threshold):
+    return groups(centers, lambda a, b: distance(a, b) < threshold)
+
+
+def joined(near):
+    """Groups by another idea of what is near."""
+    return lambda centers, threshold: groups(centers, lambda a, b: near(a, b, threshold))
+
+
 def first_come(centers, threshold):
     seen = []
     for c in centers:
@@ -52,90 +207,293 @@ def first_come(centers, threshold):
     return len(seen)
 
 
-def minus_pairs(centers, threshold):
+def neighbors(centers, threshold):
+    """For each center those that are close, itself too."""
+    k = range(len(centers))
+    return [frozenset(j for j in k if distance(centers[i], centers[j]) < threshold) for i in k]
+
+
+def pairs_below(centers, threshold):
     k = len(centers)
-    return k - sum(distance(centers[i], centers[j]) < threshold for i in range(k) for j in range(i))
+    return sum(distance(centers[i], centers[j]) < threshold for i in range(k) for j in range(i))
 
 
-def lonely(centers, threshold):
-    k = len(centers)
-    return sum(all(distance(centers[i], centers[j]) >= threshold for j in range(k) if j != i) for i in range(k))
+def tangent(phi, t, floor=0.0):
+    return 360 / math.pi * math.atan2(max(math.sin(phi) - t, floor), math.cos(phi))
 
 
-def tangent(angle, t, floor=0.0, halve=2):
-    phi = math.pi * angle / 180 / halve
-    return 2 * 180 / math.pi * math.atan2(max(math.sin(phi) - t, floor), math.cos(phi))
+def halved(angle):
+    return math.pi * angle / 360
 
 
 def tried(angle, t):
-    """All angles from 0 to the wish, with the squared price."""
+    """All angles from 0 to the wish, with the price t times the squared distance."""
     phi = np.radians(angle / 2)
     theta = np.linspace(0, phi, 40001)
-    value = -2 * np.cos(phi - theta) + t / 2 * (2 * np.sin(theta)) ** 2
+    value = -2 * np.cos(phi - theta) + t * (2 * np.sin(theta)) ** 2
     return 2 * np.degrees(theta[value.argmin()])
 
 
-def bisected(share, epsilon):
-    """The distance at which the slope of the rounded norm is the share."""
-    low, high = 0.0, 100.0
-    for _ in range(200):
-        middle = (low + high) / 2
-        if middle / math.sqrt(middle**2 + epsilon) < share:
-            low = middle
-        else:
-            high = middle
-    return low
+def right_angle(angle, t):
+    return tangent(halved(angle), t)
 
 
 ANSWERS = {
-    "4.1": {
-        "solution": by_rows(soft),
-        "coordinate by coordinate": by_rows(
-            lambda v, t: torch.tensor([math.copysign(max(abs(a) - t, 0.0), a) for a in v.tolist()])
+    "4.1": {"solution": softtriple} | with_and_without_root(softtriple, LOSS_FAULTS + PRICE_FAULTS),
+    "4.2": {
+        "solution": sliced,
+        "the bug itself": lambda weight, tau: charge(in_a_row(weight), tau),
+        "the bug, and the other divisor": with_other_divisor(in_a_row),
+        "classes are paired": classes_paired,
+        "classes are paired and divided": with_other_divisor(as_first_axis),
+        "the other divisor": with_other_divisor(classes_of),
+        "scrambled": scrambled,
+        "not normalized": lambda weight, tau: charge([list(w) for w in weight.unbind(1)], tau),
+        "normalized over the classes": lambda weight, tau: charge(
+            [list(w) for w in (weight / weight.square().sum(1, keepdim=True).sqrt()).unbind(1)], tau
         ),
-        "the matrix as one group": lambda matrix, t: soft(matrix.flatten(), t).view_as(matrix),
-        "past zero": by_rows(lambda v, t: v if not v.any() else (1 - t / torch.linalg.norm(v)) * v),
-        "the squared price": lambda matrix, t: matrix * (1 / (1 + t)),
-        "all or nothing": by_rows(lambda v, t: v if torch.linalg.norm(v) > t else torch.zeros_like(v)),
-        "t as a share": lambda matrix, t: (1 - t) * matrix if t < 1 else 0 * matrix,
+        "normalized over the centers": lambda weight, tau: charge(
+            [list(w) for w in (weight / weight.square().sum(0, keepdim=True).sqrt()).unbind(1)], tau
+        ),
+    }
+    | with_and_without_root(sliced, PRICE_FAULTS),
+    "4.3": {
+        "solution": counted,
+        "no chains": first_come,
+        "one step only": lambda centers, threshold: len({min(near) for near in neighbors(centers, threshold)}),
+        "none before it": lambda centers, threshold: sum(
+            min(near) == number for number, near in enumerate(neighbors(centers, threshold))
+        ),
+        "rows of the table": lambda centers, threshold: len(set(neighbors(centers, threshold))),
+        "rows that are distinct": lambda centers, threshold: len({tuple(w.tolist()) for w in centers}),
+        "every close pair takes one away": lambda centers, threshold: len(centers) - pairs_below(centers, threshold),
+        "close pairs": pairs_below,
+        "spare ones": lambda centers, threshold: len(centers) - counted(centers, threshold),
+        "only lonely centers": lambda centers, threshold: sum(len(near) == 1 for near in neighbors(centers, threshold)),
+        "in their order": lambda centers, threshold: (
+            1 + sum(distance(a, b) >= threshold for a, b in zip(centers[1:], centers[:-1], strict=True))
+        ),
+        "cosine for distance": joined(lambda a, b, t: 1 - cosine(a, b) < t),
+        "squared distance": joined(lambda a, b, t: distance(a, b) ** 2 < t),
+        "angle for distance": joined(lambda a, b, t: math.acos(cosine(a, b)) < t),
+        "degrees": joined(lambda a, b, t: math.degrees(math.acos(cosine(a, b))) < t),
+        "far for close": joined(lambda a, b, t: distance(a, b) > t),
+        "cosine below": joined(lambda a, b, t: cosine(a, b) < t),
+        "cosine above": joined(lambda a, b, t: cosine(a, b) > t),
+    },
+    "4.4": {
+        "solution": right_angle,
+        "half the angle": lambda angle, t: right_angle(angle, t) / 2,
+        "the wish was not halved": lambda angle, t: tangent(2 * halved(angle), t),
+        "past zero": lambda angle, t: tangent(halved(angle), t, floor=-math.inf),
+        "the squared price": tried,
+        "half the squared price": lambda angle, t: tried(angle, 0.5 * t),
+        "as on the line": lambda angle, t: max(angle - t * angle / math.sin(halved(angle)), 0),
+        "the line's distance": lambda angle, t: (
+            360 / math.pi * math.asin(max(2 * math.sin(halved(angle)) - 2 * t, 0) / 2)
+        ),
+        "t off the angle": lambda angle, t: max(angle - 360 / math.pi * t, 0),
+        "a share": lambda angle, t: (1 - t) * angle,
+        "twice the price": lambda angle, t: tangent(halved(angle), t + t),
+        "half the price": lambda angle, t: tangent(halved(angle), 0.5 * t),
+        "radians out": lambda angle, t: math.pi / 180 * right_angle(angle, t),
+        "half, in radians": lambda angle, t: math.pi / 360 * right_angle(angle, t),
+        "degrees as radians": lambda angle, t: tangent(angle / 2, t),
+        "no conversion at all": lambda angle, t: 2 * math.atan2(max(math.sin(angle / 2) - t, 0.0), math.cos(angle / 2)),
+        "the distance left": lambda angle, t: chord(math.cos(math.pi / 180 * right_angle(angle, t))),
+        "the cosine shrunk": lambda angle, t: (
+            360 / math.pi * math.atan2(math.sin(halved(angle)), math.cos(halved(angle)) - t)
+        ),
+    },
+}
+
+
+# Wrong answers as they came, not written after the misconceptions: most of them must be named.
+
+
+def soft_loss(w, images, labels, scale, gamma):
+    s = torch.einsum("bd,ckd->bck", images, w)
+    return F.cross_entropy(scale * (torch.softmax(s / gamma, -1) * s).sum(-1), labels)
+
+
+def with_price(total, unit=lambda centers: F.normalize(centers, dim=-1)):
+    """SoftTriple and whatever is charged for its centers."""
+
+    def answer(centers, images, labels, scale, gamma, tau):
+        w = unit(centers)
+        return soft_loss(w, images, labels, scale, gamma) + tau * total(w)
+
+    return answer
+
+
+def upper(w):
+    """Cosines of the pairs of a class, and C K (K - 1)."""
+    C, K, _ = w.shape
+    j, k = torch.triu_indices(K, K, 1)
+    return (w @ w.mT)[:, j, k], C * K * (K - 1)
+
+
+def naive_root(w):
+    cosines, divisor = upper(w)
+    return (2 - 2 * cosines).sqrt().sum() / divisor
+
+
+def epsilon_outside(w):
+    cosines, divisor = upper(w)
+    return ((2 - 2 * cosines).clamp(min=0).sqrt() + 1e-5).sum() / divisor
+
+
+def table(w):
+    return torch.cdist(w, w).sum() / upper(w)[1]
+
+
+def by_similarity(similarity, reduction="mean"):
+    def answer(centers, images, labels, scale, gamma, tau):
+        w = F.normalize(centers, dim=-1)
+        s = torch.einsum("bd,ckd->bck", images, w)
+        value = F.cross_entropy(scale * similarity(s, gamma), labels, reduction=reduction)
+        return value + tau * table(w) / 2
+
+    return answer
+
+
+def paper_margin(centers, images, labels, scale, gamma, tau):
+    w = F.normalize(centers, dim=-1)
+    s = torch.einsum("bd,ckd->bck", images, w)
+    logits = (torch.softmax(s / gamma, -1) * s).sum(-1) - 0.1 * F.one_hot(labels, len(w))
+    return F.cross_entropy(scale * logits, labels) + tau * table(w) / 2
+
+
+def repaired(axes, total):
+    """The planted bug's function with other axes and another last line."""
+
+    def answer(weight, tau):
+        w = axes(weight)
+        K, C = weight.shape[:2]
+        j, k = torch.triu_indices(K, K, 1)
+        return tau * total(((w[:, j] - w[:, k]).square().sum(-1) + 1e-5).sqrt(), K, C)
+
+    return answer
+
+
+def swapped(weight):
+    return F.normalize(weight, dim=-1).transpose(0, 1)
+
+
+def paper(apart, K, C):
+    return apart.sum() / (C * K * (K - 1))
+
+
+def all_in_a_row(weight, tau):
+    return tau * torch.pdist(F.normalize(weight, dim=-1).flatten(0, 1)).mean() / 2
+
+
+def between_classes(weight, tau):
+    K, C, _ = weight.shape
+    w = F.normalize(weight, dim=-1)
+    return tau * torch.stack([torch.pdist(of_number).sum() for of_number in w]).sum() / (C * K * (K - 1))
+
+
+def reshaped_and_turned(weight, tau):
+    K, C, D = weight.shape
+    w = F.normalize(weight, dim=-1).reshape(C, K, D).transpose(0, 1)
+    return tau * torch.stack([torch.pdist(row).sum() for row in w]).sum() / (C * K * (K - 1))
+
+
+def taken_off(centers, threshold):
+    left = list(range(len(centers)))
+    for i in range(len(centers)):
+        for j in range(i):
+            if j in left and i in left and torch.dist(centers[i], centers[j]) < threshold:
+                left.remove(i)
+    return len(left)
+
+
+def components(near):
+    return lambda centers, threshold: int(connected_components(near(centers, threshold).numpy(), directed=False)[0])
+
+
+def best_of_many(angle, t):
+    """All places to a fraction of a degree, with half of t on the squared distance."""
+    places = np.linspace(0, angle / 2, 20001)
+    cost = -2 * np.cos(np.radians(angle / 2 - places)) + t / 2 * (2 * np.sin(np.radians(places))) ** 2
+    return float(2 * places[cost.argmin()])
+
+
+def sine(degrees):
+    return math.sin(math.radians(degrees))
+
+
+def arc(angle, t):
+    return math.atan(max(0.0, sine(angle / 2) - t) / math.cos(math.radians(angle / 2)))
+
+
+INVENTED = {
+    "4.1": {
+        "the root of 2 - 2 cosine, as it stands": with_price(naive_root),
+        "epsilon beside the root": with_price(epsilon_outside),
+        "cdist, summed over the table": with_price(table),
+        "cdist, averaged over the table": with_price(lambda w: torch.cdist(w, w).mean() / 2),
+        "pdist of all centers, averaged": with_price(lambda w: torch.pdist(w.flatten(0, 1)).mean() / 2),
+        "F.normalize without dim": with_price(lambda w: table(w) / 2, unit=F.normalize),
+        "softmax along dim 1": by_similarity(lambda s, gamma: (torch.softmax(s / gamma, 1) * s).sum(-1)),
+        "amax": by_similarity(lambda s, gamma: s.amax(-1)),
+        "logsumexp": by_similarity(lambda s, gamma: gamma * torch.logsumexp(s / gamma, -1)),
+        "reduction sum": by_similarity(lambda s, gamma: (torch.softmax(s / gamma, -1) * s).sum(-1), "sum"),
+        "a margin": paper_margin,
     },
     "4.2": {
-        "solution": lambda cosines, tau: pairs(cosines, tau, chord),
-        "every pair twice": lambda cosines, tau: (
-            tau
-            * (2 - 2 * cosines).clamp(min=0).sqrt().sum()
-            / (len(cosines) * cosines[0].numel() - cosines[:, 0].numel())
+        "view for reshape": repaired(
+            lambda weight: F.normalize(weight, dim=-1).view(weight.shape[1], weight.shape[0], -1), paper
         ),
-        "squared distances": lambda cosines, tau: pairs(cosines, tau, lambda c: 2 - 2 * c),
-        "one minus cosine": lambda cosines, tau: pairs(cosines, tau, lambda c: 1 - c),
-        "not divided": lambda cosines, tau: (
-            tau * sum(chord(float(c[s, t])) for c in cosines for s in range(len(c)) for t in range(s))
+        "pairs of classes": between_classes,
+        "transposed, K and C exchanged below": repaired(swapped, lambda apart, K, C: apart.sum() / (K * C * (C - 1))),
+        "transposed, then the mean": repaired(swapped, lambda apart, K, C: apart.mean()),
+        "transposed, not normalized": repaired(lambda weight: weight.transpose(0, 1), paper),
+        "F.normalize without dim": repaired(lambda weight: F.normalize(weight).permute(1, 0, 2), paper),
+        "squares": repaired(swapped, lambda apart, K, C: paper(apart.square() - 1e-5, K, C)),
+        "permute that moves the coordinates": repaired(
+            lambda weight: F.normalize(weight, dim=-1).permute(1, 2, 0).reshape(*weight.shape[1::-1], -1), paper
         ),
-        "C is missing": lambda cosines, tau: sum(pairs(c[None], tau, chord) for c in cosines),
+        "all centers in a row": all_in_a_row,
+        "reshaped, then transposed": reshaped_and_turned,
     },
     "4.3": {
-        "solution": lambda centers, threshold: groups(centers, lambda a, b: distance(a, b) < threshold),
-        "no chains": first_come,
-        "every close pair takes one away": minus_pairs,
-        "only lonely centers": lonely,
-        "cosine for distance": lambda centers, threshold: groups(
-            centers, lambda a, b: 1 - float((a * b).sum()) < threshold
+        "torch.unique of the rows": lambda centers, threshold: len(torch.unique(centers, dim=0)),
+        "different rows of the table": lambda centers, threshold: len(
+            {tuple(row.tolist()) for row in torch.cdist(centers, centers) < threshold}
+        ),
+        "the later one of a close pair is taken off": taken_off,
+        "components by 1 - cosine": components(lambda w, t: 1 - w @ w.T < t),
+        "components by 2 - 2 cosine": components(lambda w, t: 2 - 2 * w @ w.T < t),
+        "components by angle": components(lambda w, t: torch.acos((w @ w.T).clamp(-1, 1)) < t),
+        "components of those apart": components(lambda w, t: torch.cdist(w, w) > t),
+        "pairs taken from K": lambda centers, threshold: len(centers) - int((torch.pdist(centers) < threshold).sum()),
+        "sizes of groups of one": lambda centers, threshold: int(
+            ((torch.cdist(centers, centers) < threshold).sum(0) == 1).sum()
+        ),
+        "places rounded to the threshold": lambda centers, threshold: len(
+            torch.unique((centers / threshold).round(), dim=0)
         ),
     },
     "4.4": {
-        "solution": tangent,
-        "half the angle": lambda angle, t: tangent(angle, t) / 2,
-        "the wish was not halved": lambda angle, t: tangent(angle, t, halve=1),
-        "past zero": lambda angle, t: tangent(angle, t, floor=-math.inf),
-        "the squared price": tried,
-        "as on the line": lambda angle, t: max(angle - t * angle / math.sin(math.pi * angle / 360), 0),
-    },
-    "4.5": {
-        "solution": bisected,
-        "epsilon without its root": lambda share, epsilon: bisected(share, epsilon) * epsilon**0.5,
-        "epsilon divided out": lambda share, epsilon: bisected(share, 1.0),
-        "the share itself": lambda share, epsilon: share * epsilon**0.5,
-        "without the root": lambda share, epsilon: epsilon**0.5 * share / ((1 - share) * (1 + share)),
-        "slope of d squared": lambda share, epsilon: (epsilon * share**2 / (1 + share**2)) ** 0.5,
+        "one center's angle": lambda angle, t: math.degrees(arc(angle, t)),
+        "atan in radians": lambda angle, t: 2 * arc(angle, t),
+        "one center's, in radians": arc,
+        "sine of degrees": lambda angle, t: (
+            2 * math.degrees(math.atan2(max(0.0, math.sin(angle / 2) - t), math.cos(angle / 2)))
+        ),
+        "the whole angle": lambda angle, t: (
+            2 * math.degrees(math.atan2(max(sine(angle) - t, 0), math.cos(math.radians(angle))))
+        ),
+        "nothing stops it": lambda angle, t: (
+            2 * math.degrees(math.atan((sine(angle / 2) - t) / math.cos(math.radians(angle / 2))))
+        ),
+        "the chord of the line": lambda angle, t: (
+            2 * math.degrees(math.asin(max(sine(angle / 2) * (1 - t / sine(angle / 2)), 0)))
+        ),
+        "the line's formula": lambda angle, t: max(1 - t / sine(angle / 2), 0) * angle,
+        "a search with squares": best_of_many,
+        "twice t as a share": lambda angle, t: max(1 - 2 * t, 0) * angle,
     },
 }

@@ -20,7 +20,7 @@ def fused_cost(places, wishes, *, strength, squared):
     for t in range(len(w)):
         for s in range(t + 1, len(w)):
             apart = distance(w[s], w[t])
-            cost += strength * (apart**2 / 2 if squared else apart)
+            cost += strength * (apart**2 if squared else apart)
     return cost
 
 

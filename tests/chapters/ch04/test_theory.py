@@ -14,6 +14,7 @@ from torch.testing import assert_close
 
 from dmlbook import losses
 from dmlbook.chapters.ch04 import theory
+from dmlbook.chapters.ch04.objective import objective
 from dmlbook.chapters.ch04.theory import THRESHOLD, start, toy
 from dmlbook.seeding import SEED, generator
 from tests import reference
@@ -53,7 +54,7 @@ def test_charging_the_square_divides_and_no_vector_does_better(numbers, t):
     u = theory.shrink_by_square(v, strength=t)
 
     def cost(w):
-        return float((w - v).square().sum() / 2 + t * w.square().sum() / 2)
+        return float((w - v).square().sum() / 2 + t * w.square().sum())
 
     assert all(cost(u) <= cost(other) + 1e-12 for other in [*near(u), v, torch.zeros_like(v)])
     assert ((u == 0) == (v == 0)).all()
@@ -99,7 +100,7 @@ def test_a_pair_meets_at_half_the_distance_and_under_a_squared_price_never():
     assert (theory.fused_pair(wishes, strength=1.001 * half).diff(dim=0) == 0).all()
     for t in (1.0, 100.0, 1e6):
         left = theory.fused_pair(wishes, strength=t, squared=True).diff(dim=0).norm()
-        assert_close(left, torch.tensor(2 * half / (1 + 2 * t), dtype=torch.float64), rtol=1e-6, atol=0)
+        assert_close(left, torch.tensor(2 * half / (1 + 4 * t), dtype=torch.float64), rtol=1e-6, atol=0)
         assert left > 0
 
 
@@ -429,9 +430,39 @@ def test_a_pair_on_the_circle_never_meets_under_a_squared_price_and_rests_where_
     angles = torch.linspace(0, half_angle, 20001, dtype=torch.float64)
     pairs = torch.stack([torch.stack([angles.cos(), side * angles.sin()], -1) for side in (1, -1)], 1)  # (T, K=2, 2)
     apart = losses.center_distances(pairs, epsilon=0.0)[:, 0]
-    cost = 2 - 2 * (half_angle - angles).cos() + t / 2 * apart.square()
+    cost = 2 - 2 * (half_angle - angles).cos() + t * apart.square()
     found = angles[cost.argmin()].item()
     assert found > 0
-    assert math.sin(half_angle - found) == pytest.approx(t * math.sin(2 * found), abs=1e-3 * (1 + t))
+    assert math.sin(half_angle - found) == pytest.approx(2 * t * math.sin(2 * found), abs=2e-3 * (1 + t))
     merged = theory.fused_on_circle(half_angle, strength=t) == 0  # under a price on the distance itself
     assert merged == (t >= math.sin(half_angle))
+
+
+@pytest.mark.parametrize(("neighbors", "kept"), [(30, 2), (60, 3), (100, 4)])
+def test_poses_without_a_stranger_between_them_keep_as_many_centers_as_they_are_far_apart(neighbors, kept):
+    """What the investigation says that others found: four poses in two pairs, at tau = 2, from twelve starts."""
+    half = neighbors / 2
+    images, labels = toy(((0.0, 180.0), (90 - half, 90 + half, 270 - half, 270 + half)))
+    begin = torch.stack([start(6, SEED + n) for n in range(12)])
+    ends = theory.center_paths(images, labels, begin, torch.full((12,), 2.0))
+    for value in (THRESHOLD, 0.1, 0.3):
+        counts = losses.distinct_centers(ends.flatten(0, 1), threshold=value).counts.view(12, 2)[:, 1]
+        assert share(counts == kept) > 0.5
+
+
+def test_a_toy_of_other_poses_has_two_images_beside_each_pose():
+    images, labels = toy(((0.0,), (90.0, 200.0)))
+    degrees = torch.rad2deg(torch.atan2(images[:, 1], images[:, 0])) % 360
+    assert [round(float(angle)) for angle in degrees] == [348, 78, 188, 12, 102, 212]
+    assert labels.tolist() == [0, 1, 1, 0, 1, 1]
+    assert_close(images.norm(dim=1), torch.ones(6))
+
+
+def test_the_objective_is_softtriples_without_a_margin_whatever_the_lengths_of_the_centers():
+    x, y = F.normalize(draws(9, 3), dim=1), torch.arange(9) % 4
+    loss = losses.SoftTriple(
+        num_classes=4, embedding_size=3, centers_per_class=6, scale=7.0, gamma=0.3, tau=1.5, margin=0.0
+    ).double()
+    centers = loss.weight.detach().transpose(0, 1) * torch.linspace(0.5, 2, 24, dtype=torch.float64).view(4, 6, 1)
+    assert_close(objective(centers, x, y, 7.0, 0.3, 1.5), loss(x, y).detach(), rtol=0, atol=1e-9)
+    assert objective(centers, x, y, 7.0, 0.3, 3.0) > objective(centers, x, y, 7.0, 0.3, 1.5) + 0.1

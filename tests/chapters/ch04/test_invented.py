@@ -1,0 +1,36 @@
+"""Wrong answers to chapter 04's exercises that were invented without a look at the misconceptions."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from dmlbook import chapters
+from tests.chapters.ch04.answers import ANSWERS, INVENTED
+
+
+def test_every_exercise_has_ten_invented_answers():
+    assert set(INVENTED) == set(ANSWERS)
+    assert min(len(answers) for answers in INVENTED.values()) >= 10
+
+
+@pytest.mark.parametrize("id", INVENTED)
+def test_no_invented_answer_is_accepted_and_eight_of_ten_are_named(id):
+    verdicts = {name: chapters.judge(id, answer) for name, answer in INVENTED[id].items()}
+    assert [name for name, verdict in verdicts.items() if verdict.state not in ("wrong", "error")] == []
+    unnamed = [name for name, verdict in verdicts.items() if verdict.misconception is None]
+    assert len(unnamed) <= 0.2 * len(verdicts), unnamed
+
+
+def test_a_length_whose_slope_at_zero_is_zero_is_as_right_as_the_root_with_epsilon():
+    def softtriple(centers, images, labels, scale, gamma, tau):
+        w = F.normalize(centers, dim=-1)
+        s = torch.einsum("bd,ckd->bck", images, w)
+        value = F.cross_entropy(scale * ((s / gamma).softmax(-1) * s).sum(-1), labels)
+        return value + tau * torch.stack([torch.pdist(of_class).mean() for of_class in w]).mean() / 2
+
+    def price(weight, tau):
+        w = F.normalize(weight, dim=-1).transpose(0, 1)
+        return tau * torch.stack([torch.pdist(of_class).mean() for of_class in w]).mean() / 2
+
+    assert chapters.judge("4.1", softtriple).state == "right"
+    assert chapters.judge("4.2", price).state == "right"
