@@ -14,6 +14,7 @@ INSIDE = {
     "dmlbook.book.attempts": "a part of chapters.check, which speaks under its name",
     "dmlbook.book.exercises.judge": "a part of chapters.check, which speaks under its name",
     "dmlbook.book.exercises.value_and_slopes": "a part of chapters.check, which speaks under its name",
+    "dmlbook.chapters.ch05.deeper_exercises.listed": "reads what a learner's function returned, whatever it is",
     "dmlbook.datasets.birds.genera": "a bird's parts, reached through birds.load and birds.draw",
     "dmlbook.datasets.birds.parts": "a bird's parts, reached through birds.load and birds.draw",
     "dmlbook.datasets.birds.scenes": "a bird's parts, reached through birds.load and birds.draw",
@@ -137,6 +138,7 @@ METHODS_INSIDE = {"compute": "Loss.forward is the door of each loss"}
 
 RESULTS = {
     "dmlbook.chapters.ch03.figures.Ring",
+    "dmlbook.chapters.ch05.experiments.Digits",
     "dmlbook.chapters.ch06.pairs.Felt",
     "dmlbook.chapters.ch06.pairs.Used",
     "dmlbook.chapters.ch09.theory.Look",

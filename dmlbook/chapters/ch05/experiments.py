@@ -27,7 +27,7 @@ class Digits:
         images: Of digits 0 to 4 (N, 64), to train on.
         labels: Of these (N,).
         unseen: Of digits 5 to 9 (M, 64), for retrieval alone.
-        unseen_labels: Of these (M,).
+        unseen_labels: Of these (M,), numbered from 0.
     """
 
     images: Float[Tensor, "N 64"]
