@@ -50,7 +50,7 @@ labels = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1])
 # $$L_t = \sum_{(i, j, k)} \big( \lVert x_i - x_j \rVert - \lVert x_i - x_k \rVert \big) \tag{5.1}$$
 #
 # over all triplets with $y_j = y_i$, $j \ne i$, $y_k \ne y_i$. The bars mean plain distance: not squared. There is no margin
-# and no hinge $[\,\cdot\,]_+ = \max(\cdot, 0)$; §5b.5 and §5b.6 show what either would break. As loops:
+# and no hinge $[\,\cdot\,]_+ = \max(\cdot, 0)$; §5b.5 and §5b.6 show what a hinge or squares break. As loops:
 
 
 # %%
@@ -469,7 +469,7 @@ for now in log:
     assert now["floor"] - 1e-5 <= now["triplet loss"] <= now["bound"] + 1e-5
 figure, ax = plt.subplots(figsize=(9.5, 4.0))
 figures.sandwich(ax, range(STEPS), *([now[name] for now in log] for name in log[0]))
-ax.axhline(lowest_possible, color=book.MIDDLE, linewidth=0.8)
+ax.axhline(lowest_possible, xmin=0.25, color=book.MIDDLE, linewidth=0.8)
 place, words = (1.02 * STEPS, lowest_possible), "lowest\npossible"
 ax.annotate(words, place, xytext=(0, 4), textcoords="offset points")
 ax.set_xlim(right=1.15 * STEPS)
@@ -531,13 +531,13 @@ timed = {
 print(f"{'':18}" + "".join(f"{f'N = {n:,}':>14}" for n in SIZES))
 for name, way in timed.items():
     took = []
-    for n in SIZES if name[0] != "l" else SIZES[:1]:  # listing many takes hours
+    for n in SIZES if name[0] != "l" else SIZES[:1]:  # listing more takes too long
         z = torch.randn(n, 64, generator=generator(SEED, n))
         took.append(experiments.seconds(partial(way, z, torch.arange(n) % 4)))
     print(f"{name:18}" + "".join(f"{1000 * of:11.2f} ms" for of in took))
 
 # %% [markdown]
-# **What to see.** Among thousands of images the bound is far cheaper than even the sorted sum. Within a batch of
+# **What to see.** Among a thousand images the bound is far cheaper than even the sorted sum. Within a batch of
 # tens of images *all* triplets can be had exactly and cheaply, and a batch is all they ever see. So the honest case for the
 # bound is that it is linear in $N$ for a fixed number of classes, needs no second image of a class in the batch, and gives
 # an image a gradient that does not depend on the company it came with. How such slopes are measured, for six ways: §5b.8.
@@ -611,15 +611,15 @@ check("5.2", bound_loss)
 # ```
 #
 # (5.7) multiplies the term of an image by 1 / (C n), and a mean over all N images has 1 / N already: N / (C n) is left.
-# People average the classes of the batch, which counts a class more if it happens to be absent less; count the batch
+# People average the classes of the batch, which hands the share of absent classes to the others; count the batch
 # instead of the set; turn the weight upside down, or forget it. They keep the own centroid among the others, or divide by
 # C; take own weight 1, or a third of everything, mixing (5.4) and (5.5); bring G back; square the distances; or take the
 # root of a sum of squares, whose slope is infinite at 0 and fills the gradient with nan.
 # </details>
 
 # %% [markdown]
-# When the check passes, let yours train, on digits of which each class has a third less images than the one before. Those
-# that were left out are new to the network: watch how many lie nearest to their own centroid.
+# When the check passes, let yours train, on digits of which each class has a third fewer images than the one before. Those
+# that were left out are new to the network: watch how many of them lie nearest to their own centroid.
 
 # %%
 labels_of, corners = data.labels, geometry.simplex(5, 16)
@@ -627,6 +627,7 @@ few = [(labels_of == m).nonzero()[: 60 * 2**m // 3**m, 0] for m in range(5)]
 few, left = torch.cat(few), torch.ones(len(labels_of), dtype=torch.bool)
 left[few] = False
 counts = torch.bincount(labels_of[few])
+print(f"trained on {counts.tolist()} images")
 book_loss = losses.CentroidBound(
     num_classes=5, embedding_size=16, centroids="simplex", class_counts=counts
 )
@@ -638,7 +639,7 @@ learned, _ = experiments.train(
 for name, way in {"before": untrained, "after": learned}.items():
     nearest = geometry.distances(way(data.images[left]), corners).argmin(1)
     right = (nearest == labels_of[left]).float().mean()
-    print(f"{name:6} classes of {counts.tolist()}: {100 * float(right):.0f} percent")
+    print(f"{name:6}: {100 * float(right):.0f} percent of the new images")
 
 # %% [markdown]
 # **Exercise 5.3 · the planted bug** · difficulty 3 of 5 · 15 minutes. Somebody wants the number $L_d$ of (5.4) itself: that of
