@@ -691,7 +691,7 @@ print(f"still near an end: {', '.join(ends)}")
 #
 # There, one center and a SoftMax has the highest mean on each set, on online products by 0.2. (Its 81.7 on Cars196 is a
 # best test epoch, and so no match for the 78.6 that SoftTriple's paper reports.) And the bound of that table is not Do
-# and others' bound: the code squares the distances (chapter 05, section 5.10, shows what that breaks) and puts the
+# and others' bound: the code squares the distances (§5b.6 shows what that breaks) and puts the
 # batch size where the number of images belongs.
 #
 # Then Musgrave, Belongie and Lim, *A Metric Learning Reality Check* (ECCV 2020), 50 trials of a Bayesian search for

@@ -18,6 +18,7 @@ from dmlbook.book.exercises import Case, Exercise, Misconception
 from dmlbook.chapters.ch03 import birds as ch03_birds
 from dmlbook.chapters.ch03 import figures as ch03_figures
 from dmlbook.chapters.ch03 import merged as ch03_merged
+from dmlbook.chapters.ch05 import experiments as ch05_experiments
 from dmlbook.chapters.ch06 import theory as ch06_theory
 from dmlbook.chapters.ch08 import theory as ch08_theory
 from dmlbook.chapters.ch09 import theory as ch09_theory
@@ -104,6 +105,10 @@ def loss(name: str = "softtriple", classes: int = 3) -> losses.Loss:
 def config(**more: object) -> training.TrainConfig:
     usual = {"epochs": 1, "batch_size": 8, "milestones": (), "freeze_batch_norm": False, "augment": "shift"}
     return training.TrainConfig(**usual | more)
+
+
+def few_digits() -> ch05_experiments.Digits:
+    return ch05_experiments.Digits(rows(12, 64), labels(), rows(12, 64), labels())
 
 
 def figure():
@@ -416,8 +421,6 @@ CALLS: dict[str, dict[str, object]] = {
     "chapters.exercises": {"number": "01"},
     "chapters.check": {"id": "1.1", "answer": lambda: len},
     "chapters.judge": {"id": "1.1", "answer": lambda: len},
-    "book.strip.strip": {"number": "03b"},
-    "book.strip.story": {"number": "03b"},
     "book.strip.lesson_of": {"number": "03b"},
     "chapters.ch01.experiments.both_measures": {"scores": lambda: torch.rand(3, 2)},
     "chapters.ch01.experiments.neighbors_met": {
@@ -562,6 +565,9 @@ CALLS: dict[str, dict[str, object]] = {
     "chapters.ch05.figures.growth": {
         "seconds": lambda: {"A": {10: 0.1, 20: 0.2}}, "exponents": lambda: {"A": 1.0},
     },
+    "chapters.ch05.experiments.digits": {"per_class": 2},
+    "chapters.ch05.experiments.only": {"data": lambda: few_digits(), "chosen": lambda: torch.tensor([0, 3])},
+    "chapters.ch05.experiments.retrieved": {"embed": lambda: torch.clone, "data": lambda: few_digits()},
     "chapters.ch05.theory.triplet_terms": {},
     "chapters.ch05.theory.hinged_bound_sum": {"distances": lambda: rows(12, 3).abs()},
     "chapters.ch05.theory.squared_bound_sum": {"squared_distances": lambda: rows(12, 3).abs()},
@@ -806,6 +812,10 @@ CALLS: dict[str, dict[str, object]] = {
 """By function: values, or functions that make them. What stands here goes before names and types."""
 
 SKIPPED = {
+    "chapters.ch05.experiments.descend": "runs the functions it is given, as often as it is told",
+    "chapters.ch05.experiments.lowest_gap": "runs the functions it is given, as often as it is told",
+    "chapters.ch05.experiments.seconds": "runs the functions it is given, as often as it is told",
+    "chapters.ch05.experiments.train": "runs the functions it is given, as often as it is told",
     "book.explorer.Explorer": "subclasses give ``move``; they are called",
     "book.explorer.Explorer.move": "subclasses give it; they are called",
     "losses.base.CenterLoss": "subclasses are made",

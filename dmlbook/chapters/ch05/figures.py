@@ -164,16 +164,21 @@ def landscape(
 
 @checked(by_kind=finite)
 def angles(ax: Axes, by_kind: Mapping[str, Float[Tensor, " P"]]) -> Axes:
-    """One row a kind of centroids: a bar from its smallest angle to its largest, in degrees, a tick for the mean."""
+    """One row a kind of centroids: a bar from its smallest angle to its largest, in degrees, a tick for the mean.
+
+    The right angle is a dotted line behind them; what each row shows is said right of the axes, where nothing is drawn.
+    """
     check_filled(by_kind=by_kind)
     for found in by_kind.values():
         check_filled(by_kind=found)
+    ax.axvline(90, color=SOFT, linestyle=":", zorder=0)
     for row, found in enumerate(by_kind.values()):
         low, mean, high = float(found.min()), float(found.mean()), float(found.max())
         ax.plot([low, high], [row, row], color=PALE, linewidth=5, solid_capstyle="round", zorder=1)
         ax.plot(mean, row, marker="|", color="black", markersize=16, markeredgewidth=3, zorder=3)
-        spread = f"{mean:.1f}°" if high - low < 0.1 else f"{low:.0f}° to {high:.0f}°, mean {mean:.1f}°"
-        ax.annotate(spread, (high, row), xytext=(9, 0), textcoords="offset points", va="center", fontsize=10)
+        spread = f"all {mean:.1f}°" if high - low < 0.1 else f"{low:.0f}° to {high:.0f}°, mean {mean:.1f}°"
+        place = {"xycoords": ("axes fraction", "data"), "xytext": (9, 0), "textcoords": "offset points"}
+        ax.annotate(spread, (1.0, row), **place, va="center", fontsize=10, annotation_clip=False)
     ax.set_yticks(range(len(by_kind)), list(by_kind))
     ax.set_ylim(len(by_kind) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)

@@ -9,6 +9,7 @@ import torch
 from dmlbook._checks import above, at_least, bad_input, check_batch, checked, finite
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.geometry import distances as euclidean
+from dmlbook.losses import centroid_bound_sum, count_triplets, triplet_sum
 from dmlbook.losses.centroid_bound import own_and_others, role_counts
 
 
@@ -186,6 +187,33 @@ def gap_limit_sum(own_distances: Float[Tensor, " N"], labels: Int[Tensor, " N"])
     _, labels, sizes = torch.unique(labels, return_inverse=True, return_counts=True)
     anchor, negative = role_counts(sizes)
     return (2 * (anchor + negative).to(own_distances.dtype)[labels] * own_distances).sum()
+
+
+@checked
+def gap_per_triplet(
+    embeddings: Float[Tensor, "N D"], labels: Int[Tensor, " N"], centroids: Float[Tensor, "C D"]
+) -> float:
+    """How far the centroid bound lies above the triplet sum, as a mean over all triplets; never below 0.
+
+    Args:
+        embeddings: One row an image.
+        labels: Class numbers, 0 to C - 1, classes of any sizes.
+        centroids: Any.
+
+    Raises:
+        ValueError: Shapes or labels do not fit, or there is no triplet.
+
+    Source: derived in chapter 5.
+
+    Example:
+        >>> x = torch.tensor([[0.0], [0.0], [1.0]])
+        >>> gap_per_triplet(x, torch.tensor([0, 0, 1]), torch.tensor([[0.0], [1.0]]))
+        0.0
+    """
+    if not (count := count_triplets(labels)):
+        raise bad_input("labels", "hold a triplet", "none", "Give two images of one class and one of another.")
+    truth = triplet_sum(euclidean(embeddings, embeddings), labels)
+    return float(centroid_bound_sum(euclidean(embeddings, centroids), labels) - truth) / count
 
 
 @checked(eps=at_least(0))

@@ -239,21 +239,26 @@ def test_the_centroids_stand_upon_the_landscape_with_their_names(ax):
 FOUND = {"simplex": torch.tensor([91.2, 91.2]), "k-means": torch.tensor([76.0, 112.0, 82.0])}
 
 
-def test_angles_are_a_bar_from_the_smallest_to_the_largest_and_a_tick_at_the_mean(ax):
+def test_angles_are_a_bar_from_the_smallest_to_the_largest_and_a_tick_at_the_mean_before_the_right_angle(ax):
     assert figures.angles(ax, FOUND) is ax
-    bars = [places(line) for line in ax.lines if len(line.get_xdata()) == 2]
+    right_angle, *bars = [line for line in ax.lines if len(line.get_xdata()) == 2]
+    assert right_angle.get_linestyle() == ":"
+    assert list(right_angle.get_xdata()) == [90, 90]
+    assert right_angle.get_zorder() < min(bar.get_zorder() for bar in bars)
+    expected = [[[91.2, 0], [91.2, 0]], [[76, 1], [112, 1]]]
+    assert np.array([places(bar) for bar in bars]) == pytest.approx(np.array(expected), rel=1e-6)
     ticks = [line for line in ax.lines if len(line.get_xdata()) == 1]
-    assert np.array(bars) == pytest.approx(np.array([[[91.2, 0], [91.2, 0]], [[76, 1], [112, 1]]]), rel=1e-6)
     assert [tuple(line.get_xydata()[0]) for line in ticks] == [pytest.approx((91.2, 0)), pytest.approx((90, 1))]
     assert {line.get_marker() for line in ticks} == {"|"}
 
 
-def test_angles_are_put_into_words_right_of_the_largest_in_rows_named_from_the_top(ax):
+def test_angles_are_put_into_words_right_of_the_axes_in_rows_named_from_the_top(ax):
     figures.angles(ax, FOUND)
-    assert drawn.words(ax) == {
-        "91.2°": pytest.approx((91.2, 0)),
-        "76° to 112°, mean 90.0°": pytest.approx((112, 1)),
-    }
+    assert drawn.words(ax) == {"all 91.2°": (1.0, 0.0), "76° to 112°, mean 90.0°": (1.0, 1.0)}
+    for text in ax.texts:
+        assert text.xycoords[0] == "axes fraction"
+        assert text.get_horizontalalignment() == "left"
+        assert text.xyann[0] > 0
     ticks = zip(ax.get_yticks().tolist(), [tick.get_text() for tick in ax.get_yticklabels()], strict=True)
     assert list(ticks) == [(0, "simplex"), (1, "k-means")]
     low, high = ax.get_ylim()
