@@ -100,17 +100,19 @@ def scores(vectors: Float[Tensor, "N D"], labels: Int[Tensor, " N"]) -> Scores:
     return {"R@1": float(recall), "MAP@R": float(retrieval.map_at_r(vectors, labels))}
 
 
-@checked(rate=above(0), epochs=at_least(1))
-def run(method: Method, images: ImageSet, *, rate: float, epochs: int, seed: int = SEED) -> Trained:
+@checked(rate=above(0), center_rate=above(0), epochs=at_least(1))
+def run(
+    method: Method, images: ImageSet, *, rate: float, epochs: int, center_rate: float = CENTER_RATE, seed: int = SEED
+) -> Trained:
     """Train one method from one seed, at its own rate; the images that go through the network are counted."""
     name, options, batches = method
     net, loss = start(name, seed=seed, classes=images.num_classes, **options)
     shown: list[int] = []
-    counter = net.register_forward_hook(lambda _net, _images, points: shown.append(len(points)))
-    told = {**FOR_DRAWINGS, **batches, "lr": rate, "loss_lr": CENTER_RATE, "batch_size": BATCH}
+    counter = net.register_forward_hook(lambda net, _images, points: shown.append(len(points) * net.training))
+    told = {**FOR_DRAWINGS, **batches, "lr": rate, "loss_lr": center_rate, "batch_size": BATCH}
     result = fit(net, loss, images, TrainConfig(epochs=epochs, seed=seed, **told), progress=False)
     counter.remove()
-    return Trained(net, [record["loss"] for record in result.history], len(shown), sum(shown))
+    return Trained(net, [record["loss"] for record in result.history], sum(map(bool, shown)), sum(shown))
 
 
 @checked(rates=above(0), epochs=at_least(1))
@@ -193,11 +195,19 @@ def with_centers(
     return net, falls, float(torch.rad2deg(torch.arccos(cosines)).mean())
 
 
-@checked
-def drawn(images: ImageSet, config: TrainConfig) -> Iterator[tuple[Float[Tensor, "B 3 S S"], Int[Tensor, " B"]]]:
-    """All batches of all epochs that ``fit`` would show with plain sampling: views and labels, in its order."""
+@checked(epochs=at_least(1))
+def drawn(
+    images: ImageSet, config: TrainConfig, epochs: Sequence[int] | None = None
+) -> Iterator[tuple[Float[Tensor, "B 3 S S"], Int[Tensor, " B"]]]:
+    """The batches that ``fit`` would show with plain sampling, in its order: views and labels.
+
+    Args:
+        images: N of them.
+        config: Its epochs, size of a batch, views and seed.
+        epochs: Which, counted from 1. None: all of ``config``'s.
+    """
     batches, views = UniformBatches(len(images), config.batch_size, config.seed), Views(images, config)
-    for epoch in range(1, config.epochs + 1):
+    for epoch in range(1, config.epochs + 1) if epochs is None else epochs:
         for step, index in enumerate(batches.batches(epoch)):
             pixels = views.for_training(index, torch.device("cpu"), epoch=epoch, step=step)
             yield pixels, images.labels[index]
