@@ -60,8 +60,8 @@ def test_the_table_has_one_star_at_the_rate_with_the_best_recall():
     assert found.at_the_edge() == []
     assert searched(0.3).at_the_edge() == searched(0.1).at_the_edge() == ["a"]
     head, line = found.table().splitlines()
-    assert head.split() == "R@1 / MAP@R, validation rate 0.1 rate 0.2 rate 0.3".split()
-    assert line.split() == "a 50.0 / 80.0 60.0 / 70.0 * 50.0 / 60.0".split()
+    assert head.split() == ["R@1", "/", "MAP@R,", "validation", "rate", "0.1", "rate", "0.2", "rate", "0.3"]
+    assert line.split() == ["a", "50.0", "/", "80.0", "60.0", "/", "70.0", "*", "50.0", "/", "60.0"]
 
 
 def test_leads_are_paired_by_seed_and_clear_where_the_interval_leaves_out_0():
