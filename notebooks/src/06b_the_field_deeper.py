@@ -357,9 +357,9 @@ display(Markdown("\n".join(rows)))
 # image is classified (with scale 2 less of it is push, and the force is smaller). Proxy-Anchor's pull is silent, but
 # its push is not: ten corners have cosine $-1/9$, hardly beyond the $-\delta = -0.1$ that it asks for, and with eleven
 # classes and more no arrangement satisfies it. N-pairs, off the sphere, still wants to be longer. Lifted structure
-# wants that too (6.8), and since its distance is not squared, it pulls at a positive 0.005 away as hard as at a far
-# one, as the bound does. Whether such restlessness helps or hurts unseen classes, this table cannot say: in section
-# 6.10 of the lesson SoftMax, which stops, and Proxy-NCA, which never does, are both in the upper half.
+# wants that too (§6.8), and since its distance is not squared, it pulls at a positive 0.005 away as hard as at a far
+# one, as the bound does. Whether such restlessness helps or hurts unseen classes, this table cannot say: in
+# §6.10 SoftMax, which stops, and Proxy-NCA, which never does, are both in the upper half.
 #
 # Then the other end: batches that teach nothing, because of what they hold. The mean length of the force on an image
 # again, for up to 12 images of five classes in 8 dimensions, before they are normalized: vectors are about 2.8 long, and
@@ -463,7 +463,7 @@ print(f"losses but clustering, 64 images: {low:.1f} to {high:.1f} ms")
 #
 # ## 6b.6 Other choices, other image sets
 #
-# Three doubts about the lesson's own table (6.10), for which its text has no room.
+# Three doubts about the lesson's own table (§6.10), for which its text has no room.
 #
 # **Chosen by another measure.** Its searches took the settings with the best Recall@1 on held-out species. Would MAP@R
 # have taken the same? And **more places to look**: some ranges were widened, so some losses had more points. How many,
@@ -489,11 +489,11 @@ assert len(same) == 7
 
 # %% [markdown]
 # Nearly half of the choices hang on the measure. The extra points went mostly to losses that stayed behind all the same;
-# of those ahead only SoftTriple had them, and 6.10 shows SoftMax and HardTriple searched in ranges as wide as its own:
+# of those ahead only SoftTriple had them, and §6.10 shows SoftMax and HardTriple searched in ranges as wide as its own:
 # SoftMax gained, HardTriple lost.
 #
-# **Other settings than the papers'.** The arrows of 6.6 were drawn with each loss's usual settings. What they give the
-# one misplaced image of all their force, and with the settings that the search of 6.10 chose:
+# **Other settings than the papers'.** The arrows of §6.6 were drawn with each loss's usual settings. What they give the
+# one misplaced image of all their force, and with the settings that the search of §6.10 chose:
 
 # %%
 on, titles = theory.stage(), {n: methods.METHODS[n].title for n in losses.NAMES}
@@ -594,7 +594,7 @@ print(f"still near an end: {', '.join(ends)}")
 # say that pairs of examples suit many small classes. It would have had a table, five seeds and a corrected test for it.
 # Only that the bound and triplet-center are last has been found twice.
 #
-# So no line of the lesson is a law, and each table is one search: 6.10 shows what a second one may do. Plans for
+# So no line of the lesson is a law, and each table is one search: §6.10 shows what a second one may do. Plans for
 # Cars196 and CUB lie beside these (`data/plans/field-*.toml`).
 #
 # ## 6b.7 The published numbers, and why they are not in the tables above
@@ -628,7 +628,7 @@ print(f"still near an end: {', '.join(ends)}")
 #
 # There, one center and a SoftMax has the highest mean on each set, on online products by 0.2. (Its 81.7 on Cars196 is a
 # best test epoch, and so no match for the 78.6 that SoftTriple's paper reports.) And the bound of that table is not Do
-# and others' bound: the code squares the distances (chapter 05, section 5.10, shows what that breaks) and puts the
+# and others' bound: the code squares the distances (chapter 05, §5.10, shows what that breaks) and puts the
 # batch size where the number of images belongs.
 #
 # Then Musgrave, Belongie and Lim, *A Metric Learning Reality Check* (ECCV 2020), 50 trials of a Bayesian search for
@@ -663,7 +663,7 @@ print(f"still near an end: {', '.join(ends)}")
 #
 # Two lessons. The one change that moved CUB by twelve points was not a loss: Proxy-Anchor on a ResNet-50 goes from 69.7
 # to 81.8 when its weights come from ImageNet-21k instead of ImageNet-1k (as a paper of AAAI 2026 on starting from neural
-# collapse reports); the best and the worst loss of the one-network table of 6b.7 are 7.4 points apart there. And frozen
+# collapse reports); the best and the worst loss of the one-network table of §6b.7 are 7.4 points apart there. And frozen
 # features are not equally good everywhere: DINOv2 beats every trained ResNet of this page on birds, and is below
 # 64-dimensional networks of 2019 on cars and on online products. Why, this list cannot say.
 #
