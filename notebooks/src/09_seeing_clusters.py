@@ -22,7 +22,7 @@
 import matplotlib.pyplot as plt
 import torch
 
-from dmlbook import book, datasets, maps, records, retrieval, settings
+from dmlbook import book, datasets, geometry, maps, records, retrieval, settings
 from dmlbook.chapters import check, outcome, predict, show
 from dmlbook.chapters.ch09 import experiments, figures, theory
 from dmlbook.datasets.kinds import merge_classes
@@ -726,8 +726,6 @@ check("9.3", stays_together)
 # them patches of the same size, an image and those most similar to it.
 
 # %%
-from dmlbook.geometry import cosines
-
 *_, last_cloud = clouds.values()
 far = torch.cdist(last_cloud.points, last_cloud.points[:1])[:, 0]
 clump = far <= far.sort().values[min(19, len(far) // 3)]  # around one point of it
@@ -739,7 +737,7 @@ JUDGED = {
 
 # %%
 for title, (rows, groups) in JUDGED.items():
-    similar, size = cosines(rows, rows), int(groups[0].sum())
+    similar, size = geometry.cosines(rows, rows), int(groups[0].sum())
     some_rows = similar[:: max(1, len(rows) // 40)]
     patches = [row >= row.topk(size).values[-1] for row in some_rows]
     table, k = similar.tolist(), min(10, size - 1)
@@ -787,7 +785,7 @@ check("9.4", purity)
 
 # %% [markdown]
 # **Exercise 9.5 · same data, different story** · difficulty 4 of 5 · open, 20 minutes. Make two maps of the embeddings
-# of 9.2 from which two people would tell opposite stories ("the classes are well separated", "the classes are one
+# of §9.2 from which two people would tell opposite stories ("the classes are well separated", "the classes are one
 # mass"): you may choose seed, neighbors, `min_dist`, colors and which images are shown, and may not touch the data.
 # Then write for each the sentence that a reviewer should ask for, and compute the number that decides.
 #

@@ -63,7 +63,7 @@ def learn(
 
 @checked
 def cosines(vectors: Float[Tensor, "N D"], labels: Int[Tensor, " N"], kinds: Int[Tensor, " N"]) -> tuple[float, float]:
-    """Mean cosine of two images of one class and two kinds, and of two images of two classes."""
+    """Cosine of two kinds of one class, by their mean directions, and of two images of two classes; means over all."""
     unit = F.normalize(vectors, dim=1)
     unlike = float((unit @ unit.T)[labels[:, None] != labels].mean())
     return float(retrieval.kind_cosine(vectors, labels, kinds)), unlike
@@ -116,7 +116,7 @@ def on_the_fence(loss: Loss, vectors: Float[Tensor, "N D"], labels: Int[Tensor, 
 def kinds_together(
     vectors: Float[Tensor, "N D"], labels: Int[Tensor, " N"], kinds: Int[Tensor, " N"]
 ) -> dict[int, float]:
-    """For each class the mean cosine of two of its images that are of different kinds."""
+    """For each class the mean cosine of two of its kinds, by their mean directions."""
     found = {}
     for label in labels.unique().tolist():
         own = labels == label

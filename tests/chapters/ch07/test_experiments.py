@@ -68,15 +68,15 @@ def test_leads_are_paired_by_seed_and_clear_where_the_interval_leaves_out_0():
     scored = experiments.by_measure(
         {
             "near": [{"R@1": 0.50, "MAP@R": 0.2}, {"R@1": 0.70, "MAP@R": 0.3}],
-            "first": [{"R@1": 0.51, "MAP@R": 0.3}, {"R@1": 0.711, "MAP@R": 0.3}],
+            "first": [{"R@1": 0.51, "MAP@R": 0.3}, {"R@1": 0.7104, "MAP@R": 0.3}],
         }
     )
     assert scored == {
-        "R@1": {"near": [0.5, 0.7], "first": [0.51, 0.711]},
+        "R@1": {"near": [0.5, 0.7], "first": [0.51, 0.7104]},
         "MAP@R": {"near": [0.2, 0.3], "first": [0.3, 0.3]},
     }
     (line,), clear = experiments.leads(scored, first="first")
-    assert line == "first              minus near                 R@1 1.0 ± 0.6 (2)   MAP@R 5.0 ± 63.5 (2)"
+    assert line == "first              minus near                 R@1 1.0 ± 0.3 (2)   MAP@R 5.0 ± 63.5 (2)"
     assert clear == {("first", "near", "R@1")}
 
 
