@@ -31,7 +31,7 @@ def test_a_command_runs_in_its_folder_and_shows_the_lines_that_begin_so(tmp_path
     part = capsys.readouterr().out
     assert part.startswith("softtriple: ")
     assert len(part) < len(whole)
-    with pytest.raises(RuntimeError, match="no-such-recipe"):
+    with pytest.raises(RuntimeError, match="sop-semihard-64"):
         experiments.command(main, "train --recipe no-such-recipe", home=tmp_path)
 
 
