@@ -5,7 +5,7 @@
 #
 # **After this lesson you can**
 # - place a loss by five questions: who pulls, who pushes, how many at once, hard or smooth, sampled or not,
-# - write the losses that are new here from their formulas, most in ten lines, and say what each changed in the one before,
+# - write the losses that are new here from their formulas, and say what each changed in the one before,
 # - tell from gradients which losses behave alike and which never stop pulling,
 # - say what a loss needs from a batch and how much of it it uses,
 # - read a comparison of losses as a skeptic does, and run one on your own photographs.
@@ -16,11 +16,6 @@
 #
 # **Time** about {reading} minutes to read and try, and {exercises} for the exercises; the cells run in under three
 # minutes on a laptop with two cores.
-#
-# > **The story so far.** Triplets teach a metric, but there are too many of them, and a batch holds few that matter (01).
-# > A classifier with one center a class is a smoothed triplet loss, and samples nothing (02). Several centers a class let it
-# > hold several poses (03), and spare ones can be merged (04). With centers that never move, all triplets are bounded in
-# > linear time (05). Both of our papers compare themselves with others. Here are the others.
 
 # %%
 import math
@@ -31,11 +26,11 @@ import torch
 from IPython.display import Markdown, display
 from torch.nn import functional as F
 
-from dmlbook import book, datasets, losses, nets, records, retrieval, settings
+from dmlbook import book, datasets, losses, nets, records, settings
 from dmlbook.chapters import check, outcome, predict, show
-from dmlbook.chapters.ch06 import figures, methods, pairs, theory
-from dmlbook.seeding import SEED, generator
-from dmlbook.training import TrainConfig, embed, fit
+from dmlbook.chapters.ch06 import experiments, figures, methods, pairs, theory
+from dmlbook.seeding import SEED
+from dmlbook.training import embed
 
 book.use_style()
 book.story("06")
@@ -61,12 +56,12 @@ display(Markdown(methods.family_table()))
 # Read down the third column: representatives are *examples* of the batch; *means* of classes, which have to be found
 # again as the network moves; *learned* points, one a class (**proxies**) or several (**centers**); or *fixed* points
 # (**centroids**). How many at once is read from "one", "each" and "all" in both columns. Do not learn the table now: it
-# speaks of what is still to come. Come back to it after 6.5.
+# speaks of what is still to come. Come back to it after §6.5.
 
 # %%
 figure, ax = plt.subplots(figsize=(9.6, 5.6))
 figures.family_tree(ax)
-show(figure, "6.1 family tree thirteen losses")
+show(figure, "6.1 family tree")
 
 # %% [markdown]
 # **What to see.** The words at an arrow are what the younger loss does away with. Those that leave the top row answer
@@ -75,7 +70,7 @@ show(figure, "6.1 family tree thirteen losses")
 #
 # ## 6.2 Four points, and what examples can say
 #
-# Four points on the circle, two of each class, from right triangles with sides 3, 4, 5. All losses from here to 6.4 are
+# Four points on the circle, two of each class, from right triangles with sides 3, 4, 5. All losses from here to §6.4 are
 # worked out on these. (Letters are the papers': $P$ and $\alpha$ change their meaning from loss to loss.)
 
 # %%
@@ -101,7 +96,7 @@ book.image_marks(book.unit_circle(ax), x, labels)
 for letter, (east, north) in zip("abcd", x.tolist(), strict=True):
     ax.annotate(f"${letter}$", (1.14 * east, 1.14 * north), ha="center", va="center")
 ax.set_title("$a$ and $c$ are closer to each other than to their own")
-show(figure, "6.2 four points circle east")
+show(figure, "6.2 four points")
 
 # %% [markdown]
 # **Semi-hard triplets** (Schroff and others, 2015; chapter 01). One pull, one push: for a positive pair the closest
@@ -111,24 +106,18 @@ show(figure, "6.2 four points circle east")
 # %%
 def semihard(margin):
     values = []
-    for i, j in [(i, j) for i in range(4) for j in range(4) if i != j and y[i] == y[j]]:
+    for i, j in [(0, 1), (1, 0), (2, 3), (3, 2)]:  # anchor, positive
+        own = d[i][j] ** 2
         others = [d[i][k] ** 2 for k in range(4) if y[k] != y[i]]
-        beyond = [v for v in others if v > d[i][j] ** 2]
-        values.append(
-            max(d[i][j] ** 2 - (min(beyond) if beyond else max(others)) + margin, 0)
-        )
+        beyond = [v for v in others if v > own]
+        values.append(max(own - (min(beyond) if beyond else max(others)) + margin, 0))
     return sum(values) / len(values)
 
 
 apart = torch.tensor(d, dtype=torch.float64)
-same(
-    "semi-hard, margin 0.2", semihard(0.2), losses.semihard_mean(apart.square(), labels)
-)
-same(
-    "semi-hard, margin 2",
-    semihard(2.0),
-    losses.semihard_mean(apart.square(), labels, margin=2.0),
-)
+for margin in (0.2, 2.0):
+    package = losses.semihard_mean(apart.square(), labels, margin=margin)
+    same(f"semi-hard, margin {margin:g}", semihard(margin), package)
 
 # %% [markdown]
 # With the usual margin the loss is **zero**, although $a$ and $c$ are closer to each other than to their own: the
@@ -146,16 +135,11 @@ same(
 
 # %%
 def lifted(alpha):
-    found = [(i, j) for i in range(4) for j in range(i) if y[i] == y[j]]
-    total = 0.0
+    total, found = 0.0, [(0, 1), (2, 3)]
     for i, j in found:
-        push = sum(
-            math.exp(alpha - d[end][k])
-            for end in (i, j)
-            for k in range(4)
-            if y[k] != y[i]
-        )
-        total += max(d[i][j] + math.log(push), 0) ** 2
+        far = [d[end][k] for end in (i, j) for k in range(4) if y[k] != y[i]]
+        push = math.log(sum(math.exp(alpha - v) for v in far))
+        total += max(d[i][j] + push, 0) ** 2
     return total / (2 * len(found))
 
 
@@ -173,74 +157,20 @@ same("lifted structure", lifted(1.0), losses.lifted_mean(apart, labels))
 def npairs_loop(anchors, positives):
     values = []
     for i, anchor in enumerate(anchors):
-        right = float(anchor @ positives[i])
-        values.append(
-            math.log(
-                1
-                + sum(
-                    math.exp(float(anchor @ p) - right)
-                    for j, p in enumerate(positives)
-                    if j != i
-                )
-            )
-        )
+        rest = [j for j in range(len(positives)) if j != i]
+        ahead = [float(anchor @ (positives[j] - positives[i])) for j in rest]
+        values.append(math.log(1 + sum(math.exp(v) for v in ahead)))
     return sum(values) / len(values)
 
 
 anchors, positives = x[[0, 2]], x[[1, 3]]
-same(
-    "N-pairs",
-    npairs_loop(anchors, positives),
-    losses.npairs_mean(anchors @ positives.T),
-)
+package = losses.npairs_mean(anchors @ positives.T)
+same("N-pairs", npairs_loop(anchors, positives), package)
 
 # %% [markdown]
-# **Clustering** (Oh Song and others, 2017) judges the batch as a whole. Choose as many images as there are classes, any
-# images: the **medoids** $S$. Every image joins the closest one, and $F(S) = -\sum_i \min_{j \in S} d_{ij}$ says how
-# well $S$ stands for all. NMI, normalized mutual information, is 1 if these clusters are the classes and 0 if they say
-# nothing about them. The true classes, each with its best medoid, must beat every $S$ by $\gamma (1 - \mathrm{NMI})$:
-# by nothing if $S$ finds the classes, by $\gamma$ if its clusters say nothing about them:
-#
-# $$\ell = \Big[ \max_S \big\{ F(S) + \gamma\, (1 - \mathrm{NMI}(S)) \big\} - \sum_c \max_{j \in c} F_c(\{j\}) \Big]_+ \tag{6.3}$$
-#
-# $F_c$ sums over the images of class $c$ alone. With four points there are six sets $S$, and we can try them all.
-
-
-# %%
-def agreement(clusters):
-    """NMI of two clusters of four points with y: 1 if they are the classes, 0 if each holds one of both."""
-    table = {
-        pair: list(zip(clusters, y, strict=True)).count(pair) / 4
-        for pair in zip(clusters, y, strict=True)
-    }
-    h = lambda shares: -sum(p * math.log(p) for p in shares)  # noqa: E731
-    rows, columns = (
-        [values.count(v) / 4 for v in set(values)] for values in (clusters, y)
-    )
-    return (h(rows) + h(columns) - h(table.values())) / math.sqrt(h(rows) * h(columns))
-
-
-def clustering(gamma):
-    scores = []
-    for s in combinations(range(4), 2):
-        clusters = [min(s, key=lambda j: d[i][j]) for i in range(4)]
-        scores.append(
-            -sum(d[i][j] for i, j in enumerate(clusters))
-            + gamma * (1 - agreement(clusters))
-        )
-    classes = sum(max(-sum(d[i][j] for i in c) for j in c) for c in ((0, 1), (2, 3)))
-    return max(max(scores) - classes, 0)
-
-
-same(
-    "clustering, gamma 4",
-    clustering(4.0),
-    losses.clustering_gap(apart, labels, margin_weight=4.0),
-)
-
-# %% [markdown]
-# A real batch has far too many sets to try. The paper, and the package, build $S$ greedily and then improve it locally,
-# which does not always find the worst $S$: [06b](06b_the_field_deeper.ipynb) measures how often.
+# **Clustering** (Oh Song and others, 2017) judges the batch as a whole. It looks for a few images, the **medoids**, whose
+# clusters explain the batch well although they are not the classes, and asks that the true classes, each with its best
+# medoid, beat even the worst such choice. Its formula, on the same four points: §6b.2.
 #
 # ## 6.3 Representatives that are no examples
 #
@@ -254,9 +184,8 @@ def triplet_center(points, c, margin):
     values = []
     for p, own in zip(points, y, strict=True):
         half = [float((p - mean).square().sum()) / 2 for mean in c]
-        values.append(
-            max(half[own] + margin - min(v for j, v in enumerate(half) if j != own), 0)
-        )
+        nearest = min(v for j, v in enumerate(half) if j != own)
+        values.append(max(half[own] + margin - nearest, 0))
     return sum(values) / len(values)
 
 
@@ -268,7 +197,7 @@ same("triplet-center", triplet_center(x, means, 1.0), package(x, labels))
 # %% [markdown]
 # Linear in the batch, and nothing is sampled. But $c$ is the mean *of the network's present embeddings*: after a step
 # it is out of date. To keep it exact, all $N$ images must pass through the network at every step; a running mean is
-# cheap, but noisy, and late where the network learns fast (06b). This is what the centroid bound removed (chapter 05),
+# cheap, but noisy, and late where the network learns fast (§6b.3). This is what the centroid bound removed (chapter 05),
 # and what proxies remove in another way.
 #
 # **Proxies.** **Proxy-NCA** (Movshovitz-Attias and others, 2017) *learns* one point $p_c$ a class, together with the
@@ -294,11 +223,8 @@ def proxy_nca(points, proxies, scale, keep=False):
 proxies = torch.tensor([[0.8, 0.6], [0.6, -0.8]], dtype=torch.float64)
 far = 9 * torch.cdist(x, proxies).square()
 same("Proxy-NCA, scale 9", proxy_nca(x, proxies, 9), losses.proxy_nca_mean(far, labels))
-same(
-    "with its own proxy",
-    proxy_nca(x, proxies, 9, keep=True),
-    losses.proxy_nca_mean(far, labels, denominator="all"),
-)
+kept = losses.proxy_nca_mean(far, labels, denominator="all")
+same("with its own proxy", proxy_nca(x, proxies, 9, keep=True), kept)
 
 # %% [markdown]
 # **Predict.** With its own proxy kept in the denominator (as ProxyNCA++ does, Teh and others, 2020), scale 9: which
@@ -309,22 +235,13 @@ same(
 predict("6.1", "?")
 
 # %%
-kept = losses.proxy_nca_mean(far, labels, denominator="all")
-found = {
-    scale: losses.margin_cross_entropy(x @ proxies.T, labels, scale=scale)
-    for scale in (9.0, 18.0)
-}
-for scale, value in found.items():
-    print(f"normalized SoftMax, scale {scale:2.0f}: {value:.4f}")
+found, scales = {}, {"b": 9.0, "c": 18.0}
+for scale in scales.values():
+    found[scale] = losses.margin_cross_entropy(x @ proxies.T, labels, scale=scale)
+    print(f"normalized SoftMax, scale {scale:2.0f}: {found[scale]:.4f}")
 torch.testing.assert_close(kept, found[18.0], rtol=0, atol=1e-12)
-outcome(
-    "6.1",
-    "c"
-    if torch.isclose(kept, found[18.0])
-    else "b"
-    if torch.isclose(kept, found[9.0])
-    else "a",
-)
+equal = [a for a, scale in scales.items() if torch.isclose(kept, found[scale])]
+outcome("6.1", *(equal or ["a"]))
 
 # %% [markdown]
 # On the sphere $-\sigma d^2 = 2 \sigma\, x \cdot p - 2 \sigma$, and what all classes share drops out of a SoftMax.
@@ -341,29 +258,21 @@ outcome(
 # We turn one into the other.
 
 # %%
-w = F.normalize(
-    torch.tensor(
-        [[[0.8, 0.6], [0.0, 1.0]], [[0.6, -0.8], [0.8, -0.6]]], dtype=torch.float64
-    ),
-    dim=-1,
-)
-cosines = torch.einsum("bd,ckd->bck", x, w).amax(
-    -1
-)  # (B, C): the closest center of each class
+w = [[[0.8, 0.6], [0.0, 1.0]], [[0.6, -0.8], [0.8, -0.6]]]
+w = F.normalize(torch.tensor(w, dtype=torch.float64), dim=-1)  # (C, K, D)
+cosines = torch.einsum("bd,ckd->bck", x, w).amax(-1)  # (B, C): of the closest center
 sizes = {"num_classes": 2, "embedding_size": 2, "centers_per_class": 2, "scale": 20.0}
 hard = losses.HardTriple(**sizes, margin=0.0).double()
 arc = losses.SubcenterArcFace(**sizes, margin=0.5).double()
-with torch.no_grad():
-    for loss in (hard, arc):
-        loss.weight.copy_(w.transpose(0, 1))  # (K, C, D)
+for loss in (hard, arc):
+    loss.weight.data = w.transpose(0, 1).clone()  # (K, C, D)
 angles = cosines.clamp(-1, 1).acos()
 turned = cosines.clone()
 for i in range(4):
     turned[i, y[i]] = math.cos(angles[i, y[i]] + 0.5)
 same("HardTriple, delta 0", F.cross_entropy(20 * cosines, labels), hard(x, labels))
-same(
-    "Sub-center ArcFace, m = 0.5", F.cross_entropy(20 * turned, labels), arc(x, labels)
-)
+mine = F.cross_entropy(20 * turned, labels)
+same("Sub-center ArcFace, m = 0.5", mine, arc(x, labels))
 
 # %% [markdown]
 # The margins mean different things, too. What an angle of 0.5 radians takes off a cosine depends on where the image is:
@@ -383,8 +292,20 @@ same(
 #
 # $P^+$ are the proxies that have images in the batch, $X_p^+$ those images, $X_p^-$ all others; $\alpha = 32$ and
 # $\delta = 0.1$. To write it yourself, without looking it up, is exercise 6.1.
+
+# %% [markdown]
+# **Stop.** Every loss answers five questions, and most differ in the answer to one or two. Representatives were examples
+# of the batch, then means, then learned points, then several of them, or fixed ones, and with them the sampling went. One
+# term of a denominator, or one scale, may make two names one loss, or one name two.
 #
-# You have now met all thirteen. **Stop here for a break**: what follows looks at them together.
+# **Question.** A loss compares each image with one learned proxy a class. What must its batches hold? And what changes if
+# the proxies are replaced by the means of the batch's own images?
+#
+# <details><summary>Answer</summary>
+# Anything: each image meets all proxies, whatever else is in the batch. With means of the batch it needs at least two
+# images of a class (one is its own mean) and two classes, the classes that are absent push nothing, and the means move
+# with the images that they judge: sampling is back.
+# </details>
 
 # %% [markdown]
 # ## 6.6 Thirteen pulls, side by side
@@ -395,41 +316,37 @@ same(
 # wrong class. An arrow shows where a step of descent on the loss moves an image; each panel has its own scale, since a
 # factor in front of a loss is only another learning rate.
 #
-# **Predict.** Proxy-NCA and normalized SoftMax differ in one term of one denominator (6.3). Whose arrows are most like
+# **Predict.** Proxy-NCA and normalized SoftMax differ in one term of one denominator (§6.3). Whose arrows are most like
 # Proxy-NCA's? (a) normalized SoftMax's; (b) the centroid bound's; (c) Proxy-Anchor's.
 
 # %%
 predict("6.2", "?")
 
 # %%
-on = theory.stage()
-pulls = {
-    name: theory.forces(theory.place(name, on), on.points, on.labels)
-    for name in losses.NAMES
-}
+on, pulls, of = theory.stage(), {}, {}
+for name in losses.NAMES:
+    pulls[name] = theory.forces(theory.place(name, on), on.points, on.labels)
 names, cosine = theory.alike(pulls)
-of = {
-    pair: float(cosine[names.index(pair[0]), names.index(pair[1])])
-    for pair in combinations(names, 2)
-}
+for a, b in combinations(range(len(names)), 2):
+    of[names[a], names[b]] = float(cosine[a, b])
 asked = {"a": "softmax", "b": "centroid_bound", "c": "proxy_anchor"}
 for letter, other in asked.items():
-    print(
-        f"({letter}) cosine of all arrows of proxy_nca and {other:15} {of['proxy_nca', other]:5.2f}"
-    )
+    alike = of["proxy_nca", other]
+    print(f"({letter}) cosine of all arrows of proxy_nca and {other:15} {alike:5.2f}")
 outcome("6.2", max(asked, key=lambda letter: of["proxy_nca", asked[letter]]))
+
+# %%
+CLASSIFIERS = ("softmax", "hardtriple", "softtriple")
+share = {}
+for name, force in pulls.items():
+    share[name] = float(force[4].norm() / force.norm(dim=1).sum())
+print("share of all force on the one misplaced image (one in nine is 0.11):")
+print(f"{min(share[n] for n in CLASSIFIERS):.2f} and more for", *CLASSIFIERS)
+for name in ("centroid_bound", "proxy_nca"):
+    print(f"{share[name]:.2f} for {name}")
 assert of["proxy_nca", "centroid_bound"] > 0.95 > 0.5 > of["proxy_nca", "softmax"]
 assert min(of["softmax", "hardtriple"], of["hardtriple", "softtriple"]) > 0.99
 assert int((pulls["semihard"].norm(dim=1) < 1e-6).sum()) == 4
-CLASSIFIERS = ("softmax", "hardtriple", "softtriple")
-share = {
-    name: float(force[4].norm() / force.norm(dim=1).sum())
-    for name, force in pulls.items()
-}
-print(
-    f"share of all force on the one misplaced image (one in nine is 0.11): {min(share[n] for n in CLASSIFIERS):.2f} and "
-    f"more for {', '.join(CLASSIFIERS)}; centroid_bound {share['centroid_bound']:.2f}, proxy_nca {share['proxy_nca']:.2f}"
-)
 
 # %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(3, 5, figsize=(9.6, 6.4))
@@ -439,13 +356,13 @@ figure.suptitle(
     x=0.01,
     ha="left",
 )
-show(figure, "6.6 thirteen small circles one")
+show(figure, "6.6 thirteen pulls")
 
 # %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(8.4, 7))
 figures.alike_matrix(ax, names, cosine)
 ax.set_title("Who moves images alike? Cosine of all forces")
-show(figure, "6.6 table cosines between force")
+show(figure, "6.6 who moves alike")
 
 # %% [markdown]
 # **What to see.** Two kinds. *Everybody is moved, always*: the bound and Proxy-NCA (.98). One term left out of a
@@ -473,43 +390,21 @@ show(figure, "6.6 table cosines between force")
 # within a kind.
 
 # %%
-train, test = (
-    datasets.load("birds", "train"),
-    datasets.load("birds", "test"),
-)  # 50 pictures of each species, in order
-plain = {
-    "augment": "shift",
-    "flip": False,
-    "freeze_batch_norm": False,
-    "adam_eps": 1e-8,
-    "milestones": (),
-}
-net = nets.build("small", embedding_size=64)
-begin = losses.make(
-    "softmax",
-    num_classes=train.num_classes,
-    embedding_size=64,
-    generator=generator(SEED, "centers"),
-)
-config = TrainConfig(
-    epochs=settings.by_mode(smoke=1, class_=2, full=5), lr=1e-3, loss_lr=3e-2, **plain
-)
-fit(net, begin, train, config, progress=False)
-batch = (
-    50 * torch.arange(8)[:, None] + torch.arange(4)
-).flatten()  # 4 of each of the first 8 species
+train, test = datasets.load("birds", "train"), datasets.load("birds", "test")
+epochs = settings.by_mode(smoke=1, class_=2, full=5)
+net = experiments.begun(train, epochs=epochs)
+# species lie in order, 50 pictures each: 4 of each of the first 8
+batch = (50 * torch.arange(8)[:, None] + torch.arange(4)).flatten()
 vectors, eight = embed(net, train)[batch], torch.arange(8).repeat_interleave(4)
-stage = theory.around(vectors, eight)
-used = {
-    name: pairs.used_pairs(theory.place(name, stage), vectors, eight)
-    for name in losses.NAMES
-}
+stage, used = theory.around(vectors, eight), {}
+for name in losses.NAMES:
+    used[name] = pairs.used_pairs(theory.place(name, stage), vectors, eight)
 
 # %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(9.4, 5.8))
 figures.used_bars(ax, used)
 ax.set_title("What a batch of 32 gives each loss to learn from")
-show(figure, "6.7 thirteen losses share positive")
+show(figure, "6.7 used pairs")
 
 # %% [markdown]
 # **What to see.** Lifted structure and the bound learn from every pair. Semi-hard triplets use one triplet for each
@@ -517,8 +412,8 @@ show(figure, "6.7 thirteen losses share positive")
 # HardTriple and Sub-center ArcFace use one of two centers: half of the own pairs. Proxy-Anchor's pull is silent here,
 # since all images are closer to their class's mean than its margin asks, and closer than they would be to a learned
 # proxy. Clustering moves the images of few medoids: half of the own pairs, and a twentieth of the others. A sure
-# softmax silences pairs as well. What a batch has to hold says the last column of the table in 6.1; what each costs is
-# measured in [06b](06b_the_field_deeper.ipynb), 6b.5.
+# softmax silences pairs as well. What a batch has to hold says the last column of the table in §6.1; what each costs is
+# measured in §6b.5.
 #
 # ## 6.8 A trap: the sphere
 #
@@ -535,26 +430,23 @@ from dmlbook import geometry
 
 corners = geometry.simplex(60, 64).double()
 perfect, sixty = corners.repeat_interleave(2, 0), torch.arange(60).repeat_interleave(2)
-print(
-    "60 classes of two images at the corners of a simplex, as far apart as 60 can be; then the same, 30 times as long"
-)
+print("60 classes of two images at the corners of a simplex, as far apart as 60")
+print("can be; then the same, 30 times as long")
 for name, options in {"lifted": {}, "npairs": {"length_weight": 0.0}}.items():
     loss = losses.make(name, num_classes=60, embedding_size=64, **options)
     values = [float(loss(length * perfect, sixty)) for length in (1, 30)]
     print(f"{name:12} {values[0]:7.3f} on the sphere {values[1]:7.3f} off it")
-near = torch.tensor(
-    [[3.0, *[4.0] * 59]], dtype=torch.float64
-)  # squared distances: the own proxy's, and 59 others'
+# squared distances: the own proxy's, and 59 others'
+near = torch.tensor([[3.0, *[4.0] * 59]], dtype=torch.float64)
+print("own proxy kept, nearer than 59 others by 1 of at most 4:")
 for scale in (1, 9):
-    own = torch.softmax(-scale * near, 1)[0, 0]
-    print(
-        f"own proxy kept, scale {scale}: nearer than 59 others by 1 of at most 4, it gets {100 * own:.0f} percent"
-    )
+    own = 100 * torch.softmax(-scale * near, 1)[0, 0]
+    print(f"at scale {scale} it gets {own:.0f} percent")
 
 # %% [markdown]
 # **The remedy** is the one that normalized SoftMax brought: a scale $\lambda$ (in the package `scale`), or to leave the
 # sphere, as the authors of the first two did: `normalize=False` is their default here, `train` then builds a network
-# without normalization and measures by cosine and by distance. (In the search of 6.10 N-pairs stayed on the sphere with
+# without normalization and measures by cosine and by distance. (In the search of §6.10 N-pairs stayed on the sphere with
 # a scale of 4.8; lifted structure, which has no scale, stayed there too.)
 #
 #
@@ -604,59 +496,14 @@ display(Markdown(field.settings()))
 
 # %%
 SEEDS = [SEED + n for n in range(settings.by_mode(smoke=1, class_=2, full=10))]
-
-
-def train_one(name, seed):
-    """One loss at the settings that its search chose: Recall@1 and MAP@R on the test species."""
-    chosen = field.chosen(methods.METHODS[name].title)
-    options = {
-        key.partition(".")[2]: value
-        for key, value in chosen.items()
-        if key.startswith("loss_option.")
-    }
-    config = {
-        key: value
-        for key, value in chosen.items()
-        if not key.startswith("loss_option.")
-    }
-    if wanted := losses.images_per_class(name):
-        config = {"sampler": "class", "samples_per_class": wanted, **config}
-    if "generator" in losses.options(name):
-        options["generator"] = generator(seed, "centers")
-    loss = losses.make(
-        name, num_classes=train.num_classes, embedding_size=64, **options
-    )
-    unit = getattr(
-        loss, "normalize", True
-    )  # lifted structure and N-pairs may have chosen to leave the sphere
-    net = nets.build("small", embedding_size=64, normalize=unit, seed=seed)
-    fit(net, loss, train, TrainConfig(seed=seed, **{**plain, **config}), progress=False)
-    vectors = embed(net, test)
-    return retrieval.recall_at_k(vectors, test.labels, ks=(1,))[1], retrieval.map_at_r(
-        vectors, test.labels
-    )
-
-
-# %%
 some = ("softmax", "semihard") if settings.mode() == "smoke" else losses.NAMES
-mean = lambda values: sum(values) / len(values)  # noqa: E731
 print(f"{'mean of the first seeds':24} Recall@1 live, recorded   MAP@R live, recorded")
 for name in some:
-    title = methods.METHODS[name].title
-    live = [
-        mean(values)
-        for values in zip(*(train_one(name, seed) for seed in SEEDS), strict=True)
-    ]
-    kept = [
-        mean(field.rows[title].values(key)[: len(SEEDS)])
-        for key in ("recall_at_1", "map_at_r")
-    ]
-    print(
-        f"{title:24} {100 * live[0]:13.1f} {100 * kept[0]:9.1f} {100 * live[1]:13.1f} {100 * kept[1]:9.1f}"
-    )
-    assert settings.mode() != "class" or abs(live[0] - kept[0]) < 0.08, (
-        "the record is not what these settings do"
-    )
+    live, kept = experiments.first_seeds(field, name, train, test, SEEDS)
+    print(f"{methods.METHODS[name].title:24} {100 * live[0]:13.1f}", end=" ")
+    print(f"{100 * kept[0]:9.1f} {100 * live[1]:13.1f} {100 * kept[1]:9.1f}")
+    close = abs(live[0] - kept[0]) < 0.08  # the record is what these settings do
+    assert settings.mode() != "class" or close
 
 # %% [markdown]
 # **Predict.** In the recorded runs (ten seeds), from how many of the twelve others can SoftTriple be told apart, by
@@ -667,27 +514,26 @@ for name in some:
 predict("6.3", "?")
 
 # %%
-BOTH = {"recall_at_1": "Recall@1", "map_at_r": "MAP@R"}
+BOTH = experiments.BOTH
 display(Markdown(field.table(BOTH)))
 display(Markdown(field.differences("SoftTriple", BOTH)))
+tested = field.tested("SoftTriple", BOTH)
 apart_from = [
     row
-    for row, found in field.tested("SoftTriple", BOTH).items()
+    for row, found in tested.items()
     if all(each.told_apart for each in found.values())
 ]
-print(
-    f"told apart from {len(apart_from)}; not from {', '.join(row for row in RECORDED if row not in [*apart_from, 'SoftTriple'])}"
-)
+print(f"told apart from {len(apart_from)}; not from", end=" ")
+print(*(row for row in tested if row not in apart_from), sep=", ")
 outcome("6.3", "a" if len(apart_from) < 4 else "b" if len(apart_from) < 9 else "c")
 
-# %%
+# %% jupyter={"source_hidden": true}
 scores = {
     title: {row: record.values(key) for row, record in field.rows.items()}
     for key, title in BOTH.items()
 }
-figure, alt = book.score_figure(
-    scores, title="Unseen species: losses on examples and on means lie below all others"
-)
+title = "Unseen species: losses on examples and on means lie below all others"
+figure, alt = book.score_figure(scores, title=title)
 book.show(figure, alt=alt)
 
 # %% [markdown]
@@ -695,7 +541,7 @@ book.show(figure, alt=alt)
 # points, by both measures. SoftTriple is first by Recall@1 and Proxy-NCA by MAP@R. Ten seeds do not tell
 # SoftTriple from Proxy-NCA or from HardTriple (those two are not compared here); the four others of the upper seven
 # differ from it with $p < 0.001$. (The reference is the one that came first, which flatters it; Holm's correction does
-# not know that.) (Lifted structure is in the trap of 6.8: its search left it on the sphere,
+# not know that.) (Lifted structure is in the trap of §6.8: its search left it on the sphere,
 # although `normalize=False` was among its choices. Clustering's was
 # best after one epoch on 400 held-out images, and so it trains for one.)
 #
@@ -707,57 +553,16 @@ book.show(figure, alt=alt)
 # wide (`wide`).
 
 # %%
-again = {}
-MORE = {
-    name: ["", "_again"]
-    for name in losses.NAMES
-    if name not in ("lifted", "clustering", "triplet_center")
-}
-MORE |= {"softmax": ["", "_again", "_wide"], "hardtriple": ["", "_wide"]}
-for name, ends in MORE.items():
-    rows = records.compare(
-        {end or "first": f"field/birds-{name}{end}" for end in ends}
-    ).rows
-    again |= {
-        (name, key): [mean(record.values(key)) for record in rows.values()]
-        for key in BOTH
-    }
-    shown = [
-        "  ".join(f"{100 * value:.1f}" for value in again[name, key]) for key in BOTH
-    ]
-    print(
-        f"{name:17} {', '.join(end.strip('_') or 'first' for end in ends):18} {shown[0]:>20} {shown[1]:>20}"
-    )
-moved = {
-    key: max(max(v) - min(v) for (_, measure), v in again.items() if measure == key)
-    for key in BOTH
-}
-print(f"another search moves Recall@1 by up to {100 * moved['recall_at_1']:.1f} points")
+again = experiments.searched_again()
+print(*experiments.said_again(again), sep="\n")
+spread = {which: max(values) - min(values) for which, values in again.items()}
+moved = max(by for (_, key), by in spread.items() if key == "recall_at_1")
+print(f"another search moves Recall@1 by up to {100 * moved:.1f} points")
 
 # %%
-POINTS = (
-    "proxy_nca",
-    "softmax",
-    "hardtriple",
-    "softtriple",
-    "centroid_bound",
-    "proxy_anchor",
-    "subcenter_arcface",
-)
+lower, upper = experiments.sides(field, again)
 for key in BOTH:
-    found = [
-        (name, mean(field.rows[methods.METHODS[name].title].values(key)))
-        for name in losses.NAMES
-    ]
-    found += [
-        (name, value)
-        for (name, measure), values in again.items()
-        if measure == key
-        for value in values
-    ]
-    assert min(v for name, v in found if name in POINTS) > max(
-        v for name, v in found if name not in POINTS
-    )
+    assert min(upper[key]) > max(lower[key])
     assert min(again["softtriple", key]) > max(again["softmax", key])
 
 # %% [markdown]
@@ -771,9 +576,7 @@ for key in BOTH:
 # And what won under SoftTriple's name is not the paper's loss: both searches took a large $\gamma$, 0.71 and 0.46, where
 # the ten centers are all but averaged, at quite unlike scales.
 #
-# Nor is the line a law. With 1,000 species of five images each semi-hard triplets led all others in a first search and
-# are in the middle after a second; on characters the learned points lead and the fixed ones do not; on digits there is
-# no line at all ([06b](06b_the_field_deeper.ipynb), 6b.6).
+# Nor is the line a law: on three other image sets it looks otherwise (§6b.6).
 #
 # **On your own photographs**, a folder with a folder for each class:
 #
@@ -866,9 +669,8 @@ def npairs_with_a_bug(anchors: torch.Tensor, positives: torch.Tensor) -> torch.T
 
 
 far = 10 * torch.eye(3)
-print(
-    f"three pairs, each far from the others: {npairs_with_a_bug(far, far):.4f}, and the formula gives 0.0000"
-)
+print(f"three pairs, each far from the others: {npairs_with_a_bug(far, far):.4f},")
+print("and the formula gives 0.0000")
 
 # %% [markdown]
 # Write it without the bug.
@@ -876,7 +678,7 @@ print(
 
 # %%
 def npairs(anchors: torch.Tensor, positives: torch.Tensor) -> torch.Tensor:
-    """anchors, positives: (P, D), of any norm, also long ones; returns one number, as a tensor."""
+    """anchors, positives: (P, D), of any norm, also long ones; returns a tensor."""
     ...
 
 
@@ -910,7 +712,7 @@ check("6.2", npairs)
 
 # %%
 def own_similarity(cosine: float, margin: float) -> float:
-    """cosine: of the image and its closest own center; margin: m, in radians, 0 to pi / 2."""
+    """cosine: of image and closest own center; margin: m, in radians, 0 to pi / 2."""
     ...
 
 
@@ -947,7 +749,7 @@ check("6.3", own_similarity)
 
 # %%
 def which_two_are_one(temperature: float, inclusive: float) -> tuple[float, float]:
-    """(scale of normalized SoftMax, value of the form whose denominator leaves the own proxy out), for any inclusive > 0."""
+    """Scale of normalized SoftMax, and the form that leaves the own proxy out."""
     ...
 
 
@@ -1009,7 +811,7 @@ check("6.5", how_many)
 # </details>
 
 # %% [markdown]
-# **Exercise 6.6 · turn a verdict over** · difficulty 4 of 5 · open. Take two losses of 6.10 of which one is ahead by
+# **Exercise 6.6 · turn a verdict over** · difficulty 4 of 5 · open. Take two losses of §6.10 of which one is ahead by
 # both measures (SoftTriple and normalized SoftMax; not SoftMax and Proxy-Anchor: there each is ahead by one). Find a
 # setting in which they change places, or can no longer be told apart: a budget, a batch, a dimension, a size of class,
 # noise in the labels. Do it as a skeptic would: name the setting *before* you run it, give both losses the same search
@@ -1020,7 +822,7 @@ check("6.5", how_many)
 #
 # <details><summary>How to judge your sentence</summary>
 #
-# It fails if the setting was chosen after looking; if the settings of 6.10 were used again instead of a search there; if
+# It fails if the setting was chosen after looking; if the settings of §6.10 were used again instead of a search there; if
 # one loss had more trials; if there is one seed, or one measure; if tried settings are not counted; if "no difference was
 # found" has become "they are equal"; if intervals that overlap stand in for paired differences; or if it is true in the
 # new setting alone. One that passes: "In one of three settings tried, 1,000 species of five images, five seeds, the two
@@ -1069,7 +871,6 @@ check("6.5", how_many)
 # - H. Oh Song, Y. Xiang, S. Jegelka, S. Savarese. *Deep Metric Learning via Lifted Structured Feature Embedding*. CVPR
 #   2016.
 # - K. Sohn. *Improved Deep Metric Learning with Multi-class N-pair Loss Objective*. NIPS 2016.
-# - H. Oh Song, S. Jegelka, V. Rathod, K. Murphy. *Deep Metric Learning via Facility Location*. CVPR 2017.
 # - Y. Movshovitz-Attias, A. Toshev, T. Leung, S. Ioffe, S. Singh. *No Fuss Distance Metric Learning using Proxies*.
 #   ICCV 2017.
 # - X. He, Y. Zhou, Z. Zhou, S. Bai, X. Bai. *Triplet-Center Loss for Multi-View 3D Object Retrieval*. CVPR 2018.

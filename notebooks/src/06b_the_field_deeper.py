@@ -26,7 +26,7 @@ from sklearn.metrics import normalized_mutual_info_score as agreement
 
 from dmlbook import book, geometry, losses, records, settings
 from dmlbook.chapters import show
-from dmlbook.chapters.ch06 import figures, methods, theory
+from dmlbook.chapters.ch06 import experiments, figures, methods, theory
 from dmlbook.losses.facility_location import facility_score, loss_augmented_medoids
 from dmlbook.seeding import SEED, generator
 
@@ -122,23 +122,20 @@ print("the identity holds for six images with five proxies")
 # $\lambda = 20$, $\gamma = 0.1$, and $\delta = 0.01$ where there are several centers, else 0.
 
 # %%
-x = torch.tensor(
-    [[1.0, 0.0], [0.6, 0.8], [0.8, -0.6], [0.0, -1.0]], dtype=torch.float64
-)  # a, b | c, d
+x = [[1.0, 0.0], [0.6, 0.8], [0.8, -0.6], [0.0, -1.0]]  # a, b | c, d
+x = torch.tensor(x, dtype=torch.float64)
 y, labels = [0, 0, 1, 1], torch.tensor([0, 0, 1, 1])
-w = torch.tensor(
-    [[[0.8, 0.6], [0.0, 1.0]], [[0.6, -0.8], [0.8, -0.6]]], dtype=torch.float64
-)  # (C=2, K=2, D=2)
+w = [[[0.8, 0.6], [0.0, 1.0]], [[0.6, -0.8], [0.8, -0.6]]]
+w = torch.tensor(w, dtype=torch.float64)  # (C=2, K=2, D=2)
 
 
 def cross_entropy(similarity, scale, delta):
-    """The form that SoftMax, HardTriple and SoftTriple share; similarity(image, class) is what differs."""
+    """What SoftMax, HardTriple, SoftTriple share; similarity(image, class) differs."""
     values = []
     for i in range(4):
         own = math.exp(scale * (similarity(i, y[i]) - delta))
-        values.append(
-            -math.log(own / (own + math.exp(scale * similarity(i, 1 - y[i]))))
-        )
+        other = math.exp(scale * similarity(i, 1 - y[i]))
+        values.append(-math.log(own / (own + other)))
     return sum(values) / 4
 
 
@@ -171,35 +168,57 @@ for name, (similarity, delta, package) in of.items():
     print(f"{name:20} {mine:.4f}")
 
 # %%
+from itertools import product
+
 d = [[float((p - q).norm()) for q in x] for p in x]
-found = [
-    (i, j, k)
-    for i in range(4)
-    for j in range(4)
-    for k in range(4)
-    if i != j and y[i] == y[j] != y[k]
-]
-triplet = sum(max(d[i][j] ** 2 - d[i][k] ** 2 + 0.2, 0) for i, j, k in found) / len(
-    found
-)
+found = [t for t in product(range(4), repeat=3) if y[t[0]] == y[t[1]] != y[t[2]]]
+values = [max(d[i][j] ** 2 - d[i][k] ** 2 + 0.2, 0) for i, j, k in found if i != j]
+triplet = sum(values) / len(values)
 to = [[float((p - c).norm()) for c in w[:, 0]] for p in x]
 bound = sum(3 * to[i][y[i]] - to[i][1 - y[i]] for i in range(4)) / 4
 apart = geometry.distances(x, x).square()
-torch.testing.assert_close(
-    torch.tensor(triplet).double(),
-    losses.triplet_mean(apart, labels, margin=0.2)[0],
-    rtol=0,
-    atol=1e-6,
-)
-package = losses.centroid_terms(
-    geometry.distances(x, w[:, 0].contiguous()), labels
-).mean()
-torch.testing.assert_close(torch.tensor(bound).double(), package, rtol=0, atol=1e-6)
+theirs, _ = losses.triplet_mean(apart, labels, margin=0.2)
+near = geometry.distances(x, w[:, 0].contiguous())
+package = losses.centroid_terms(near, labels).mean()
+for mine, other in ((triplet, theirs), (bound, package)):
+    torch.testing.assert_close(torch.tensor(mine).double(), other, rtol=0, atol=1e-6)
 print(f"{'triplet, margin 0.2':20} {triplet:.4f}\n{'centroid bound':20} {bound:.4f}")
 
 # %% [markdown]
 # ## 6b.2 How wrong a clustering can be found?
 #
+# **Clustering** (Oh Song and others, 2017) judges the batch as a whole. Choose as many images as there are classes, any
+# images: the **medoids** $S$. Every image joins the closest one, and $F(S) = -\sum_i \min_{j \in S} d_{ij}$ says how
+# well $S$ stands for all. NMI, normalized mutual information, is 1 if these clusters are the classes and 0 if they say
+# nothing about them. The true classes, each with its best medoid, must beat every $S$ by $\gamma (1 - \mathrm{NMI})$:
+# by nothing if $S$ finds the classes, by $\gamma$ if its clusters say nothing about them:
+#
+# $$\ell = \Big[ \max_S \big\{ F(S) + \gamma\, (1 - \mathrm{NMI}(S)) \big\} - \sum_c \max_{j \in c} F_c(\{j\}) \Big]_+ \tag{6.3}$$
+#
+# $F_c$ sums over the images of class $c$ alone. With four points there are six sets $S$, and we can try them all.
+
+# %%
+d = geometry.distances(x, x)
+pairs_of_points = list(combinations(range(4), 2))
+
+
+def clustering(gamma):
+    scores = []
+    for s in pairs_of_points:
+        clusters = [min(s, key=lambda j: d[i, j]) for i in range(4)]
+        far = sum(float(d[i, j]) for i, j in enumerate(clusters))
+        nmi = agreement(y, clusters, average_method="geometric")
+        scores.append(-far + gamma * (1 - nmi))
+    # of two points either is the medoid, and one distance is left
+    classes = -float(d[0, 1]) - float(d[2, 3])
+    return max(max(scores) - classes, 0)
+
+
+package = losses.clustering_gap(d, labels, margin_weight=4.0)
+torch.testing.assert_close(clustering(4.0), float(package), rtol=0, atol=1e-6)
+print(f"{'clustering, gamma 4':28} {clustering(4.0):8.4f}")
+
+# %% [markdown]
 # Clustering's loss needs the *most violating* medoids: those with a high score although their clusters disagree with the
 # classes. For a
 # batch of 128 there are astronomically many sets, so they are built greedily, and then a local search lets each cluster
@@ -207,11 +226,18 @@ print(f"{'triplet, margin 0.2':20} {triplet:.4f}\n{'centroid bound':20} {bound:.
 
 # %%
 TRIALS = settings.by_mode(smoke=10, class_=60, full=200)
+sets, classes = list(combinations(range(10), 3)), torch.arange(10) % 3
 
 
-def score(apart, classes, chosen, weight):
+def ten_points(trial):
+    """Distances between ten random points on a sphere."""
+    draw = generator(SEED, "sets", trial)
+    points = geometry.normalize(torch.randn(10, 4, generator=draw, dtype=torch.float64))
+    return geometry.distances(points, points)
+
+
+def score(apart, chosen, weight):
     """F(S) + weight (1 - NMI), with scikit-learn's NMI."""
-
     clusters = apart[:, list(chosen)].argmin(1)
     nmi = agreement(classes, clusters, average_method="geometric")
     return float(facility_score(apart, torch.tensor(chosen))) + weight * (1 - nmi)
@@ -220,20 +246,14 @@ def score(apart, classes, chosen, weight):
 # %%
 exact = {0: 0, 5: 0}
 for trial in range(TRIALS):
-    draw = generator(SEED, "sets", trial)
-    points = geometry.normalize(torch.randn(10, 4, generator=draw, dtype=torch.float64))
-    classes, apart = torch.arange(10) % 3, geometry.distances(points, points)
-    best = max(
-        score(apart, classes, chosen, 10.0) for chosen in combinations(range(10), 3)
-    )
+    apart = ten_points(trial)
+    best = max(score(apart, chosen, 10.0) for chosen in sets)
     for rounds in exact:
-        found = loss_augmented_medoids(
-            apart, classes, margin_weight=10.0, rounds=rounds
-        ).tolist()
-        exact[rounds] += score(apart, classes, found, 10.0) > best - 1e-9
-print(
-    f"the most violating of 120 sets was found in {exact[0]} of {TRIALS} batches greedily, in {exact[5]} after local search"
-)
+        told = {"margin_weight": 10.0, "rounds": rounds}
+        found = loss_augmented_medoids(apart, classes, **told).tolist()
+        exact[rounds] += score(apart, found, 10.0) > best - 1e-9
+print(f"the most violating of {len(sets)} sets was found in {exact[0]} of {TRIALS}")
+print(f"batches greedily, in {exact[5]} after local search")
 
 # %% [markdown]
 # So the loss that is minimized is often a lower one than (6.3), and a hinge is needed where theory needs none: among
@@ -244,25 +264,18 @@ print(
 # does it change which set violates most?
 
 # %%
-sets, changed = list(combinations(range(10), 3)), {0.1: 0, 1.0: 0, 10.0: 0}
+changed = {0.1: 0, 1.0: 0, 10.0: 0}
 for trial in range(TRIALS):
-    draw = generator(SEED, "sets", trial)
-    points = geometry.normalize(torch.randn(10, 4, generator=draw, dtype=torch.float64))
-    apart = geometry.distances(points, points)
-    plain = [score(apart, classes, chosen, 0.0) for chosen in sets]
-    unlike = [
-        score(apart, classes, chosen, 1.0) - alone
-        for chosen, alone in zip(sets, plain, strict=True)
-    ]
+    apart = ten_points(trial)
+    plain = [score(apart, chosen, 0.0) for chosen in sets]
+    whole = [score(apart, chosen, 1.0) for chosen in sets]
+    first = plain.index(max(plain))
     for weight in changed:
-        whole = [
-            alone + weight * each for alone, each in zip(plain, unlike, strict=True)
-        ]
-        changed[weight] += whole.index(max(whole)) != plain.index(max(plain))
+        both = [a + weight * (b - a) for a, b in zip(plain, whole, strict=True)]
+        changed[weight] += both.index(max(both)) != first
+print(f"of {TRIALS} batches of ten, the most violating set changes")
 for weight, count in changed.items():
-    print(
-        f"a margin of weight {weight:g} changes the most violating set in {count} of {TRIALS} batches of ten"
-    )
+    print(f"with a margin of weight {weight:g} in {count}")
 
 # %% [markdown]
 # Of a hundred images the distances sum to ten times as much, and it takes ten times the weight.
@@ -287,42 +300,22 @@ STEPS = settings.by_mode(smoke=40, class_=300, full=1000)
 
 
 # %%
-def drift(rate):
-    """Steps, and how far running means are from exact ones then, as a share of the distance between two classes'."""
-    head, late = nets.make_head(features.shape[1], 0, 64), []
-    loss, exact = (
-        losses.TripletCenter(num_classes=train.num_classes, embedding_size=64)
-        for _ in range(2)
-    )
-    adam = torch.optim.Adam(head.parameters(), lr=rate)
-    for step in range(STEPS):
-        index = torch.randperm(len(train), generator=generator(SEED, "drift", step))[
-            :32
-        ]
-        adam.zero_grad()
-        loss(head(features[index]), train.labels[index]).backward()
-        adam.step()
-        if step % 10 == 9 and loss.known.all():
-            with torch.no_grad():
-                exact.recompute(head(features), train.labels)
-            behind = (loss.centroids - exact.centroids).norm(dim=1).median()
-            late.append(
-                (step + 1, float(behind / torch.pdist(exact.centroids).median()))
-            )
-    return late
-
-
-# %%
-figure, ax = plt.subplots(figsize=(7.4, 3.4))
-behind = {rate: drift(rate) for rate in (3e-3, 3e-4, 0.0)}
-for (rate, late), style in zip(behind.items(), ("-", "--", ":"), strict=True):
-    ax.plot(
-        *zip(*late, strict=True),
-        color="black",
-        linestyle=style,
-        label=f"learning rate {rate:g}",
-    )
+behind = {
+    rate: experiments.drift(features, train.labels, rate=rate, steps=STEPS)
+    for rate in (3e-3, 3e-4, 0.0)
+}
+for rate, late in behind.items():
     print(f"learning rate {rate:g}: at the end {late[-1][1]:.2f}")
+print("images through the network a step: 32 with running means,")
+print(f"32 + {len(train):,} with exact ones")
+ends = [late[-1][1] for late in behind.values()]
+assert settings.mode() == "smoke" or ends[0] > ends[1] > 0.2 < ends[2] < ends[0]
+
+# %% jupyter={"source_hidden": true}
+figure, ax = plt.subplots(figsize=(7.4, 3.4))
+for (rate, late), line in zip(behind.items(), ("-", "--", ":"), strict=True):
+    style = {"color": "black", "linestyle": line, "label": f"learning rate {rate:g}"}
+    ax.plot(*zip(*late, strict=True), **style)
 ax.set(
     title="Running means are noisy; at a high rate they are farther off still",
     ylim=(0, None),
@@ -330,12 +323,8 @@ ax.set(
     ylabel="offset of a mean /\ndistance of two classes",
 )
 ax.legend()
-show(figure, "6b.3 how far running class")
-ends = [late[-1][1] for late in behind.values()]
-assert settings.mode() == "smoke" or ends[0] > ends[1] > 0.2 < ends[2] < ends[0]
-print(
-    f"images through the network a step: 32 with running means, 32 + {len(train):,} with exact ones"
-)
+show(figure, "6b.3 running means")
+
 
 # %% [markdown]
 # **What to see.** Mostly running means are *noisy*: even where the network stands still (rate 0) they are off by about
@@ -368,9 +357,9 @@ display(Markdown("\n".join(rows)))
 # image is classified (with scale 2 less of it is push, and the force is smaller). Proxy-Anchor's pull is silent, but
 # its push is not: ten corners have cosine $-1/9$, hardly beyond the $-\delta = -0.1$ that it asks for, and with eleven
 # classes and more no arrangement satisfies it. N-pairs, off the sphere, still wants to be longer. Lifted structure
-# wants that too (6.8), and since its distance is not squared, it pulls at a positive 0.005 away as hard as at a far
-# one, as the bound does. Whether such restlessness helps or hurts unseen classes, this table cannot say: in section
-# 6.10 of the lesson SoftMax, which stops, and Proxy-NCA, which never does, are both in the upper half.
+# wants that too (§6.8), and since its distance is not squared, it pulls at a positive 0.005 away as hard as at a far
+# one, as the bound does. Whether such restlessness helps or hurts unseen classes, this table cannot say: in
+# §6.10 SoftMax, which stops, and Proxy-NCA, which never does, are both in the upper half.
 #
 # Then the other end: batches that teach nothing, because of what they hold. The mean length of the force on an image
 # again, for up to 12 images of five classes in 8 dimensions, before they are normalized: vectors are about 2.8 long, and
@@ -378,31 +367,21 @@ display(Markdown("\n".join(rows)))
 
 
 # %%
-def batches():
-    """Poor batches, by name."""
-    points = torch.randn(12, 8, generator=generator(SEED, "poor"))
-    one, every = torch.zeros(12, dtype=torch.long), torch.arange(12) % 5
-    return {
-        "ordinary": (points, every),
-        "one class": (points, one),
-        "each class once": (points[:5], torch.arange(5)),
-        "all images in one place": (points[:1].expand(12, 8).clone(), every),
-    }
-
-
-ordinary = batches()["ordinary"]
-rows = [f"| loss | {' | '.join(batches())} |", "|---" * 5 + "|"]
+points = torch.randn(12, 8, generator=generator(SEED, "poor"))
+one, every = torch.zeros(12, dtype=torch.long), torch.arange(12) % 5
+BATCHES = {
+    "ordinary": (points, every),
+    "one class": (points, one),
+    "each class once": (points[:5], torch.arange(5)),
+    "all images in one place": (points[:1].expand(12, 8).clone(), every),
+}
+rows = [f"| loss | {' | '.join(BATCHES)} |", "|---" * 5 + "|"]
 for name in losses.NAMES:
-    loss = theory.place(name, theory.around(*ordinary))
-    norms = [
-        float(theory.forces(loss, *batch).norm(dim=1).mean())
-        for batch in batches().values()
-    ]
-    rows.append(
-        f"| {name} | "
-        + " | ".join(f"{norm:.2f}" if norm > 5e-3 else "**0**" for norm in norms)
-        + " |"
-    )
+    loss, cells = theory.place(name, theory.around(points, every)), []
+    for batch in BATCHES.values():
+        norm = float(theory.forces(loss, *batch).norm(dim=1).mean())
+        cells.append(f"{norm:.2f}" if norm > 5e-3 else "**0**")
+    rows.append(f"| {name} | {' | '.join(cells)} |")
 display(Markdown("\n".join(rows)))
 
 # %% [markdown]
@@ -412,23 +391,16 @@ display(Markdown("\n".join(rows)))
 # batches. A collapse is a point, though, and networks come *near* it:
 
 # %%
+FEW = ("triplet", "semihard", "npairs", "lifted", "clustering")
 for spread in (1e-2, 1e-4, 1e-6):
-    near = torch.ones(8) + spread * torch.randn(
-        12, 8, generator=generator(SEED, "near")
-    )
-    close = (geometry.normalize(near.double()), torch.arange(12) % 5)
-    lengths = {
-        name: float(
-            theory.forces(theory.place(name, theory.around(*close)), *close)
-            .norm(dim=1)
-            .mean()
-        )
-        for name in ("triplet", "semihard", "npairs", "lifted", "clustering")
-    }
-    print(
-        f"spread {spread:g}: "
-        + ", ".join(f"{name} {length:.4f}" for name, length in lengths.items())
-    )
+    noise = torch.randn(12, 8, generator=generator(SEED, "near"))
+    near = geometry.normalize((torch.ones(8) + spread * noise).double())
+    stage, lengths = theory.around(near, every), {}
+    for name in FEW:
+        force = theory.forces(theory.place(name, stage), near, every)
+        lengths[name] = float(force.norm(dim=1).mean())
+    said = ", ".join(f"{name} {length:.4f}" for name, length in lengths.items())
+    print(f"spread {spread:g}: {said}")
     assert lengths["lifted"] > 1 > 10 * spread + 0.01 > lengths["triplet"]
 
 # %% [markdown]
@@ -440,26 +412,24 @@ for spread in (1e-2, 1e-4, 1e-6):
 # The value and the gradient of each loss alone, without a network, for 100 classes in 64 dimensions (ten centers a
 # class where there are several):
 
+# %%
+CLASS, FULL = (32, 64, 128, 256), (32, 64, 128, 256, 512)
+SIZES = settings.by_mode(smoke=CLASS[:2], class_=CLASS, full=FULL)
+seconds, told = {}, {"classes": 100, "dimensions": 64, "repeat": 3}
+for name in losses.NAMES:
+    seconds[name] = [theory.step_seconds(name, batch=n, **told) for n in SIZES]
+dearest = max(losses.NAMES, key=lambda name: seconds[name][-1])
+assert dearest == "clustering"
+
+
 # %% jupyter={"source_hidden": true}
-SIZES = settings.by_mode(
-    smoke=(32, 64), class_=(32, 64, 128, 256), full=(32, 64, 128, 256, 512)
-)
-seconds = {
-    name: [
-        theory.step_seconds(name, batch=size, classes=100, dimensions=64, repeat=3)
-        for size in SIZES
-    ]
-    for name in losses.NAMES
-}
 figure, ax = plt.subplots(figsize=(9.4, 4.6))
 figures.cost_lines(ax, SIZES, seconds)
 ax.set(
     title="Looking for medoids costs most", xlabel="images in a batch", ylabel="seconds"
 )
-assert seconds["clustering"][-1] > max(
-    values[-1] for name, values in seconds.items() if name != "clustering"
-)
-show(figure, "6b.5 seconds value gradient loss")
+show(figure, "6b.5 seconds a loss")
+
 
 # %% [markdown]
 # **What to see.** Clustering looks for medoids, and costs far more than any other. For the others overhead still decides
@@ -467,22 +437,16 @@ show(figure, "6b.5 seconds value gradient loss")
 # SoftTriple's regularizer costs the same for any batch. How much is that beside the network?
 
 # %%
-net, images = (
-    nets.build("small", embedding_size=64),
-    torch.rand(64, 3, 64, 64, generator=generator(SEED, "step")),
-)
-timed = []
+net = nets.build("small", embedding_size=64)
+images, timed = torch.rand(64, 3, 64, 64, generator=generator(SEED, "step")), []
 for _ in range(4):
     start = time.perf_counter()
     net(images).sum().backward()
-    timed.append(time.perf_counter() - start)
-of_64 = {name: values[1] for name, values in seconds.items() if name != "clustering"}
-print(
-    f"a step of the small network alone, 64 images of 64 pixels: {1000 * min(timed):.0f} ms"
-)
-print(
-    f"losses but clustering, 64 images: {1000 * min(of_64.values()):.1f} to {1000 * max(of_64.values()):.1f} ms"
-)
+    timed.append(1000 * (time.perf_counter() - start))
+others = [1000 * seconds[name][1] for name in losses.NAMES if name != "clustering"]
+print(f"the small network alone, 64 images of 64 pixels: {min(timed):.0f} ms a step")
+low, high = min(others), max(others)
+print(f"losses but clustering, 64 images: {low:.1f} to {high:.1f} ms")
 
 # %% [markdown]
 # $B$ images in a batch, $D$ dimensions, $C$ classes, $K$ centers a class, $P$ pairs, $M$ medoids:
@@ -499,76 +463,59 @@ print(
 #
 # ## 6b.6 Other choices, other image sets
 #
-# Three doubts about the lesson's own table (6.10), for which its text has no room.
+# Three doubts about the lesson's own table (§6.10), for which its text has no room.
 #
 # **Chosen by another measure.** Its searches took the settings with the best Recall@1 on held-out species. Would MAP@R
 # have taken the same? And **more places to look**: some ranges were widened, so some losses had more points. How many,
 # and whose choice still lies near an end?
 
 # %%
-mean = lambda values: sum(values) / len(values)  # noqa: E731
 same, points, ends = [], {}, []
 for name in losses.NAMES:
     search = records.load_search(f"choosing/field-birds-{name}")
-    same += [name] * (
-        max(search.trials, key=lambda trial: mean(trial.values("map_at_r")))
-        is search.best()
-    )
-    points.setdefault(len(search.points()) * (1 + len(search.before)), []).append(
-        methods.METHODS[name].title
-    )
-    ends += [f"{methods.METHODS[name].title}'s {setting}" for setting in search.edges()]
-print(
-    f"MAP@R would have chosen the same settings for {len(same)} of {len(losses.NAMES)} losses"
-)
+    title, mean = methods.METHODS[name].title, experiments.mean
+    by_map = max(search.trials, key=lambda trial: mean(trial.values("map_at_r")))
+    same += [name] * (by_map is search.best())
+    looked = len(search.points()) * (1 + len(search.before))
+    points.setdefault(looked, []).append(title)
+    ends += [f"{title}'s {setting}" for setting in search.edges()]
+print("MAP@R would have chosen the same settings", end=" ")
+print(f"for {len(same)} of {len(losses.NAMES)} losses")
 for count, titles in sorted(points.items(), reverse=True):
     print(f"{count} points: {', '.join(titles)}")
-print(
-    f"near an end (two images a class are the fewest there can be): {', '.join(ends)}"
-)
+print("near an end (two images a class are the fewest there can be):", end=" ")
+print(*ends, sep=", ")
 assert len(same) == 7
 
 # %% [markdown]
 # Nearly half of the choices hang on the measure. The extra points went mostly to losses that stayed behind all the same;
-# of those ahead only SoftTriple had them, and 6.10 shows SoftMax and HardTriple searched in ranges as wide as its own:
+# of those ahead only SoftTriple had them, and §6.10 shows SoftMax and HardTriple searched in ranges as wide as its own:
 # SoftMax gained, HardTriple lost.
 #
-# **Other settings than the papers'.** The arrows of 6.6 were drawn with each loss's usual settings. What they give the
-# one misplaced image of all their force, and with the settings that the search of 6.10 chose:
+# **Other settings than the papers'.** The arrows of §6.6 were drawn with each loss's usual settings. What they give the
+# one misplaced image of all their force, and with the settings that the search of §6.10 chose:
 
 # %%
-on, usual, chosen = theory.stage(), {}, {}
-birds = records.compare(
-    {methods.METHODS[name].title: f"field/birds-{name}" for name in losses.NAMES}
-)
-for name in losses.NAMES:
-    settings_of = birds.chosen(methods.METHODS[name].title)
-    options = {
-        key.partition(".")[2]: value
-        for key, value in settings_of.items()
-        if key.startswith("loss_option.")
-    }
-    for into, given in ((usual, {}), (chosen, options)):
-        into[name] = theory.forces(
-            theory.place(name, on, **given), on.points, on.labels
-        )
-    shares = [
-        float(into[name][4].norm() / into[name].norm(dim=1).sum())
-        for into in (usual, chosen)
-    ]
-    print(
-        f"{methods.METHODS[name].title:19} share of the misplaced image {shares[0]:.2f}, chosen {shares[1]:.2f}"
-    )
-for pair in (
-    ("proxy_nca", "centroid_bound"),
-    ("softmax", "hardtriple"),
-    ("triplet_center", "lifted"),
-):
-    both = [
-        theory.alike({name: into[name] for name in pair})[1][0, 1].item()
-        for into in (usual, chosen)
-    ]
-    print(f"cosine of {' and '.join(pair)}: {both[0]:.2f}, chosen {both[1]:.2f}")
+on, titles = theory.stage(), {n: methods.METHODS[n].title for n in losses.NAMES}
+birds = records.compare({titles[n]: f"field/birds-{n}" for n in losses.NAMES})
+forces = {"usual": {}, "chosen": {}}
+for name, title in titles.items():
+    options, _ = experiments.loss_options(birds.chosen(title))
+    shares = []
+    for which, given in (("usual", {}), ("chosen", options)):
+        force = theory.forces(theory.place(name, on, **given), on.points, on.labels)
+        forces[which][name] = force
+        shares.append(f"{float(force[4].norm() / force.norm(dim=1).sum()):.2f}")
+    print(f"{title:19} share of the misplaced image {shares[0]}, chosen {shares[1]}")
+
+# %%
+PAIRS = [("proxy_nca", "centroid_bound"), ("softmax", "hardtriple")]
+for one, other in [*PAIRS, ("triplet_center", "lifted")]:
+    both = []
+    for of in forces.values():
+        _, cosines = theory.alike({name: of[name] for name in (one, other)})
+        both.append(f"{float(cosines[0, 1]):.2f}")
+    print(f"cosine of {one} and {other}: {both[0]}, chosen {both[1]}")
 
 # %% [markdown]
 # Proxy-NCA stays with the bound. SoftMax still moves the mistake alone; HardTriple and SoftTriple, with the smaller
@@ -580,30 +527,29 @@ for pair in (
 # has chosen. One command repeats each: `python -m dmlbook choose data/plans/field-omniglot.toml`, and so on.
 
 # %%
-UNEQUAL = {
-    "budget": "N-pairs' batches hold 6 images (three digits have three pairs), all others 30; images and epochs are equal"
-}
+BUDGET = (
+    "N-pairs' batches hold 6 images (three digits have three pairs), all others 30;"
+)
+BUDGET += " images and epochs are equal"
 SETS = {
-    "digits": ("Digits, five to train and five to test; small network", UNEQUAL),
-    "omniglot": (
-        "Omniglot, 482 characters to train and 482 to test, 11 to 20 drawings each; small network",
-        {},
-    ),
-    "many-birds": (
-        "Drawn birds, 1,000 species to train and 1,000 to test, five pictures each; small network",
-        {},
-    ),
+    "digits": "Digits, five to train and five to test",
+    "omniglot": "Omniglot, 482 characters to train and 482 to test, "
+    "11 to 20 drawings each",
+    "many-birds": "Drawn birds, 1,000 species to train and 1,000 to test, "
+    "five pictures each",
 }
-BOTH = {"recall_at_1": "Recall@1", "map_at_r": "MAP@R"}
-fields = {}
-for key, (title, unequal) in SETS.items():
-    rows = {methods.METHODS[name].title: f"field/{key}-{name}" for name in losses.NAMES}
+BOTH, fields = experiments.BOTH, {}
+for key, title in SETS.items():
+    rows = {titles[name]: f"field/{key}-{name}" for name in losses.NAMES}
+    unequal = {"budget": BUDGET} if key == "digits" else {}
     fields[key] = records.compare(rows, unequal=unequal)
-    display(Markdown(f"**{title}**\n\n{fields[key].table(BOTH)}"))
+    table = fields[key].table(BOTH)
+    display(Markdown(f"**{title}; small network**\n\n{table}"))
 
 # %%
-for key, (title, _) in SETS.items():
-    display(Markdown(f"**{title}**\n\n{fields[key].differences('SoftTriple', BOTH)}"))
+for key, title in SETS.items():
+    table = fields[key].differences("SoftTriple", BOTH)
+    display(Markdown(f"**{title}; small network**\n\n{table}"))
 
 # %% [markdown]
 # **What to see.** Three sets, three orders.
@@ -624,31 +570,22 @@ for key, (title, _) in SETS.items():
 # points of wider ranges; the tables above are of that second search. Side by side:
 
 # %%
-first = {
-    methods.METHODS[name].title: f"field/many-birds-narrow-{name}"
-    for name in losses.NAMES
-}
-first = records.compare(first)
-moved = []
-for title, wide in fields["many-birds"].rows.items():
-    before, after = (
-        [100 * mean(record.values(key)) for key in BOTH]
-        for record in (first.rows[title], wide)
-    )
-    moved.append(abs(after[0] - before[0]))
-    print(
-        f"{title:19} Recall@1 {before[0]:4.1f} {after[0]:4.1f}   MAP@R {before[1]:4.1f} {after[1]:4.1f}"
-    )
-print(
-    f"the second search moves Recall@1 by {mean(moved):.1f} points in the mean, and by up to {max(moved):.1f}"
-)
-ends = []
-for name in losses.NAMES:
-    found = records.load_search(f"choosing/field-many-birds-{name}").edges()
-    ends += [
-        f"{methods.METHODS[name].title}'s {setting.removeprefix('loss_option.')}"
-        for setting in found
+narrow = {titles[name]: f"field/many-birds-narrow-{name}" for name in losses.NAMES}
+first, moved, ends = records.compare(narrow), [], []
+for name, title in titles.items():
+    rows = (first.rows[title], fields["many-birds"].rows[title])
+    found = [[100 * mean(row.values(key)) for row in rows] for key in BOTH]
+    moved.append(abs(found[0][1] - found[0][0]))
+    said = [
+        f"{measure} {before:4.1f} {after:4.1f}"
+        for measure, (before, after) in zip(BOTH.values(), found, strict=True)
     ]
+    print(f"{title:19} {'   '.join(said)}")
+    search = records.load_search(f"choosing/field-many-birds-{name}")
+    near = [setting.removeprefix("loss_option.") for setting in search.edges()]
+    ends += [f"{title}'s {setting}" for setting in near]
+print(f"the second search moves Recall@1 by {mean(moved):.1f} points in the mean,")
+print(f"and by up to {max(moved):.1f}")
 print(f"still near an end: {', '.join(ends)}")
 
 # %% [markdown]
@@ -657,7 +594,7 @@ print(f"still near an end: {', '.join(ends)}")
 # say that pairs of examples suit many small classes. It would have had a table, five seeds and a corrected test for it.
 # Only that the bound and triplet-center are last has been found twice.
 #
-# So no line of the lesson is a law, and each table is one search: 6.10 shows what a second one may do. Plans for
+# So no line of the lesson is a law, and each table is one search: §6.10 shows what a second one may do. Plans for
 # Cars196 and CUB lie beside these (`data/plans/field-*.toml`).
 #
 # ## 6b.7 The published numbers, and why they are not in the tables above
@@ -726,7 +663,7 @@ print(f"still near an end: {', '.join(ends)}")
 #
 # Two lessons. The one change that moved CUB by twelve points was not a loss: Proxy-Anchor on a ResNet-50 goes from 69.7
 # to 81.8 when its weights come from ImageNet-21k instead of ImageNet-1k (as a paper of AAAI 2026 on starting from neural
-# collapse reports); the best and the worst loss of the one-network table of 6b.7 are 7.4 points apart there. And frozen
+# collapse reports); the best and the worst loss of the one-network table of §6b.7 are 7.4 points apart there. And frozen
 # features are not equally good everywhere: DINOv2 beats every trained ResNet of this page on birds, and is below
 # 64-dimensional networks of 2019 on cars and on online products. Why, this list cannot say.
 #

@@ -16,32 +16,18 @@
 # **Time** about {reading} minutes to read and try, and {exercises} for the exercises; the cells run in under three
 # minutes on a laptop with two cores.
 #
-# > **The story so far.** A class may hold several clusters: a species has poses, a product has views. SoftTriple gives
-# > each class several centers, so that no cluster has to move onto another (03); spare centers can be merged (04). Losses
-# > with one point a class ask all its images to meet (02, 05). So far we believed scores. Now we look.
+# So far we believed scores. Now we look.
 
 # %%
-from itertools import pairwise
-
 import matplotlib.pyplot as plt
 import torch
 
-from dmlbook import (
-    book,
-    datasets,
-    geometry,
-    losses,
-    maps,
-    nets,
-    records,
-    retrieval,
-    settings,
-)
+from dmlbook import book, datasets, geometry, maps, records, retrieval, settings
 from dmlbook.chapters import check, outcome, predict, show
-from dmlbook.chapters.ch09 import figures, theory
+from dmlbook.chapters.ch09 import experiments, figures, theory
 from dmlbook.datasets.kinds import merge_classes
 from dmlbook.seeding import SEED, generator
-from dmlbook.training import TrainConfig, embed, fit
+from dmlbook.training import embed
 
 book.use_style()
 book.story("09")
@@ -57,64 +43,21 @@ book.story("09")
 # (one learned point a class), with SoftTriple (ten centers a class), and with the centroid bound (one fixed point a class).
 
 # %%
-train = merge_classes(
-    datasets.load("birds", "train"), 4, generator=generator(SEED, "merge")
-)
+birds, draw = datasets.load("birds", "train"), generator(SEED, "merge")
+train = merge_classes(birds, 4, generator=draw)
 if settings.mode() == "smoke":
     train = train.select(torch.arange(0, len(train), 5))
-plain = {
-    "augment": "shift",
-    "flip": False,
-    "freeze_batch_norm": False,
-    "adam_eps": 1e-8,
-    "milestones": (),
-}
 RIVALS = {
     "SoftMax": ("softmax", {"lr": 2e-3, "loss_lr": 1e-2}),
     "SoftTriple": ("softtriple", {"lr": 2e-3, "loss_lr": 1e-2}),
     "centroid bound": ("centroid_bound", {"lr": 1e-3}),
 }
-STAGES = settings.by_mode(
-    smoke=(0, 1), class_=(0, 1, 3, 15), full=(0, 1, 3, 15, 40)
-)  # epochs after which we look
-
-
-def points_of(loss):
-    """The points that stand for the classes, (C, K, D)."""
-    return (
-        (
-            loss.centers
-            if isinstance(loss, losses.CenterLoss)
-            else loss.centroids[:, None]
-        )
-        .detach()
-        .clone()
-    )
-
-
-# %%
-def learn(name, rates, seed=SEED, stages=STAGES):
-    """A network and its loss, and what both looked like after each stage: (epochs, embeddings, centers)."""
-    options = (
-        {"generator": generator(seed, "centers")}
-        if "generator" in losses.options(name)
-        else {}
-    )
-    net = nets.build("small", embedding_size=64, seed=seed)
-    loss = losses.make(
-        name, num_classes=train.num_classes, embedding_size=64, **options
-    )
-    seen = [(0, embed(net, train), points_of(loss))]
-    for before, epochs in pairwise(stages):
-        config = TrainConfig(
-            epochs=epochs - before, batch_size=32, seed=seed + before, **plain, **rates
-        )
-        fit(net, loss, train, config, progress=False)
-        seen.append((epochs, embed(net, train), points_of(loss)))
-    return net, loss, seen
-
-
-trained = {title: learn(*rival) for title, rival in RIVALS.items()}
+# epochs after which we look
+STAGES = settings.by_mode(smoke=(0, 1), class_=(0, 1, 3, 15), full=(0, 1, 3, 15, 40))
+trained = {
+    title: experiments.learn(train, name, rates, stages=STAGES)
+    for title, (name, rates) in RIVALS.items()
+}
 
 # %% [markdown]
 # **Predict.** Take two images of one class and of different kinds. Under which of two losses is their cosine higher, in
@@ -124,23 +67,16 @@ trained = {title: learn(*rival) for title, rival in RIVALS.items()}
 predict("9.1", "?")
 
 # %%
-embeddings = {title: seen[-1][1] for title, (_, _, seen) in trained.items()}
-print(
-    "mean cosine of two kinds of one class, of images of two classes; their ratio as squared distances; nearest other image of the class:"
-)
+embeddings = {title: seen[-1].embeddings for title, (*_, seen) in trained.items()}
+print("mean cosine of two kinds of one class, of images of two classes;", end=" ")
+print("their ratio as squared distances; nearest other image of the class:")
+close = {}
 for title, vectors in embeddings.items():
-    nearest = retrieval.recall_at_k(vectors, train.labels, ks=(1,))[1]
-    unit = torch.nn.functional.normalize(vectors, dim=1)
-    unlike = float((unit @ unit.T)[train.labels[:, None] != train.labels].mean())
-    kinds_alike = retrieval.kind_cosine(vectors, train.labels, train.kinds)
-    ratio = (1 - kinds_alike) / (1 - unlike)
-    print(
-        f"{title:15} {kinds_alike:5.2f}   {unlike:5.2f}   {ratio:5.2f}   {100 * nearest:5.1f} percent"
-    )
-close = {
-    title: retrieval.kind_cosine(vectors, train.labels, train.kinds)
-    for title, vectors in embeddings.items()
-}
+    nearest = 100 * retrieval.recall_at_k(vectors, train.labels, ks=(1,))[1]
+    alike, unlike = experiments.cosines(vectors, train.labels, train.kinds)
+    close[title], ratio = alike, (1 - alike) / (1 - unlike)
+    print(f"{title:15} {alike:5.2f}   {unlike:5.2f}   {ratio:5.2f}", end="   ")
+    print(f"{nearest:5.1f} percent")
 gap = close["SoftMax"] - close["SoftTriple"]
 outcome("9.1", "c" if abs(gap) < 0.02 else "a" if gap > 0 else "b")
 
@@ -163,58 +99,40 @@ outcome("9.1", "c" if abs(gap) < 0.02 else "a" if gap > 0 else "b")
 
 # %%
 PER_KIND = settings.by_mode(smoke=5, class_=15, full=50)
-first_of = torch.cat(
-    [
-        (train.kinds == kind).nonzero().flatten()[:PER_KIND]
-        for kind in torch.unique(train.kinds)
-    ]
-)
+first_of = experiments.some_of_each(train.kinds, PER_KIND)
 shown = train.select(first_of)
 places = maps.kind_places(shown.labels, shown.kinds)
 
 
 def look_at(seen, **options):
-    """A map of the shown images with the centers that serve any, and what each center serves."""
-    _, vectors, centers = seen
-    served = maps.serving(vectors[first_of], shown.labels, centers)
-    return maps.umap_map(
-        vectors[first_of], centers, used=served.used, **options
-    ), served
+    """A map of the shown images with the centers that serve any; what each serves."""
+    vectors, centers = seen.embeddings[first_of], seen.centers
+    served = maps.serving(vectors, shown.labels, centers)
+    return maps.umap_map(vectors, centers, used=served.used, **options), served
 
+
+views = {
+    title: look_at(seen[-1], min_dist=0.3) for title, (*_, seen) in trained.items()
+}
+onto, _ = views["SoftTriple"]
+for title, (drawn, served) in views.items():
+    views[title] = (maps.align(drawn, onto), served)
 
 # %% jupyter={"source_hidden": true}
-views = {
-    title: look_at(seen[-1], min_dist=0.3) for title, (_, _, seen) in trained.items()
-}
-onto = views["SoftTriple"][0]
-views = {
-    title: (maps.align(shown_map, onto), served)
-    for title, (shown_map, served) in views.items()
-}
-ranked = (
-    views["SoftTriple"][1].used.sum(1).argsort(descending=True, stable=True).tolist()
-)
-three = [c for c in ranked if c not in (3, 8)][
-    :3
-]  # those two hues are grays, as the others will be here
+_, of_triple = views["SoftTriple"]
+ranked = of_triple.used.sum(1).argsort(descending=True, stable=True).tolist()
+hues = [c for c in ranked if c not in (3, 8)]  # two are grays, as all others are here
 figure, axes = plt.subplots(1, 2, figsize=(9.6, 4.4))
-for ax, (title, said) in zip(
-    axes,
-    {"SoftMax": "one point a class", "SoftTriple": "several centers a class"}.items(),
-    strict=True,
-):
-    shown_map, served = views[title]
-    figures.map_panel(
-        ax, shown_map, shown.labels, places, served.counts, only=three, size=20
-    )
-    ax.set_title(f"{title}: {said}")
-figure.suptitle(
-    "Three classes of four kinds: one X misses clumps, several stand at different ones",
-    x=0.01,
-    ha="left",
-    fontsize=12,
+said = {"SoftMax": "one point a class", "SoftTriple": "several centers a class"}
+for ax, (title, points) in zip(axes, said.items(), strict=True):
+    drawn, served = views[title]
+    told = {"only": hues[:3], "size": 20}
+    figures.map_panel(ax, drawn, shown.labels, places, served.counts, **told)
+    ax.set_title(f"{title}: {points}")
+title = (
+    "Three classes of four kinds: one X misses clumps, several stand at different ones"
 )
-show(figure, "9.2 two maps same birds")
+show(figures.headed(figure, title), "9.2 three classes")
 
 # %% [markdown]
 # **What to see.** Follow one hue. A class lies in several clumps, which kinds may share. Under SoftMax it has one X,
@@ -223,21 +141,19 @@ show(figure, "9.2 two maps same birds")
 # Far on a map is no evidence, as we shall see; so ask the embedding how close an image is to the point that serves it:
 
 # %%
-print(
-    "cosine of an image with its own class's nearest point: mean over images, and lowest mean of a kind"
-)
+print("cosine of an image with its own class's nearest point:", end=" ")
+print("mean over images, and lowest mean of a kind")
+alike = {}
 for title, (_, served) in views.items():
-    of_kind = [
-        float(served.similarity[shown.kinds == kind].mean())
-        for kind in torch.unique(shown.kinds)
-    ]
-    print(f"{title:15} {float(served.similarity.mean()):5.2f}   {min(of_kind):5.2f}")
-alike = {title: float(served.similarity.mean()) for title, (_, served) in views.items()}
+    kinds = [shown.kinds == kind for kind in torch.unique(shown.kinds)]
+    lowest = min(float(served.similarity[kind].mean()) for kind in kinds)
+    alike[title] = float(served.similarity.mean())
+    print(f"{title:15} {alike[title]:5.2f}   {lowest:5.2f}")
 assert settings.mode() == "smoke" or alike["SoftTriple"] > alike["SoftMax"] + 0.1
 
 # %% [markdown]
 # **What to see.** Under SoftMax an image may lie far from the point of its class: the loss only asks that the points of
-# others be further. That is not because the clumps are far apart, for kinds are at a high cosine there (9.1); the point
+# others be further. That is not because the clumps are far apart, for kinds are at a high cosine there (§9.1); the point
 # is off all of them. Under SoftTriple an image has a center nearby, and so has even the worst served kind. (The nearest of
 # ten is nearer than one would be in any case; SoftTriple with one center, the fair test, was not run here.)
 
@@ -249,7 +165,7 @@ for number, (title, (shown_map, served)) in enumerate(views.items()):
     figures.map_panel(ax, shown_map, shown.labels, places, served.counts)
     ax.set_title(title)
 figures.map_key(figure.add_subplot(grid[1, :]))
-show(figure, "9.2 three maps all ten")
+show(figure, "9.2 all ten classes")
 
 # %% [markdown]
 # **What to see.** Where a class has one X, some of its clumps are drawn away from it. With SoftTriple most clumps have an
@@ -269,58 +185,29 @@ show(figure, "9.2 three maps all ten")
 #
 # (Venna and Kaski, 2001). Each made-up neighbor costs as much as it is far down the true list; the factor in front
 # makes the worst case 0. Continuity is the same with map and truth exchanged. And the plainest: the share of each
-# image's $k$ neighbors that the map **kept**. To write (9.1) is exercise 9.1; here are the package's, for maps as in 9.2
+# image's $k$ neighbors that the map **kept**. To write (9.1) is exercise 9.1; here are the package's, for maps as in §9.2
 # with the layout drawn from several seeds. (`beyond`: how many places beyond the 15th, of all images, a made-up neighbor
 # stands, in the mean.)
 
 # %%
 K = 15 if settings.mode() != "smoke" else 5
-JUDGES = {"trustworthiness": maps.trustworthiness, "continuity": maps.continuity}
 SEEDS = range(settings.by_mode(smoke=2, class_=4, full=10))
-
-
-def judged(vectors, shown_map):
-    """Four numbers for a map."""
-    found = {
-        name: judge(vectors, shown_map, n_neighbors=K) for name, judge in JUDGES.items()
-    }
-    kept, count = (
-        float(maps.kept_neighbors(vectors, shown_map, n_neighbors=K).mean()),
-        len(vectors),
-    )
-    beyond = (
-        (1 - found["trustworthiness"]) * (2 * count - 3 * K - 1) / 2 / (1 - kept)
-    )  # (9.1), solved for it
-    return found | {"kept": kept, "beyond": beyond}
-
-
-# %%
-vectors, centers = (
-    trained["SoftTriple"][2][-1][1][first_of],
-    trained["SoftTriple"][2][-1][2],
-)
-used = views["SoftTriple"][1].used
-by_seed = [
-    maps.umap_map(vectors, centers, used=used, n_neighbors=K, min_dist=0.3, seed=seed)
-    for seed in SEEDS
-]
-places_at_random = maps.Map(
-    torch.randn(len(vectors), 2, generator=generator(SEED, "places"))
-)
-rows = {
-    "UMAP": [judged(vectors, each) for each in by_seed],
-    "PCA": [judged(vectors, maps.pca_map(vectors))],
-    "places at random": [judged(vectors, places_at_random)],
-}
-for name, results in rows.items():
-    cells = []
+last = trained["SoftTriple"][2][-1]
+vectors, told = last.embeddings[first_of], {"n_neighbors": K, "min_dist": 0.3}
+told["used"] = views["SoftTriple"][1].used
+by_seed = [maps.umap_map(vectors, last.centers, **told, seed=seed) for seed in SEEDS]
+at_random = torch.randn(len(vectors), 2, generator=generator(SEED, "places"))
+drawn = {"UMAP": by_seed, "PCA": [maps.pca_map(vectors)]}
+drawn["places at random"] = [maps.Map(at_random)]
+for name, several in drawn.items():
+    results = [experiments.judged(vectors, each, K) for each in several]
+    print(f"{name:17}", end=" ")
     for key in ("trustworthiness", "continuity", "kept"):
         mean, half = records.interval([result[key] for result in results])
-        cells.append(
-            f"{key} {mean:.3f}" + (f" ± {half:.3f}" if len(results) > 1 else "        ")
-        )
-    beyond = sum(result["beyond"] for result in results) / len(results)
-    print(f"{name:17} {'  '.join(cells)}  beyond {beyond:.0f}")
+        spread = f" ± {half:.3f}" if len(results) > 1 else " " * 8
+        print(f"{key} {mean:.3f}{spread}", end="  ")
+    beyond, _ = records.interval([result["beyond"] for result in results])
+    print(f"beyond {beyond:.0f}")
 
 # %% [markdown]
 # **What to see.** About a third of UMAP's neighbors are not among the true fifteen, but these stand not far beyond
@@ -336,25 +223,15 @@ for name, results in rows.items():
 
 # %% jupyter={"source_hidden": true}
 KNOB = settings.by_mode(smoke=(5, 15), class_=(5, 15, 50), full=(5, 15, 50, 150))
-grid_maps = {
-    (n, s): maps.umap_map(vectors, n_neighbors=n, min_dist=0.3, seed=s)
-    for n in KNOB
-    for s in list(SEEDS)[:2]
-}
 figure, axes = plt.subplots(2, len(KNOB), figsize=(9.6, 6.0), squeeze=False)
-for row, seed in enumerate(list(SEEDS)[:2]):
-    for column, n in enumerate(KNOB):
-        figures.map_panel(
-            axes[row, column], grid_maps[n, seed], shown.labels, places, size=7
-        )
-        axes[row, column].set_title(f"{n} neighbors, seed {seed}", fontsize=10)
-figure.suptitle(
-    "The same embeddings: who lies beside whom mostly stays; how many clumps, and where, does not",
-    x=0.01,
-    ha="left",
-    fontsize=12,
-)
-show(figure, "9.4 six maps same softtriple")
+for row, seed in zip(axes, SEEDS[:2], strict=True):
+    for ax, n in zip(row, KNOB, strict=True):
+        each = maps.umap_map(vectors, n_neighbors=n, min_dist=0.3, seed=seed)
+        figures.map_panel(ax, each, shown.labels, places, size=7)
+        ax.set_title(f"{n} neighbors, seed {seed}", fontsize=10)
+title = "The same embeddings: who lies beside whom mostly stays; "
+title += "how many clumps, and where, does not"
+show(figures.headed(figure, title), "9.4 knob and seed")
 
 # %% [markdown]
 # **Predict.** Two maps with the same settings and different seeds, laid onto each other as well as turning, mirroring
@@ -367,26 +244,14 @@ show(figure, "9.4 six maps same softtriple")
 predict("9.2", "?")
 
 # %%
-apart = [
-    maps.procrustes_distance(a, b) for n, a in enumerate(by_seed) for b in by_seed[:n]
-]
-print(
-    "Procrustes distance of each two seeds:",
-    ", ".join(f"{100 * value:.0f}%" for value in sorted(apart)),
-)
+pairs = [(a, b) for n, a in enumerate(by_seed) for b in by_seed[:n]]
+apart = sorted(maps.procrustes_distance(a, b) for a, b in pairs)
+shown_as = ", ".join(f"{100 * value:.0f}%" for value in apart)
+print("Procrustes distance of each two seeds:", shown_as)
 middle = sum(apart) / len(apart)
 outcome("9.2", "a" if middle < 0.02 else "b" if middle <= 0.5 else "c")
-near = [
-    torch.cdist(each.points, each.points).fill_diagonal_(torch.inf).argsort(1)[:, :K]
-    for each in by_seed
-]
-pairs = [(a, b) for n, a in enumerate(near) for b in near[:n]]
-shared = [
-    float((a[:, :, None] == b[:, None, :]).any(2).double().mean()) for a, b in pairs
-]
-print(
-    f"of {K} neighbors on one map also on another: {100 * sum(shared) / len(shared):.0f}%"
-)
+shared = 100 * experiments.shared_neighbors(by_seed, K)
+print(f"of {K} neighbors on one map also on another: {shared:.0f}%")
 
 # %% [markdown]
 # **What to see.** That is what *where* is worth on such a map: turned as well as can be, two seeds still disagree about
@@ -403,23 +268,27 @@ print(
 # %%
 cloud = theory.structureless(len(vectors), 64, generator=generator(SEED, "cloud"))
 flat = theory.structureless(len(vectors), 4, generator=generator(SEED, "cloud"))
-figure, axes = plt.subplots(2, 2, figsize=(9.6, 6.4))
-pictures = {
+pictures = {  # points, neighbors, least distance
     "64 dimensions, 5 neighbors": (cloud, 5, 0.0),
     "4 dimensions, 5 neighbors": (flat, 5, 0.0),
+    "4 dimensions, 50 neighbors": (flat, min(50, len(flat) - 1), 0.0),
+    "4 dimensions, settings of the maps above": (flat, K, 0.3),
 }
-pictures["4 dimensions, 50 neighbors"] = (flat, min(50, len(flat) - 1), 0.0)
-pictures["4 dimensions, settings of the maps above"] = (flat, K, 0.3)
-for ax, (title, (points, n, least)) in zip(axes.flat, pictures.items(), strict=True):
-    drawn = maps.umap_map(points, n_neighbors=n, min_dist=least)
+clouds = {}
+for title, (points, n, least) in pictures.items():
+    clouds[title] = maps.umap_map(points, n_neighbors=n, min_dist=least)
+    found = experiments.judged(points, clouds[title], K)
+    trust = f"trustworthiness {found['trustworthiness']:.2f}"
+    print(f"{title:41}: {trust}, kept {found['kept']:.2f}")
+
+# %% jupyter={"source_hidden": true}
+figure, axes = plt.subplots(2, 2, figsize=(9.6, 6.4))
+for ax, (title, drawn) in zip(axes.flat, clouds.items(), strict=True):
     ax.scatter(*drawn.points.T.tolist(), s=7, color=book.DARK, linewidth=0)
     ax.set(xticks=[], yticks=[], title=title)
     ax.spines[:].set(visible=True, color=book.PALE)
-    found = judged(points, drawn)
-    print(
-        f"{title:41}: trustworthiness {found['trustworthiness']:.2f}, kept {found['kept']:.2f}"
-    )
-show(figure, "9.4 four maps points drawn")
+show(figure, "9.4 clumps from nothing")
+
 
 # %% [markdown]
 # **What to see.** In four dimensions few neighbors tear a cloud into threads: each point holds on to its five, and
@@ -428,9 +297,22 @@ show(figure, "9.4 four maps points drawn")
 # neighbors are true ones or nearly. In 64 dimensions the cloud looks even, and there the neighbors are mostly made up:
 # two dimensions cannot hold them. What a clump is worth, its members' *similarities* say, beside those of other patches
 # of its size: exercise 9.3.
+
+# %% [markdown]
+# **Stop.** A map shows which kinds lie where, and it makes things up: some neighbors, most distances, and even clumps
+# where there are none. How far it may be believed numbers say, by the embedding, with the floor of places at random
+# beside them. One map is one setting and one seed: what a second pair does not repeat is no finding.
 #
-# You have now seen what a map can and cannot say. **Stop here for a break**: what follows asks the centers themselves.
+# **Question.** A colleague shows a map on which one class falls into two clumps, far apart, and says that the class has
+# two kinds. Which two things do you ask for?
 #
+# <details><summary>Answer</summary>
+# Whether other seeds and another number of neighbors show the same two clumps. And, by the embedding itself, whether
+# images within a clump are more similar than images across, beside what patches of that size in a cloud without groups
+# would score. How far apart the clumps lie on the map says nothing.
+# </details>
+
+# %% [markdown]
 # ## 9.5 What each center serves
 #
 # An image is **served** by the center of its class that it is closest to. Centers of a class at a distance below 0.1 (a
@@ -441,19 +323,14 @@ show(figure, "9.4 four maps points drawn")
 # have no X on the maps.)
 
 # %%
-title, (net, loss, seen) = "SoftTriple", trained["SoftTriple"]
-vectors = seen[-1][1]  # of all training images now
+net, loss, seen = trained["SoftTriple"]
+vectors = seen[-1].embeddings  # of all training images now
 served = maps.serving(vectors, train.labels, loss.centers)
 chosen = int(served.used.sum(1).argmax())
 print(f"class {chosen}: {train.class_names[chosen]}")
 figure = figures.center_gallery(train, served, chosen)
-figure.suptitle(
-    "Each row is what one center serves: its most similar images, and its least",
-    x=0.01,
-    ha="left",
-    fontsize=12,
-)
-show(figure, "9.5 one class four species")
+title = "Each row is what one center serves: its most similar images, and its least"
+show(figures.headed(figure, title), "9.5 served by each")
 
 # %% [markdown]
 # **What to see.** Go along a row and ask what its birds have in common: the species, or a pose, or a background? The
@@ -470,34 +347,27 @@ purity, _ = maps.kind_purity(served, train.kinds)
 chance = maps.purity_by_chance(served, train.kinds, generator=generator(SEED, "chance"))
 distinct, in_use = (~served.merged).sum(1).double(), served.used.sum(1).double()
 recovery = retrieval.kind_recovery(served.assigned, train.labels, train.kinds)
-print(
-    f"purity {purity:.2f}; the same centers and chance {chance:.2f}; adjusted Rand index {recovery:.2f} (chance 0)"
-)
-best = float(served.used.sum(1).clamp(max=4).double().mean()) / 4
+print(f"purity {purity:.2f}; the same centers and chance {chance:.2f};", end=" ")
+print(f"adjusted Rand index {recovery:.2f} (chance 0)")
+best = float(in_use.clamp(max=4).mean()) / 4
 print(f"the best that so many centers of four equal kinds could score: {best:.2f}")
-print(
-    f"of ten centers a class keeps {distinct.mean():.1f} apart, and {in_use.mean():.1f} serve somebody; true kinds: 4"
-)
+print(f"of ten centers a class keeps {distinct.mean():.1f} apart,", end=" ")
+print(f"and {in_use.mean():.1f} serve somebody; true kinds: 4")
 assert settings.mode() == "smoke" or purity > chance + 0.1
 
 # %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(8.6, 3.9))
 figures.center_counts(ax, served, train.kinds)
 ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3, frameon=False)
-figure.suptitle(
-    "How many centers serve is not how many kinds there are",
-    x=0.01,
-    ha="left",
-    fontsize=12,
-)
-show(figure, "9.5 ten classes tick its")
+title = "How many centers serve is not how many kinds there are"
+show(figures.headed(figure, title), "9.5 how many serve")
 
 # %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(8.2, 6.6))
 names = [f"class {c}" for c in range(train.num_classes)]
 figures.center_heat(ax, loss.centers.detach(), served.used, names)
 ax.set_title("Most centers of a class stand apart: few of the framed blocks are black")
-show(figure, "9.5 cosines between all centers")
+show(figure, "9.5 centers beside centers")
 
 # %% [markdown]
 # **What to see.** First figure: a class that keeps more distinct centers than serve somebody keeps a heap of merged
@@ -522,45 +392,37 @@ show(figure, "9.5 cosines between all centers")
 # other ($+$, blue) and which push each other away ($-$, red). We take the image whose own class and best other class are
 # most nearly tied.
 
-# %% jupyter={"source_hidden": true}
-with torch.no_grad():
-    unit = torch.nn.functional.normalize(vectors, dim=1)
-    similar = losses.softtriple_similarity(
-        torch.einsum("nd,ckd->nck", unit, loss.centers), gamma=loss.gamma
-    )
-    own = similar.gather(1, train.labels[:, None])[:, 0]
-    best_other = similar.scatter(1, train.labels[:, None], -2).amax(1)
-query = int((own - best_other).abs().argmin())  # on the fence between two classes
+# %%
+query = experiments.on_the_fence(loss, vectors, train.labels)
 label = int(train.labels[query])
 seen_by_loss = theory.look(loss, vectors[query], label)
+
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 4, figsize=(9.6, 3.9), width_ratios=(1, 1, 0.8, 1))
 figures.look_panels(list(axes), seen_by_loss, label)
-figure.suptitle(
-    "An image on the fence: a few centers do nearly all the work",
-    x=0.01,
-    ha="left",
-    fontsize=12,
-)
-show(figure, "9.6 one image four panels")
+title = "An image on the fence: a few centers do nearly all the work"
+show(figures.headed(figure, title), "9.6 on the fence")
+
 
 # %%
-strongest = seen_by_loss.pulls.flatten().abs().argsort(descending=True)[:4].tolist()
-K_CENTERS = loss.centers.shape[1]
-print(
-    f"image {query}, class {label}, loss {seen_by_loss.value:.2f}; lambda {loss.scale:g}, gamma {loss.gamma:g}"
-)
-for cell in strongest:
-    c, k = divmod(cell, K_CENTERS)
-    pull = float(seen_by_loss.pulls[c, k])
-    said = f"cosine {float(seen_by_loss.similar[c, k]):.2f}, q {float(seen_by_loss.weights[c, k]):.2f}"
-    print(
-        f"  {'pulls' if pull > 0 else 'pushes'} center {k + 1:2} of class {c} with {abs(pull):5.2f}: {said}"
-    )
+pulls, weights = seen_by_loss.pulls, seen_by_loss.weights
+print(f"image {query}, class {label}, loss {seen_by_loss.value:.2f};", end=" ")
+print(f"lambda {loss.scale:g}, gamma {loss.gamma:g}")
+for cell in pulls.flatten().abs().argsort(descending=True)[:4].tolist():
+    c, k = divmod(cell, loss.centers.shape[1])
+    pull, near = float(pulls[c, k]), float(seen_by_loss.similar[c, k])
+    does = f"{'pulls' if pull > 0 else 'pushes'} center {k + 1:2} of class {c}"
+    print(f"  {does} with {abs(pull):5.2f}: cosine {near:.2f}", end=", ")
+    print(f"q {float(weights[c, k]):.2f}")
+
+# %% jupyter={"source_hidden": true}
 found = book.nearest(vectors, 8)[query]
 figure, axes = plt.subplots(1, 9, figsize=(9.2, 1.45), layout="none")
 figure.subplots_adjust(0.01, 0.02, 0.99, 0.84, wspace=0.06)
 book.query_row(axes, train, query, found)
-show(figure, "9.6 image fence its eight")
+show(figure, "9.6 its neighbors")
+
 
 # %% [markdown]
 # **What to see.** Of a hundred centers a handful carries nearly all: the one of the own class that speaks for the image
@@ -575,42 +437,34 @@ show(figure, "9.6 image fence its eight")
 #
 # The same map after each stage of training, each turned onto the final one:
 
-# %% jupyter={"source_hidden": true}
+# %%
 stages = trained["SoftTriple"][2]
-through = [*(look_at(each, min_dist=0.3) for each in stages[:-1]), views["SoftTriple"]]
-through = [
-    (maps.align(shown_map, through[-1][0]), served_then)
-    for shown_map, served_then in through
-]
+final = views["SoftTriple"]
+through = [*(look_at(each, min_dist=0.3) for each in stages[:-1]), final]
+through = [(maps.align(drawn, final[0]), then) for drawn, then in through]
+
+
+# %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, len(stages), figsize=(9.6, 2.9), squeeze=False)
-for ax, (epochs, _, _), (shown_map, served_then) in zip(
-    axes[0], stages, through, strict=True
-):
-    figures.map_panel(ax, shown_map, shown.labels, places, served_then.counts, size=5)
-    ax.set_title(f"after {epochs} epoch{'s' * (epochs != 1)}", fontsize=10)
-figure.suptitle(
-    "The same map through training: few centers serve at first, more later",
-    x=0.01,
-    ha="left",
-    fontsize=12,
-)
-show(figure, "9.7 softtriple map before training")
+for ax, stage, (drawn, then) in zip(axes[0], stages, through, strict=True):
+    figures.map_panel(ax, drawn, shown.labels, places, then.counts, size=5)
+    ax.set_title(f"after {stage.epochs} epoch{'s' * (stage.epochs != 1)}", fontsize=10)
+title = "The same map through training: few centers serve at first, more later"
+show(figures.headed(figure, title), "9.7 through training")
+
 
 # %%
-for epochs, then, centers_then in stages:
-    served_then = maps.serving(then, train.labels, centers_then)
-    pure, _ = maps.kind_purity(served_then, train.kinds)
-    by_chance = maps.purity_by_chance(
-        served_then, train.kinds, generator=generator(SEED, "chance")
-    )
-    in_use = float(served_then.used.sum(1).double().mean())
-    alike = float(
-        torch.nn.functional.normalize(then, dim=1).mean(0).square().sum()
-    )  # the mean cosine of all pairs
-    print(
-        f"after {epochs:2} epochs: two images at a cosine of {alike:.2f}, {in_use:.1f} centers in use, "
-        f"purity {pure:.2f}, by chance {by_chance:.2f}"
-    )
+for epochs, then, centers in stages:
+    of_stage = maps.serving(then, train.labels, centers)
+    pure, _ = maps.kind_purity(of_stage, train.kinds)
+    draw = generator(SEED, "chance")
+    by_chance = maps.purity_by_chance(of_stage, train.kinds, generator=draw)
+    in_use = float(of_stage.used.sum(1).double().mean())
+    # the mean cosine of all pairs
+    alike = float(torch.nn.functional.normalize(then, dim=1).mean(0).square().sum())
+    print(f"after {epochs:2} epochs: two images at a cosine of {alike:.2f},", end=" ")
+    print(f"{in_use:.1f} centers in use, purity {pure:.2f}", end=", ")
+    print(f"by chance {by_chance:.2f}")
 
 # %% [markdown]
 # **What to see.** At first all images look much alike to the network, so that one center is the nearest for nearly all
@@ -626,27 +480,19 @@ for epochs, then, centers_then in stages:
 from dmlbook.book.web import BrowserView
 
 offered = [
-    maps.Shown("SoftTriple", shown_map, then[first_of], centers_then, epochs)
-    for (shown_map, _), (epochs, then, centers_then) in zip(
-        through, stages, strict=True
-    )
+    maps.Shown("SoftTriple", drawn, then[first_of], centers, epochs)
+    for (drawn, _), (epochs, then, centers) in zip(through, stages, strict=True)
 ]
 for title in ("SoftMax", "centroid bound"):
-    _, then, centers_then = trained[title][2][-1]
-    offered.append(maps.Shown(title, views[title][0], then[first_of], centers_then))
-data = maps.view_data(
-    shown, offered, about="Ten classes of four drawn species each; an X is a center."
-)
+    _, then, centers = trained[title][2][-1]
+    offered.append(maps.Shown(title, views[title][0], then[first_of], centers))
+about = "Ten classes of four drawn species each; an X is a center."
+data = maps.view_data(shown, offered, about=about)
 figure, ax = plt.subplots(figsize=(6.4, 5.2))
-figures.map_panel(
-    ax, views["SoftTriple"][0], shown.labels, places, views["SoftTriple"][1].counts
-)
-BrowserView(
-    maps.MODULE,
-    data,
-    picture=book.png(figure),
-    alt="The map explorer as it starts: SoftTriple's embedding of ten classes of four drawn species, with centers as crosses.",
-)
+figures.map_panel(ax, final[0], shown.labels, places, final[1].counts)
+alt = "The map explorer as it starts: SoftTriple's embedding of ten classes "
+alt += "of four drawn species, with centers as crosses."
+BrowserView(maps.MODULE, data, picture=book.png(figure), alt=alt)
 
 # %% [markdown]
 # Find (1) the class that lies most nearly in one clump, and the species in it; (2) the center that mixes species most;
@@ -654,34 +500,21 @@ BrowserView(
 # let numbers look.
 
 # %%
-shown_map, there = views["SoftTriple"]
-unit = torch.nn.functional.normalize(trained["SoftTriple"][2][-1][1][first_of], dim=1)
-together = {}
-for c in range(train.num_classes):
-    own = shown.labels == c
-    together[c] = retrieval.kind_cosine(
-        unit[own], torch.zeros_like(shown.labels[own]), shown.kinds[own]
-    )
+drawn, there = views["SoftTriple"]
+unit = torch.nn.functional.normalize(last.embeddings[first_of], dim=1)
+together = experiments.kinds_together(unit, shown.labels, shown.kinds)
 tightest = max(together, key=together.get)
-print(
-    f"(1) class {tightest}, its kinds at a cosine of {together[tightest]:.2f}: {train.class_names[tightest]}"
-)
-
-# %%
+print(f"(1) class {tightest}, its kinds at a cosine of", end=" ")
+print(f"{together[tightest]:.2f}: {train.class_names[tightest]}")
 _, pure = maps.kind_purity(there, shown.kinds)
 many = there.counts >= settings.by_mode(smoke=2, class_=10, full=10)
 c, k = divmod(int(pure.where(many, torch.tensor(2.0)).argmin()), pure.shape[1])
-print(
-    f"(2) center {k + 1} of class {c}: {100 * float(pure[c, k]):.0f}% of its {int(there.counts[c, k])} are one kind"
-)
-near = book.nearest(unit, 8)
-torn = torch.linalg.vector_norm(
-    shown_map.points[:, None] - shown_map.points[near], dim=2
-).mean(1)
-said = f"its eight neighbors lie {float(torn.max() / torn.median()):.0f} times as far away on the map as those of the median image"
-print(
-    f"(3) image {int(torn.argmax())}, class {int(shown.labels[torn.argmax()])}: {said}"
-)
+print(f"(2) center {k + 1} of class {c}:", end=" ")
+print(f"{100 * float(pure[c, k]):.0f}% of its {int(there.counts[c, k])} are one kind")
+torn = experiments.torn(drawn, book.nearest(unit, 8))
+image, times = int(torn.argmax()), float(torn.max() / torn.median())
+print(f"(3) image {image}, class {int(shown.labels[image])}: its eight neighbors lie")
+print(f"    {times:.0f} times as far away on the map as those of the median image")
 
 # %% [markdown]
 # ## 9.9 What becomes of classes that nobody has seen?
@@ -690,61 +523,36 @@ print(
 # the kinds of *unseen* classes apart? Forty other species, dealt into ten classes of four:
 
 # %%
-unseen = merge_classes(
-    datasets.load("birds", "test"), 4, generator=generator(SEED, "merge unseen")
-)
+birds, draw = datasets.load("birds", "test"), generator(SEED, "merge unseen")
+unseen = merge_classes(birds, 4, generator=draw)
 if settings.mode() == "smoke":
     unseen = unseen.select(torch.arange(0, len(unseen), 5))
-print(
-    "unseen classes: cosine of two kinds of one class, of two classes; nearest image of the same class, of the same kind"
-)
-results = {}
-for title, (net, _, _) in trained.items():
-    new = embed(net, unseen)
-    by_class, by_kind = (
-        retrieval.recall_at_k(new, answer, ks=(1,))[1]
-        for answer in (unseen.labels, unseen.kinds)
-    )
-    results[title] = (new, by_class, by_kind)
-    cosine = retrieval.kind_cosine(new, unseen.labels, unseen.kinds)
-    unit = torch.nn.functional.normalize(new, dim=1)
-    unlike = float((unit @ unit.T)[unseen.labels[:, None] != unseen.labels].mean())
-    print(
-        f"{title:15} {cosine:5.2f}   {unlike:5.2f}   {100 * by_class:5.1f}   {100 * by_kind:5.1f} percent"
-    )
+print("unseen classes: cosine of two kinds of one class, of two classes;", end=" ")
+print("nearest image of the same class, of the same kind")
+new, answers = {}, (unseen.labels, unseen.kinds)
+for title, (net, *_) in trained.items():
+    new[title] = embed(net, unseen)
+    found = [retrieval.recall_at_k(new[title], y, ks=(1,))[1] for y in answers]
+    alike, unlike = experiments.cosines(new[title], unseen.labels, unseen.kinds)
+    print(f"{title:15} {alike:5.2f}   {unlike:5.2f}", end="   ")
+    print("   ".join(f"{100 * share:5.1f}" for share in found), "percent")
 
 # %% jupyter={"source_hidden": true}
-some = torch.cat(
-    [
-        (unseen.kinds == kind).nonzero().flatten()[:PER_KIND]
-        for kind in torch.unique(unseen.kinds[unseen.labels < 4])
-    ]
-)
-names_of = maps.kind_places(unseen.labels[some], unseen.kinds[some])
+few = (unseen.labels < 4).nonzero().flatten()
+some = few[experiments.some_of_each(unseen.kinds[few], PER_KIND)]
+labels, kinds = unseen.labels[some], unseen.kinds[some]
 figure, axes = plt.subplots(1, 3, figsize=(9.6, 3.7))
-of_unseen = {
-    title: maps.umap_map(new[some], min_dist=0.3)
-    for title, (new, _, _) in results.items()
-}
-for ax, (title, drawn_map) in zip(axes, of_unseen.items(), strict=True):
-    figures.map_panel(
-        ax,
-        maps.align(drawn_map, of_unseen["SoftTriple"]),
-        unseen.labels[some],
-        names_of,
-    )
+drawn = {t: maps.umap_map(vectors[some], min_dist=0.3) for t, vectors in new.items()}
+for ax, (title, each) in zip(axes, drawn.items(), strict=True):
+    onto = maps.align(each, drawn["SoftTriple"])
+    figures.map_panel(ax, onto, labels, maps.kind_places(labels, kinds))
     ax.set_title(title)
-figure.suptitle(
-    "Four classes that no loss has seen: without centers, and in clumps all the same",
-    x=0.01,
-    ha="left",
-    fontsize=12,
-)
-show(figure, "9.9 maps unseen species under")
+title = "Four classes that no loss has seen: without centers, in clumps all the same"
+show(figures.headed(figure, title), "9.9 unseen species")
 
 # %% [markdown]
 # **What to see.** The three networks have never been told of these classes, nor of these kinds. Under SoftTriple the
-# unseen kinds lie further apart than under SoftMax, and so do the unseen classes: as in 9.1 a single cosine says little.
+# unseen kinds lie further apart than under SoftMax, and so do the unseen classes: as in §9.1 a single cosine says little.
 # And apart is not good in itself: the bound leaves kinds furthest apart and finds fewest. An image that is found of the
 # right class is nearly always of the right kind. One network each, one seed: it is a look, and no verdict. How often
 # and by how much several centers help *unseen* classes is measured with searched settings and ten seeds in chapter
@@ -757,7 +565,7 @@ show(figure, "9.9 maps unseen species under")
 #     python -m dmlbook map --run runs/my_photos-softtriple
 #
 # It holds map, images, neighbors and centers in one file: what a practitioner sends to a colleague. Below it the numbers of
-# section 9.3, so that nobody has to believe the picture.
+# §9.3, so that nobody has to believe the picture.
 #
 # What centers find on photographs whose kinds are known (CUB-200-2011, Cars196, a grocery store) is measured in the
 # companion, [09b](09b_seeing_clusters_deeper.ipynb).
@@ -840,9 +648,8 @@ def kept_with_a_bug(true: list[list[float]], seen: list[list[float]], k: int) ->
 
 numbers = torch.randn(40, 3, generator=generator(SEED, "nothing in common"))
 anything = [torch.cdist(part, part).tolist() for part in (numbers[:20], numbers[20:])]
-print(
-    f"two sets that have nothing to do with each other, k = 2: {kept_with_a_bug(*anything, 2):.2f}"
-)
+found = kept_with_a_bug(*anything, 2)
+print(f"two sets that have nothing to do with each other, k = 2: {found:.2f}")
 
 # %% [markdown]
 # Write it without the bug.
@@ -915,35 +722,34 @@ check("9.3", stays_together)
 # </details>
 
 # %% [markdown]
-# When it works, let it judge the kinds on the map of 9.2, and a clump of the last cloud of 9.4, cut out by eye; beside
+# When it works, let it judge the kinds on the map of §9.2, and a clump of the last cloud of §9.4, cut out by eye; beside
 # them patches of the same size, an image and those most similar to it.
 
 # %%
-clump = torch.cdist(drawn.points, drawn.points[:1])[:, 0]
-clump = (
-    clump <= clump.sort().values[min(19, len(clump) // 3)]
-)  # those that lie closest to one point of that map
+*_, last_cloud = clouds.values()
+far = torch.cdist(last_cloud.points, last_cloud.points[:1])[:, 0]
+clump = far <= far.sort().values[min(19, len(far) // 3)]  # around one point of it
 of_kinds = [shown.kinds == kind for kind in torch.unique(shown.kinds)]
-for title, rows, groups in (
-    ("kinds", vectors[first_of], of_kinds),
-    ("a clump from nothing", flat, [clump]),
-):
+JUDGED = {
+    "kinds": (last.embeddings[first_of], of_kinds),
+    "a clump from nothing": (flat, [clump]),
+}
+
+# %%
+for title, (rows, groups) in JUDGED.items():
     similar, size = geometry.cosines(rows, rows), int(groups[0].sum())
-    patches = [
-        row >= row.topk(size).values[-1] for row in similar[:: max(1, len(rows) // 40)]
-    ]
-    for name, judged_groups in ((title, groups), ("patches", patches)):
-        values = [
-            stays_together(similar.tolist(), each.tolist(), min(10, size - 1))
-            for each in judged_groups
-        ]
+    some_rows = similar[:: max(1, len(rows) // 40)]
+    patches = [row >= row.topk(size).values[-1] for row in some_rows]
+    table, k = similar.tolist(), min(10, size - 1)
+    for name, each in ((title, groups), ("patches", patches)):
+        values = [stays_together(table, group.tolist(), k) for group in each]
         if None in values:
             print(f"{name}: write stays_together first")
         else:
-            middle = sorted(values)[len(values) // 2]
-            print(
-                f"{name}: {len(values)}, from {min(values):.2f} to {max(values):.2f}, middle {middle:.2f}"
-            )
+            values.sort()
+            ends = f"from {values[0]:.2f} to {values[-1]:.2f}"
+            middle = values[len(values) // 2]
+            print(f"{name}: {len(values)}, {ends}, middle {middle:.2f}")
 
 # %% [markdown]
 # **Exercise 9.4 · how pure are the centers?** · difficulty 2 of 5 · 10 minutes. Each image is given as (class, number
@@ -979,7 +785,7 @@ check("9.4", purity)
 
 # %% [markdown]
 # **Exercise 9.5 · same data, different story** · difficulty 4 of 5 · open, 20 minutes. Make two maps of the embeddings
-# of 9.2 from which two people would tell opposite stories ("the classes are well separated", "the classes are one
+# of §9.2 from which two people would tell opposite stories ("the classes are well separated", "the classes are one
 # mass"): you may choose seed, neighbors, `min_dist`, colors and which images are shown, and may not touch the data.
 # Then write for each the sentence that a reviewer should ask for, and compute the number that decides.
 #

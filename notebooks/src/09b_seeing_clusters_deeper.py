@@ -29,7 +29,7 @@ book.story("09b")
 # embedding of 64 dimensions learned the classes, with one center each and with ten, each at its own searched settings,
 # from five seeds. Records hold what was measured on *new* photographs of the trained classes (all in percent, but for
 # `serve`, the centers that serve any; MAP@R asks for all of the right ones, see chapter [01](01_measures.ipynb); `Rand`
-# is the adjusted index of 9.5):
+# is the adjusted index of §9.5):
 
 # %%
 PHOTOGRAPHS = {
@@ -37,40 +37,32 @@ PHOTOGRAPHS = {
     "Cars, dealt": "cars",
     "Grocery, its own": "grocery",
 }
-recorded = {
-    title: records.compare({k: f"maps/{name}-k{k}" for k in ("1", "10")}).rows
-    for title, name in PHOTOGRAPHS.items()
-}
+recorded = {}
+for title, name in PHOTOGRAPHS.items():
+    both = {k: f"maps/{name}-k{k}" for k in ("1", "10")}
+    recorded[title] = records.compare(both).rows
 FOUND = {"R@1 class": "recall_by_class", "R@1 kind": "recall_by_kind"}
 FOUND |= {"MAP@R class": "map_by_class", "MAP@R kind": "map_by_kind"}
-COLUMNS = FOUND | {
-    "purity": "seen_purity",
-    "by chance": "seen_purity_by_chance",
-    "Rand": "recovery",
-}
+COLUMNS = FOUND | {"purity": "seen_purity", "by chance": "seen_purity_by_chance"}
+COLUMNS["Rand"] = "recovery"
 
 
 def cells(lists):
-    return "".join(
-        f"{f'{100 * mean:.1f} ± {100 * half:.1f}':>12}"
-        for mean, half in map(records.interval, lists)
-    )
+    found = [records.interval(values) for values in lists]
+    shown = [f"{100 * mean:.1f} ± {100 * half:.1f}" for mean, half in found]
+    return "".join(f"{cell:>12}" for cell in shown)
 
 
-print(
-    f"{'in percent':25}"
-    + "".join(f"{column:>12}" for column in COLUMNS)
-    + f"{'serve':>7}"
-)
+# %%
+heads = "".join(f"{column:>12}" for column in COLUMNS)
+print(f"{'in percent':25}{heads}{'serve':>7}")
 for title, by_k in recorded.items():
-    print(
-        f"{title:17} frozen {cells(by_k['1'].values(f'frozen_{figure}') for figure in FOUND.values())}"
-    )
+    frozen = [by_k["1"].values(f"frozen_{figure}") for figure in FOUND.values()]
+    print(f"{title:17} frozen {cells(frozen)}")
     for k, record in by_k.items():
         of_k = cells(record.values(figure) for figure in COLUMNS.values())
-        print(
-            f"{title:17} K = {k:<3}{of_k}{records.interval(record.values('seen_used'))[0]:7.1f}"
-        )
+        serve, _ = records.interval(record.values("seen_used"))
+        print(f"{title:17} K = {k:<3}{of_k}{serve:7.1f}")
 
 # %% [markdown]
 # And seed by seed, ten centers less one:
@@ -113,7 +105,7 @@ book.dots(axes[0], above).set(
 book.dots(axes[1], kept_by).set(
     xlim=(-5, 60), xlabel="of 15 neighbors, percent", title="Kept by the map"
 )
-show(figure, "9b.1 left purity ten centers")
+show(figure, "9b.1 purity and neighbors")
 
 # %% [markdown]
 # **What to see.** On each set ten centers sort photographs by kind better than chance does, and on none perfectly. On the
@@ -139,7 +131,7 @@ show(figure, "9b.1 left purity ten centers")
 #
 #     python -m dmlbook kinds --data cub --merge 5 --centers 1 10 --page cub.html
 #
-# Try on it what 9.8 asks: find a center that serves one species, one that serves several; and look where the small
+# Try on it what §9.8 asks: find a center that serves one species, one that serves several; and look where the small
 # centers lie, which serve few images.
 #
 # ## References

@@ -607,6 +607,7 @@ CALLS: dict[str, dict[str, object]] = {
     "chapters.ch08.theory.published_table": {"rows": published},
     "chapters.ch08.theory.reported": {"data": "cub", "dimensions": 64},
     "chapters.ch08.theory.unlike": {"row": lambda: published()[0], "record": record},
+    "chapters.ch09.figures.headed": {"title": "A finding"},
     "chapters.ch09.figures.map_panel": {
         "places": lambda: labels() % 2, "only": lambda: [0, 1],
         "counts": lambda: torch.tensor([[2, 2], [3, 1], [2, 2]]),

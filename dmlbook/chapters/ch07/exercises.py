@@ -1,14 +1,14 @@
-"""Exercises of chapter 07: a fair split, two learning rates, the schedule, and an interval over seeds."""
+"""Exercises of chapter 07: a fair split, the training loop, a planted bug in it, a lead over seeds, the schedule."""
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Sequence
-
-import torch
-from torch import nn
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from dmlbook.book.exercises import Case, Exercise, Misconception
+from dmlbook.chapters.ch07 import loops
 
 T_975 = {1: 12.7062, 2: 4.3027, 3: 3.1824, 4: 2.7764, 9: 2.2622}
 """Student's t at 97.5 percent, by degrees of freedom."""
@@ -27,6 +27,10 @@ def _validation_images(labels: list[int], share: float, by: str = "class") -> li
         return sorted(kept)
     if by == "first":
         held = set(classes[: round(share * len(classes))])
+    if by == "from the end":
+        held = set(classes[-round(share * len(classes)) :])
+    if by == "number":
+        held = set(range(max(labels) + 1 - round(share * len(classes)), max(labels) + 1))
     return [i for i, label in enumerate(labels) if label in held]
 
 
@@ -37,42 +41,33 @@ def _split_cases() -> Sequence[Case]:
         ([0, 0, 1, 2, 3], 0.4),
         ([3, 0, 2, 0, 1, 3, 3, 1, 2, 2], 0.25),
         ([7, 7, 7, 5, 9, 5, 8, 9], 0.5),
+        ([0, 0, 2, 4, 6, 6], 0.5),
     ]
     return [Case((y, share), _validation_images(y, share), f"labels = {y}, share = {share}") for y, share in problems]
 
 
-def _groups(net: nn.Module, loss: nn.Module, lr: float, loss_lr: float) -> list[dict]:
-    return [{"params": list(net.parameters()), "lr": lr}, {"params": list(loss.parameters()), "lr": loss_lr}]
+def _lead(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
+    ahead = [a - b for a, b in zip(first, second, strict=True)]
+    return statistics.fmean(ahead), _half_width(ahead)
 
 
-def _read_groups(groups: object) -> object:
-    """Which learning rate each parameter gets, by its shape: the order of groups does not matter."""
-    if isinstance(groups, torch.optim.Optimizer):  # who went one step further has the groups inside
-        groups = groups.param_groups
-    if not isinstance(groups, (list, tuple)):
-        return groups
-    rates = []
-    for group in groups:
-        parameters = group["params"]
-        parameters = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
-        rates += [(tuple(p.shape), group.get("lr", "no lr")) for p in parameters]
-    return sorted(rates, key=str)
+def _half_width(values: Sequence[float]) -> float:
+    n = len(values)
+    return T_975[n - 1] * statistics.stdev(values) / n**0.5
 
 
-class _Centers(nn.Module):
-    def __init__(self, *shape: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(*shape))
+def _lead_cases() -> Sequence[Case]:
+    problems = [
+        ([50.0, 52.0], [47.0, 50.0]),
+        ([41.0, 43.0, 45.0], [40.0, 41.5, 44.5]),
+        ([60.1, 58.3, 59.4, 61.0, 59.7], [60.9, 57.9, 60.0, 61.4, 58.5]),
+    ]
+    return [Case((a, b), _lead(a, b), f"first = {a}, second = {b}: mean lead, half-width") for a, b in problems]
 
 
-def _group_cases() -> Sequence[Case]:
-    cases = []
-    for size, classes in ((4, 3), (2, 7)):
-        net, loss = nn.Linear(5, size), _Centers(10, classes, size)
-        expected = _read_groups(_groups(net, loss, 1e-4, 1e-2))
-        text = f"a linear net to {size} dimensions and {classes} classes of 10 centers, lr 1e-4, loss_lr 1e-2"
-        cases.append(Case((net, loss, 1e-4, 1e-2), expected, text))
-    return cases
+def _spread(half: Callable[[list[float]], float]) -> Callable[[Sequence[float], Sequence[float]], tuple[float, float]]:
+    """The right mean lead, with another half-width of the differences."""
+    return lambda a, b: (_lead(a, b)[0], half([x - y for x, y in zip(a, b, strict=True)]))
 
 
 def _rate(epoch: int, base: float, milestones: Sequence[int]) -> float:
@@ -86,14 +81,10 @@ def _rate_cases() -> Sequence[Case]:
     ]
 
 
-def _half_width(values: Sequence[float]) -> float:
-    n = len(values)
-    return T_975[n - 1] * statistics.stdev(values) / n**0.5
-
-
-def _interval_cases() -> Sequence[Case]:
-    samples = ([50.0, 52.0], [41.0, 43.0, 45.0], [60.1, 58.3, 59.4, 61.0, 59.7])
-    return [Case((values,), _half_width(values), f"values = {values}") for values in samples]
+def _apart(a: Sequence[float], b: Sequence[float]) -> float:
+    """The half-width as if the two had nothing in common: seeds that are not paired."""
+    n = len(a)
+    return T_975[n - 1] * math.sqrt((statistics.variance(a) + statistics.variance(b)) / n)
 
 
 EXERCISES = (
@@ -103,7 +94,7 @@ EXERCISES = (
         _split_cases,
         {
             "images, not classes": Misconception(
-                lambda y, share: _validation_images(y, share, by="image"),
+                partial(_validation_images, by="image"),
                 "You held out the last images, whatever their class: classes are then cut in two, and validation shows "
                 "classes that training has seen.",
             ),
@@ -115,39 +106,78 @@ EXERCISES = (
                 lambda y, share: [i for i in range(len(y)) if y[i] in sorted(set(y))[::-1][: int(share * len(set(y)))]],
                 "int() rounds down: 0.4 of 4 classes is 1.6, which rounds to 2.",
             ),
+            "rounded up": Misconception(
+                lambda y, share: [
+                    i for i in range(len(y)) if y[i] in sorted(set(y))[::-1][: math.ceil(share * len(set(y)))]
+                ],
+                "You rounded up, or held out one class at least: round(0.1 * 4) is 0, and then none is held out.",
+            ),
             "some images of each class": Misconception(
-                lambda y, share: _validation_images(y, share, by="each class"),
+                partial(_validation_images, by="each class"),
                 "You held out some images of every class. That measures known classes; retrieval must find new ones.",
             ),
             "the first classes": Misconception(
-                lambda y, share: _validation_images(y, share, by="first"),
+                partial(_validation_images, by="first"),
                 "You held out the lowest class numbers. The task asks for the highest ones.",
             ),
+            "none is all": Misconception(
+                partial(_validation_images, by="from the end"),
+                "Where none is to be held out you hold out all: classes[-0:] is the whole list. Count from the front.",
+            ),
+            "numbers that no class has": Misconception(
+                partial(_validation_images, by="number"),
+                "You took class numbers below the highest one. Numbers may have gaps: take from sorted(set(labels)).",
+            ),
         },
     ),
+    Exercise("7.2", "the training loop", loops.loop_cases, loops.loop_misconceptions(), call=loops.trained),
+    Exercise("7.3", "the planted bug", loops.bug_cases, loops.bug_misconceptions(), call=loops.trained),
     Exercise(
-        "7.2",
-        "two learning rates",
-        _group_cases,
+        "7.4",
+        "a lead over seeds",
+        _lead_cases,
         {
-            "the centers were forgotten": Misconception(
-                lambda net, loss, lr, loss_lr: _groups(net, loss, lr, loss_lr)[:1],
-                "The centers are in no group: they stay where they were drawn, and nothing says so. They are "
-                "parameters of the loss: loss.parameters().",
+            "not paired": Misconception(
+                lambda a, b: (_lead(a, b)[0], _apart(a, b)),
+                "You put two separate spreads together. The runs are paired: take the differences seed by seed first.",
             ),
-            "one rate for all": Misconception(
-                lambda net, loss, lr, loss_lr: _groups(net, loss, lr, lr),
-                "Everything learns at lr. The centers need loss_lr: a second group with its own rate.",
+            "the other way round": Misconception(
+                lambda a, b: _lead(b, a), "The sign is turned: the lead is that of first over second."
             ),
-            "rates swapped": Misconception(
-                lambda net, loss, lr, loss_lr: _groups(net, loss, loss_lr, lr),
-                "The rates are swapped: the network is fine-tuned slowly, the centers move fast.",
+            "the spread of one run": Misconception(
+                _spread(lambda d: T_975[len(d) - 1] * statistics.stdev(d)),
+                "That covers a single further run. The mean of n runs varies less: divide by the root of n.",
+            ),
+            "standard deviation": Misconception(
+                _spread(statistics.stdev),
+                "That is the standard deviation of single differences. The interval is for their mean: divide by "
+                "root n and multiply by t.",
+            ),
+            "the whole width": Misconception(
+                _spread(lambda d: 2 * _half_width(d)),
+                "That is the whole width of the interval. The task asks for half of it, what stands after the ±.",
+            ),
+            "1.96": Misconception(
+                _spread(lambda d: 1.96 * statistics.stdev(d) / len(d) ** 0.5),
+                "1.96 needs many runs. With n of them use Student's t at n - 1 degrees of freedom: 4.30 for n = 3.",
+            ),
+            "divided by n": Misconception(
+                _spread(lambda d: T_975[len(d) - 1] * statistics.pstdev(d) / len(d) ** 0.5),
+                "Your standard deviation divides by n. Around a mean taken from the same runs it divides by n - 1.",
+            ),
+            "standard error only": Misconception(
+                _spread(lambda d: statistics.stdev(d) / len(d) ** 0.5),
+                "That is the standard error. Multiply by Student's t for 95 percent.",
+            ),
+            "not the root": Misconception(
+                _spread(lambda d: T_975[len(d) - 1] * statistics.stdev(d) / len(d)),
+                "You divided by n. The spread of a mean falls with the root of n.",
             ),
         },
-        read=_read_groups,
+        read=lambda answer: tuple(answer) if isinstance(answer, list) else answer,
     ),
     Exercise(
-        "7.3",
+        "7.6",
         "the schedule",
         _rate_cases,
         {
@@ -167,37 +197,21 @@ EXERCISES = (
                 lambda epoch, base, milestones: base - 0.1 * sum(epoch >= m for m in milestones),
                 "You subtracted 0.1; the rate is multiplied by it.",
             ),
-        },
-    ),
-    Exercise(
-        "7.4",
-        "an interval over seeds",
-        _interval_cases,
-        {
-            "the spread of one run": Misconception(
-                lambda values: T_975[len(values) - 1] * statistics.stdev(values),
-                "That covers a single further run. The mean of n runs varies less: divide by the root of n.",
+            "from zero": Misconception(
+                lambda epoch, base, milestones: base * 0.1 ** sum(epoch + 1 >= m for m in milestones),
+                "One epoch early: epochs are counted from 1, and epoch 19 still has the full rate.",
             ),
-            "standard deviation": Misconception(
-                statistics.stdev,
-                "That is the standard deviation of single runs. The interval is for their mean: divide by root n "
-                "and multiply by t.",
+            "at the milestone alone": Misconception(
+                lambda epoch, base, milestones: base * (0.1 if epoch in milestones else 1.0),
+                "The smaller rate holds from the milestone on, not in that epoch alone.",
             ),
-            "the whole width": Misconception(
-                lambda values: 2 * _half_width(values),
-                "That is the whole width of the interval. The task asks for half of it, what stands after the ±.",
+            "halved": Misconception(
+                lambda epoch, base, milestones: base * 0.5 ** sum(epoch >= m for m in milestones),
+                "You halved the rate. It falls to a tenth at each milestone.",
             ),
-            "1.96": Misconception(
-                lambda values: 1.96 * statistics.stdev(values) / len(values) ** 0.5,
-                "1.96 needs many runs. With n of them use Student's t at n - 1 degrees of freedom: 4.30 for n = 3.",
-            ),
-            "divided by n": Misconception(
-                lambda values: T_975[len(values) - 1] * statistics.pstdev(values) / len(values) ** 0.5,
-                "Your standard deviation divides by n. Around a mean taken from the same runs it divides by n - 1.",
-            ),
-            "standard error only": Misconception(
-                lambda values: statistics.stdev(values) / len(values) ** 0.5,
-                "That is the standard error. Multiply by Student's t for 95 percent.",
+            "a factor a step": Misconception(
+                lambda epoch, base, milestones: base * 0.1 * sum(epoch >= m for m in milestones) or base,
+                "Two milestones make 0.1 times 0.1, not 2 times 0.1: the factors are multiplied.",
             ),
         },
     ),

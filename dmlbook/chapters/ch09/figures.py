@@ -251,3 +251,10 @@ def look_panels(axes: Sequence[Axes], seen: Look, label: int) -> Sequence[Axes]:
         if height > 0.02:
             axes[2].text(height + 0.02, row, f"{height:.2f}", va="center", fontsize=9)
     return axes
+
+
+@checked
+def headed(figure: Figure, title: str) -> Figure:
+    """The figure with a title over all of its panels, at the left."""
+    figure.suptitle(title, x=0.01, ha="left", fontsize=12)
+    return figure

@@ -1,0 +1,54 @@
+"""Exercises of chapter 07: invented mistakes are named, and the loop of the book is the one that ``fit`` takes."""
+
+import pytest
+import torch
+
+from dmlbook import chapters
+from dmlbook.chapters.ch07 import loops
+from tests.chapters.ch07.answers import ANSWERS, INVENTED
+
+
+@pytest.mark.parametrize("id", INVENTED)
+def test_of_ten_invented_mistakes_none_is_accepted_and_eight_are_named(id):
+    verdicts = {words: chapters.judge(id, wrong) for words, wrong in INVENTED[id].items()}
+    assert len(verdicts) == 10
+    assert {words for words, verdict in verdicts.items() if verdict.state == "right"} == set()
+    unnamed = [words for words, verdict in verdicts.items() if verdict.misconception is None]
+    assert len(unnamed) <= 2, unnamed
+
+
+def test_weights_of_the_expected_loop_are_those_of_fit():
+    """The judge's numbers after the losses come from ``fit`` itself; the book's loop agrees with them."""
+    for case in loops.loop_cases():
+        torch.testing.assert_close(loops.trained(loops.loop, case.arguments), case.expected, rtol=1e-3, atol=1e-4)
+
+
+def test_copies_of_the_weights_are_not_the_weights():
+    verdict = chapters.judge("7.2", INVENTED["7.2"]["copies of the weights"])
+    assert verdict.misconception == "nothing moves"
+    assert "state_dict() gives copies" in verdict.message
+
+
+def test_a_learners_loop_leaves_the_cases_as_they_were():
+    verdict = chapters.judge("7.2", ANSWERS["7.2"]["solution"])
+    assert verdict.message == "right, in all 2 cases."
+
+
+def test_the_planted_bug_trains_and_differs_from_the_second_epoch_on():
+    (arguments, *_), seen = (case.arguments for case in loops.bug_cases()), []
+    for when in ("once", "each epoch"):
+        found = loops.trained(lambda *given, when=when: loops.measured(*given, train=when), arguments)
+        seen.append(found)
+    assert seen[0][0] == seen[1][0]
+    assert not torch.allclose(seen[0], seen[1])
+
+
+def test_a_loop_that_returns_one_number_is_told_to_return_a_list():
+    verdict = chapters.judge("7.2", lambda *arguments: 1.0)
+    assert "return a list of numbers" in verdict.message
+
+
+@pytest.mark.parametrize("wrong", ["copies of the weights", "no train()"])
+def test_every_fault_of_the_loop_has_a_message(wrong):
+    assert chapters.judge("7.2", INVENTED["7.2"][wrong]).misconception in loops.loop_misconceptions()
+    assert set(loops.bug_misconceptions()) == set(ANSWERS["7.3"]) - {"solution"}
