@@ -594,8 +594,8 @@ outcome("2.5", "a" if found.sure > 0.9 else "c" if found.sure < 0.1 else "b")
 # **The gap in the argument is the radius.** A small loss of every image is a margin
 # ([§2b.7](02b_softmax_deeper.ipynb) has the formula). It is not a radius. The theorem needs every class to be close to
 # *its one center*, and at a large scale hardly anything in the loss asks for it: a modest margin already makes all other
-# weights $p_j$ tiny, and by (2.8) almost nothing pulls any more. There the run above is repeated over seeds and scales,
-# and the guarantee turns out to be a means and not the goal.
+# weights $p_j$ tiny, and by (2.8) almost nothing pulls any more. §2b.7 repeats this run over seeds
+# and scales, and looks at classes never seen: the guarantee is a means and not the goal.
 #
 # A class with several looks (a bird that perches and flies) cannot be close to one point without being forced. It could
 # be close to *one of several*. That is the idea of the next chapter.

@@ -5,6 +5,8 @@ import torch
 
 from dmlbook import chapters, losses
 from dmlbook.chapters.ch05 import experiments
+from dmlbook.chapters.ch05.batch_exercises import BATCHES
+from dmlbook.chapters.ch05.deeper_exercises import DEEPER
 from dmlbook.seeding import SEED
 from tests.chapters.ch05.answers import ANSWERS, INVENTED
 
@@ -19,6 +21,19 @@ def test_of_ten_invented_answers_none_is_accepted_and_eight_are_named(id):
 
 def test_every_exercise_with_a_check_has_invented_answers():
     assert set(INVENTED) == set(chapters.exercises("05"))
+
+
+def test_the_exercises_are_those_of_lesson_and_companion_in_order():
+    found = chapters.exercises("05")
+    assert list(found) == ["5.1", "5.2", "5.3", "5.4", "5.6", "5.7"]  # 5.5 is open
+    assert [found["5.2"], found["5.3"]] == list(BATCHES)
+    assert [found["5.6"], found["5.7"]] == list(DEEPER)
+
+
+@pytest.mark.parametrize("form", [list, tuple, lambda pair: dict(zip("ab", pair, strict=True))])
+def test_two_weights_are_read_from_a_list_a_tuple_or_a_dictionary(form):
+    solution = ANSWERS["5.6"]["solution"]
+    assert chapters.judge("5.6", lambda s, t: form(solution(s, t))).state == "right"
 
 
 def test_the_built_loss_is_the_packages_with_class_counts():
