@@ -24,17 +24,21 @@ KINDS = {
     "known": "a constant or a fact that anyone can look up",
 }
 MATH = re.compile(r"\$\$.*?\$\$|\$[^$]*\$", re.DOTALL)
-REFERRED = r"(?:[Ss]ections?|[Ee]xercises?|[Cc]hapters?|[Pp]redict(?:ions?)?|[Ff]ormulas?|[Ee]quations?)"
+REFERRED = (
+    r"(?:[Ss]ections?|[Ee]xercises?|[Ii]nvestigations?|[Cc]hapters?|[Pp]redict(?:ions?)?|[Ff]ormulas?|[Ee]quations?)"
+)
 # What holds numbers that measure nothing: code, links, headings, HTML, the names of papers, places in the book, years.
 APART = re.compile(
     rf"```.*?```|`[^`]*`|!?\[[^\]]*\]\([^)]*\)|<[^>]+>|^\#.*?$|arXiv\s+[\d.]+|"
     rf"(?:\b{REFERRED}\s+|§)\d+[bc]?(?:\.\d+)?(?:(?:,?\s(?:and|to|or)\s|,\s)§?\d+[bc]?\.\d+)*|"
     r"(?<![\w.,])(?:19|20)\d\d(?!\w|[.,]\d)|\*\*\d\d\*\*|(?<![\w.,])0\d[a-z]?(?!\w)(?:\.\d+)?|"
     r"\b[A-Za-z][\w-]*-\d+(?:-\d+)*\b(?!\.\d)|difficulty \d of 5(?: · \d+ minutes)?|95 percent interval|"
-    r"\*\*Time\*\* about \d+ minutes(?: to read(?: and try)?, and \d+ for the exercises)?",
+    r"\*\*Time\*\* about \d+ minutes(?: to read(?: and try)?)?(?:, and \d+ for the exercises?)?",
     re.DOTALL | re.MULTILINE,
 )
-PLACE = re.compile(r"\\tag\{([\d.]+)\}|^#+ (\d+[bc]?\.\d+)|(?:Exercise|Predict(?:ion)?) (\d+\.\d+)", re.MULTILINE)
+PLACE = re.compile(
+    r"\\tag\{([\d.]+)\}|^#+ (\d+[bc]?\.\d+)|(?:Exercise|Investigation|Predict(?:ion)?) (\d+\.\d+)", re.MULTILINE
+)
 NUMBER = re.compile(r"(?<![\w.,])(?:\d[\d,]*\d|\d)(?:\.\d+)?(?!\w|\.\d)|(?<![\w.])\.\d+")
 UNIT = re.compile(r"\s?(?:percent|%|points?\b|seconds?\b|minutes?\b|hours?\b|degrees\b|°)")
 ANY = re.compile(r"\d[\d,]*(?:\.\d+)?|\.\d+")

@@ -749,7 +749,7 @@ for ax, w, title in zip(axes, ends, ("Before", "After 100 steps"), strict=True):
 show(figure, "3 trained by you")
 
 # %% [markdown]
-# **Exercise 3.2 · a loss that trains** · difficulty 3 of 5 · 15 minutes. A colleague wrote SoftTriple (scale 20, gamma
+# **Exercise 3.2 · the planted bugs** · difficulty 3 of 5 · 15 minutes. A colleague wrote SoftTriple (scale 20, gamma
 # 0.1). It runs, its loss falls, images come out right. There are **two** bugs in it.
 
 

@@ -735,7 +735,7 @@ check("5.4", scaled_shortfall)
 # </details>
 
 # %% [markdown]
-# **Exercise 5.5 · does it ever help?** · difficulty 3 of 5 · 25 minutes · open. After §5.7's run new digits are found worse than
+# **Investigation 5.5 · does it ever help?** · difficulty 3 of 5 · 25 minutes · open. After §5.7's run new digits are found worse than
 # before it. But that run went to the end. Is there a number of steps, or a learning rate, at which training on the bound
 # makes retrieval of digits 5 to 9 *better* than before training? Say first, in writing, what you will try and what would
 # count as better; compare with the same seed before training; use several seeds; read both measures. (No check: your

@@ -319,7 +319,7 @@ else:
 # that these centroids are not its own. On digits that were not in training both, trained this far, are worse than the same
 # network before any training.
 #
-# Would less training help? Exercise 5.5 asks. Here are shorter runs on the bound, the rate falling over each: how much higher
+# Would less training help? Investigation 5.5 asks. Here are shorter runs on the bound, the rate falling over each: how much higher
 # the two measures are *after* than before, seed by seed, in points.
 
 # %%

@@ -811,7 +811,7 @@ check("6.5", how_many)
 # </details>
 
 # %% [markdown]
-# **Exercise 6.6 · turn a verdict over** · difficulty 4 of 5 · open. Take two losses of §6.10 of which one is ahead by
+# **Investigation 6.6 · turn a verdict over** · difficulty 4 of 5 · open. Take two losses of §6.10 of which one is ahead by
 # both measures (SoftTriple and normalized SoftMax; not SoftMax and Proxy-Anchor: there each is ahead by one). Find a
 # setting in which they change places, or can no longer be told apart: a budget, a batch, a dimension, a size of class,
 # noise in the labels. Do it as a skeptic would: name the setting *before* you run it, give both losses the same search

@@ -716,7 +716,7 @@ check("8.3", backward_in_parts)
 # </details>
 
 # %% [markdown]
-# **Exercise 8.4 · your own photographs** · open · an hour. Take a folder of yours, or make one: thirty objects at home,
+# **Investigation 8.4 · your own photographs** · open · an hour. Take a folder of yours, or make one: thirty objects at home,
 # five photographs each. (1) What will be asked later, and so which split? (2) Measure the frozen features first. (3)
 # Train the head alone, then all of it, each chosen with `--validation`. (4) Search with ten new photographs, three of
 # them of things that are not in the folder. Where would you put the limit of §8.7? Write down what you expected before

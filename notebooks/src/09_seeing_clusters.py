@@ -784,7 +784,7 @@ check("9.4", purity)
 # </details>
 
 # %% [markdown]
-# **Exercise 9.5 · same data, different story** · difficulty 4 of 5 · open, 20 minutes. Make two maps of the embeddings
+# **Investigation 9.5 · same data, different story** · difficulty 4 of 5 · open, 20 minutes. Make two maps of the embeddings
 # of §9.2 from which two people would tell opposite stories ("the classes are well separated", "the classes are one
 # mass"): you may choose seed, neighbors, `min_dist`, colors and which images are shown, and may not touch the data.
 # Then write for each the sentence that a reviewer should ask for, and compute the number that decides.

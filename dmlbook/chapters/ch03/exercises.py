@@ -179,7 +179,7 @@ EXERCISES = (
     ),
     Exercise(
         "3.2",
-        "a loss that trains",
+        "the planted bugs",
         _bug_cases,
         {
             "both bugs": Misconception(
