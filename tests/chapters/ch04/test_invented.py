@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from dmlbook import chapters
+from dmlbook.chapters.ch04 import center_faults, loss_faults
 from tests.chapters.ch04.answers import ANSWERS, INVENTED
 
 
@@ -34,3 +35,12 @@ def test_a_length_whose_slope_at_zero_is_zero_is_as_right_as_the_root_with_epsil
 
     assert chapters.judge("4.1", softtriple).state == "right"
     assert chapters.judge("4.2", price).state == "right"
+
+
+def test_faults_have_the_names_of_the_answers_and_the_root_is_spoken_of_last():
+    assert set(center_faults.COUNT_FAULTS) == set(ANSWERS["4.3"]) - {"solution"}
+    assert set(center_faults.CIRCLE_FAULTS) == set(ANSWERS["4.4"]) - {"solution"}
+    ring = torch.tensor([[1.0, 0.0], [0.999, 0.0447], [-1.0, 0.0]])  # two are 0.045 apart
+    assert [center_faults.distinct(ring, t) for t in (0.02, 0.1)] == [3, 2]
+    both = ANSWERS["4.1"]["every pair twice, and no epsilon"]
+    assert chapters.judge("4.1", both).message.endswith(loss_faults.NO_EPSILON)
