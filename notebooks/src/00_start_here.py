@@ -428,12 +428,12 @@ NeighbourExplorer(test, {"learned": learned, "pixels": pixels}).widget()
 # | **00** | what will I be able to do? | you are here |
 # | **01** | what is a good embedding? | [ready](01_measures.ipynb) |
 # | **01b** | how do you learn from triplets, and why is sampling them a problem? | [ready](01b_triplets.ipynb), [deeper](01c_triplets_deeper.ipynb) |
-# | **02** | why does a classifier learn a metric? | [ready](02_softmax_is_smoothed_triplet.ipynb) |
-# | **03** | what if a class has several clusters? | [ready](03_softtriple.ipynb) |
-# | **04** | who chooses the number of centers? | [ready](04_how_many_centers.ipynb) |
-# | **05** | can triplets be bounded in linear time? | [ready](05_centroid_bound.ipynb) |
+# | **02** | why does a classifier learn a metric? | [ready](02_softmax_is_smoothed_triplet.ipynb), [deeper](02b_softmax_deeper.ipynb) |
+# | **03** | what if a class has several clusters? | [ready](03_softtriple.ipynb), [deeper](03b_softtriple_deeper.ipynb) |
+# | **04** | who chooses the number of centers? | [ready](04_how_many_centers.ipynb), [deeper](04b_do_they_find_the_poses.ipynb), [on photographs](04c_photographs.ipynb) |
+# | **05** | can triplets be bounded in linear time? | [ready](05_centroid_bound.ipynb), [deeper](05b_centroid_bound_deeper.ipynb) |
 # | **06** | what did people do before and after, and which loss should I use? | [ready](06_the_field.ipynb), [deeper](06b_the_field_deeper.ipynb) |
-# | **07** | how do you train one that works? | [ready](07_training.ipynb) |
+# | **07** | how do you train one that works? | [ready](07_training.ipynb), [deeper](07b_training_deeper.ipynb) |
 # | **08** | does it hold on CUB, Cars196 and SOP, and on my photographs? | [ready](08_benchmarks.ipynb) |
 # | **09** | what did the centers learn? | [ready](09_seeing_clusters.ipynb), [deeper](09b_seeing_clusters_deeper.ipynb) |
 # | 10 | what breaks first as $N$ and $C$ grow? | to come |

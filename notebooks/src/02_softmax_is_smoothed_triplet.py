@@ -11,7 +11,7 @@
 # - write normalized SoftMax from nothing, stable at any scale, and train with it.
 #
 # **Before it** you need cross-entropy, gradients, retrieval by direction and its Recall@1 (chapter 00), and the triplet
-# constraint of chapter 01, which is repeated in §2.2.
+# constraint (1.7) of lesson [01b](01b_triplets.ipynb), which is repeated in §2.2.
 #
 # **Time** about {reading} minutes to read and try, and {exercises} for the exercises; the cells run in under a minute
 # on a laptop with two cores. What goes beyond stands in the companion [02b](02b_softmax_deeper.ipynb).
@@ -79,7 +79,7 @@ show(figure, "2.1 image and three centers")
 #
 # ## 2.2 Triplets with centers in them
 #
-# Chapter 01 asked of every **triplet** of an image $x_i$, an image $x_j$ of its own class and an image $x_k$ of another
+# Lesson 01b asked of every **triplet** of an image $x_i$, an image $x_j$ of its own class and an image $x_k$ of another
 # class that
 #
 # $$x_i \cdot x_j - x_i \cdot x_k \ge \delta .$$

@@ -99,7 +99,7 @@ ax.set_title("$a$ and $c$ are closer to each other than to their own")
 show(figure, "6.2 four points")
 
 # %% [markdown]
-# **Semi-hard triplets** (Schroff and others, 2015; chapter 01). One pull, one push: for a positive pair the closest
+# **Semi-hard triplets** (Schroff and others, 2015; lesson 01b). One pull, one push: for a positive pair the closest
 # negative *beyond* the positive, or the farthest if none is; squared distances; a hinge.
 
 

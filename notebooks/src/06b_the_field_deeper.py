@@ -453,7 +453,7 @@ print(f"losses but clustering, 64 images: {low:.1f} to {high:.1f} ms")
 #
 # | | grows as | what a batch must hold |
 # |---|---|---|
-# | triplet, semi-hard | $B^2 D + B^2 \log B$: the $B^3$ triplets are not listed, but counted in sorted rows (chapter 01) | two images of a class, two classes |
+# | triplet, semi-hard | $B^2 D + B^2 \log B$: the $B^3$ triplets are not listed, but counted in sorted rows (lesson 01b) | two images of a class, two classes |
 # | lifted | $B^2 D$ | two images of a class, two classes |
 # | N-pairs | $P^2 D$ for $P$ pairs | two images of each class |
 # | clustering | $B^2 D$, and $B^2 M$ and more for $M$ medoids | several images of several classes |
