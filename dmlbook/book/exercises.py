@@ -239,9 +239,9 @@ def _hint(found: object, expected: object) -> str:
     if isinstance(expected, torch.Tensor) and isinstance(found, torch.Tensor) and found.shape != expected.shape:
         return f". Look at the shape: {tuple(found.shape)} is not {tuple(expected.shape)}."
     if isinstance(found, torch.Tensor) and found.is_floating_point() and not torch.isfinite(found).all():
-        return ". Some entries are not finite: is something divided by 0?"
+        return ". Some entries are not finite: does something overflow, or is something divided by 0?"
     if isinstance(found, float) and not math.isfinite(found):
-        return ". That is not finite: is something divided by 0?"
+        return ". That is not finite: does something overflow, or is something divided by 0?"
     if isinstance(found, str) and not isinstance(expected, str):
         return ". That is text: return the value itself."
     if isinstance(found, (list, tuple)):

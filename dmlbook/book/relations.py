@@ -9,6 +9,7 @@ import torch
 
 from dmlbook._checks import check_lengths, checked
 
+NEARLY = 0.03  # as a share of what is expected
 LOGARITHMS = {1 / math.log(2): "2", 1 / math.log(10): "10"}
 
 
@@ -59,8 +60,9 @@ def _shaped(pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> tuple[str, str] |
         one.shape == other.shape and _close(one, other) for one, (_, other) in zip(turned, pairs, strict=True)
     ):
         return "transposed", "It is the expected matrix with rows and columns exchanged."
-    if all(_close(one.flatten(), other.flatten()) for one, other in pairs):
-        one, other = next(((a, b) for a, b in pairs if a.shape != b.shape), pairs[0])
+    unlike = [(one, other) for one, other in pairs if one.shape != other.shape]
+    if unlike and all(_close(one.flatten(), other.flatten()) for one, other in pairs):
+        one, other = unlike[0]
         return "its shape", f"The numbers are right; the shape is {tuple(one.shape)} instead of {tuple(other.shape)}."
     flipped = [(one.flip(0), other) for one, other in pairs if one.ndim == 1 and one.numel() > 1]
     if flipped and all(_close(one, other) for one, other in flipped):
@@ -78,6 +80,11 @@ def _valued(
         return None  # of one number everything can be said
     if len(torch.unique(one.round(decimals=6))) == 1:
         return "a constant", f"It is {float(one[0]):.4g} whatever the function is given."
+    if torch.allclose(one, other, rtol=NEARLY, atol=0):
+        return (
+            "its precision",
+            "It is nearly right: rounded, or stopped too early? A thousandth of the value is asked for.",
+        )
     if _close(one, -other):
         return "a sign", "Every number has the wrong sign."
     if sizes is not None and None not in sizes and len(set(sizes)) > 1:

@@ -28,6 +28,7 @@ RIGHT = [torch.tensor([0.5, 2.0, 3.0]), torch.tensor([0.25, 4.0])]
         (lambda x: x.exp(), "an exponential", "a logarithm is missing"),
         (lambda x: x.log(), "a logarithm", "It is the logarithm"),
         (lambda x: x.round(), "rounded", "whole numbers"),
+        (lambda x: 0.98 * x, "its precision", "stopped too early"),
         (lambda x: x.flip(0), "its order", "opposite order"),
         (lambda x: x.roll(1), "its order", "order"),
         (lambda x: x[:, None], "its shape", "(3, 1) instead of (3,)"),
@@ -66,6 +67,10 @@ def test_signs_and_matrices():
 )
 def test_what_could_be_several_things_or_none_has_no_name(found, expected):
     assert relation(found, expected) is None
+
+
+def test_a_number_that_is_nearly_right_has_the_right_shape():
+    assert relation([1.278, 0.128, 0.256], [1.27846, 0.127846, 0.255692])[0] == "its precision"
 
 
 def test_a_mean_is_named_only_where_cases_differ_in_size():
