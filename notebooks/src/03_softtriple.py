@@ -746,7 +746,7 @@ for ax, w, title in zip(axes, ends, ("Before", "After 100 steps"), strict=True):
     w = F.normalize(w, dim=-1)
     figures.class_circle(ax, cloud, cloud_labels, w, losses.softtriple_similarity)
     ax.set_title(title)
-show(figure, "3 trained by you")
+show(figure, "3.1 trained by you")
 
 # %% [markdown]
 # **Exercise 3.2 · the planted bugs** · difficulty 3 of 5 · 15 minutes. A colleague wrote SoftTriple (scale 20, gamma
