@@ -395,7 +395,6 @@ CALLS: dict[str, dict[str, object]] = {
     "book.images.image": {"picture": b"", "alt": "A dot."},
     "book.strip.strip": {"number": "03"},
     "book.strip.story": {"number": "03"},
-    "chapters.alts": {"number": "03"},
     "chapters.show": {"name": lambda: next(name for name, text in chapters.alts("03").items() if "{" not in text)},
     "chapters.yours": {"id": "0.1", "answer": lambda: len, "ours": lambda: sum},
     "book.figures.query_row": {"axes": lambda: axes(3), "query": 1, "found": lambda: torch.tensor([2, 3])},
@@ -459,7 +458,6 @@ CALLS: dict[str, dict[str, object]] = {
         name: lambda: rows(12, 4) for name in ("x", "own", "other", "near_own", "near_other")
     },
     "chapters.ch02.attack.tight_case": {"delta": 0.5, "eps": 0.3},
-    "chapters.ch02.experiments.digits": {"part": "train"},
     "chapters.ch02.experiments.fit_digits": {"size": 2, "scale": 5.0, "steps": 1, "seed": 3, "without": lambda: [1]},
     "chapters.ch02.experiments.hardest_tenth": {"points": lambda: rows(901, 4), "centers": lambda: rows(5, 4)},
     "chapters.ch02.experiments.on_unseen": {"new_points": lambda: rows(896, 4)},
