@@ -26,7 +26,7 @@ WRITTEN = {".py", ".md", ".ipynb", ".toml", ".yml", ".txt", ".cfg", ".cff", ".js
 def written_files() -> list[Path]:
     """Every text file of the repository, without asking git, which may be absent."""
     files = [*ROOT.glob("*"), *(p for folder in FOLDERS for p in (ROOT / folder).rglob("*"))]
-    others = {".git", "__pycache__", ".ipynb_checkpoints", ".hypothesis", ".pytest_cache", "downloads"}
+    others = {".git", "__pycache__", ".ipynb_checkpoints", ".hypothesis", ".pytest_cache", ".ruff_cache", "downloads"}
     found = (p for p in files if p.is_file() and p.suffix in WRITTEN)
     return sorted(p for p in found if others.isdisjoint(p.relative_to(ROOT).parts))
 

@@ -9,6 +9,7 @@ matplotlib.use("agg")
 import pytest
 
 from dmlbook.book import panel
+from dmlbook.book.explorer import Words
 from dmlbook.book.panel import Panel, choose
 from dmlbook.chapters import explorers
 from tests.book.test_live import Slope
@@ -86,3 +87,12 @@ def test_what_is_stored_is_the_sharp_picture_at_its_width():
     assert base64.b64decode(content["image/png"]) == sharp
     assert content["text/plain"] == "Sixteen dots in four rows."
     assert metadata["image/png"]["width"] == 16
+
+
+def test_what_a_picture_shows_stands_where_controls_keep_their_value():
+    explorer = Slope()
+    assert isinstance(explorer.text, Words)
+    assert Words().value == ""
+    explorer.set(slope=0.9)
+    assert explorer.text.value == explorer.picture.alt
+    assert "slope 0.9" in explorer.text.value
