@@ -40,7 +40,7 @@ class ScaleExplorer(Explorer):
     def __init__(self, centers: Float[Tensor, "3 2"] = CENTERS) -> None:
         self.centers = centers.double()
         figure, axes = plt.subplots(
-            1, 4, figsize=(12, 3.3), width_ratios=(1.15, 0.85, 0.85, 1.35), layout="constrained"
+            1, 4, figsize=(9.6, 3.0), width_ratios=(1.15, 0.85, 0.85, 1.35), layout="constrained"
         )
         plt.close(figure)
         moving = [*self._circle(axes[0]), *self._bars(axes[1], axes[2]), *self._curve(axes[3])]
