@@ -156,7 +156,10 @@ def test_all_that_is_folded_away_stays_so_with_its_code_and_its_formulas(site):
     found = Counter()
     for path in NOTEBOOKS:
         folded = [text for cell in cells(path, "markdown") for _, text in pages.DETAILS.findall(cell.source)]
-        parts = site.article(path.stem).find_all("details")
+        every = site.article(path.stem).find_all("details")
+        parts = [part for part in every if "hide" not in part.get("class", [])]
+        hidden = [cell for cell in cells(path, "code") if cell.metadata.get("jupyter", {}).get("source_hidden")]
+        assert len(every) - len(parts) == len(hidden)  # which start collapsed there, too
         assert [bool(part.summary.get_text(strip=True)) for part in parts] == [True] * len(folded), path.name
         for part, text in zip(parts, folded, strict=True):
             blocks, rest = FENCE.findall(text), FENCE.sub("", text)

@@ -19,7 +19,7 @@ def test_a_right_value_with_a_wrong_gradient_is_wrong():
 
     assert chapters.judge("6.1", right).state == "right"
     verdict = chapters.judge("6.1", frozen)
-    assert (verdict.state, verdict.misconception) == ("wrong", None)
+    assert (verdict.state, verdict.misconception) == ("wrong", "its slopes")
     assert "the value, then its slopes" in verdict.message
 
 
