@@ -1,8 +1,8 @@
 """How long a lesson takes: words and lines of code are counted, and its header says what comes out.
 
-A reader takes a minute for eighty words or for twelve lines of code. What is folded away is not counted, nor are cells
-that start collapsed, nor the section of exercises: each of those says its own minutes. A header writes ``{reading}``
-and ``{exercises}``.
+A reader takes a minute for eighty words or for twelve lines of code, those of cells that start collapsed among them:
+who opens one reads it. What is folded away is not counted, nor is the section of exercises: each of those says its own
+minutes. A header writes ``{reading}`` and ``{exercises}``.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ def parts(book: nbformat.NotebookNode) -> tuple[list[tuple[str, str]], str]:
     read, exercises, inside = [], "", False
     for cell in book.cells:
         if cell.cell_type != "markdown":
-            hidden = cell.metadata.get("jupyter", {}).get("source_hidden", False)
-            read += [] if inside or hidden else [("code", cell.source)]
+            read += [] if inside else [("code", cell.source)]
             continue
         for piece in HEADING.split(cell.source):
             inside = piece.startswith("## Exercises") or (inside and not piece.startswith("## "))

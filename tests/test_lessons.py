@@ -30,7 +30,7 @@ def toy(*cells: tuple[str, str]) -> nbformat.NotebookNode:
     return nbformat.v4.new_notebook(cells=[made[kind](text) for kind, text in cells])
 
 
-def test_words_and_lines_are_counted_and_what_is_folded_or_collapsed_or_an_exercise_is_not():
+def test_words_and_lines_are_counted_also_of_collapsed_cells_and_what_is_folded_or_an_exercise_is_not():
     book = toy(
         ("words", "a " * 80 + "<details><summary>More</summary>" + "b " * 80 + "</details>"),
         ("code", "x = 1\n\n# why\n" * 12),
@@ -41,7 +41,7 @@ def test_words_and_lines_are_counted_and_what_is_folded_or_collapsed_or_an_exerc
         ("words", "## What to take away\n\n" + "d " * 75),
     )
     book.cells[2].metadata["jupyter"] = {"source_hidden": True}
-    assert reading.minutes(book) == (3.0, 25)
+    assert reading.minutes(book) == (4.0, 25)
 
 
 def test_the_minutes_stand_in_the_header_those_to_read_rounded_up():

@@ -111,10 +111,10 @@ def yours(id: str, answer: Callable, ours: Callable) -> Callable:
     Raises:
         ValueError: There is no exercise of that number, or ``answer`` is not a function.
     """
-    right = judge(id, answer).state == "right"
-    said = "your function is used here." if right else "not right yet, so the book's own function is used here."
-    print(f"Exercise {id}: {said}")
-    return answer if right else ours
+    state = judge(id, answer).state
+    found = {"right": "your function is used here.", "not attempted": "not attempted yet"}.get(state, "not right yet")
+    print(f"Exercise {id}: {found}" + ("" if state == "right" else ", so the book's own function is used here."))
+    return answer if state == "right" else ours
 
 
 @cache

@@ -26,7 +26,7 @@ import torch
 from IPython.display import Markdown, display
 from torch.nn import functional as F
 
-from dmlbook import book, datasets, losses, nets, records, settings
+from dmlbook import book, datasets, geometry, losses, nets, records, settings
 from dmlbook.chapters import check, outcome, predict, show
 from dmlbook.chapters.ch06 import experiments, figures, methods, pairs, theory
 from dmlbook.seeding import SEED
@@ -55,8 +55,8 @@ display(Markdown(methods.family_table()))
 # %% [markdown]
 # Read down the third column: representatives are *examples* of the batch; *means* of classes, which have to be found
 # again as the network moves; *learned* points, one a class (**proxies**) or several (**centers**); or *fixed* points
-# (**centroids**). How many at once is read from "one", "each" and "all" in both columns. Do not learn the table now: it
-# speaks of what is still to come. Come back to it after §6.5.
+# (**centroids**). How many at once is read from "one", "each" and "all" in both columns. It speaks of
+# what is still to come: come back to it after §6.5.
 
 # %%
 figure, ax = plt.subplots(figsize=(9.6, 5.6))
@@ -100,24 +100,13 @@ show(figure, "6.2 four points")
 
 # %% [markdown]
 # **Semi-hard triplets** (Schroff and others, 2015; lesson 01b). One pull, one push: for a positive pair the closest
-# negative *beyond* the positive, or the farthest if none is; squared distances; a hinge.
-
+# negative *beyond* the positive, or the farthest if none is; squared distances; a hinge. You built it there.
 
 # %%
-def semihard(margin):
-    values = []
-    for i, j in [(0, 1), (1, 0), (2, 3), (3, 2)]:  # anchor, positive
-        own = d[i][j] ** 2
-        others = [d[i][k] ** 2 for k in range(4) if y[k] != y[i]]
-        beyond = [v for v in others if v > own]
-        values.append(max(own - (min(beyond) if beyond else max(others)) + margin, 0))
-    return sum(values) / len(values)
-
-
 apart = torch.tensor(d, dtype=torch.float64)
 for margin in (0.2, 2.0):
-    package = losses.semihard_mean(apart.square(), labels, margin=margin)
-    same(f"semi-hard, margin {margin:g}", semihard(margin), package)
+    value = losses.semihard_mean(apart.square(), labels, margin=margin)
+    print(f"{f'semi-hard, margin {margin:g}':28} {float(value):8.4f}")
 
 # %% [markdown]
 # With the usual margin the loss is **zero**, although $a$ and $c$ are closer to each other than to their own: the
@@ -254,8 +243,6 @@ outcome("6.1", *(equal or ["a"]))
 # **Sub-center ArcFace** (Deng and others, 2020), made for faces, adds a margin to the *angle*:
 #
 # $$\cos\theta_y - \delta \;\;\longrightarrow\;\; \cos(\theta_y + m) \tag{6.6}$$
-#
-# We turn one into the other.
 
 # %%
 w = [[[0.8, 0.6], [0.0, 1.0]], [[0.6, -0.8], [0.8, -0.6]]]
@@ -351,11 +338,8 @@ assert int((pulls["semihard"].norm(dim=1) < 1e-6).sum()) == 4
 # %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(3, 5, figsize=(9.6, 6.4))
 figures.force_panels(axes.flat, on, ringed=4)
-figure.suptitle(
-    "Some pull everybody, some only mistakes, some only what the batch shows",
-    x=0.01,
-    ha="left",
-)
+title = "Some pull everybody, some only mistakes, some only what the batch shows"
+figure.suptitle(title, x=0.01, ha="left")
 show(figure, "6.6 thirteen pulls")
 
 # %% jupyter={"source_hidden": true}
@@ -386,8 +370,7 @@ show(figure, "6.6 who moves alike")
 # each of 8 species, seen by a small network, which we train a little first. We count the pairs whose distance (or
 # similarity) has a slope of more than a thousandth of the largest one; for losses with representatives a pair is an
 # image and a representative, which we put at the means of this batch's classes, two centers to both sides of it; classes
-# that are not in the batch are left out. So bars of examples and bars of representatives count different pairs: compare
-# within a kind.
+# that are not in the batch are left out. Representatives' bars count other pairs: compare within a kind.
 
 # %%
 train, test = datasets.load("birds", "train"), datasets.load("birds", "test")
@@ -426,12 +409,9 @@ show(figure, "6.7 used pairs")
 #   $[-1, 1]$ and a squared distance in $[0, 4]$. A softmax over numbers so close together can hardly prefer any.
 
 # %%
-from dmlbook import geometry
-
 corners = geometry.simplex(60, 64).double()
 perfect, sixty = corners.repeat_interleave(2, 0), torch.arange(60).repeat_interleave(2)
-print("60 classes of two images at the corners of a simplex, as far apart as 60")
-print("can be; then the same, 30 times as long")
+print("60 classes of two images, as far apart as 60 can be; then 30 times as long")
 for name, options in {"lifted": {}, "npairs": {"length_weight": 0.0}}.items():
     loss = losses.make(name, num_classes=60, embedding_size=64, **options)
     values = [float(loss(length * perfect, sixty)) for length in (1, 30)]
@@ -446,8 +426,7 @@ for scale in (1, 9):
 # %% [markdown]
 # **The remedy** is the one that normalized SoftMax brought: a scale $\lambda$ (in the package `scale`), or to leave the
 # sphere, as the authors of the first two did: `normalize=False` is their default here, `train` then builds a network
-# without normalization and measures by cosine and by distance. (In the search of §6.10 N-pairs stayed on the sphere with
-# a scale of 4.8; lifted structure, which has no scale, stayed there too.)
+# without normalization and measures by cosine and by distance.
 #
 #
 # ## 6.9 Move one image yourself
@@ -492,7 +471,7 @@ display(Markdown(field.settings()))
 # %% [markdown]
 # The first seeds again, live, at those settings. This is a check that the machinery is real, and no comparison: two seeds
 # are not ten (N-pairs' first two are five points above its mean), and even the same seeds may differ by a point or two
-# from the record, which was made with one thread; sums in another order are rounded otherwise.
+# from the record, which was made with one thread.
 
 # %%
 SEEDS = [SEED + n for n in range(settings.by_mode(smoke=1, class_=2, full=10))]
@@ -518,14 +497,11 @@ BOTH = experiments.BOTH
 display(Markdown(field.table(BOTH)))
 display(Markdown(field.differences("SoftTriple", BOTH)))
 tested = field.tested("SoftTriple", BOTH)
-apart_from = [
-    row
-    for row, found in tested.items()
-    if all(each.told_apart for each in found.values())
-]
-print(f"told apart from {len(apart_from)}; not from", end=" ")
-print(*(row for row in tested if row not in apart_from), sep=", ")
-outcome("6.3", "a" if len(apart_from) < 4 else "b" if len(apart_from) < 9 else "c")
+clear = {row: all(e.told_apart for e in each.values()) for row, each in tested.items()}
+apart_from = sum(clear.values())
+print(f"told apart from {apart_from}; not from", end=" ")
+print(*(row for row in tested if not clear[row]), sep=", ")
+outcome("6.3", "a" if apart_from < 4 else "b" if apart_from < 9 else "c")
 
 # %% jupyter={"source_hidden": true}
 scores = {
@@ -542,8 +518,8 @@ book.show(figure, alt=alt)
 # SoftTriple from Proxy-NCA or from HardTriple (those two are not compared here); the four others of the upper seven
 # differ from it with $p < 0.001$. (The reference is the one that came first, which flatters it; Holm's correction does
 # not know that.) (Lifted structure is in the trap of §6.8: its search left it on the sphere,
-# although `normalize=False` was among its choices. Clustering's was
-# best after one epoch on 400 held-out images, and so it trains for one.)
+# although `normalize=False` was among its choices. Clustering's
+# was best after one epoch, and so it trains for one.)
 #
 # Is that the last word? A $p$-value speaks about seeds: it takes the chosen settings as given. But each was chosen by
 # one seed on 400 images, where two points are noise. A skeptic asks how much of a difference is the **luck of the
@@ -582,9 +558,8 @@ for key in BOTH:
 #
 #     python -m dmlbook compare --data folder --root my_photos
 #
-# searches on held-out classes of yours, trains all seeds, and writes the table, the differences, the figure, and in a
-# sentence which losses cannot be told apart from the best. It says first how much it will train, goes on where it was
-# stopped, and `--losses softmax softtriple proxy_anchor` asks about fewer.
+# searches on held-out classes of yours, trains all seeds, and says which losses cannot be told apart from the best;
+# `--losses softmax softtriple` asks about fewer.
 
 # %% [markdown]
 # ## Exercises

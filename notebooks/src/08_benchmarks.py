@@ -20,7 +20,6 @@
 # %%
 import shutil
 
-import matplotlib.pyplot as plt
 import torch
 from IPython.display import Markdown, display
 
@@ -28,7 +27,7 @@ import dmlbook
 from dmlbook import book, datasets, recipes, records, retrieval, settings, use
 from dmlbook.__main__ import main
 from dmlbook.chapters import check, outcome, predict, show
-from dmlbook.chapters.ch08 import experiments, theory
+from dmlbook.chapters.ch08 import experiments, figures, theory
 from dmlbook.geometry import normalize
 from dmlbook.use import run_folders
 
@@ -204,8 +203,8 @@ predict("8.2", "?")
 species, keys = tables["species"].rows, ("chance_nmi", "nmi", "ami")
 print(f"{'':20} {'by chance':>14} {'NMI':>14} {'AMI':>14}")
 for title in METHODS:
-    figures = (records.percent(species[title].values(key)) for key in keys)
-    print(f"{title:20}", *(f"{figure:>14}" for figure in figures))
+    scores = (records.percent(species[title].values(key)) for key in keys)
+    print(f"{title:20}", *(f"{score:>14}" for score in scores))
 ours_of = species["SoftTriple"]
 above, by_chance = (records.interval(ours_of.values(k))[0] for k in ("nmi", keys[0]))
 more = above - by_chance
@@ -227,19 +226,8 @@ outcome("8.2", "a" if more < 0.1 else "b" if more < 0.4 else "c")
 for title, table in tables.items():
     display(Markdown(f"**{title}**\n\n{table.differences('SoftTriple', BOTH)}"))
 
-# %% jupyter={"source_hidden": true}
-RIVALS = [name for name in METHODS if name != "SoftTriple"]
-figure, axes = plt.subplots(len(tables), 2, figsize=(9.6, 6.2), sharey=True)
-for row, (title, table) in zip(axes, tables.items(), strict=True):
-    for ax, (key, name) in zip(row, BOTH.items(), strict=True):
-        gains = {rival: table.gains("SoftTriple", rival, key) for rival in RIVALS}
-        book.dots(ax, gains)
-        ax.axvline(0, color=book.SOFT, linestyle=":", zorder=1)
-        ax.set(title=f"{title}: SoftTriple's lead by {name}")
-        ax.margins(x=0.12)
-for ax in axes[-1]:
-    ax.set_xlabel("points ahead of the rival")
-show(figure, "8.4 leads over rivals")
+# %%
+show(figures.leads(tables, "SoftTriple", BOTH), "8.4 leads over rivals")
 
 # %% [markdown]
 # **What to see.** (Each panel has a scale of its own.) Two sets, two orders. On the cars SoftTriple cannot be told from
@@ -424,9 +412,9 @@ same = {}
 for name in ("unseen", "closed"):
     seeds, half = sorted((HOME / "runs" / name).glob("seed-*")), SPECIES // 2
     same[name] = [experiments.asked_the_same(s, kept, first=half) for s in seeds]
-    said = [run_folders.read_about(folder)["figures"] for folder in seeds]
-    own = records.percent([figures["recall_at_1"] for figures in said])
-    chance = 100 * said[0]["chance_recall_at_1"]
+    found = [run_folders.read_about(folder)["figures"] for folder in seeds]
+    own = records.percent([score["recall_at_1"] for score in found])
+    chance = 100 * found[0]["chance_recall_at_1"]
     print(f"{name}: R@1 as its runs say it {own}, by chance {chance:.1f};", end=" ")
     print(f"asked the same {records.percent(same[name])}")
 pairs = zip(same["closed"], same["unseen"], strict=True)

@@ -66,6 +66,8 @@ def test_yours_goes_on_with_what_is_right(capsys):
     def stub(x): ...
 
     assert chapters.yours("0.1", stub, solution) is solution
+    assert capsys.readouterr().out == "Exercise 0.1: not attempted yet, so the book's own function is used here.\n"
+    assert chapters.yours("0.1", lambda x: 7, solution) is solution
     assert capsys.readouterr().out == "Exercise 0.1: not right yet, so the book's own function is used here.\n"
     assert chapters.yours("0.1", solution, stub) is solution
     assert capsys.readouterr().out == "Exercise 0.1: your function is used here.\n"

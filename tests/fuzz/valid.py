@@ -605,6 +605,11 @@ CALLS: dict[str, dict[str, object]] = {
     "chapters.ch08.theory.published_table": {"rows": published},
     "chapters.ch08.theory.reported": {"data": "cub", "dimensions": 64},
     "chapters.ch08.theory.unlike": {"row": lambda: published()[0], "record": record},
+    "chapters.ch08.figures.leads": {
+        "tables": lambda: {"One": comparison()},
+        "leader": "A",
+        "measures": lambda: {"recall_at_1": "R@1", "map_at_r": "MAP@R"},
+    },
     "chapters.ch09.figures.headed": {"title": "A finding"},
     "chapters.ch09.figures.map_panel": {
         "places": lambda: labels() % 2, "only": lambda: [0, 1],
