@@ -54,11 +54,13 @@ class Attempt:
         result: The answer as plain numbers, tensors, texts, lists, tuples and dictionaries; see ``plain``.
         problem: What went wrong, such as ``raised ZeroDivisionError: division by zero``; empty if nothing did.
         changed: Names of the arguments that the function changed.
+        raised: The class of the exception that ended it; None if none did.
     """
 
     result: object
     problem: str
     changed: tuple[str, ...]
+    raised: type[BaseException] | None = None
 
 
 class _TooDeep(Exception):
@@ -74,7 +76,7 @@ def attempt(call: Callable, read: Callable, answer: Callable, arguments: tuple, 
 
     Everything that the function raises is caught, SystemExit too, except for KeyboardInterrupt: that is the reader's.
     """
-    given, result, problem = copy.deepcopy(arguments), None, ""
+    given, result, problem, raised = copy.deepcopy(arguments), None, "", None
     try:
         result = within(seconds, lambda: plain(read(call(answer, given))))
     except KeyboardInterrupt:
@@ -85,8 +87,8 @@ def attempt(call: Callable, read: Callable, answer: Callable, arguments: tuple, 
         problem = "ended the program (SystemExit): leave a function by `return`, not by exit()."
     except BaseException as error:  # whatever a learner's code raises is part of the lesson
         said = text(error)
-        problem = f"raised {type(error).__name__}" + (f": {said}" if said else "")
-    return Attempt(result, problem, tuple(_changed(answer, arguments, given)))
+        problem, raised = f"raised {type(error).__name__}" + (f": {said}" if said else ""), type(error)
+    return Attempt(result, problem, tuple(_changed(answer, arguments, given)), raised)
 
 
 def within(seconds: float, function: Callable[[], object]) -> object:

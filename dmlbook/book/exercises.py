@@ -56,12 +56,18 @@ class Exercise:
     read: Callable = lambda answer: answer
     """Brings an answer to the form of ``expected``, where several forms are right."""
     call: Callable = lambda function, arguments: function(*arguments)
-    """Tries a function on a case's arguments; an exercise may look at more than what is returned, such as its slope."""
+    """Tries a function on a case's arguments; an exercise may look at more than what is returned, such as its slope.
+
+    One that returns a value followed by its slopes says so by an attribute: ``call.slopes = True``.
+    """
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What ``check`` found. ``state`` is "not attempted", "right", "wrong" or "error"."""
+    """What ``check`` found: ``state`` is "not attempted", "right", "wrong" or "error".
+
+    ``misconception`` is the name of what was mixed up, of the exercise's own or a general one, such as "a factor".
+    """
 
     exercise: str
     state: str
@@ -96,7 +102,8 @@ def judge(exercise: Exercise, answer: Callable, *, seconds: float = SECONDS) -> 
         changed |= dict.fromkeys(tried.changed)
         if tried.problem:
             where = f"case {number} of {len(cases)}, {case.text}"
-            return Verdict(id, "error", f"{where}, {tried.problem}{_about(changed)}")
+            name = "no slope" if tried.raised is NoSlope else None
+            return Verdict(id, "error", f"{where}, {tried.problem}{_about(changed)}", name)
         if tried.result is None or tried.result is Ellipsis:
             return Verdict(id, "not attempted", f"not attempted. {EMPTY}")
         results.append(tried.result)
@@ -107,18 +114,18 @@ def judge(exercise: Exercise, answer: Callable, *, seconds: float = SECONDS) -> 
         return Verdict(id, "right", f"right, in all {len(cases)} cases.{_about(changed)}")
     first = failing[0]
     numbers = f"case {first + 1} of {len(cases)}, {cases[first].text}: expected {show(cases[first].expected)}, "
-    hint = _hint(results[first], cases[first].expected)
-    message = f"not yet. {numbers}got {show(results[first])}{hint}{_about(changed)}"
+    unusual, hint = _hint(results[first], cases[first].expected)
+    message = f"not yet. {numbers}got {show(results[first])}{hint or '.'}{_about(changed)}"
     for name, misconception in exercise.misconceptions.items():
         wrong = (plain(exercise.read(exercise.call(misconception.wrong, deepcopy(case.arguments)))) for case in cases)
         if all(map(same, results, wrong)):
             return Verdict(id, "wrong", f"{message}\n  {misconception.message}", name)
-    if exercise.call is value_and_slopes and all(map(_value_alone, results, cases)):
+    if getattr(exercise.call, "slopes", False) and all(map(_value_alone, results, cases)):
         remedy = "Is something detached, by `.item()`, `.detach()` or `no_grad`, or held fixed that should move?"
         return Verdict(id, "wrong", f"{message}\n  The value is right, and its slopes are not. {remedy}", "its slopes")
     if general := relation(results, [case.expected for case in cases], [_size(case.arguments) for case in cases]):
         return Verdict(id, "wrong", f"{message}\n  {general[1]}", general[0])
-    return Verdict(id, "wrong", message)
+    return Verdict(id, "wrong", message, unusual)
 
 
 def _value_alone(result: object, case: Case) -> bool:
@@ -213,6 +220,10 @@ def show(value: object) -> str:
     return text(value)
 
 
+class NoSlope(TypeError):
+    """What a learner's function returned cannot be differentiated."""
+
+
 @checked
 def value_and_slopes(function: Callable, arguments: tuple) -> object:
     """For ``Exercise.call``: what a function returns and its slope in each entry of its first argument, in one tensor.
@@ -220,32 +231,36 @@ def value_and_slopes(function: Callable, arguments: tuple) -> object:
     Where any of them is not finite, all are nan: there are many ways to overflow, and none says more than another.
 
     Raises:
-        TypeError: The function returned something that has no gradient.
+        NoSlope: The function returned something that has no gradient.
     """
     leaf = arguments[0].clone().requires_grad_()
     value = function(leaf, *arguments[1:])
     if value is None or value is Ellipsis:
         return value
     if not isinstance(value, torch.Tensor) or value.ndim > 0 or not value.requires_grad:
-        raise TypeError("return a tensor that holds one number and was computed from the first argument")
+        raise NoSlope("return a tensor that holds one number and was computed from the first argument")
     (slopes,) = torch.autograd.grad(value, leaf)
     found = torch.cat([value.detach()[None], slopes.flatten()])
     return found if found.isfinite().all() else torch.full_like(found, torch.nan)
 
 
-def _hint(found: object, expected: object) -> str:
+value_and_slopes.slopes = True
+
+
+def _hint(found: object, expected: object) -> tuple[str | None, str]:
+    """Of an answer of an unusual kind: what that kind is called, and what to look at; None and nothing of others."""
     if isinstance(found, Odd):
-        return f". {found.hint}" if found.hint else "."
+        return ("its type", f". {found.hint}") if found.hint else (None, "")
     if isinstance(expected, torch.Tensor) and isinstance(found, torch.Tensor) and found.shape != expected.shape:
-        return f". Look at the shape: {tuple(found.shape)} is not {tuple(expected.shape)}."
-    if isinstance(found, torch.Tensor) and found.is_floating_point() and not torch.isfinite(found).all():
-        return ". Some entries are not finite: does something overflow, or is something divided by 0?"
-    if isinstance(found, float) and not math.isfinite(found):
-        return ". That is not finite: does something overflow, or is something divided by 0?"
+        return "its shape", f". Look at the shape: {tuple(found.shape)} is not {tuple(expected.shape)}."
+    numbers = found if isinstance(found, torch.Tensor) else torch.tensor(found if isinstance(found, float) else 0.0)
+    if numbers.is_floating_point() and not torch.isfinite(numbers).all():
+        subject = "Some entries are" if isinstance(found, torch.Tensor) and found.ndim else "That is"
+        return "not finite", f". {subject} not finite: does something overflow, or is something divided by 0?"
     if isinstance(found, str) and not isinstance(expected, str):
-        return ". That is text: return the value itself."
+        return "its type", ". That is text: return the value itself."
     if isinstance(found, (list, tuple)):
         for one, other in zip(found, expected if isinstance(expected, (list, tuple)) else found, strict=False):
-            if (hint := _hint(one, other)) != ".":
+            if (hint := _hint(one, other))[1]:
                 return hint
-    return "."
+    return None, ""

@@ -1,6 +1,7 @@
 """A wrong answer's relation to the right one is named, and nothing is named where several would do."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -113,3 +114,25 @@ def test_the_checker_says_it(answer, name):
     verdict = judge(SLOPES, answer)
     assert verdict.misconception == name
     assert verdict.state == ("right" if answer is squares else "wrong")
+
+
+@pytest.mark.parametrize("answer", [lambda x: 3.0, lambda x: (x**2).sum().detach(), lambda x: x**2])
+def test_what_has_no_slope_is_an_error_with_a_name(answer):
+    verdict = judge(SLOPES, answer)
+    assert (verdict.state, verdict.misconception) == ("error", "no slope")
+    assert "raised NoSlope: return a tensor that holds one number and was computed from the first" in verdict.message
+    assert judge(SLOPES, lambda x: x.no_such_thing).misconception is None
+
+
+def test_any_call_that_says_so_is_told_its_slopes():
+    def call(function, arguments):
+        return value_and_slopes(function, arguments) * 1.0
+
+    task = replace(SLOPES, call=call)
+
+    def detached(x):
+        return (x * x.detach()).sum()
+
+    assert judge(task, detached).misconception != "its slopes"
+    call.slopes = True
+    assert judge(task, detached).misconception == "its slopes"

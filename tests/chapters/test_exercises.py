@@ -71,10 +71,31 @@ def test_the_first_failing_case_is_shown_with_its_numbers():
     assert "case 3 of 6, epoch 20, base 1.0, milestones (20, 40): expected 0.1000, got 1.0000." in verdict.message
 
 
-def test_an_infinite_value_and_a_wrong_shape_are_explained():
-    assert "not finite" in chapters.judge("7.6", lambda *_: float("inf")).message
-    case = checker.Case((), torch.ones(3), "nothing")
-    assert "Look at the shape: (3, 1) is not (3,)" in checker._hint(torch.ones(3, 1), case.expected)
+def judged(result, expected):
+    task = checker.Exercise("0.0", "a probe", lambda: [checker.Case((), expected, "nothing")])
+    verdict = checker.judge(task, lambda: result)
+    return verdict.misconception, verdict.message
+
+
+@pytest.mark.parametrize(
+    ("result", "expected", "name", "said"),
+    [
+        (torch.ones(3, 1) * 2, torch.ones(3), "its shape", "Look at the shape: (3, 1) is not (3,)."),
+        (float("inf"), 1.0, "not finite", "That is not finite: does something overflow"),
+        (torch.tensor(float("nan")), 1.0, "not finite", "That is not finite: does something overflow"),
+        (torch.tensor([1.0, float("nan")]), torch.ones(2), "not finite", "Some entries are not finite: does"),
+        ([1.0, float("nan")], [1.0, 1.0], "not finite", "That is not finite"),
+        ("1", 1.0, "its type", "That is text: return the value itself."),
+        (range(3), [0, 1, 2], "its type", "Make a list of it: list(...)."),
+        (object(), 1.0, None, "got <object object"),
+        (0.7, 1.0, None, "expected 1.0000, got 0.7000."),
+    ],
+)
+def test_answers_of_an_unusual_kind_are_named_and_explained(result, expected, name, said):
+    found, message = judged(result, expected)
+    assert found == name
+    assert said in message
+    assert ".." not in message.replace("list(...)", "")
 
 
 @pytest.mark.parametrize(
