@@ -236,12 +236,17 @@ def text(value: object) -> str:
         return f"an object of {type(value).__name__}, whose text raised {type(error).__name__}"
 
 
+def names_of(function: Callable) -> list[str]:
+    """The names of a function's parameters, in order; none where it does not tell them."""
+    try:
+        return list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return []
+
+
 def _changed(answer: Callable, before: tuple, after: tuple) -> Iterator[str]:
     """Names of the arguments that are no longer what they were."""
-    try:
-        names = list(inspect.signature(answer).parameters)
-    except (TypeError, ValueError):
-        names = []
+    names = names_of(answer)
     for place, (one, other) in enumerate(zip(before, after, strict=True)):
         try:
             kept = _alike(one, other)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import torch
 
 from dmlbook._checks import bad_input, check_choice, checked
-from dmlbook.book.attempts import SECONDS, Odd, attempt, plain, text
-from dmlbook.book.relations import relation
+from dmlbook.book.attempts import SECONDS, Odd, attempt, names_of, plain, text
+from dmlbook.book.relations import one_setting, relation
 
 
 @checked
@@ -125,6 +125,9 @@ def judge(exercise: Exercise, answer: Callable, *, seconds: float = SECONDS) -> 
         return Verdict(id, "wrong", f"{message}\n  The value is right, and its slopes are not. {remedy}", "its slopes")
     if general := relation(results, [case.expected for case in cases], [_size(case.arguments) for case in cases]):
         return Verdict(id, "wrong", f"{message}\n  {general[1]}", general[0])
+    right = [number not in failing for number in range(len(cases))]
+    if setting := one_setting(right, [case.arguments for case in cases], names_of(answer)):
+        return Verdict(id, "wrong", f"{message}\n  {setting[1]}", setting[0])
     return Verdict(id, "wrong", message, unusual)
 
 

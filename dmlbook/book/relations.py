@@ -10,6 +10,7 @@ import torch
 from dmlbook._checks import check_lengths, checked
 
 NEARLY = 0.03  # as a share of what is expected
+NEARLY_NOTHING = 0.01  # where 0 is expected: as a share of the mean size
 LOGARITHMS = {1 / math.log(2): "2", 1 / math.log(10): "10"}
 
 
@@ -38,6 +39,36 @@ def relation(
     if all(one.numel() == other.numel() for one, other in pairs):
         return _shaped(pairs) or _valued([(one.flatten(), other.flatten()) for one, other in pairs], sizes)
     return None
+
+
+@checked
+def one_setting(right: Sequence[bool], arguments: Sequence[tuple], names: Sequence[str] = ()) -> tuple[str, str] | None:
+    """Whether an answer is right for one value of an argument and for no other, as one that holds it fixed: a sentence.
+
+    Args:
+        right: Of each case, whether it was answered rightly.
+        arguments: Of each case, what the function was called with; only numbers, texts and bools are looked at.
+        names: Of the function's parameters, as far as they are known.
+
+    Returns:
+        None where no argument tells the right cases from the wrong ones, or where several do.
+
+    Example:
+        >>> one_setting([True, False], [(3, 0.1), (3, 0.2)], ["x", "margin"])
+        ('one setting', 'It is right where `margin` is 0.1, and nowhere else: is `margin` used as it is given?')
+    """
+    check_lengths(right=right, arguments=arguments)
+    found = []
+    for place, values in enumerate(zip(*arguments, strict=False)):
+        if all(isinstance(value, (bool, int, float, str)) for value in values):
+            good = {value for value, kept in zip(values, right, strict=True) if kept}
+            bad = {value for value, kept in zip(values, right, strict=True) if not kept}
+            if len(good) == 1 and bad and good.isdisjoint(bad):
+                name = f"`{names[place]}`" if place < len(names) else f"argument {place + 1}"
+                found.append(
+                    f"It is right where {name} is {good.pop()}, and nowhere else: is {name} used as it is given?"
+                )
+    return ("one setting", found[0]) if len(found) == 1 else None
 
 
 def _numbers(value: object) -> torch.Tensor | None:
@@ -80,7 +111,7 @@ def _valued(
         return None  # of one number everything can be said
     if len(torch.unique(one.round(decimals=6))) == 1:
         return "a constant", f"It is {float(one[0]):.4g} whatever the function is given."
-    if torch.allclose(one, other, rtol=NEARLY, atol=0):
+    if torch.allclose(one, other, rtol=NEARLY, atol=NEARLY_NOTHING * float(other.abs().mean())):
         return (
             "its precision",
             "It is nearly right: rounded, or stopped too early? A thousandth of the value is asked for.",

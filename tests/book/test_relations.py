@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dmlbook.book.exercises import Case, Exercise, judge, value_and_slopes
-from dmlbook.book.relations import relation
+from dmlbook.book.relations import one_setting, relation
 
 RIGHT = [torch.tensor([0.5, 2.0, 3.0]), torch.tensor([0.25, 4.0])]
 
@@ -74,6 +74,13 @@ def test_a_number_that_is_nearly_right_has_the_right_shape():
     assert relation([1.278, 0.128, 0.256], [1.27846, 0.127846, 0.255692])[0] == "its precision"
 
 
+def test_nearly_right_is_no_factor_and_knows_what_is_nearly_nothing():
+    expected = [torch.tensor([1.0, 0.0, 3.0, 2.0]), torch.tensor([0.0, 2.5])]
+    assert relation([one + 1.5e-4 for one in expected], expected)[0] == "its precision"
+    assert relation([one + 0.0072 * (one == 0) for one in expected], expected)[0] == "its precision"
+    assert relation([one + 0.1 * (one == 0) for one in expected], expected) is None
+
+
 def test_a_mean_is_named_only_where_cases_differ_in_size():
     assert relation([3 * x for x in RIGHT], RIGHT, [3, 3])[0] == "a factor"
     assert relation([3 * x for x in RIGHT], RIGHT, [3, None])[0] == "a factor"
@@ -136,3 +143,34 @@ def test_any_call_that_says_so_is_told_its_slopes():
     assert judge(task, detached).misconception != "its slopes"
     call.slopes = True
     assert judge(task, detached).misconception == "its slopes"
+
+
+@pytest.mark.parametrize(
+    ("right", "arguments", "said"),
+    [
+        ([True, False, False], [("x", 1), ("x", 2), ("x", 3)], "`k` is 1"),
+        ([True, True, False], [("x", 1), ("x", 1), ("x", 3)], "`k` is 1"),
+        ([True, False, True], [("x", 1), ("x", 2), ("x", 3)], None),  # right for two values
+        ([True, False], [("x", 1), ("x", 1)], None),  # right and wrong for the same
+        ([True, False], [("x", 1), ("y", 2)], None),  # two arguments tell them apart
+        ([False, False], [("x", 1), ("x", 2)], None),
+        ([True, False], [(torch.ones(2), 0.5), (torch.ones(2), 0.25)], "`k` is 0.5"),
+        ([True, False], [("x", False, 1), ("x", True, 1)], "`k` is False"),
+    ],
+)
+def test_an_answer_right_for_one_setting_alone_is_told_which(right, arguments, said):
+    found = one_setting(right, arguments, ["x", "k"])
+    assert (found is None) if said is None else (found[0] == "one setting" and f"where {said}, and" in found[1])
+
+
+@pytest.mark.bad_input
+def test_each_case_is_right_or_wrong():
+    with pytest.raises(ValueError, match="right"):
+        one_setting([True], [(1,), (2,)])
+
+
+def test_the_checker_tells_a_setting_that_is_held_fixed():
+    cases = [Case((x, k), x + k**2, f"{x}, {k}") for x, k in ((1.0, 2), (2.0, 3), (5.0, 2), (4.0, 7))]
+    verdict = judge(Exercise("0.0", "a probe", lambda: cases), lambda x, power: x + 4)
+    assert (verdict.misconception, verdict.state) == ("one setting", "wrong")
+    assert verdict.message.endswith("It is right where `power` is 2, and nowhere else: is `power` used as it is given?")
