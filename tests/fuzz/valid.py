@@ -391,7 +391,11 @@ CALLS: dict[str, dict[str, object]] = {
     "book.exercises.outcome": {"id": "1", "answer": "a"},
     "book.exercises.same": {"found": 1, "expected": 1},
     "book.exercises.show": {"value": 1},
-    "book.relations.one_setting": {"right": lambda: [True, False], "arguments": lambda: [(1,), (2,)], "names": lambda: ["k"]},
+    "book.relations.one_setting": {
+        "right": lambda: [True, False],
+        "arguments": lambda: [(1,), (2,)],
+        "names": lambda: ["k"],
+    },
     "book.explorer.Explorer.grid": {"name": "scale"},
     "book.images.image": {"picture": b"", "alt": "A dot."},
     "book.strip.strip": {"number": "03"},
