@@ -180,13 +180,13 @@ for name, sampler in samplers.items():
 same = part.labels[nearest] == part.labels[:, None]  # (1600, 10)
 counts = torch.zeros(2, 2)
 sampler = ClassBatches(part.labels, 64, 4, SEED)
-for batch in itertools.chain(*(sampler.batches(epoch) for epoch in range(6))):
+for batch in itertools.chain(*(sampler.batches(epoch) for epoch in range(30))):
     inside = torch.isin(nearest[batch], batch)
     for row, chosen in enumerate((same[batch], ~same[batch])):
         counts[row] += torch.stack([(inside & chosen).sum(), chosen.sum()])
 uniform = theory.neighbor_share(len(part), 64)
 formulas = theory.class_batch_shares(len(part), 40, 64, 4)
-print("percent of the neighbors in a batch of 64, four of a class")
+print("percent of the neighbors in a batch of 64, four of a class, over 30 epochs")
 for row, name in enumerate(("own class", "other classes")):
     found = float(counts[row, 0] / counts[row, 1])
     print(f"    {name:13} counted {100 * found:.2f}", end="   ")
