@@ -6,7 +6,7 @@
 # **After this lesson you can**
 # - count triplets, and say which of them still teach a network anything,
 # - write the triplet loss of a batch with semi-hard mining, and train with it,
-# - say why classes that training has seen flatter a score,
+# - choose the images on which a trained network may be tested,
 # - say exactly how much of an image's neighborhood a mini-batch holds on average, and check it by counting.
 #
 # **Before it** you need lesson [01](01_measures.ipynb): distance and cosine on the sphere, Recall@1, MAP@R.
@@ -48,8 +48,9 @@ five = book.on_circle(DEGREES, dtype=torch.float64)  # (N=5, D=2)
 #
 # The left side is how the SoftTriple paper states it, with a **margin** $\delta$: the positive has to win by that much. The
 # right side is the same in squared distances: by (1.1) of lesson 01,
-# $d_{ik} - d_{ij} = (2 - 2\, x_i \cdot x_k) - (2 - 2\, x_i \cdot x_j) = 2\,(x_i \cdot x_j - x_i \cdot x_k)$. FaceNet, the method that made triplets popular, writes the margin on squared
-# distances as $\alpha$, so $\alpha = 2 \delta$; we do so too.
+# $d_{ik} - d_{ij} = (2 - 2\, x_i \cdot x_k) - (2 - 2\, x_i \cdot x_j) = 2\,(x_i \cdot x_j - x_i \cdot x_k)$.
+# FaceNet, the method that made triplets popular, writes the margin on squared distances as $\alpha$, so
+# $\alpha = 2 \delta$; so do we from here on.
 #
 # If every triplet satisfied (1.7) with $\delta > 0$, every list would begin with the query's whole class: all scores of §1.3
 # would be 1. So why not ask for all of them? Count.
@@ -189,6 +190,7 @@ print(f"mean loss {float(mean):.4f}, active {100 * float(active):.0f} percent")
 
 # %%
 collapsed = five[:1].repeat(5, 1).requires_grad_()
+# Left to itself the package's loss scales x to length 1 first: these have it already.
 loss = losses.TripletLoss(margin=0.2, normalize=False)(collapsed, labels)
 loss.backward()
 print(
@@ -291,6 +293,7 @@ kept = birds.select((place >= 40).nonzero()[:, 0])
 unseen = datasets.load("birds", "test")
 EPOCHS, MARGIN = settings.by_mode(smoke=1, class_=6, full=20), 0.2
 SEEDS = [SEED + n for n in range(settings.by_mode(smoke=1, class_=3, full=5))]
+# At each step every drawing is moved by up to 8 percent of its side, and not mirrored.
 views = Views(part, TrainConfig(augment="shift", flip=False))
 print(f"{len(part)} images to train on, {len(kept)} of the same species kept", end=", ")
 print(f"{len(unseen)} of unseen species")
@@ -384,7 +387,7 @@ print("semi-hard minus all triplets, in points:", experiments.both_measures(pair
 # lives on. Does it pay in retrieval? Both ways share their seeds, so look at the differences seed by seed. As long as an interval
 # holds 0, runs as few and as short as these cannot tell; and both had one learning rate, tuned for neither.
 #
-# ## 1b.6 A trap: species that training has seen
+# ## 1b.6 Which images may we test on?
 #
 # We kept ten images of every training species aside, and no network has seen them. May we test on these? They are new
 # *images*. So that the numbers of images and of species agree, we also take ten images of each of 40 *unseen* species. We score
@@ -398,6 +401,7 @@ predict("1.4", "?")
 
 # %%
 groups = {"new images of seen species": kept}
+# The unseen species have fifty images each as well, so `place` fits them too.
 groups["images of unseen species"] = unseen.select((place < 10).nonzero()[:, 0])
 gap = {}
 for name, images in groups.items():
@@ -425,10 +429,10 @@ else:
     assert ahead.min() > 0
 
 # %% [markdown]
-# **What to see.** Same networks, same number of images and species, pixels that find both about equally hard, and yet the
-# seen species score higher for every seed, by both measures. (By how much hangs on which images are taken.) A network that is
-# asked for *known* classes may answer by what it remembers of each; this tells nothing about the species it will meet in use.
-# Scores on new images of seen classes measure in part what is remembered of these classes.
+# **What to see.** A trap. Same networks, same number of images and species, pixels that find both about equally hard, and yet
+# the seen species score higher for every seed, by both measures. (By how much hangs on which images are taken.) A network that
+# is asked for *known* classes may answer by what it remembers of each; this tells nothing about the species it will meet in
+# use.
 #
 # **Remedy.** Split by class. If a set comes split by image, as many classification sets do, split it anew. And since a score
 # depends on how many images there are to confuse (compare with §1b.5, where each species had fifty), compare only scores
@@ -438,8 +442,9 @@ else:
 #
 # Mining finds the best triplets *of the batch*. But what is in the batch? The triplets that matter most for an image are made
 # of its nearest neighbors: the nearest images of other classes are what it is confused with. Take image $i$, its $k$ nearest
-# neighbors in the whole training set of $N$ images, and a batch of $B$ images that contains $i$. The other $B - 1$ are drawn
-# from the other $N - 1$ at random, without replacement. Which share of the $k$ neighbors is in the batch?
+# neighbors in the whole training set of $N$ images ($k$ is a number from here on, no longer a negative), and a batch of $B$
+# images that contains $i$. The other $B - 1$ are drawn from the other $N - 1$ at random, without replacement. Which share of
+# the $k$ neighbors is in the batch?
 #
 # **Predict.** $N = 1600$, $B = 64$, $k = 10$: once by pixels, once by the trained network's embedding, which finds other
 # neighbors. The share found in the batch is (a) larger for the trained embedding; (b) larger for pixels; (c) the same.
@@ -507,8 +512,8 @@ for known in BENCHMARKS.values():
     print(f"{known.title:26} percent of the neighborhood: {found}")
 
 # %% [markdown]
-# What does a batch offer instead? Three birds, their nearest in the whole set, and their nearest in one uniform batch (a black frame
-# and a check mark: the same species; dashed and crossed: another).
+# What does a batch offer instead? Three birds, their nearest in the whole set, and their nearest in one batch drawn at random,
+# a *uniform* batch (a black frame and a check mark: the same species; dashed and crossed: another).
 
 # %% jupyter={"source_hidden": true}
 batch = UniformBatches(len(part), 64, SEED).batches(0)[0]
@@ -528,62 +533,29 @@ show(figure, "1b.7 set and batch")
 # **What to see.** The upper row of each pair is full of look-alikes, those of other species among them: exactly what this network
 # still confuses. The lower row is what a uniform batch would let training compare instead.
 #
-# ## 1b.8 Batches of classes
+# And the batches of classes on which §1b.5 trains? They hold about twice as many neighbors of the *own* class as a uniform
+# batch, and therefore slightly fewer of the other classes: §1c.4 proves and counts it.
 #
-# Our training used other batches: $m$ images of each of $B / m$ classes. What do they change? Let all classes have $n = N/C$
-# images, let $m$ divide $n$ (then an epoch shows each image once), and let the classes of a batch be different ones, drawn with
-# no preference for a class or an image.
-#
-# *A neighbor of the own class.* Of the $n - 1$ others of the class, $m - 1$ are in the batch, all equally likely.
-# *A neighbor of another class.* The batch holds $B - m$ images of other classes. There are $N - n$ of them, again all equally
-# likely, because no class and no image is preferred. So
-#
-# $$P(\text{own class}) = \frac{m - 1}{n - 1}, \qquad P(\text{another class}) = \frac{B - m}{N - n}. \tag{1.16}$$
-#
-# An image has $n - 1$ others of its class and $N - n$ of other classes, and of all these $(m - 1) + (B - m) = B - 1$ are in the
-# batch, as in a uniform one. So what one kind gains the other loses: if $\frac{m-1}{n-1} > \frac{B-1}{N-1}$, the batch holds more
-# of the own class than a uniform batch, and therefore fewer of the others. "Uniform" in the output is (1.12).
-
-# %%
-same = part.labels[near["trained"]] == part.labels[:, None]  # (1600, 10)
-counts = torch.zeros(2, 2)
-sampler = ClassBatches(part.labels, 64, 4, SEED)
-for batch in itertools.chain(*(sampler.batches(epoch) for epoch in range(6))):
-    inside = torch.isin(near["trained"][batch], batch)
-    for row, chosen in enumerate((same[batch], ~same[batch])):
-        counts[row] += torch.stack([(inside & chosen).sum(), chosen.sum()])
-uniform = theory.neighbor_share(len(part), 64)
-formulas = theory.class_batch_shares(len(part), 40, 64, 4)
-for row, name in enumerate(("own class", "other classes")):
-    found = float(counts[row, 0] / counts[row, 1])
-    print(f"neighbors of {name:13} in the batch {found:.4f}", end="   ")
-    print(f"formula {formulas[row]:.4f}   uniform {uniform:.4f}")
-    assert abs(found - formulas[row]) < 0.008
-
-# %% [markdown]
-# **What to see.** With (1.16) the batch of classes holds about twice as many neighbors of the own class as a uniform one. Those
-# serve as positives. Of the neighbors from *other* classes, the ones an image is confused with, it holds slightly fewer.
-#
-# ## 1b.9 What to do about it
+# ## 1b.8 What to do about it
 #
 # We now know what "sampling triplets is a problem" means. There are too many to enumerate (§1b.1); after a while most teach
-# nothing (§1b.5); and those that would teach most are rarely in the batch, whatever the mining rule (§1b.7 and §1b.8).
+# nothing (§1b.5); and those that would teach most are rarely in the batch, whatever the mining rule (§1b.7).
 # Better mining cannot repair the last point, because it can only choose from what the batch holds. Larger batches help
 # in proportion to their size.
 #
 # The two papers of this book, SoftTriple and the centroid bound, leave the triplets of images altogether. Let a few *points*
-# stand for each class. There are far fewer of them than images, so every batch can compare every image with all of them: the share (1.12) becomes 1. What has to
-# be shown is that comparing with such points says something about the images themselves. Chapter 02 proves it for one learned
-# point a class, chapters 03 and 04 ask what to do with classes of several clusters, and chapter 05 bounds the sum over all
-# triplets by distances to fixed points.
+# stand for each class. There are far fewer of them than images, so every batch can compare every image with all of them, and
+# not with the few percent of (1.12). What has to be shown is that comparing with such points says something about the images
+# themselves. Chapter 02 proves it for one learned point a class, chapters 03 and 04 ask what to do with classes of several
+# clusters, and chapter 05 bounds the sum over all triplets by distances to fixed points.
 
 # %% [markdown]
 # ## Exercises
 #
 # **Exercise 1.5 · the semi-hard batch loss** · difficulty 4 of 5 · 30 minutes. Build it from an empty function: for every
 # ordered pair of an anchor and a positive (two images of one class) the negative of (1.11), with its fallback; for each such
-# pair the hinge (1.10), on squared distances; the mean over all pairs. The check compares the value, and its slope in every
-# coordinate of every point.
+# pair the hinge (1.10), on squared distances; the mean over all pairs. The check compares the value, and how it changes when a
+# point moves along the sphere.
 
 
 # %%
@@ -670,7 +642,7 @@ descend(hardest_with_a_bug, torch.arange(24) // 4)
 
 # %%
 def hardest(x: torch.Tensor, labels: torch.Tensor, margin: float = 0.2) -> torch.Tensor:
-    """x: (B, D); labels: (B,), each at least twice; returns one number."""
+    """x: (B, D), of length 1; labels: (B,), each at least twice; returns one number."""
     ...
 
 
@@ -733,9 +705,9 @@ check("1.7", chance_of_a_neighbor)
 
 # %% [markdown]
 # **Investigation 1.8 · images a class** · difficulty 4 of 5 · 30 minutes. Our batches of 64 held four images of each of
-# sixteen species, because we said so. What of two, eight or sixteen images of each (`each`)? (1.16) says what the batch then
-# holds. Does it matter for unseen species, at the same number of steps? Say first what you expect of Recall@1 and of MAP@R; use three
-# seeds, and count what you tried.
+# sixteen species, because we said so. What of two, eight or sixteen images of each (`each`)? (1.16) of §1c.4 says what the
+# batch then holds. Does it matter for unseen species, at the same number of steps? (They are printed: forty images are no
+# multiple of sixteen.) Say first what you expect of Recall@1 and of MAP@R; use three seeds, and count what you tried.
 
 # %%
 for each in (4,):  # add yours
@@ -743,7 +715,8 @@ for each in (4,):  # add yours
         train(losses.SemiHardLoss(margin=MARGIN), seed, 1, each) for seed in SEEDS
     ]
     found = torch.tensor([both_scores(net, unseen) for net, _ in runs_of])
-    print(f"{each} images a class, one epoch: {experiments.both_measures(found)}")
+    print(f"{each} images a class, {len(runs_of[0][1])} steps:", end=" ")
+    print(experiments.both_measures(found))
 
 # %% [markdown]
 # **Your finding:** ...
@@ -752,8 +725,7 @@ for each in (4,):  # add yours
 #
 # After three epochs and three seeds two images of each were behind four and eight in the mean, by both measures, and behind
 # four after six epochs as well. But every interval of paired differences held 0: such runs cannot tell. Sixteen of each had
-# more steps in an epoch, for forty images are no multiple of sixteen, so equal epochs were not equal steps. Six settings
-# were tried. What (1.16) says of a batch is exact; whether it matters for unseen species takes more seeds.
+# more steps in an epoch, so equal epochs were not equal steps. Six settings were tried. What (1.16) says of a batch is exact; whether it matters for unseen species takes more seeds.
 # </details>
 
 # %% [markdown]
@@ -761,12 +733,11 @@ for each in (4,):  # add yours
 #
 # - There are about $N^3 / C$ triplets. Most soon satisfy their margin and teach nothing, so one mines, and can mine only what
 #   the batch holds.
-# - The zones hard, semi-hard and easy belong to a pair of anchor and positive. A loss that stays at its margin has
-#   collapsed.
+# - The zones hard, semi-hard and easy belong to a pair of anchor and positive.
+# - When a loss stays at its margin, print the mean distance: near 0 the network has collapsed; if not, look for a bug.
 # - Scores on new images of classes that training has seen measure in part what is remembered of them. Split by class.
 # - A uniform batch holds on average the share $(B - 1) / (N - 1)$ of the neighborhood of any of its images, whatever the
-#   embedding. Batches of $m$ images a class, if $(m - 1) / (n - 1)$ is larger than that share, hold more neighbors of the own
-#   class and therefore fewer of the others.
+#   embedding.
 #
 # ## Two questions
 #

@@ -2,10 +2,12 @@
 # # 01c · Triplets, deeper
 #
 # **Question.** How likely does a batch hold any of an image's neighbors, its triplets, or a negative that is really close?
+# And what do batches of classes change?
 #
 # **After this companion you can**
 # - give the chance that a batch holds at least one of the $k$ nearest neighbors of an image, exactly and in the limit,
-# - say how many of its triplets a batch holds, and how near the closest negative is that mining can find there.
+# - say how many of its triplets a batch holds, and how near the closest negative is that mining can find there,
+# - say which neighbors a batch of classes holds more often than a uniform one, and which less.
 #
 # **Before it** you need lesson [01b](01b_triplets.ipynb), above all §1b.7.
 #
@@ -86,11 +88,12 @@ for k in names:
         counts.append(experiments.neighbors_met(nearest[:, :k], batches)[1])
     ax.plot(sizes, counts, "o", color="black", markersize=5)
 ax.set(xlabel=f"batch size B, of N = {n}", ylabel="chance")
-ax.set_title("The nearest neighbor is rarely in a batch of usual size")
+ax.set(title="The nearest neighbor is rarely in a batch of usual size")
+ax.set_xticks(sizes, sizes), ax.minorticks_off()
 show(figure, "1c.1 chance of a neighbor")
 
 # %% [markdown]
-# **What to see.** The dots, counted over three epochs, lie on the lines, which end where the batch is half the set. For the
+# **What to see.** The dots, counted over three epochs, lie on or near the lines, which end where the batch is half the set. For the
 # single nearest neighbor the chance is nearly the share of the set that the batch holds: for even odds the batch has to be
 # *half the training set*. Any of ten is met far sooner, but which of the ten is left to chance.
 #
@@ -154,6 +157,45 @@ for name, sampler in samplers.items():
 # in the set. And the closest negative of a batch of classes is farther down the ranking than (1.15) says for single draws: its
 # negatives come four of a kind, and where one is far away its three fellows tend to be far as well, once a network has learned
 # to gather classes.
+#
+# ## 1c.4 Batches of classes
+#
+# The training of §1b.5 used batches of $m$ images of each of $B / m$ classes. What do they change? Let all classes have
+# $n = N/C$ images, let $m$ divide $n$ (then an epoch shows each image once), and let the classes of a batch be different ones,
+# drawn with no preference for a class or an image.
+#
+# *A neighbor of the own class.* Of the $n - 1$ others of the class, $m - 1$ are in the batch, all equally likely.
+# *A neighbor of another class.* The batch holds $B - m$ images of other classes. There are $N - n$ of them, again all equally
+# likely, because no class and no image is preferred. So
+#
+# $$P(\text{own class}) = \frac{m - 1}{n - 1}, \qquad P(\text{another class}) = \frac{B - m}{N - n}. \tag{1.16}$$
+#
+# An image has $n - 1$ others of its class and $N - n$ of other classes, and of all these $(m - 1) + (B - m) = B - 1$ are in the
+# batch, as in a uniform one. So what one kind gains the other loses: if $\frac{m-1}{n-1} > \frac{B-1}{N-1}$, the batch holds more
+# of the own class than a uniform batch, and therefore fewer of the others. $\blacksquare$
+#
+# "Uniform" in the output is (1.12).
+
+# %%
+same = part.labels[nearest] == part.labels[:, None]  # (1600, 10)
+counts = torch.zeros(2, 2)
+sampler = ClassBatches(part.labels, 64, 4, SEED)
+for batch in itertools.chain(*(sampler.batches(epoch) for epoch in range(30))):
+    inside = torch.isin(nearest[batch], batch)
+    for row, chosen in enumerate((same[batch], ~same[batch])):
+        counts[row] += torch.stack([(inside & chosen).sum(), chosen.sum()])
+uniform = theory.neighbor_share(len(part), 64)
+formulas = theory.class_batch_shares(len(part), 40, 64, 4)
+print("percent of the neighbors in a batch of 64, four of a class, over 30 epochs")
+for row, name in enumerate(("own class", "other classes")):
+    found = float(counts[row, 0] / counts[row, 1])
+    print(f"    {name:13} counted {100 * found:.2f}", end="   ")
+    print(f"formula {100 * formulas[row]:.2f}   uniform {100 * uniform:.2f}")
+    assert abs(found - formulas[row]) < 0.008
+
+# %% [markdown]
+# **What to see.** The batch of classes holds about twice as many neighbors of the own class as a uniform one. Those
+# serve as positives. Of the neighbors from *other* classes, the ones an image is confused with, it holds slightly fewer.
 
 # %% [markdown]
 # ## Exercises
@@ -205,6 +247,8 @@ print("your limit:", limit_of_the_chance(0.1, 10))
 # - A batch meets any of $k$ neighbors with chance (1.13), which for a large set hangs on the share $B/N$ alone.
 # - Of an anchor's triplets it holds about the square of that share.
 # - The closest negative of a batch is number $(M + 1) / (b + 1)$ of all $M$ on average, where the batch holds $b$ of them.
+# - Batches of $m$ images a class, if $(m - 1) / (n - 1)$ is larger than the share (1.12), hold more neighbors of the own
+#   class than uniform ones, and therefore fewer of the others.
 #
 # **Back**: [01b · Triplets](01b_triplets.ipynb). **Next**: [02 · SoftMax is a smoothed triplet
 # loss](02_softmax_is_smoothed_triplet.ipynb).

@@ -13,6 +13,10 @@ def _chance(images: int, batch_size: int, k: int) -> float:
     return 1 - math.comb(images - 1 - k, batch_size - 1) / math.comb(images - 1, batch_size - 1)
 
 
+def _missed(images: int, batch_size: int, factors: range) -> float:
+    return math.prod((images - batch_size - t) / (images - 1 - t) for t in factors)
+
+
 def _chance_cases() -> Sequence[Case]:
     problems = [(5, 3, 2), (20, 5, 3), (100, 51, 1), (50, 10, 10), (8, 6, 4)]
     return [Case(p, _chance(*p), f"N = {p[0]}, B = {p[1]}, k = {p[2]}") for p in problems]
@@ -82,6 +86,41 @@ EXERCISES = (
                 lambda n, b, k: 1 - _chance(n, b, k),
                 "That is the chance that none is there. At least one is the opposite: subtract it from 1.",
             ),
+            "the expected number, at most 1": Misconception(
+                lambda n, b, k: min(1.0, k * (b - 1) / (n - 1)),
+                "That is the expected number of neighbors in the batch, cut off at 1. It bounds the chance: two at "
+                "once count twice in it.",
+            ),
+            "one factor too many": Misconception(
+                lambda n, b, k: 1 - _missed(n, b, range(k + 1)),
+                "The product has one factor too many. k neighbors are missed, one after the other: k factors.",
+            ),
+            "the first factor left out": Misconception(
+                lambda n, b, k: 1 - _missed(n, b, range(1, k)),
+                "The product starts one too late. Its first factor, (N - B) / (N - 1), is the miss of one neighbor.",
+            ),
+            "the last factor left out": Misconception(
+                lambda n, b, k: 1 - _missed(n, b, range(k - 1)),
+                "The product stops one too early. k neighbors are missed, one after the other: k factors.",
+            ),
+            "only above the line": Misconception(
+                lambda n, b, k: 1 - math.prod((n - b - t) / (n - 1) for t in range(k)),
+                "Below the line the number stays. Once one neighbor is known to be outside, N - 2 places are left for "
+                "the next.",
+            ),
+            "only below the line": Misconception(
+                lambda n, b, k: 1 - math.prod((n - b) / (n - 1 - t) for t in range(k)),
+                "Above the line the number stays. Each neighbor found outside leaves one place fewer there.",
+            ),
+            "below the line with the anchor": Misconception(
+                lambda n, b, k: 1 - math.comb(n - 1 - k, b - 1) / math.comb(n, b),
+                "You divide by all batches. Count only those that hold the image: B - 1 others of N - 1.",
+            ),
+            "neighbors and places exchanged": Misconception(
+                lambda n, b, k: 1 - math.comb(n - 1 - b, k - 1) / math.comb(n - 1, k - 1),
+                "The k and the B stand in each other's place. Of the N - 1 others B - 1 are drawn; for a miss, all of "
+                "them from the N - 1 - k that are no neighbors.",
+            ),
         },
     ),
     Exercise(
@@ -129,6 +168,34 @@ EXERCISES = (
             "nothing": Misconception(
                 lambda share, k: 0.0,
                 "That would be the limit for a batch that does not grow. Here it holds the same share of the set.",
+            ),
+            "one factor too many": Misconception(
+                lambda share, k: 1 - (1 - share) ** (k + 1),
+                "The product of (1.13) runs from 0 to k - 1: k factors, and you have one more.",
+            ),
+            "one factor too few": Misconception(
+                lambda share, k: 1 - (1 - share) ** (k - 1),
+                "The product of (1.13) runs from 0 to k - 1: k factors, and you have one fewer.",
+            ),
+            "k times the miss": Misconception(
+                lambda share, k: 1 - k * (1 - share),
+                "You added the k factors. They are multiplied: every neighbor has to be missed.",
+            ),
+            "the share divided by k": Misconception(
+                lambda share, k: 1 - (1 - share / k) ** k,
+                "You divided the share by k. Each of the k factors tends to 1 - B/N, with the whole share.",
+            ),
+            "the k-th root": Misconception(
+                lambda share, k: 1 - (1 - share) ** (1 / k),
+                "That is a root, 1 over k in the exponent. k factors are multiplied: their limit is a power.",
+            ),
+            "one miss": Misconception(
+                lambda share, k: 1 - share,
+                "That is the limit of one factor, the miss of one neighbor. All k have to be missed.",
+            ),
+            "at the last one": Misconception(
+                lambda share, k: share * (1 - share) ** (k - 1),
+                "That is the chance that the last of k is the first to be met. Any of them will do.",
             ),
         },
     ),

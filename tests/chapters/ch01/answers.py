@@ -128,7 +128,54 @@ def squared(x):
     return ((x[None] - x[:, None]) ** 2).sum(-1)
 
 
+def far_from_the_positive(x, y, margin):
+    d, terms = squared(x), []
+    for i in range(len(y)):
+        for j in range(len(y)):
+            if i != j and y[i] == y[j]:
+                far = [d[i, k] for k in range(len(y)) if y[k] != y[i] and d[j, k] > d[i, j]]
+                last = max(d[i, k] for k in range(len(y)) if y[k] != y[i])
+                terms.append(hinged(d[i, j], min(far) if far else last, margin))
+    return sum(terms) / len(terms)
+
+
+def place_in_a_shorter_list(x, y, margin):
+    d, terms = squared(x), []
+    for i in range(len(y)):
+        negatives = d[i][y != y[i]]
+        for j in range(len(y)):
+            if i != j and y[i] == y[j]:
+                far = negatives[negatives > d[i, j]]
+                k = far.argmin() if len(far) else negatives.argmax()
+                terms.append(hinged(d[i, j], d[i, k], margin))
+    return torch.stack(terms).mean()
+
+
+def one_positive(x, y, margin):
+    d, same, terms = squared(x), y[:, None] == y, []
+    for i in range(len(y)):
+        if same[i].sum() > 1:
+            positive = d[i][same[i]].sum() / (same[i].sum() - 1)
+            terms.append(hinged(positive, semihard(positive, d[i][~same[i]])[0], margin))
+    return torch.stack(terms).mean()
+
+
+def anchor_by_anchor(x, y, margin):
+    d, same, means = squared(x), y[:, None] == y, []
+    for i in range(len(y)):
+        positives = [d[i, j] for j in range(len(y)) if same[i, j] and j != i]
+        terms = [hinged(p, semihard(p, d[i][~same[i]])[0], margin) for p in positives]
+        means += [sum(terms) / len(terms)] if terms else []
+    return sum(means) / len(means)
+
+
 # 1.6 the planted bug
+
+
+def every_positive(x, y, margin):
+    apart, same = squared(x), y[:, None] == y
+    lost = apart - apart.masked_fill(same, 5).amin(1, keepdim=True) + margin
+    return F.relu(lost[others(same)]).mean()
 
 
 def hardest(x, y, margin, closest=None, farthest=None, end=None):
@@ -246,8 +293,17 @@ ANSWERS = {
         "a margin's sign": lambda *a: mined(*a, term=lambda p, n, margin: torch.relu(p - n - margin)),
         "distances": lambda *a: mined(*a, apart=lambda x: (squared(x) + 1e-12) ** 0.5),
         "cosines": lambda *a: mined(*a, apart=lambda x: -x @ x.T),
-        "normalized": lambda *a: mined(*a, apart=lambda x: 2 - 2 * F.normalize(x) @ F.normalize(x).T),
         "positive and negative swapped": lambda *a: mined(*a, term=lambda p, n, margin: torch.relu(n - p + margin)),
+        "measured from the positive": far_from_the_positive,
+        "a place in a shorter list": place_in_a_shorter_list,
+        "one positive an anchor": one_positive,
+        "the mean of the anchors' means": anchor_by_anchor,
+        "a soft hinge": lambda *a: mined(*a, term=lambda p, n, margin: (1 + (p - n + margin).exp()).log()),
+        "a fixed margin": lambda x, y, margin: mined(x, y, 1 / 5),
+        "twice the margin": lambda *a: mined(*a, term=lambda p, n, margin: hinged(p, n, margin + margin)),
+        "no gradient through the negative": lambda *a: mined(*a, term=lambda p, n, m: hinged(p, n.detach(), m)),
+        "no gradient through the positive": lambda *a: mined(*a, term=lambda p, n, m: hinged(p.detach(), n, m)),
+        "not a number": lambda *a: mined(*a, apart=lambda x: squared(x).sqrt() ** 2),
     },
     "1.6": {
         "solution": hardest,
@@ -275,6 +331,25 @@ ANSWERS = {
             *a, closest=lambda apart, same: (apart.detach() + 9 * same).min(1).values
         ),
         "the mask's sign": lambda *a: hardest(*a, closest=lambda apart, same: (apart + 9 * ~others(same)).amin(1)),
+        "hidden behind a 1": lambda *a: hardest(*a, closest=lambda apart, same: (apart * ~same + 1.0 * same).amin(1)),
+        "hidden behind a 2": lambda *a: hardest(*a, closest=lambda apart, same: (apart * ~same + 2.0 * same).amin(1)),
+        "not a number": lambda *a: hardest(*a, closest=lambda apart, same: (apart + same * torch.inf).amin(1)),
+        "the farthest pair of the batch": lambda *a: hardest(*a, farthest=lambda apart, same: (apart * same).max()),
+        "the mean positive": lambda *a: hardest(
+            *a, farthest=lambda apart, same: (apart * same).sum(1) / others(same).sum(1)
+        ),
+        "all positives": every_positive,
+        "the mean over active anchors": lambda x, y, margin: hardest(
+            x, y, margin, end=lambda far, near: torch.stack([v for v in far - near + margin if v > 0]).mean()
+        ),
+        "the hinge of the mean": lambda x, y, margin: hardest(
+            x, y, margin, end=lambda far, near: F.relu((far - near + margin).mean())
+        ),
+        "a soft hinge": lambda x, y, margin: hardest(
+            x, y, margin, end=lambda far, near: F.softplus(far - near + margin).mean()
+        ),
+        "a fixed margin": lambda x, y, margin: hardest(x, y, 0.2),
+        "the semi-hard rule": mined,
     },
     "1.7": {
         "solution": lambda n, b, k: 1 - miss(n, b, k),
@@ -291,6 +366,14 @@ ANSWERS = {
             k * (b - 1) * math.prod(n - b - t for t in range(k - 1)) / math.prod(n - 1 - t for t in range(k))
         ),
         "none of them": miss,
+        "the expected number, at most 1": lambda n, b, k: min((b - 1) * k / (n - 1), 1),
+        "one factor too many": lambda n, b, k: 1 - miss(n, b, k + 1),
+        "the first factor left out": lambda n, b, k: 1 - miss(n - 1, b, k - 1) if k > 1 else 0,
+        "the last factor left out": lambda n, b, k: 1 - miss(n, b, k - 1),
+        "only above the line": lambda n, b, k: 1 - math.prod(n - b - t for t in range(k)) / (n - 1) ** k,
+        "only below the line": lambda n, b, k: 1 - (n - b) ** k / math.prod(n - 1 - t for t in range(k)),
+        "below the line with the anchor": lambda n, b, k: 1 - miss(n, b, k) * b / n,
+        "neighbors and places exchanged": lambda n, b, k: 1 - miss(n, k, b),
     },
     "1.9": {
         "solution": lambda share, k: 1 - math.prod([1 - share] * k),
@@ -304,6 +387,13 @@ ANSWERS = {
         "exactly one": lambda share, k: k * share * (1 - share) ** k / (1 - share),
         "certainty": lambda share, k: 1,
         "nothing": lambda share, k: 0,
+        "one factor too many": lambda share, k: sum(share * (1 - share) ** t for t in range(k + 1)),
+        "one factor too few": lambda share, k: sum(share * (1 - share) ** t for t in range(k - 1)),
+        "k times the miss": lambda share, k: 1 - sum(1 - share for _ in range(k)),
+        "the share divided by k": lambda share, k: 1 - math.prod([1 - share / k] * k),
+        "the k-th root": lambda share, k: 1 - math.exp(math.log(1 - share) / k),
+        "one miss": lambda share, k: 1 - share,
+        "at the last one": lambda share, k: math.prod([share] + [1 - share] * (k - 1)),
     },
 }
 
@@ -430,6 +520,16 @@ INVENTED = {
         "mean of the farther ones": lambda x, y, margin: loops(
             x, y, margin, lambda p, d: beyond_or(p, [torch.stack(d).mean()], max)
         ),
+        "far from j": far_from_the_positive,
+        "softplus": lambda x, y, margin: mined(x, y, margin, term=lambda p, n, m: F.softplus(p - n + m)),
+        "0.2": lambda x, y, margin: mined(x, y, 0.2),
+        "alpha is two delta": lambda x, y, margin: mined(x, y, 2 * margin),
+        "d.mean() of the positives": one_positive,
+        "argmin of d[neg]": place_in_a_shorter_list,
+        "mean of means": anchor_by_anchor,
+        "1 - x @ x.T": lambda x, y, margin: mined(x, y, margin, apart=lambda x: 1 - x @ x.T),
+        "torch.tensor(value)": lambda x, y, margin: torch.tensor(mined(x, y, margin).item()),
+        "d > positive + margin": lambda x, y, margin: mined(x, y, margin, choose=lambda p, n: semihard(p + margin, n)),
     },
     "1.6": {
         "still times the mask": lambda x, y, margin: hard_batch(x, y, margin, lambda d, s: (d * (~s)).amin(1)),
@@ -448,6 +548,23 @@ INVENTED = {
         ),
         "detached": lambda x, y, margin: hard_batch(x, y, margin, lambda d, s: d.masked_fill(s, 9).amin(1).detach()),
         "nothing subtracted": lambda x, y, margin: hard_batch(x, y, margin, lambda d, s: torch.zeros(len(d))),
+        "max over all": lambda x, y, margin: hard_batch(
+            x, y, margin, lambda d, s: d.masked_fill(s, 9).amin(1), lambda d, s: d[s].max()
+        ),
+        "+ 1 for the own class": lambda x, y, margin: hard_batch(x, y, margin, lambda d, s: (d * ~s + s * 1.0).amin(1)),
+        "+ 2 for the own class": lambda x, y, margin: hard_batch(x, y, margin, lambda d, s: (d * ~s + s * 2.0).amin(1)),
+        "inf * mask": lambda x, y, margin: hard_batch(x, y, margin, lambda d, s: (d * ~s + s * torch.inf).amin(1)),
+        "v[v > 0].mean()": lambda x, y, margin: hardest(
+            x, y, margin, end=lambda f, n: (f - n + margin)[f - n + margin > 0].mean()
+        ),
+        "clamp last": lambda x, y, margin: hardest(x, y, margin, end=lambda f, n: (f - n + margin).mean().clamp(min=0)),
+        "softplus": lambda x, y, margin: hardest(x, y, margin, end=lambda f, n: F.softplus(f - n + margin).mean()),
+        "mean of the positives": lambda x, y, margin: hard_batch(
+            x, y, margin, lambda d, s: d.masked_fill(s, 9).amin(1), lambda d, s: (d * s).sum(1) / (s.sum(1) - 1)
+        ),
+        "the default margin": lambda x, y, margin: hardest(x, y, 0.2),
+        "1.5 again": lambda x, y, margin: loops(x, y, margin, lambda p, d: beyond_or(p, d, max)),
+        "every positive": every_positive,
     },
     "1.7": {
         "share to the k": lambda images, batch_size, k: 1 - (1 - batch_size / images) ** k,
@@ -466,6 +583,28 @@ INVENTED = {
         ),
         "drawn again": lambda images, batch_size, k: 1 - ((images - 1 - k) / (images - 1)) ** (batch_size - 1),
         "from N, B times": lambda images, batch_size, k: 1 - ((images - k) / images) ** batch_size,
+        "min with 1": lambda images, batch_size, k: min(1.0, k * (batch_size - 1) / (images - 1)),
+        "range(k + 1)": lambda images, batch_size, k: 1 - miss(images, batch_size, k + 1),
+        "range(1, k)": lambda images, batch_size, k: (
+            1 - math.prod((images - batch_size - t) / (images - 1 - t) for t in range(1, k))
+        ),
+        "N - 1 each time": lambda images, batch_size, k: (
+            1 - math.prod((images - batch_size - t) / (images - 1) for t in range(k))
+        ),
+        "N - B each time": lambda images, batch_size, k: (
+            1 - math.prod((images - batch_size) / (images - 1 - t) for t in range(k))
+        ),
+        "of all batches": lambda images, batch_size, k: (
+            1 - math.comb(images - 1 - k, batch_size - 1) / math.comb(images, batch_size)
+        ),
+        "k and B exchanged": lambda images, batch_size, k: (
+            1 - math.comb(images - 1 - batch_size, k - 1) / math.comb(images - 1, k - 1)
+        ),
+        "whole numbers": lambda images, batch_size, k: (
+            1 - math.comb(images - 1 - k, batch_size - 1) // math.comb(images - 1, batch_size - 1)
+        ),
+        "in percent": lambda images, batch_size, k: 100 * (1 - miss(images, batch_size, k)),
+        "two decimals": lambda images, batch_size, k: round(1 - miss(images, batch_size, k), 2),
     },
     "1.9": {
         "e": lambda share, k: 1 - math.exp(-share * k),
@@ -478,5 +617,15 @@ INVENTED = {
         "one": lambda share, k: 1.0,
         "zero": lambda share, k: 0.0,
         "k-th root": lambda share, k: 1 - (1 - share) ** (1 / k),
+        "k + 1": lambda share, k: 1 - (1 - share) ** (k + 1),
+        "k - 1": lambda share, k: 1 - (1 - share) ** (k - 1),
+        "sum of misses": lambda share, k: 1 - k * (1 - share),
+        "a k-th of the share": lambda share, k: 1 - (1 - share / k) ** k,
+        "logarithm": lambda share, k: 1 - k * math.log(1 - share),
+        "the miss of one": lambda share, k: 1 - share,
+        "first met at k": lambda share, k: share * (1 - share) ** (k - 1),
+        "N = 1000": lambda share, k: 1 - miss(1000, int(share * 1000), k),
+        "the cell's": lambda share, k: 0.6513,
+        "in percent": lambda share, k: 100 - 100 * (1 - share) ** k,
     },
 }
