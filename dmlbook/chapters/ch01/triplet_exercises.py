@@ -78,6 +78,9 @@ def _along_circle(function: Callable, arguments: tuple) -> object:
     return torch.cat([found[:1], x[:, 0] * slopes[:, 1] - x[:, 1] * slopes[:, 0]])
 
 
+_along_circle.slopes = True
+
+
 def _mined(x: Tensor, labels: Tensor, margin: float, *, fault: str = "") -> Float[Tensor, ""]:
     """The semi-hard batch loss, or what learners make of it: one of ``MINING_FAULTS``."""
     apart = 1 - x @ x.T if fault == "cosines" else (x[:, None] - x).square().sum(2)
