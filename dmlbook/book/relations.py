@@ -51,11 +51,12 @@ def one_setting(right: Sequence[bool], arguments: Sequence[tuple], names: Sequen
         names: Of the function's parameters, as far as they are known.
 
     Returns:
-        None where no argument tells the right cases from the wrong ones, or where several do.
+        None where no argument tells the right cases from the wrong ones, or several do, or too few cases speak: one
+        that is right may be so by chance.
 
     Example:
-        >>> one_setting([True, False], [(3, 0.1), (3, 0.2)], ["x", "margin"])
-        ('one setting', 'It is right where `margin` is 0.1, and nowhere else: is `margin` used as it is given?')
+        >>> one_setting([True, True, False, False], [(3, 1), (4, 1), (3, 2), (4, 5)], ["x", "margin"])
+        ('one setting', 'It is right where `margin` is 1, and nowhere else: is `margin` used as it is given?')
     """
     check_lengths(right=right, arguments=arguments)
     found = []
@@ -63,7 +64,7 @@ def one_setting(right: Sequence[bool], arguments: Sequence[tuple], names: Sequen
         if all(isinstance(value, (bool, int, float, str)) for value in values):
             good = {value for value, kept in zip(values, right, strict=True) if kept}
             bad = {value for value, kept in zip(values, right, strict=True) if not kept}
-            if len(good) == 1 and bad and good.isdisjoint(bad):
+            if sum(right) > 1 and len(good) == 1 and len(bad) > 1 and good.isdisjoint(bad):
                 name = f"`{names[place]}`" if place < len(names) else f"argument {place + 1}"
                 found.append(
                     f"It is right where {name} is {good.pop()}, and nowhere else: is {name} used as it is given?"

@@ -148,14 +148,14 @@ def test_any_call_that_says_so_is_told_its_slopes():
 @pytest.mark.parametrize(
     ("right", "arguments", "said"),
     [
-        ([True, False, False], [("x", 1), ("x", 2), ("x", 3)], "`k` is 1"),
-        ([True, True, False], [("x", 1), ("x", 1), ("x", 3)], "`k` is 1"),
-        ([True, False, True], [("x", 1), ("x", 2), ("x", 3)], None),  # right for two values
-        ([True, False], [("x", 1), ("x", 1)], None),  # right and wrong for the same
-        ([True, False], [("x", 1), ("y", 2)], None),  # two arguments tell them apart
-        ([False, False], [("x", 1), ("x", 2)], None),
-        ([True, False], [(torch.ones(2), 0.5), (torch.ones(2), 0.25)], "`k` is 0.5"),
-        ([True, False], [("x", False, 1), ("x", True, 1)], "`k` is False"),
+        ([True, True, False, False], [("x", 1), ("x", 1), ("x", 2), ("x", 3)], "`k` is 1"),
+        ([True, False, False], [("x", 1), ("x", 2), ("x", 3)], None),  # by chance
+        ([True, True, False], [("x", 1), ("x", 1), ("x", 3)], None),  # what is wrong may be so for another reason
+        ([True, False, True, False], [("x", 1), ("x", 2), ("x", 3), ("x", 4)], None),  # right for two values
+        ([True, True, False, False], [("x", 1), ("x", 1), ("x", 1), ("x", 2)], None),  # right and wrong for the same
+        ([True, True, False, False], [("x", 1), ("x", 1), ("y", 2), ("z", 3)], None),  # two arguments tell them apart
+        ([False, False, False], [("x", 1), ("x", 2), ("x", 3)], None),
+        ([True, True, False, False], [(torch.ones(2), v) for v in (0.5, 0.5, 0.25, 1.0)], "`k` is 0.5"),
     ],
 )
 def test_an_answer_right_for_one_setting_alone_is_told_which(right, arguments, said):
