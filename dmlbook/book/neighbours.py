@@ -15,7 +15,7 @@ from dmlbook.book.explorer import Words
 from dmlbook.book.panel import Panel, choose
 from dmlbook.datasets.image_set import ImageSet
 
-WIDTH, HEIGHT = 100, 1.35
+WIDTH, HEIGHT = 100, 1.6
 """CSS pixels of an image with its margins, and the row's height as a multiple of them."""
 
 
@@ -27,14 +27,21 @@ class NeighbourExplorer:
         embeddings: For each method its embeddings (N, D).
         shown: How many neighbours to show.
         queries: How many of the images can be queries, spread over all of them.
+        start: Which of these queries it opens at.
 
     Raises:
-        ValueError: No embedding is given, or one has not one row an image.
+        ValueError: No embedding is given, or one has not one row an image; or there is no such query.
     """
 
-    @checked(shown=at_least(1), queries=at_least(1))
+    @checked(shown=at_least(1), queries=at_least(1), start=at_least(0))
     def __init__(
-        self, image_set: ImageSet, embeddings: Mapping[str, Tensor], *, shown: int = 8, queries: int = 60
+        self,
+        image_set: ImageSet,
+        embeddings: Mapping[str, Tensor],
+        *,
+        shown: int = 8,
+        queries: int = 60,
+        start: int = 0,
     ) -> None:
         if not embeddings:
             raise bad_input("embeddings", "name at least one method", "none", "Pass a dictionary.")
@@ -47,8 +54,9 @@ class NeighbourExplorer:
         self.found = {method: book.nearest(vectors, shown) for method, vectors in embeddings.items()}
         spread = torch.linspace(0, len(image_set) - 1, min(queries, len(image_set)))
         self.queries = spread.round().long().tolist()
+        check_below(len(self.queries), "queries", start=start)
         self.method = choose(list(embeddings), next(iter(embeddings)), "embedding")
-        self.query = ipywidgets.IntSlider(0, 0, len(self.queries) - 1, description="query")
+        self.query = ipywidgets.IntSlider(start, 0, len(self.queries) - 1, description="query")
         controls = {"method": self.method, "query": self.query}
         size = (WIDTH * (shown + 1), round(HEIGHT * WIDTH))
         self.picture = Panel(controls, {}, size=size, sharp=lambda: self.picture.value)
@@ -60,15 +68,8 @@ class NeighbourExplorer:
     @checked(place=at_least(0))
     def state(self, method: str, place: int) -> str:
         """What the picture shows, in words."""
-        query = self._query(method, place)
-        labels, names = self.image_set.labels, self.image_set.class_names
-        found = self.found[method][query]
-        right = int((labels[found] == labels[query]).sum())
-        first = names[int(labels[found[0]])]
-        return (
-            f"{method}: for a {names[int(labels[query])]}, {right} of {len(found)} retrieved images are of its class; "
-            f"the first is a {first}."
-        )
+        first = self.image_set.labels[self.found[method][self._query(method, place)][0]]
+        return f"{self._headline(method, place)}; the first is a {self.image_set.class_names[int(first)]}."
 
     @checked(place=at_least(0))
     def draw(self, method: str, place: int) -> bytes:
@@ -76,9 +77,17 @@ class NeighbourExplorer:
         query = self._query(method, place)
         found = self.found[method][query]
         figure, axes = plt.subplots(1, len(found) + 1, figsize=(len(found) + 1, HEIGHT), layout="none")
-        figure.subplots_adjust(0.01, 0.02, 0.99, 0.84, wspace=0.06)
+        figure.subplots_adjust(0.01, 0.02, 0.99, 0.72, wspace=0.06)
+        figure.suptitle(self._headline(method, place), x=0.01, y=0.99, ha="left", va="top", fontsize=11)
         book.query_row(axes, self.image_set, query, found)
         return book.png(figure, dpi=2 * WIDTH)
+
+    def _headline(self, method: str, place: int) -> str:
+        query, labels = self._query(method, place), self.image_set.labels
+        found = self.found[method][query]
+        right = int((labels[found] == labels[query]).sum())
+        name = self.image_set.class_names[int(labels[query])]
+        return f"{method}: for a {name}, {right} of {len(found)} retrieved images are of its class"
 
     def _query(self, method: str, place: int) -> int:
         check_choice(choices=tuple(self.found), method=method)

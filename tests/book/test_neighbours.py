@@ -46,8 +46,8 @@ def test_every_position_of_every_control_is_drawn_and_said_truly(explorer):
         assert said.startswith(f"{method}: for a {explorer.image_set.class_names[labels[query]]}")
         assert said.endswith(f"the first is a {explorer.image_set.class_names[labels[found[0]]]}.")
         assert explorer.picture.alt == said
-        assert Image.open(io.BytesIO(explorer.picture.value)).size == (800, 270)
-        assert (explorer.picture.width, explorer.picture.height) == (400, 135)
+        assert Image.open(io.BytesIO(explorer.picture.value)).size == (800, 320)
+        assert (explorer.picture.width, explorer.picture.height) == (400, 160)
     assert "3 of 3" in explorer.state("good", 0)
 
 
@@ -58,6 +58,7 @@ def test_the_picture_shows_the_query_and_what_was_found_for_it(explorer, monkeyp
     for method, place in itertools.product(explorer.found, (0, 3, 5)):
         explorer.draw(method, place)
         figure = figures.pop()
+        assert explorer.state(method, place).startswith(f"{figure.get_suptitle()}; the first is")
         query = explorer.queries[place]
         expected = [query, *explorer.found[method][query].tolist()]
         for ax, index in zip(figure.axes, expected, strict=True):
@@ -115,3 +116,12 @@ def test_bad_input_is_named(explorer):
         ValueError, match="embeddings must have one row an image; got 5 rows under 'short' for 12 images"
     ):
         NeighbourExplorer(explorer.image_set, {"short": torch.ones(5, 2)})
+
+
+def test_it_opens_at_the_query_that_was_asked_for():
+    images = ImageSet(IMAGES, LABELS, ("gull", "tern", "skua"))
+    opened = NeighbourExplorer(images, EMBEDDINGS, shown=3, queries=6, start=4)
+    assert opened.query.value == 4
+    assert opened.picture.alt == opened.state("good", 4)
+    with pytest.raises(ValueError, match="start"):
+        NeighbourExplorer(images, EMBEDDINGS, shown=3, queries=6, start=6)
