@@ -49,7 +49,7 @@ SPLIT_FAULTS: dict[str, tuple[Callable[[list[int], float], list], str]] = {
     ),
     "in order of appearance": (
         lambda y, share: _of(y, _last(list(dict.fromkeys(y)), share)),
-        "Your classes stand in the order in which they appear, and the last of those need not be the highest: sort them.",
+        "Your classes stand in the order in which they appear, and the last need not be the highest: sort them.",
     ),
     "class by class": (
         lambda y, share: [i for c in _held(y, share) for i in range(len(y)) if y[i] == c],

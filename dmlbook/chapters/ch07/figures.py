@@ -1,4 +1,4 @@
-"""Figures of chapter 07: views, scores over seeds, falling losses, gains on photographs, rates and lengths of a head."""
+"""Figures of chapter 07: views, scores over seeds, falling losses, gains on photographs, lengths of a head."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def trained(function: Callable, arguments: tuple) -> object:
 def loop(
     net: nn.Module, loss: nn.Module, batches: Batches, lr: float, loss_lr: float, *, fault: str = "", mode: bool = True
 ) -> list[float]:
-    """The loop, or what learners make of it: one of ``LOOP_FAULTS``, and a network left in evaluation."""
+    """The loop, or what learners make of it: one of the faults below, and a network left in evaluation."""
     if fault == "copies were trained":
         net, loss = copy.deepcopy((net, loss))
     rates = {
@@ -139,10 +139,12 @@ LOOP_FAULTS = {
     "the loop.",
     "uphill": "The loss rises: a sign is turned. An optimizer goes down by itself.",
     "plain descent": "That is plain descent (SGD). The task asks for Adam.",
+}
+RARE_LOOP_FAULTS = {
     "momentum": "That is descent with momentum (SGD). The task asks for Adam.",
     "weight decay": "That is AdamW, which pulls all weights towards 0. The task asks for Adam, without weight decay.",
-    "copies were trained": "The losses are right, but the network and the loss that came in have not moved: you trained "
-    "copies of them. Train them in place.",
+    "copies were trained": "The losses are right, but the network and the loss that came in have not moved: you "
+    "trained copies of them. Train them in place.",
     "times the size of the batch": "You multiplied the loss by the number of images. It is a mean over them already.",
     "the centers' slopes add up": "The slopes of the loss's centers add up over all steps: net.zero_grad() does not "
     "clear them. Clear both, or let the optimizer do it.",
@@ -158,12 +160,14 @@ IN_EVALUATION = (
 
 
 def loop_misconceptions() -> dict[str, Misconception]:
-    """Each fault alone, and with a network left in evaluation: neither hides the other."""
+    """Each fault alone, and the usual ones with a network left in evaluation: neither hides the other."""
     found = {"left in evaluation": Misconception(partial(loop, mode=False), IN_EVALUATION)}
     for fault, message in LOOP_FAULTS.items():
         found[fault] = Misconception(partial(loop, fault=fault), message)
         both = Misconception(partial(loop, fault=fault, mode=False), f"{message} Then: {IN_EVALUATION}")
         found[f"{fault}, left in evaluation"] = both
+    for fault, message in RARE_LOOP_FAULTS.items():
+        found[fault] = Misconception(partial(loop, fault=fault), message)
     return found
 
 
@@ -246,8 +250,8 @@ BUG_FAULTS = {
     "slopes add up": "The slopes of all steps so far add up: backward() adds to .grad. Clear it in every step.",
     "the centers were forgotten": "The centers are not in the optimizer any more: they are loss.parameters().",
     "nothing moves": "No weight has moved: are backward() and step() still there, and nothing under no_grad?",
-    "evaluation after a batch": "net.eval() stands inside the loop over batches: only the first batch of an epoch trains "
-    "in training mode.",
+    "evaluation after a batch": "net.eval() stands inside the loop over batches: only the first batch of an epoch "
+    "trains in training mode.",
     "a score a batch": "You measured after every batch. The task asks for one score after each epoch.",
     "measured on training images": "You measured the last batch of training. The score is that of the held-out images.",
     "percent": "Those are percent. Recall@1 is a share here, as recall_at_k gives it.",

@@ -81,14 +81,12 @@ def train_loop(
     cleared="both",
     after=False,
     first=False,
-    mode=True,
     **options,
 ):
     if copied:
         net, loss = copy.deepcopy(net), copy.deepcopy(loss)
-    if mode:
-        net.train()
-    adam = kind([dict(params=net.parameters(), lr=lr), dict(params=loss.parameters(), lr=loss_lr)], **options)
+    net.train()
+    adam = kind([{"params": net.parameters(), "lr": lr}, {"params": loss.parameters(), "lr": loss_lr}], **options)
     history = []
     for x, y in batches:
         if cleared == "both":
@@ -230,9 +228,7 @@ WRITTEN = {
     },
     "7.2": {
         "means so far": so_far,
-        "means so far, left in evaluation": lambda *arguments: so_far(*arguments, mode=False),
         **{name: looped(**chosen) for name, chosen in LOOPS.items()},
-        **{f"{name}, left in evaluation": looped(mode=False, **chosen) for name, chosen in LOOPS.items()},
     },
     "7.3": {
         "an optimizer an epoch": bug("new Adam"),
@@ -264,7 +260,7 @@ WRITTEN = {
     },
     "7.6": {
         "the last milestone alone": overwritten,
-        "the milestones to come": lambda epoch, base, milestones: base / 10 ** len([m for m in milestones if m > epoch]),
+        "the milestones to come": lambda epoch, base, milestones: base / 10 ** sum(m > epoch for m in milestones),
         "in every epoch since": every_epoch,
         "without the base": lambda epoch, base, milestones: 0.1 ** reached(epoch, milestones),
         "ten times how many": lambda epoch, base, milestones: (
@@ -336,8 +332,6 @@ READ = {
         "divided by 100": WRITTEN["7.6"]["a hundredth"],
         "all of them at once": lambda epoch, base, milestones: base * 0.1 ** len(milestones),
         "whole numbers": lambda epoch, base, milestones: base // 10 ** reached(epoch, milestones),
-        "break at the first": lambda epoch, base, milestones: next(
-            (base / 10 for m in milestones if epoch >= m), base
-        ),
+        "break at the first": lambda epoch, base, milestones: next((base / 10 for m in milestones if epoch >= m), base),
     },
 }
