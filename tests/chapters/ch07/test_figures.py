@@ -7,12 +7,19 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from dmlbook import datasets
+from dmlbook import book, datasets
 from dmlbook.chapters.ch07 import experiments, figures, photographs
 from dmlbook.records import interval
 from dmlbook.training import TrainConfig, Views
 
 SCORES = {"A": [0.5, 0.6, 0.7], "B": [0.4, 0.4, 0.5]}
+
+
+@pytest.fixture(autouse=True)
+def style():
+    with plt.rc_context():
+        book.use_style()
+        yield
 
 
 @pytest.fixture
@@ -64,7 +71,7 @@ def test_every_gain_lies_in_its_panel_and_its_number_beside_its_bar(whole):
     figure = figures.gains(shown)
     figure.canvas.draw()
     for ax, ((data, _), by_loss) in zip(figure.axes, shown.items(), strict=True):
-        assert ax.get_title(loc="left").startswith(data) or ax.get_title().startswith(data)
+        assert ax.get_title(loc="left").startswith(data)
         frame = ax.get_window_extent()
         for row, (text, values) in enumerate(zip(ax.texts, by_loss.values(), strict=True)):
             mean, half = interval(values)
@@ -93,7 +100,7 @@ def test_every_length_has_its_line_in_both_rows():
             for line, found in zip(ax.lines, by_length.values(), strict=True):
                 assert list(line.get_xdata()) == list(found)
                 assert list(line.get_ydata()) == [100 * trial[key] for trial in found.values()]
-        assert title in (figure.axes[number].get_title(), figure.axes[number].get_title(loc="left"))
+        assert figure.axes[number].get_title(loc="left") == title
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["1 epoch", "30 epochs"]
     plt.close(figure)
 
