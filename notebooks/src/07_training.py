@@ -75,7 +75,7 @@ except ValueError as error:
 # Each time an image comes up, the network sees another **view** of it: moved a little (drawings), or a random crop, perhaps
 # mirrored (photographs). Eight views of one bird:
 
-# %% jupyter={"source_hidden": true}
+# %%
 figure, ax = plt.subplots(figsize=(9.6, 1.3))
 figures.views(ax, train, TrainConfig(**experiments.FOR_DRAWINGS), image=30)
 show(figure, "7.2 eight views")
