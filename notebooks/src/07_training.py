@@ -7,7 +7,7 @@
 # - split data so that a score means what it says,
 # - write the training loop of a metric, with two learning rates, and know that the package's does the same,
 # - compare four losses over several seeds, with intervals, on species that none of them has seen,
-# - recognize a trap that cost people weeks: centers that do not learn.
+# - recognize a trap that stood in published code: centers that do not learn.
 #
 # **Before it** you need chapter [00](00_start_here.ipynb). The losses are explained in chapters 01 to 05; here it is enough
 # that each takes embeddings and labels and returns a number.
@@ -21,9 +21,9 @@ import torch
 
 from dmlbook import book, datasets, losses, nets, records, retrieval, settings
 from dmlbook.chapters import check, outcome, predict, show, yours
-from dmlbook.chapters.ch07 import experiments, loops, photographs
+from dmlbook.chapters.ch07 import experiments, figures, loops, photographs
 from dmlbook.seeding import SEED, generator
-from dmlbook.training import TrainConfig, Views, embed, fit
+from dmlbook.training import TrainConfig, embed, fit
 
 book.use_style()
 book.story("07")
@@ -58,13 +58,14 @@ print(
 assert not set(fit_set.class_names) & set(validation.class_names)
 
 # %% [markdown]
-# `fit` refuses the test set as a validation set, by name:
+# `fit` is the package's training loop (§7.3 takes it apart): it is given a network, a loss, images and the settings. It
+# refuses the test set as a validation set, by name:
 
 # %%
 net = nets.build("small", embedding_size=64)
 loss = losses.make("softmax", num_classes=train.num_classes, embedding_size=64)
 try:
-    fit(net, loss, train, TrainConfig(freeze_batch_norm=False), validation=test)
+    fit(net, loss, train, TrainConfig(), validation=test)
 except ValueError as error:
     print(error)
 
@@ -74,15 +75,9 @@ except ValueError as error:
 # Each time an image comes up, the network sees another **view** of it: moved a little (drawings), or a random crop, perhaps
 # mirrored (photographs). Eight views of one bird:
 
-# %% jupyter={"source_hidden": true}
-shown = TrainConfig(**experiments.FOR_DRAWINGS)
-one, cpu = torch.tensor([30]), torch.device("cpu")
-views = [
-    Views(train, shown).for_training(one, cpu, epoch=epoch, step=0)
-    for epoch in range(8)
-]
+# %%
 figure, ax = plt.subplots(figsize=(9.6, 1.3))
-book.tiles(ax, (torch.cat(views) * 255).byte(), columns=8)
+figures.views(ax, train, TrainConfig(**experiments.FOR_DRAWINGS), image=30)
 show(figure, "7.2 eight views")
 
 # %% [markdown]
@@ -94,8 +89,9 @@ show(figure, "7.2 eight views")
 # $$\frac{1}{N} \sum_i \ell\big(f(\text{image}_i),\, y_i\big)$$
 #
 # over the weights of $f$ **and the loss's own weights**, its centers. They get a larger **learning rate** of their own:
-# a pretrained network should change gently, while the centers start from nothing. A step of plain descent moves every
-# weight against its slope:
+# a pretrained network should change gently, while the centers start from nothing. (Our small network starts from nothing,
+# too. What the larger rate is worth there is investigation 7.5.) A step of plain descent moves every weight against its
+# slope:
 
 
 # %%
@@ -134,8 +130,8 @@ print("one step by hand and by fit: every weight agrees")
 # come in:
 #
 # - **batches** are drawn anew in each epoch, and each image in a new view;
-# - **Adam** takes the place of plain descent: it divides each weight's step by the running size of that weight's
-#   slopes. `torch.optim.Adam` is told the weights in *parameter groups*, dictionaries with `"params"` and `"lr"`; then
+# - **Adam** takes the place of plain descent: each weight follows a running mean of its slopes, divided by their running
+#   size. `torch.optim.Adam` is told the weights in *parameter groups*, dictionaries with `"params"` and `"lr"`; then
 #   `zero_grad()` clears the slopes and `step()` moves the weights;
 # - **two modes** of the network: in `net.train()` batch norm normalizes by the batch, and renews its stored statistics;
 #   in `net.eval()` it uses the stored ones, so that an image's point does not depend on its neighbors;
@@ -151,14 +147,17 @@ print("one step by hand and by fit: every weight agrees")
 #
 # - **semi-hard triplets**: an anchor, a positive, and the closest negative beyond the positive. Batches need several
 #   images of a class, so they are drawn by class;
-# - the **centroid bound**: pull each image to its class's fixed centroid, here a corner of a simplex (chapter 05);
+# - the **centroid bound** (chapter 05): pull each image to its class's fixed centroid, here a corner of a *simplex*, which
+#   are points of the sphere all equally far apart;
 # - **normalized SoftMax**: one learned center a class;
 # - **SoftTriple**: several learned centers a class, here 4.
 #
 # A *center* is a point on the sphere that stands for a class, or for a part of it; a *centroid* is one that is fixed.
+# Every score comes in two measures: Recall@1, and **MAP@R** (§1.3), which looks at as many images as there are right ones, and
+# weighs each right one by the share of right ones up to it. So it asks for a whole class, not for one neighbor.
+#
 # Same network, same data. Every batch holds 40 images (for the triplets 5 of each of 8 species), so all four take the same
-# number of steps and see the same number of images: few in this mode (`settings.by_mode` chooses by `DMLBOOK_MODE`), more in
-# `full`. One thing they do not share is the learning rate: what suits one loss starves or breaks another, and whoever gives all
+# number of steps and see the same number of images: few in this mode, more in `full` (`settings.by_mode`). One thing they do not share is the learning rate: what suits one loss starves or breaks another, and whoever gives all
 # four the same has compared rates. So each is given its own, by the same search.
 
 # %%
@@ -181,7 +180,7 @@ RATES = (2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3)
 # %%
 untrained = embed(nets.build("small", embedding_size=64), test)
 pixels = test.images.flatten(1).float()
-pixels = pixels - pixels.mean(0)
+pixels = pixels - pixels.mean(0)  # without the average picture, as in chapter 00
 floor = {
     "guessing": retrieval.chance(test.labels)["recall_at_1"],
     "untrained network": experiments.scores(untrained, test.labels)["R@1"],
@@ -207,14 +206,15 @@ print("each trial: {} steps, {:,} images".format(*budget))
 assert settings.mode() == "smoke" or not searched.at_the_edge(), "widen the grid"
 
 # %% [markdown]
-# A star marks the rate chosen, by Recall@1. (Each number is the mean of two seeds.) With two seeds and eight species,
-# neighbors in a row cannot be told apart; had a star stood at the edge, the grid would have been widened, for all four. If
-# all stars stand in one column, then the four could have shared a rate, but which one nobody knew before the search.
+# A star marks the rate chosen, by Recall@1. (Each number is the mean of two seeds.) Two seeds and eight species are few:
+# neighbors in a row may change places. Had a star stood at the edge, the grid would have been widened, for all four. And
+# these scores are not to be held beside those below: guessing gets one in eight right here, and one in forty there.
 #
 # ### Then train, and measure once
 #
 # Now all training species train, each loss at its own rate, from several seeds: another seed gives other weights, other
-# batches and another score. It takes most of this chapter's time.
+# batches and another score. It takes most of this chapter's time. A line such as 58.2 ± 2.4 (5) is the mean, the half-width of a
+# 95 percent interval for it, by Student's t over the seeds (exercise 7.4), and how many seeds there were.
 
 # %%
 trained = {
@@ -237,6 +237,10 @@ for name in METHODS:
     both = [f"{key} {records.percent(found[name])}" for key, found in scored.items()]
     print(f"{name:20}   {'   '.join(both)}")
 
+# %% [markdown]
+# Runs of one seed share the network's first weights, so two losses are compared pair by pair: the mean and interval of their
+# *difference*.
+
 # %%
 lead = "centroid bound"
 lines, clear = experiments.leads(scored, first=lead)
@@ -246,47 +250,25 @@ if settings.mode() == "class":  # what the text below says
     assert all((lead, other, key) in clear for other in others for key in scored)
     assert ("SoftTriple", "normalized SoftMax", "R@1") not in clear
 
-# %% [markdown]
-# The number after ± is the half-width of a 95 percent interval for the mean, by Student's t over the seeds; in brackets
-# stands how many seeds there were. Runs of one seed share the network's first weights, so they are compared pair by pair.
-
 # %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.4), sharey=True)
 of_pixels = experiments.scores(pixels, test.labels)
-for ax, (key, title) in zip(
-    axes, {"R@1": "Recall@1", "MAP@R": "MAP@R"}.items(), strict=True
-):
-    book.dots(ax, scored[key])
-    line = 100 * of_pixels[key]
-    ax.axvline(line, color=book.SOFT, linestyle=":")
-    ax.annotate(
-        "pixels",
-        (line, 3.4),
-        xytext=(4, 0),
-        textcoords="offset points",
-        color=book.MIDDLE,
-    )
-    ax.set(title=f"{title} on unseen species", xlabel=f"{title} in percent")
+for ax, key in zip(axes, scored, strict=True):
+    figures.score_rows(ax, scored[key], of_pixels[key], measure=key)
     assert all(min(found) > of_pixels[key] for found in scored[key].values())
 show(figure, "7.4 scores over seeds")
 
 # %% jupyter={"source_hidden": true}
+falling = {name: [run.falls for run in many] for name, many in trained.items()}
+del falling[lead]  # whose values fall below 0
 figure, ax = plt.subplots(figsize=(6, 3))
-shares = {
-    name: [[value / run.falls[0] for value in run.falls] for run in many]
-    for name, many in trained.items()
-    if name != lead  # whose values fall below 0
-}
-book.curves(ax, shares)
-ax.set(
-    title="The training loss falls", xlabel="epoch", ylabel="share of the first epoch's"
-)
+figures.falls(ax, falling)
 show(figure, "7.4 losses fall")
 
 # %% [markdown]
 # **What to see.** The dotted line is what raw pixels score; every run of every loss lies above it. In this run the mean lead
 # of the centroid bound over each of the others, paired by seed, is larger than its half-width, by both measures. SoftTriple
-# and normalized SoftMax cannot be told apart by Recall@1; by MAP@R their difference lies at the edge of its interval. (Twelve
+# and normalized SoftMax cannot be told apart by Recall@1; by MAP@R their interval leaves out 0 by little. (Twelve
 # intervals were looked at, and one of twenty misses by chance.) Semi-hard triplets have the lowest means. That is after a few
 # epochs of a small network on easy data, forty classes that fit a simplex: more epochs, other rates (each was chosen in a
 # short search, and the centers' own rate was not searched) or other data may reorder them, and §7.8 does. The training loss
@@ -311,32 +293,12 @@ show(figure, "7.4 losses fall")
 # %% [markdown]
 # ## 7.5 What was retrieved
 #
-# A score hides what it is made of. Here are three queries of unseen species, by pixels and by the first SoftTriple run.
-
-# %%
-by_pixels = book.nearest(pixels, 7)
-by_learned = book.nearest(runs["SoftTriple"][0], 7)
-
-# %% jupyter={"source_hidden": true}
-right = book.right_first(by_learned, test.labels)
-gained = (right & ~book.right_first(by_pixels, test.labels)).nonzero()
-lost = (~right).nonzero()
-queries = [gained[len(gained) // 4], gained[3 * len(gained) // 4], lost[len(lost) // 2]]
-figure = book.gallery(
-    test,
-    [int(query) for query in queries],
-    {"pixels": by_pixels, "SoftTriple": by_learned},
-    title="Two queries that were won, and one that was not",
-)
-show(figure, "7.5 three queries")
-
-# %% [markdown]
-# **What to see.** Two queries whose first image became right, and one that is still wrong. The wrong ones are worth your
-# time. Species come in genera of similar build (owls, ducks, tits).
+# A score hides what it is made of: which images come first when they are wrong? Species come in genera of similar build (owls,
+# ducks, tits).
 #
-# **Predict.** Of the wrong first images of the trained network, the share that is at least of the right genus is, against
-# the same share among the mistakes of pixels, (a) smaller by more than five points; (b) within five points; (c) larger by
-# more.
+# **Predict.** Of the wrong first images of the trained network (the first SoftTriple run), the share that is at least of the
+# right genus is, against the same share among the mistakes of pixels, (a) smaller by more than five points; (b) within five
+# points; (c) larger by more.
 
 # %%
 predict("7.1", "?")
@@ -346,6 +308,8 @@ from dmlbook.datasets import birds
 
 species = range(train.num_classes, train.num_classes + test.num_classes)
 genus = [birds.genus_of(number) for number in species]
+by_pixels = book.nearest(pixels, 7)
+by_learned = book.nearest(runs["SoftTriple"][0], 7)
 same_genus = {}
 for way, found in {"SoftTriple": by_learned, "pixels": by_pixels}.items():
     wrong = (~book.right_first(found, test.labels)).nonzero()[:, 0]
@@ -364,7 +328,24 @@ assert settings.mode() == "smoke" or ordered
 # %% [markdown]
 # **What to see.** In this run it is the mistakes across genera that went; those within the genus did not become fewer
 # (multiply the two numbers of a row). Pixels, which know nothing of genera, find the right one in a third or more of their
-# mistakes: similar builds make similar pictures. Now choose your own query and method.
+# mistakes: similar builds make similar pictures. Here are three queries, two whose first image became right and one that is
+# still wrong (full frame and ✓: of the query's species; dashed and ✗: not).
+
+# %% jupyter={"source_hidden": true}
+right = book.right_first(by_learned, test.labels)
+gained = (right & ~book.right_first(by_pixels, test.labels)).nonzero()
+lost = (~right).nonzero()
+queries = [gained[len(gained) // 4], gained[3 * len(gained) // 4], lost[len(lost) // 2]]
+figure = book.gallery(
+    test,
+    [int(query) for query in queries],
+    {"pixels": by_pixels, "SoftTriple": by_learned},
+    title="Two queries that were won, and one that was not",
+)
+show(figure, "7.5 three queries")
+
+# %% [markdown]
+# Now choose your own query and method.
 
 # %%
 from dmlbook.book.neighbours import NeighbourExplorer
@@ -424,7 +405,7 @@ else:
 
 # %% [markdown]
 # **What to see.** The forgotten centers did not move at all, and the loss fell nevertheless. In 64 dimensions three seeds cannot
-# tell the cost from 0, or hardly, by either measure; nor do they rule out five points. $40 \times 4$ random directions are nearly
+# tell the cost from 0 in this run, by either measure; nor do they rule out five points. $40 \times 4$ random directions are nearly
 # at right angles to each other there, so the network is given targets that are far apart, and it is free to move its points to
 # them. (The *centroid bound* makes a method of this: its centroids are fixed on purpose, and well spread.) In 8 dimensions the
 # cost is large by both measures, at the rate that was chosen for centers that learn, in 64 dimensions. A likely reason: 160 random
@@ -476,8 +457,9 @@ print("stopped after one epoch and resumed: the same bits as two epochs in one g
 # its own from three seeds and measured on the test classes, once. (All that was tried, and the settings that photographs
 # ask for: §7b.1.)
 #
-# What has to be beaten stands first: the *frozen features* of the pretrained network, not trained at all; and the same,
-# brought to 64 numbers by PCA, which keeps the directions in which they vary most and has seen no label.
+# What has to be beaten stands first: the **frozen features**, the 1,280 numbers that the pretrained network makes of a picture,
+# not trained at all; and the same brought to 64 numbers by **PCA** (principal component analysis), which keeps the 64
+# directions in which the features vary most, and sees no label.
 
 # %%
 from IPython.display import Markdown
@@ -491,20 +473,17 @@ for data, table in whole.items():
     display(Markdown(f"**{data}, unseen classes**\n\n{table.table(BOTH)}"))
 for data, table in whole.items():
     ahead = photographs.clearly_above(table, FROZEN, "recall_at_1")
-    print(f"{data}: ahead of the 1,280 by Recall@1: {', '.join(ahead)}")
+    print(f"{data}: ahead of the frozen features by Recall@1: {', '.join(ahead)}")
     assert ahead == ["normalized SoftMax", "SoftTriple"]
     assert len(photographs.clearly_above(table, FROZEN, "map_at_r")) == 4
 
 # %% jupyter={"source_hidden": true}
-figure, axes = plt.subplots(2, 2, figsize=(9.6, 6), sharex=True, sharey=True)
-for row, (data, table) in zip(axes, whole.items(), strict=True):
-    for ax, (key, name) in zip(row, BOTH.items(), strict=True):
-        gains = {each: table.gains(each, FROZEN, key) for each in photographs.LOSSES}
-        book.dots(ax, gains)
-        ax.axvline(0, color=book.SOFT, linestyle=":", zorder=1)
-        ax.set(title=f"{data}, {name}", xlim=(-8, 20))
-for ax in axes[1]:
-    ax.set(xlabel="points above the frozen features")
+gains = {
+    (data, key): {each: table.gains(each, FROZEN, key) for each in photographs.LOSSES}
+    for data, table in whole.items()
+    for key in BOTH
+}
+figure = figures.gains(gains)
 show(figure, "7.8 gains over frozen features")
 
 # %% [markdown]
@@ -515,7 +494,7 @@ show(figure, "7.8 gains over frozen features")
 # best everywhere, and a table of one network does not say which will be best for you.
 #
 # Which losses differ from each other, what more floors and measures say, and what these figures may be compared with:
-# §7b.2. And a second trap, a head on frozen features that learns too much: §7b.3.
+# §7b.2. And what becomes of a last layer that is trained alone, on frozen features: §7b.3.
 
 # %% [markdown]
 # ## 7.9 On your own photographs
@@ -603,8 +582,8 @@ check("7.1", validation_images)
 # %% [markdown]
 # **Exercise 7.2 · the training loop** · difficulty 3 of 5 · 20 minutes. Write the loop of §7.3: for each batch of inputs and
 # labels one step of Adam, the network at `lr`, the loss's centers at `loss_lr`, no weight decay. The network comes in
-# evaluation, as after a measurement. Return the loss of every step. The check compares all weights with those that `fit`
-# arrives at.
+# evaluation, as after a measurement. All else is Adam as torch has it. Return the loss of every step, as numbers. The check compares
+# all weights with those that `fit` arrives at.
 
 
 # %%
@@ -807,6 +786,16 @@ def with_center_rate(center_rate, seed):
 #    compute before you say that they cannot be told apart?
 # 5. Why is "the same bits" a better test of resuming than "about the same loss"?
 #
+# <details><summary>Short answers</summary>
+#
+# 1. The best of many tries on the test classes is best in part by luck, and the score counts that luck as skill.
+# 2. Most batches would hold no two images of one class: no anchor would have a positive, and there would be nothing to learn from.
+# 3. The network moves its points to the centers, wherever they are.
+# 4. Both means with their intervals and seeds; and the three differences, seed by seed, with the interval of *their* mean. Where
+#    the runs of a seed are good and bad together, it is narrower.
+# 5. Another seed has about the same loss, too. So has a run whose optimizer lost its memory: only the bits tell.
+# </details>
+#
 # ## References
 #
 # - Q. Qian, L. Shang, B. Sun, J. Hu, H. Li, R. Jin. *SoftTriple Loss: Deep Metric Learning Without Triplet Sampling*.
@@ -815,5 +804,5 @@ def with_center_rate(center_rate, seed):
 #   for Improving the Efficiency of Deep Distance Metric Learning*. CVPR 2019, arXiv 1904.08720.
 # - F. Schroff, D. Kalenichenko, J. Philbin. *FaceNet: A Unified Embedding for Face Recognition and Clustering*. CVPR 2015.
 #
-# **Deeper**: [07b · Training, deeper](07b_training_deeper.ipynb): photographs, what was tried, a head that learns too much.
+# **Deeper**: [07b · Training, deeper](07b_training_deeper.ipynb): photographs, what was tried, a last layer alone.
 # **Next**: [08 · Benchmarks](08_benchmarks.ipynb).

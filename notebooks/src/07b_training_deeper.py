@@ -6,19 +6,18 @@
 # **After this companion you can**
 # - choose between frozen and trained batch norm, and know that no setting suits all losses,
 # - read a table of four losses on photographs with all its floors, measures and intervals,
-# - recognize a second trap: a head that learns too much.
+# - say what the training of a last layer alone has to be watched for.
 #
 # **Before it** you need the lesson [07](07_training.ipynb), §7.8.
 #
 # **Time** about {reading} minutes, and {exercises} for the exercise. The cells read records and run in seconds.
 
 # %%
-import matplotlib.pyplot as plt
 from IPython.display import Markdown
 
 from dmlbook import book, records
 from dmlbook.chapters import check, outcome, predict, show
-from dmlbook.chapters.ch07 import experiments, photographs
+from dmlbook.chapters.ch07 import experiments, figures, photographs
 
 LOSSES, BOTH = photographs.LOSSES, photographs.BOTH
 book.use_style()
@@ -133,10 +132,10 @@ for data, table in whole.items():
 # These Cars photographs are cropped to the car and squeezed to 128 by 128 pixels, and the network is small: do not compare
 # the figures with the papers', whose protocol differs. Chapter [08](08_benchmarks.ipynb) says what can be compared.
 #
-# ## 7b.3 A trap: the head that learns too much
+# ## 7b.3 The last layer alone
 #
 # It is tempting to keep the pretrained network as it is, store its features once, and train only the last layer, the *head*.
-# That is fast, so one lets it run until the training classes are told apart.
+# That is fast, so one can let it run for long.
 #
 # **Predict.** A head is trained with normalized SoftMax at a rate of 0.001, which is the best one for three epochs. On held-out
 # classes thirty epochs at that rate are, against three, by Recall@1, (a) better; (b) within two points; (c) worse by more.
@@ -163,20 +162,11 @@ assert lost > 0.05
 # tried: four lengths, ten rates, four losses. (Four rates at first; where a loss chose the last one, all got more.)
 
 # %% jupyter={"source_hidden": true}
-figure, axes = plt.subplots(2, 4, figsize=(9.6, 5.2), sharex=True, sharey="row")
-for column, title in zip(axes.T, LOSSES, strict=True):
-    for ax, key in zip(column, BOTH, strict=True):
-        for place, epochs in enumerate(LENGTHS):
-            trials = photographs.head_trials(title, epochs)
-            values = [100 * trial[key] for trial in trials.values()]
-            label = f"{epochs} epoch{'s' * (epochs > 1)}"
-            style = {"marker": ".", "label": label, **book.line_style(3 - place)}
-            ax.semilogx(list(trials), values, **style)
-    column[0].set(title=title)
-    column[1].set(xlabel="learning rate", xticks=[1e-5, 1e-3, 1e-1])
-axes[0, 0].set(ylabel="R@1, percent")
-axes[1, 0].set(ylabel="MAP@R, percent")
-axes[0, 0].legend(fontsize=9, loc="lower left")
+trials = {
+    title: {epochs: photographs.head_trials(title, epochs) for epochs in LENGTHS}
+    for title in LOSSES
+}
+figure = figures.lengths(trials)
 show(figure, "7b.3 rates and lengths")
 
 # %%

@@ -24,6 +24,7 @@ INSIDE = {
     "dmlbook.chapters.ch05.deeper_exercises.listed": "reads what a learner's function returned, whatever it is",
     "dmlbook.chapters.ch06.experiments": "runs of training.fit and stored ones, which are called by themselves",
     "dmlbook.chapters.ch07.experiments": "runs of training.fit, which is called by itself",
+    "dmlbook.chapters.ch07.faults": "a part of chapters.check, which speaks under its name",
     "dmlbook.chapters.ch07.loops": "parts of chapters.check, which speak under its name",
     "dmlbook.chapters.ch07.photographs": "stored runs, read by records.compare, which is called by itself",
     "dmlbook.chapters.ch08.experiments": "runs of the command line and stored ones, tried by their own tests",

@@ -604,6 +604,15 @@ CALLS: dict[str, dict[str, object]] = {
         "distances": lambda: torch.rand(4), "right": lambda: torch.tensor([True, False, False, False]),
         "known": lambda: torch.tensor([True, True, True, False]), "threshold": 0.5,
     },
+    "chapters.ch07.figures.falls": {"by_method": lambda: {"A": [SERIES, SERIES], "B": [SERIES]}},
+    "chapters.ch07.figures.gains": {
+        "by_panel": lambda: {("cars", key): {"A": SERIES, "B": SERIES} for key in ("recall_at_1", "map_at_r")},
+    },
+    "chapters.ch07.figures.lengths": {
+        "trials": lambda: {"A": {1: {1e-3: {"recall_at_1": 0.2, "map_at_r": 0.1}}}},
+    },
+    "chapters.ch07.figures.score_rows": {"by_method": lambda: {"A": SERIES}, "floor": 0.1, "measure": "R@1"},
+    "chapters.ch07.figures.views": {"images": image_set, "image": 1},
     "chapters.ch08.theory.beside": {"rows": published, "ours": lambda: {"softmax": record()}},
     "chapters.ch08.theory.cost_table": {"rows": lambda: {"A": record("a")}},
     "chapters.ch08.theory.tools_table": {"sides": lambda: tools_side_by_side()},

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from dmlbook.book.exercises import Case, Exercise, Misconception
-from dmlbook.chapters.ch07 import loops
+from dmlbook.chapters.ch07 import faults, loops
 
 T_975 = {1: 12.7062, 2: 4.3027, 3: 3.1824, 4: 2.7764, 9: 2.2622}
 """Student's t at 97.5 percent, by degrees of freedom."""
@@ -75,10 +75,9 @@ def _rate(epoch: int, base: float, milestones: Sequence[int]) -> float:
 
 
 def _rate_cases() -> Sequence[Case]:
-    return [
-        Case((epoch, 1.0, (20, 40)), _rate(epoch, 1.0, (20, 40)), f"epoch {epoch}, base 1.0, milestones (20, 40)")
-        for epoch in (1, 19, 20, 39, 40, 50)
-    ]
+    two, three = (20, 40), (10, 20, 30)
+    calls = [(1, 1.0, two), (19, 1.0, two), (20, 1.0, two), (39, 0.5, two), (40, 0.5, two), (35, 8.0, three)]
+    return [Case(each, _rate(*each), "epoch {}, base {}, milestones {}".format(*each)) for each in calls]
 
 
 def _apart(a: Sequence[float], b: Sequence[float]) -> float:
@@ -128,6 +127,7 @@ EXERCISES = (
                 partial(_validation_images, by="number"),
                 "You took class numbers below the highest one. Numbers may have gaps: take from sorted(set(labels)).",
             ),
+            **faults.misconceptions(faults.SPLIT_FAULTS),
         },
     ),
     Exercise("7.2", "the training loop", loops.loop_cases, loops.loop_misconceptions(), call=loops.trained),
@@ -173,6 +173,7 @@ EXERCISES = (
                 _spread(lambda d: T_975[len(d) - 1] * statistics.stdev(d) / len(d)),
                 "You divided by n. The spread of a mean falls with the root of n.",
             ),
+            **faults.misconceptions(faults.LEAD_FAULTS),
         },
         read=lambda answer: tuple(answer) if isinstance(answer, list) else answer,
     ),
@@ -213,6 +214,7 @@ EXERCISES = (
                 lambda epoch, base, milestones: base * 0.1 * sum(epoch >= m for m in milestones) or base,
                 "Two milestones make 0.1 times 0.1, not 2 times 0.1: the factors are multiplied.",
             ),
+            **faults.misconceptions(faults.RATE_FAULTS),
         },
     ),
 )

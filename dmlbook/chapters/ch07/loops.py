@@ -81,7 +81,9 @@ def trained(function: Callable, arguments: tuple) -> object:
 def loop(
     net: nn.Module, loss: nn.Module, batches: Batches, lr: float, loss_lr: float, *, fault: str = "", mode: bool = True
 ) -> list[float]:
-    """The loop, or what learners make of it: one of ``LOOP_FAULTS``, and a network left in evaluation."""
+    """The loop, or what learners make of it: one of the faults below, and a network left in evaluation."""
+    if fault == "copies were trained":
+        net, loss = copy.deepcopy((net, loss))
     rates = {
         "one rate for all": (lr, lr),
         "rates swapped": (loss_lr, lr),
@@ -91,24 +93,38 @@ def loop(
     groups = [{"params": m.parameters(), "lr": rate} for m, rate in zip((net, loss), rates, strict=True)]
     groups = {"the centers were forgotten": groups[:1], "the network was forgotten": groups[1:]}.get(fault, groups)
     groups = [{**group, "params": list(group["params"])} for group in groups]
-    kind = torch.optim.SGD if fault == "plain descent" else partial(torch.optim.Adam, maximize=fault == "uphill")
+    kind = OPTIMIZERS.get(fault, torch.optim.Adam)
     optimizer, values = kind(groups), []
     if mode:
         net.train()
     for inputs, labels in batches:
-        value = loss(net(inputs), labels)
+        value = loss(net(inputs), labels) * (len(inputs) if fault == "times the size of the batch" else 1)
         if fault == "an optimizer a step":
             optimizer = kind(groups)
         if fault != "slopes add up":
             net.zero_grad()
-            loss.zero_grad()
+            if fault != "the centers' slopes add up":
+                loss.zero_grad()
         if fault != "nothing moves":
             value.backward()
             optimizer.step()
+        if fault == "measured after the step":
+            with torch.no_grad():
+                value = loss(net(inputs), labels)
         values.append(float(value.detach()))
+        if fault == "one batch alone":
+            break
+    if fault == "means so far":
+        return [sum(values[:n]) / n for n in range(1, len(values) + 1)]
     return values
 
 
+OPTIMIZERS = {
+    "plain descent": torch.optim.SGD,
+    "momentum": partial(torch.optim.SGD, momentum=0.9),
+    "uphill": partial(torch.optim.Adam, maximize=True),
+    "weight decay": torch.optim.AdamW,
+}
 LOOP_FAULTS = {
     "the centers were forgotten": "The centers are in no group: they stay where they were drawn, and nothing says so. "
     "They are parameters of the loss: loss.parameters().",
@@ -124,6 +140,19 @@ LOOP_FAULTS = {
     "uphill": "The loss rises: a sign is turned. An optimizer goes down by itself.",
     "plain descent": "That is plain descent (SGD). The task asks for Adam.",
 }
+RARE_LOOP_FAULTS = {
+    "momentum": "That is descent with momentum (SGD). The task asks for Adam.",
+    "weight decay": "That is AdamW, which pulls all weights towards 0. The task asks for Adam, without weight decay.",
+    "copies were trained": "The losses are right, but the network and the loss that came in have not moved: you "
+    "trained copies of them. Train them in place.",
+    "times the size of the batch": "You multiplied the loss by the number of images. It is a mean over them already.",
+    "the centers' slopes add up": "The slopes of the loss's centers add up over all steps: net.zero_grad() does not "
+    "clear them. Clear both, or let the optimizer do it.",
+    "measured after the step": "Those are the losses after each step. Return those that the steps were taken from; "
+    "another pass in training also enters batch norm's statistics.",
+    "one batch alone": "One batch is all that was trained on: does return or break stand inside the loop?",
+    "means so far": "You returned the mean of the losses so far. The task asks for the loss of each step.",
+}
 IN_EVALUATION = (
     "The network was left in evaluation, as it came: batch norm then uses its stored statistics and never renews them. "
     "Call net.train() first."
@@ -131,12 +160,14 @@ IN_EVALUATION = (
 
 
 def loop_misconceptions() -> dict[str, Misconception]:
-    """Each fault alone, and with a network left in evaluation: neither hides the other."""
+    """Each fault alone, and the usual ones with a network left in evaluation: neither hides the other."""
     found = {"left in evaluation": Misconception(partial(loop, mode=False), IN_EVALUATION)}
     for fault, message in LOOP_FAULTS.items():
         found[fault] = Misconception(partial(loop, fault=fault), message)
         both = Misconception(partial(loop, fault=fault, mode=False), f"{message} Then: {IN_EVALUATION}")
         found[f"{fault}, left in evaluation"] = both
+    for fault, message in RARE_LOOP_FAULTS.items():
+        found[fault] = Misconception(partial(loop, fault=fault), message)
     return found
 
 
@@ -150,25 +181,47 @@ def measured(
     train: str = "each epoch",
     evaluate: bool = True,
     measure: str = "each epoch",
+    fault: str = "",
 ) -> list[float]:
-    """Training that is measured after each epoch; ``train`` says when the network is put into training."""
-    optimizer = torch.optim.Adam([*net.parameters(), *loss.parameters()], lr=lr)
+    """Training that is measured after each epoch, or what learners make of it.
+
+    ``train`` says when the network is put into training, ``measure`` when it is measured; ``fault`` is one of
+    ``BUG_FAULTS``.
+    """
+    weights = [*net.parameters(), *([] if fault == "the centers were forgotten" else loss.parameters())]
+    optimizer = torch.optim.Adam(weights, lr=lr)
     net.train(train in ("each epoch", "once"))
     found = []
     for batches in epochs:
-        if measure == "before":
+        if measure == "before" or (measure == "both" and not found):
             found.append(_recall(net, held_out, evaluate))
         if train == "each epoch":
             net.train()
+        if fault == "an optimizer an epoch":
+            optimizer = torch.optim.Adam(weights, lr=lr)
         for inputs, labels in batches:
             value = loss(net(inputs), labels)
-            optimizer.zero_grad()
-            value.backward()
-            optimizer.step()
-        if measure == "each epoch":
-            found.append(_recall(net, held_out, evaluate))
+            if fault != "slopes add up":
+                optimizer.zero_grad()
+                loss.zero_grad()
+            if fault != "nothing moves":
+                value.backward()
+                optimizer.step()
+            if fault == "evaluation after a batch":
+                net.eval()
+            if fault == "a score a batch":
+                found.append(_recall(net, held_out, evaluate))
+                net.train()
+        if fault == "a score a batch":
+            continue
+        if fault == "measured on training images":
+            held_out = inputs, labels
+        if measure in ("each epoch", "both"):
+            found.append(_recall(net, held_out, evaluate) * (100 if fault == "percent" else 1))
         if train == "after measuring":
             net.train()
+        if fault == "the first epoch alone":
+            break
     return found if measure != "once" else [_recall(net, held_out, evaluate)]
 
 
@@ -189,6 +242,21 @@ def bug_cases() -> Sequence[Case]:
         text = f"3 epochs of 3 batches, lr {lr}: three scores, then all weights and statistics"
         cases.append(Case(arguments, trained(measured, arguments), text))
     return cases
+
+
+BUG_FAULTS = {
+    "an optimizer an epoch": "A new optimizer in every epoch: Adam's memory of former slopes is lost. Make one, before "
+    "the loops.",
+    "slopes add up": "The slopes of all steps so far add up: backward() adds to .grad. Clear it in every step.",
+    "the centers were forgotten": "The centers are not in the optimizer any more: they are loss.parameters().",
+    "nothing moves": "No weight has moved: are backward() and step() still there, and nothing under no_grad?",
+    "evaluation after a batch": "net.eval() stands inside the loop over batches: only the first batch of an epoch "
+    "trains in training mode.",
+    "a score a batch": "You measured after every batch. The task asks for one score after each epoch.",
+    "measured on training images": "You measured the last batch of training. The score is that of the held-out images.",
+    "percent": "Those are percent. Recall@1 is a share here, as recall_at_k gives it.",
+    "the first epoch alone": "Only the first epoch was trained: does return stand inside the loop over epochs?",
+}
 
 
 def bug_misconceptions() -> dict[str, Misconception]:
@@ -219,4 +287,9 @@ def bug_misconceptions() -> dict[str, Misconception]:
             partial(measured, train="after measuring"),
             "The first epoch still runs in evaluation, as the network came: call net.train() before its first step.",
         ),
+        "a score too many": Misconception(
+            partial(measured, measure="both"),
+            "One score too many: the first was taken before any training. Measure after each epoch alone.",
+        ),
+        **{name: Misconception(partial(measured, fault=name), message) for name, message in BUG_FAULTS.items()},
     }

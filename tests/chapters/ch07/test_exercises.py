@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dmlbook import chapters
-from dmlbook.chapters.ch07 import loops
+from dmlbook.chapters.ch07 import faults, loops
 from tests.chapters.ch07.answers import ANSWERS, INVENTED
 
 
@@ -43,3 +43,18 @@ def test_a_loop_that_returns_one_number_is_told_to_return_a_list():
 def test_every_fault_of_the_loop_has_a_message(wrong):
     assert chapters.judge("7.2", INVENTED["7.2"][wrong]).misconception in loops.loop_misconceptions()
     assert set(loops.bug_misconceptions()) == set(ANSWERS["7.3"]) - {"solution"}
+
+
+def test_a_rate_without_its_base_is_not_taken_for_right():
+    verdict = chapters.judge("7.6", INVENTED["7.6"]["the base forgotten"])
+    assert verdict.misconception == "without the base"
+    assert "base 0.5, milestones (20, 40): expected 0.0500, got 0.1000" in verdict.message
+
+
+def test_every_fault_is_a_misconception_of_its_exercise():
+    for id, table in {"7.1": faults.SPLIT_FAULTS, "7.4": faults.LEAD_FAULTS, "7.6": faults.RATE_FAULTS}.items():
+        found = faults.misconceptions(table)
+        assert {name: each.message for name, each in found.items()} == {name: said for name, (_, said) in table.items()}
+        assert set(found) <= set(chapters.exercises()[id].misconceptions)
+    assert set(loops.RARE_LOOP_FAULTS) <= set(loops.loop_misconceptions())
+    assert set(loops.BUG_FAULTS) <= set(loops.bug_misconceptions())
