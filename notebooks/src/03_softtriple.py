@@ -581,8 +581,8 @@ for measure in ("unseen R@1", "unseen MAP@R"):
 # the bent one with one; that is this comparison, with few images.
 #
 # **When the looks are poses of one species.** On the book's usual drawn birds, one species a class, ten centers retrieve
-# unseen species worse than four at the default gamma, and with another gamma it is otherwise (§3b.9). **Nor need as many
-# centers as clusters do:** some starts get stuck, and spare centers are insurance (§3b.8). Chapter 04 asks who chooses
+# unseen species worse than four at the default gamma, and with another gamma it is otherwise (§3b.9). **Nor are as many
+# centers as clusters always enough:** some starts get stuck, and spare centers are insurance (§3b.8). Chapter 04 asks who chooses
 # $K$; chapters 06 to 08 compare trained networks.
 #
 # ## 3.10 Move them yourself

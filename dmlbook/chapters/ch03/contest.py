@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -94,6 +95,40 @@ def scores(
     return {measure: [run[measure] for run in runs] for measure in runs[0]}
 
 
+@checked(rates=above(0), seeds=finite, species_per_class=at_least(1))
+def search(
+    tasks: Tasks,
+    options: Mapping[str, object],
+    grid: Mapping[str, Sequence[object]],
+    *,
+    rates: Sequence[float],
+    seeds: Sequence[int],
+    species_per_class: int,
+    steps: int = 200,
+) -> tuple[float, dict[str, object]]:
+    """The rate, and one value of each of several options, with which the held-out species are retrieved best.
+
+    Args:
+        tasks: ``choose`` is what they are tried on, each with two seeds.
+        options: The loss's name under ``"name"``, and the options that stay.
+        grid: For each option the values to try: all combinations are.
+        rates: Learning rates of the map, tried with each of them.
+        seeds: The first two.
+        species_per_class: How many are merged into a class.
+        steps: Of Adam.
+    """
+    check_filled(seeds=seeds, rates=rates, grid=grid)
+    settled = {"seeds": seeds[:2], "species_per_class": species_per_class, "steps": steps}
+    found = {}
+    for values in itertools.product(*grid.values()):
+        changed = dict(zip(grid, values, strict=True))
+        tried = merged.try_rates(tasks.choose, {**options, **changed}, rates, **settled)
+        found |= {recall: (rate, changed) for rate, recall in tried.items()}
+    if not found:
+        raise bad_input("grid", "hold a value or more of each option", dict(grid), "Leave an option out instead.")
+    return found[max(found)]
+
+
 @checked(seeds=finite, hidden_units=at_least(0))
 def floors(task: merged.Task, *, seeds: Sequence[int], hidden_units: int = 0) -> dict[str, Scores]:
     """What is retrieved without training: by the numbers as they are, and by the first map of each seed."""
@@ -132,16 +167,17 @@ def table(rows: Mapping[str, Mapping[str, Sequence[float]]], measures: Sequence[
 
     Example:
         >>> print(table({"one": {"unseen R@1": [0.5, 0.52]}}, ["unseen R@1"]))
-                           unseen
-                           R@1
-        one                51.0 ± 12.7
+            unseen
+            R@1
+        one 51.0 ± 12.7
     """
     check_filled(rows=rows, measures=measures)
     heads = [(*measure.split(" ", 1), "")[:2] for measure in measures]
     lines = [["", *(head[line] for head in heads)] for line in (0, 1)]
     for name, of_row in rows.items():
         lines.append([name, *(_cell(of_row[measure]) if measure in of_row else "." for measure in measures)])
-    return "\n".join(f"{line[0]:19}{''.join(f'{cell:12}' for cell in line[1:])}".rstrip() for line in lines)
+    width = max(map(len, rows)) + 1
+    return "\n".join(f"{line[0]:{width}}{''.join(f'{cell:12}' for cell in line[1:])}".rstrip() for line in lines)
 
 
 def _cell(values: Sequence[float]) -> str:
