@@ -202,7 +202,7 @@ for name in ("hardtriple", "softtriple"):
 
 # %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.4))
-panels.kink_and_jump(axes)
+panels.kink_and_jump(*axes)
 axes[0].set_title("Similarity has a corner ...")
 axes[1].set_title("... and its slope a jump")
 show(figure, "3.2 kink and jump")
@@ -390,7 +390,7 @@ show(figure, "3.5 four similarities")
 
 # %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.8))
-panels.three_jobs(axes)
+panels.three_jobs(*axes)
 axes[0].set_title("Scale sharpens the corner, the margin moves it")
 axes[1].set_title("Gamma says how softly to choose")
 show(figure, "3.6 scale, margin, gamma")
@@ -527,7 +527,7 @@ MEASURES = [measure for measure in one if measure != "class, neighbor"]
 print(contest.table(contest.floors(tasks.final, seeds=SEEDS) | linear, MEASURES))
 several = list(linear)[1:]
 ahead = {title: contest.minus(linear[title], one) for title in several}
-print(f"\nahead of one center, seed by seed ({len(SEEDS)} seeds)")
+print(f"\nahead of one center, seed by seed (seeds: {len(SEEDS)})")
 print(contest.table(ahead, MEASURES))
 found = (records.interval(v) for of in ahead.values() for v in of.values())
 assert settings.mode() == "smoke" or all(mean > half for mean, half in found)

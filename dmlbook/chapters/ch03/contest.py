@@ -173,7 +173,7 @@ def table(rows: Mapping[str, Mapping[str, Sequence[float]]], measures: Sequence[
     """
     check_filled(rows=rows, measures=measures)
     heads = [(*measure.split(" ", 1), "")[:2] for measure in measures]
-    lines = [["", *(head[line] for head in heads)] for line in (0, 1)]
+    lines = [["", *line] for line in zip(*heads, strict=True) if any(line)]
     for name, of_row in rows.items():
         lines.append([name, *(_cell(of_row[measure]) if measure in of_row else "." for measure in measures)])
     width = max(map(len, rows)) + 1

@@ -42,8 +42,8 @@ LOSS_FAULTS = {
     "divided by K as well": "The weights sum to 1 already: add the weighted cosines up, without dividing by K again.",
     "one image's weights for all": "Each image was given its own class's weights for every class. Each class has "
     "weights of its own, from its own cosines.",
-    "C and K mixed up": "The cosines land at the wrong places: (C, K) was read as (K, C). Keep the axes' order, or name "
-    'them: einsum("bd,ckd->bck").',
+    "C and K mixed up": "The cosines land at the wrong places: (C, K) was read as (K, C). Keep the axes' order, or "
+    'name them: einsum("bd,ckd->bck").',
     "lengths held fixed": "The value is right, the gradient is not: the lengths were cut off (detach, no_grad). They "
     "are part of the cosine: normalize inside the gradient.",
     "no margin below": "The margin stands above the fraction alone. In (3.7) the own class's term *below* has it too.",

@@ -9,7 +9,6 @@ import torch
 from matplotlib.axes import Axes
 from torch.nn import functional as F
 
-from dmlbook import datasets
 from dmlbook._checks import above, at_least, bad_input, check_filled, check_lengths, checked, finite
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.book.circle import on_circle
@@ -17,6 +16,7 @@ from dmlbook.book.figures import tiles
 from dmlbook.book.lines import MIDDLE, PALE, named_lines
 from dmlbook.chapters.ch03.figures import slope_bars
 from dmlbook.chapters.ch03.theory import similarity_gradient
+from dmlbook.datasets import birds
 from dmlbook.losses import hardtriple_similarity, logsumexp_similarity, softtriple_similarity
 
 APART = 0.08
@@ -30,29 +30,28 @@ def _along(directions: Tensor, centers: Sequence[float]) -> Tensor:
 
 @checked(gammas=above(0), centers=finite)
 def kink_and_jump(
-    axes: Sequence[Axes], gammas: Sequence[float] = (0.1, 0.3), *, centers: Sequence[float] = (-40.0, 40.0)
-) -> Sequence[Axes]:
+    left: Axes, right: Axes, gammas: Sequence[float] = (0.1, 0.3), *, centers: Sequence[float] = (-40.0, 40.0)
+) -> tuple[Axes, Axes]:
     """Similarity to a class of an image that travels over half the circle, and its slope: HardTriple and SoftTriple.
 
     Args:
-        axes: Two panels: for the similarities, and for their slopes.
+        left: For the similarities.
+        right: For their slopes.
         gammas: Of SoftTriple, a line each.
         centers: Directions of the class's centers, in degrees.
     """
-    if len(axes) != 2:
-        raise bad_input("axes", "be two panels", len(axes), "Write plt.subplots(1, 2).")
     travel = torch.linspace(-90, 90, 1801)
     similar = _along(travel, centers)
     rise = {"HardTriple": hardtriple_similarity(similar)[:, 0]}
     rise |= {f"SoftTriple, gamma {gamma:g}": softtriple_similarity(similar, gamma=gamma)[:, 0] for gamma in gammas}
     slopes = {name: torch.gradient(line, spacing=math.radians(0.1))[0] for name, line in rise.items()}
     for ax, lines, name, limits in zip(
-        axes, (rise, slopes), ("similarity", "slope"), ((0.4, 1.05), (-0.9, 1.5)), strict=True
+        (left, right), (rise, slopes), ("similarity", "slope"), ((0.4, 1.05), (-0.9, 1.5)), strict=True
     ):
         ax.set(xlim=(-90, 90), ylim=limits, xticks=(-80, -40, 0, 40, 80), ylabel=name)
         ax.set_xlabel("direction of the image in degrees")
         named_lines(ax, travel, lines, legend=name)
-    return axes
+    return left, right
 
 
 @checked(cosines=finite, low=above(0))
@@ -78,39 +77,39 @@ def four_similarities(ax: Axes, cosines: Float[Tensor, " K"], *, low: float = 0.
 
 @checked(scales=above(0), margin=finite, gammas=above(0), centers=finite)
 def three_jobs(
-    axes: Sequence[Axes],
+    left: Axes,
+    right: Axes,
     *,
     scales: Sequence[float] = (5, 20, 100),
     margin: float = 0.4,
     gammas: Sequence[float] = (0.01, 0.3, 1, 10),
     centers: Sequence[float] = (0.0, 120.0),
-) -> Sequence[Axes]:
+) -> tuple[Axes, Axes]:
     """Left the loss of two classes against the win, divided by the scale; right S' around the circle.
 
     Args:
-        axes: Two panels.
+        left: For the losses.
+        right: For the similarity.
         scales: A line each; the middle one is drawn with a margin too.
         margin: Of that further line.
         gammas: A line each.
         centers: Directions of the class's centers, in degrees.
     """
-    if len(axes) != 2:
-        raise bad_input("axes", "be two panels", len(axes), "Write plt.subplots(1, 2).")
     check_filled(scales=scales)
     win = torch.linspace(-0.5, 1.0, 301)
     middle = scales[len(scales) // 2]
     lines = {f"{scale:g}": F.softplus(-scale * win) / scale for scale in scales}
     lines[f"{middle:g}, margin {margin:g}"] = F.softplus(-middle * (win - margin)) / middle
-    named_lines(axes[0], win, lines, legend="scale")
-    axes[0].set(xlim=(-0.5, 1), ylim=(0, 0.8), xlabel="win", ylabel="loss / scale")
+    named_lines(left, win, lines, legend="scale")
+    left.set(xlim=(-0.5, 1), ylim=(0, 0.8), xlabel="win", ylabel="loss / scale")
     around = torch.arange(-180.0, 181)
     similar = _along(around, centers)
     fields = {f"{gamma:g}": softtriple_similarity(similar, gamma=gamma)[:, 0] for gamma in gammas}
-    named_lines(axes[1], around, fields, legend="gamma")
+    named_lines(right, around, fields, legend="gamma")
     where = " and ".join(f"{center:g}" for center in centers)
-    axes[1].set(xlim=(-180, 180), xticks=range(-180, 181, 60), ylim=(-1.05, 1.05), yticks=(-1, 0, 1), ylabel="S'")
-    axes[1].set_xlabel(f"image's direction; centers at {where} degrees")
-    return axes
+    right.set(xlim=(-180, 180), xticks=range(-180, 181, 60), ylim=(-1.05, 1.05), yticks=(-1, 0, 1), ylabel="S'")
+    right.set_xlabel(f"image's direction; centers at {where} degrees")
+    return left, right
 
 
 @checked(class_of=at_least(0), classes=at_least(1), size=at_least(8))
@@ -127,12 +126,7 @@ def merged_birds(ax: Axes, class_of: Int[Tensor, " S"], *, classes: int = 3, siz
     check_filled(class_of=rows[0])
     for row in rows[1:]:
         check_lengths(first_class=rows[0], another=row)
-    shown = [
-        datasets.birds.draw(species, pose, size=size)
-        for row in rows
-        for species in row
-        for pose in ("perched", "flying")
-    ]
+    shown = [birds.draw(species, pose, size=size) for row in rows for species in row for pose in ("perched", "flying")]
     return tiles(ax, torch.stack(shown), columns=2 * len(rows[0]))
 
 

@@ -281,7 +281,7 @@ ANSWERS = {
             "one loss an image",
             "scaled before the weights",
         )
-    },  # fmt: skip
+    },
     "3.3": {
         "solution": by_bisection,
         "gamma itself": lambda gamma: gamma,
