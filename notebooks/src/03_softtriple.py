@@ -202,7 +202,7 @@ for name in ("hardtriple", "softtriple"):
 
 # %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.4))
-panels.kink_and_jump(*axes)
+panels.kink_and_jump(*axes, centers=(-40.0, 40.0))
 axes[0].set_title("Similarity has a corner ...")
 axes[1].set_title("... and its slope a jump")
 show(figure, "3.2 kink and jump")
@@ -390,7 +390,7 @@ show(figure, "3.5 four similarities")
 
 # %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.8))
-panels.three_jobs(*axes)
+panels.three_jobs(*axes, margin=0.4, centers=(0.0, 120.0))
 axes[0].set_title("Scale sharpens the corner, the margin moves it")
 axes[1].set_title("Gamma says how softly to choose")
 show(figure, "3.6 scale, margin, gamma")
@@ -470,6 +470,7 @@ together = settings.by_mode(smoke=2, class_=4, full=4)  # species in a class
 tasks = contest.bird_tasks(count, each, settings.by_mode(smoke=8, class_=32, full=32))
 class_of = merged.merge(tasks.pictures.num_classes, together, seed=SEED)
 print(f"{len(class_of)} species in {int(class_of.max()) + 1} classes")
+print(f"the network makes embeddings of {merged.EMBEDDING_SIZE}")
 
 # %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(7.2, 2.9))
@@ -554,8 +555,8 @@ book.show(figure, alt=alt)
 #
 # **Is it the centers?** One center has fewer parameters, other settings may suit it better, or its class is only read
 # off badly. §3b.10 tries a wide embedding, ten times the steps, a search for scale and margin, and the class of the
-# closest trained image. None brings one center level with four; but in an embedding of 128 the distance in retrieval is
-# smaller, and one center is no longer below the numbers.
+# closest trained image. None brings one center level with four; but in a wide embedding the mean distance in retrieval
+# is smaller, and one center can no longer be told from the numbers.
 #
 # ## 3.9 Where several do not pay
 #

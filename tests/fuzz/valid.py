@@ -508,9 +508,9 @@ CALLS: dict[str, dict[str, object]] = {
     "chapters.ch03.experiments.alone": {
         "ours": lambda: torch.tensor([True, False, True]), "theirs": lambda: torch.tensor([True, True, True]),
     },
-    "chapters.ch03.panels.kink_and_jump": {},
+    "chapters.ch03.panels.kink_and_jump": {"left": ax, "right": ax},
     "chapters.ch03.panels.four_similarities": {"cosines": lambda: torch.tensor([0.8, 0.1])},
-    "chapters.ch03.panels.three_jobs": {},
+    "chapters.ch03.panels.three_jobs": {"left": ax, "right": ax},
     "chapters.ch03.panels.merged_birds": {"class_of": lambda: torch.tensor([0, 1, 0, 1]), "classes": 2, "size": 16},
     "chapters.ch03.panels.pushed_below": {"cosines": lambda: torch.tensor([0.8, 0.1])},
     "chapters.ch03.experiments.center_turns": {"images": lambda: rows(12, 2), "labels": lambda: labels() % 2},

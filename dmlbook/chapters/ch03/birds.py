@@ -30,6 +30,14 @@ def _choices() -> dict[str, tuple[str, dict[str, object]]]:
 
 CHOICES = _choices()
 """What is compared: the loss's name and its options, by the names that figures show."""
+PAIRS = (
+    ("one center", "log-sum-exp, K = 4"),
+    ("one center", "log-sum-exp, K = 10, gamma 0.3"),
+    *((f"{name}, K = 4", f"{name}, K = 10") for name in ("HardTriple", "SoftTriple", "log-sum-exp")),
+    *((f"log-sum-exp, K = {K}{end}", f"SoftTriple, K = {K}{end}") for end in ("", ", gamma 0.3") for K in (4, 10)),
+    *((f"{name}, K = 4, gamma 0.3", f"{name}, K = 10, gamma 0.3") for name in ("SoftTriple", "log-sum-exp")),
+)
+"""Which of them are compared seed by seed: the first minus the second."""
 
 
 class Features(NamedTuple):
