@@ -8,24 +8,24 @@
 # - say how $S'$ moves with gamma, and what several centers add when gamma is large,
 # - design for each of scale, gamma and margin an experiment that shows what it alone decides,
 # - say how much of the outcome is the luck of the first centers, and what spare centers are good for,
-# - doubt a tiny $p$-value for the right reason.
+# - doubt a tiny $p$-value, and a success, for the right reason.
 #
 # **Before it** you need the lesson [03](03_softtriple.ipynb).
 #
-# **Time** about {reading} minutes; the sections do not build on one another, but for §3b.5 and §3b.8. The cells run in
-# under three minutes.
+# **Time** about {reading} minutes; the sections do not build on one another, but for §3b.5 and §3b.8, §3b.9 and §3b.10. The
+# cells run in under four minutes.
 
 # %%
 import math
 
 import matplotlib.pyplot as plt
 import torch
-from scipy.stats import binomtest
 from torch.nn import functional as F
 
 from dmlbook import book, losses, records, retrieval, settings
 from dmlbook.chapters import outcome, predict, show
-from dmlbook.chapters.ch03 import birds, experiments, figures, theory
+from dmlbook.chapters.ch03 import birds, contest, experiments, figures, merged, panels
+from dmlbook.chapters.ch03 import theory
 from dmlbook.seeding import SEED, generator
 
 book.use_style()
@@ -70,19 +70,12 @@ assert min(slack) >= 0
 # %% [markdown]
 # ## 3b.2 Gamma, between the mean and the maximum
 #
-# **The best weights, tried.** (3.4) says that no weights do better than the softmax. A maximizer climbs from equal
-# weights; and ten thousand random weights are tried.
+# **The best weights, tried.** (3.4), in the step of §3.3, says that no weights do better than the softmax. Ten thousand
+# random weights are tried.
 
 # %%
 three = torch.tensor([[[0.8, 0.6, 0.5]]], dtype=torch.float64)
-logits = torch.zeros(1, 1, 3, dtype=torch.float64, requires_grad=True)
-climb = torch.optim.Adam([logits], lr=0.1)
-for _ in range(400):
-    climb.zero_grad()
-    (-theory.center_objective(logits.softmax(-1), three, gamma=0.1).sum()).backward()
-    climb.step()
 best = theory.center_weights(three, gamma=0.1)
-torch.testing.assert_close(logits.softmax(-1), best, rtol=0, atol=1e-6)
 value = theory.center_objective(best, three, gamma=0.1).item()
 uniform = torch.rand(10_000, 1, 3, generator=generator(SEED, "tries")).double()
 tries = uniform.log() / uniform.log().sum(-1, keepdim=True)  # uniform over all weights
@@ -172,10 +165,10 @@ for scale in (0.1, 1, 5, 20, 100):
 outcome("3.5", "a" if share[20] < 0.1 else "b" if share[20] < 0.8 else "c")
 
 # %% [markdown]
-# **What to see.** A small scale listens to everybody, and wastes most of its effort on images that are right already.
+# **What to see.** A small scale listens to everybody, mostly to images that are right already.
 # As the scale grows, $1 - p_y$ tends to 1 for every image on the wrong side, however far, and to 0 for every image on
-# the right side. So a large scale listens only to the images on the wrong side, and to each of them alike, as the two
-# columns show. If these are labeling errors, it listens to the errors.
+# the right side. So a large scale listens only to the images on the wrong side, and to each of them alike. If these are
+# labeling errors, it listens to the errors.
 #
 # ## 3b.5 Gamma decides how much several centers count
 #
@@ -267,24 +260,16 @@ figure, axes = plt.subplots(1, 2, figsize=(9.6, 4.2), width_ratios=(1, 1.25))
 figures.class_circle(axes[0], east, labels[:1], scene)
 figures.center_arrows(axes[0], scene, 22 * turn.sign())
 axes[0].set_title("Which way one step turns each center")
-sample = torch.tensor([[[0.95, 0.9, 0.8, 0.7, 0.6, 0.4, 0.1, -0.2, -0.5, -0.8]]])
-figures.slope_bars(
-    axes[1], sample[0, 0], theory.similarity_gradient(sample, gamma=0.3)[0, 0]
-)
-level = losses.softtriple_similarity(sample, gamma=0.3).item() - 0.3
-axes[1].axvline(level, color=book.MIDDLE, linestyle=":")
-beside = {"xytext": (-5, 0), "textcoords": "offset points", "ha": "right"}
-axes[1].annotate("S' - gamma", (level, 0.22), color=book.MIDDLE, **beside)
+sample = torch.tensor([0.95, 0.9, 0.8, 0.7, 0.6, 0.4, 0.1, -0.2, -0.5, -0.8])
+panels.pushed_below(axes[1], sample, gamma=0.3)
 axes[1].set_title("Left of S' - gamma the slope is negative")
-axes[1].set(xlabel="cosine of image and center", ylabel="slope of S'")
 show(figure, "3b.7 pulled and pushed")
 
 # %% [markdown]
 # **What to see.** (Left are the four centers of two classes, and arrows show direction only; right are ten other centers
 # of one class, and the bars show the slope's size.) The image pulls its closest own center in and pushes the farther
 # ones of its *own* class away. It pushes the closest center of the wrong class away and pulls the farther ones of the
-# wrong class *in*. The last sounds absurd, and is one more way to lower a mean: give weight to its worst member. Each
-# push is weak beside the largest pull, for a center that is far away has little weight.
+# wrong class *in*. Each push is weak beside the largest pull, for a center that is far away has little weight.
 #
 # **At a random start.** In §3.7 the cosines of ten centers spread evenly from -1 to 1, and most centers were pushed
 # away by an image of their own class. What of unit centers in random directions?
@@ -365,11 +350,9 @@ show(figure, "3b.8 failed starts")
 for task, K in (("cross", 2), ("six", 3)):
     ours = solved[task, "SoftTriple", K]
     for rival in ("HardTriple", "log-sum-exp"):
-        theirs = solved[task, rival, K]
-        only = [int((ours & ~theirs).sum()), int((theirs & ~ours).sum())]
-        chance = binomtest(only[0], sum(only)).pvalue if sum(only) else 1.0
-        print(f"{task:5}: SoftTriple alone solves {only[0]} starts,", end="")
-        print(f" {rival} alone {only[1]}: p = {chance:.1e}")
+        good, bad, chance = experiments.alone(ours, solved[task, rival, K])
+        print(f"{task:5}: SoftTriple alone solves {good} starts,", end="")
+        print(f" {rival} alone {bad}: p = {chance:.1e}")
 if settings.mode() == "smoke":
     print("not shown in smoke mode: too few starts")
 else:
@@ -435,11 +418,9 @@ for task, K in (("cross", 2), ("six", 3)):
         found = experiments.train_centers(
             "SoftTriple", images, classes, K, gamma=gammas, **options
         )
-        good = found.win > 0
-        only = [int((good & ~constant).sum()), int((constant & ~good).sum())]
-        chance = binomtest(only[0], sum(only)).pvalue if sum(only) else 1.0
-        print(f"   gamma {name:11} solves {int(good.sum())}; alone {only[0]},", end="")
-        print(f" the constant one alone {only[1]}: p = {chance:.1e}")
+        good, bad, chance = experiments.alone(found.win > 0, constant)
+        print(f"   gamma {name:11} solves {int((found.win > 0).sum())};", end="")
+        print(f" alone {good}, the constant one alone {bad}: p = {chance:.1e}")
 
 # %% [markdown]
 # **What to see.** On the cross each of the three solves fewer starts than the constant gamma, the two that fall by a
@@ -496,39 +477,26 @@ show(figure, "3b.8 stuck and solved")
 # squares, each divided by roughly its standard deviation) to an embedding of 16. We train with one center a class, with four
 # and with ten, by each method, from several seeds, without chapter 04's regularizer; all share two learning rates, which were
 # searched for none of them. Warned by §3b.8, we also show a second gamma. It was picked after a look at its result, because
-# it shows that the first does not speak for all, so its intervals flatter it. The output reads *mean ± half of a
-# 95 percent interval (number of seeds)*; Recall@1 and MAP@R are chapter 01's.
+# it shows that the first does not speak for all, so its intervals flatter it. The tables give *mean ± half of a
+# 95 percent interval*; Recall@1 and MAP@R are chapter 01's.
 
 # %%
 features = birds.bird_features(128)
 known, others = features.seen_labels.unique(), features.unseen_labels.unique()
 print(f"{len(known)} species to train on, {len(others)} to test on")
-CHOICES = {"one center": ("softmax", {})}
-for K in (4, 10):
-    options = {"centers_per_class": K, "tau": 0.0}
-    CHOICES[f"HardTriple, K = {K}"] = ("hardtriple", options)
-    CHOICES[f"SoftTriple, K = {K}"] = ("softtriple", options)
-    options = options | {"similarity": "logsumexp"}
-    CHOICES[f"log-sum-exp, K = {K}"] = ("softtriple", options)
-for title, (name, options) in list(CHOICES.items()):
-    if name == "softtriple":
-        CHOICES[f"{title}, gamma 0.3"] = (name, options | {"gamma": 0.3})
 SEEDS = [SEED + n for n in range(settings.by_mode(smoke=1, class_=5, full=10))]
 steps = settings.by_mode(smoke=3, class_=120, full=300)
-
-# %%
-scores = {measure: {} for measure in ("Recall@1", "MAP@R")}
-for title, (name, options) in CHOICES.items():
+scores, MEASURES = {}, ("Recall@1", "MAP@R")
+for title, (name, options) in birds.CHOICES.items():
     runs = [
         birds.linear_run(features, name, seed, steps=steps, options=options)
         for seed in SEEDS
     ]
     last = sum(value for value, _ in runs) / len(runs)
-    print(f"{title:30} training loss {last:.3f}", end="")
-    for measure, of_measure in scores.items():
-        of_measure[title] = [found[measure] for _, found in runs]
-        print(f"   {measure} {records.percent(of_measure[title])}", end="")
-    print()
+    print(f"{title:30} training loss {last:.3f}")
+    scores[title] = {of: [found[of] for _, found in runs] for of in MEASURES}
+print(f"seeds: {len(SEEDS)}")
+print(contest.table(scores, MEASURES))
 
 
 # %%
@@ -546,33 +514,16 @@ print(f"all 128 {recall(features.unseen):.1f}")
 
 
 # %%
-def minus(first, second):
-    """The first choice minus the second, seed by seed, for each measure."""
-    means = []
-    print(f"{first} minus {second}:", end="")
-    for measure, of in scores.items():
-        apart = [a - b for a, b in zip(of[first], of[second], strict=True)]
-        means.append(sum(apart) / len(apart))
-        print(f"   {measure} {records.percent(apart)}", end="")
-    print()
-    return means
-
-
-# %%
-for row in ("log-sum-exp, K = 4", "log-sum-exp, K = 10, gamma 0.3"):
-    minus("one center", row)
-for end in ("", ", gamma 0.3"):
-    methods = ("HardTriple", "SoftTriple", "log-sum-exp")[1 if end else 0 :]
-    for method in methods:
-        cost = minus(f"{method}, K = 4{end}", f"{method}, K = 10{end}")
-        assert settings.mode() == "smoke" or end or min(cost) > 0
-    for K in (4, 10):
-        ahead = minus(f"log-sum-exp, K = {K}{end}", f"SoftTriple, K = {K}{end}")
-        assert settings.mode() == "smoke" or min(ahead) > 0
+apart = {(a, b): contest.minus(scores[a], scores[b]) for a, b in birds.PAIRS}
+rows = {" minus ".join(pair): of for pair, of in apart.items()}
+print(contest.table(rows, MEASURES))
+certain = birds.PAIRS[2:9]  # these the text relies on
+least = min(sum(values) for pair in certain for values in apart[pair].values())
+assert least > 0 or settings.mode() == "smoke"
 
 # %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(8, 5))
-book.dots(ax, scores["Recall@1"])
+book.dots(ax, {title: of["Recall@1"] for title, of in scores.items()})
 ax.set_title("What more centers do to unseen species depends on gamma")
 ax.set_xlabel("Recall@1 in percent")
 show(figure, "3b.9 unseen species")
@@ -592,6 +543,61 @@ show(figure, "3b.9 unseen species")
 # chapter 08 looks there. A likely reason for the loss at the default, not tested: with centers to spare a species need not
 # bring its poses together, so the map need not learn to look past the pose, which unseen species would have needed.
 #
+# ## 3b.10 The success of the lesson, doubted
+#
+# In §3.8 several centers were ahead of one on merged species. Is it the centers? A skeptic offers other reasons:
+# *parameters* (an embedding of 128 gives one center more of them than four have); *time* (ten times the steps);
+# *settings* (width, margin, scale and rate are searched anew for both, on the species held out for that); *reading off*
+# (*neighbor* gives a fresh image the class of the closest trained one, without centers).
+
+# %%
+count, each = settings.by_mode(smoke=(20, 10), class_=(80, 60), full=(80, 60))
+tasks = contest.bird_tasks(count, each, settings.by_mode(smoke=8, class_=32, full=32))
+steps = settings.by_mode(smoke=5, class_=150, full=400)
+settled = {"species_per_class": settings.by_mode(smoke=2, class_=4, full=4)}
+grid = {"embedding_size": (16, 128), "margin": (0.01, 0.2, 0.4), "scale": (5.0, 20.0)}
+rows = {}
+for who, title, rate in (
+    ("one", "one center", 0.01),
+    ("four", "SoftTriple, K = 4", 0.1),
+):
+    options, chosen = merged.RIVALS[title], {"seeds": SEEDS, "steps": steps} | settled
+    best, changed = contest.search(tasks, options, grid, rates=(0.01, 0.1), **chosen)
+    print(f"{who}: the search takes rate {best}, {changed}")
+    for name, more, of, times in (
+        ("as in §3.8", {}, rate, 1),
+        ("ten times the steps", {}, rate, 10),
+        ("128 wide", {"embedding_size": 128}, rate, 1),
+        ("all searched", changed, best, 1),
+    ):
+        chosen["steps"] = times * steps
+        found = contest.scores(tasks.final, options | more, rate=of, **chosen)
+        rows[f"{who}, {name}"] = found
+
+# %%
+MEASURES = ("class, trained", "class, fresh", "class, neighbor", "unseen R@1")
+MEASURES += ("unseen MAP@R",)
+print(contest.table(rows, MEASURES))
+ahead = {
+    name[6:]: contest.minus(rows[name], rows[f"one, {name[6:]}"])
+    for name in rows
+    if name.startswith("four")
+}
+plain, searched = rows["four, as in §3.8"], rows["one, all searched"]
+ahead["plain, of one searched"] = contest.minus(plain, searched)
+print(f"\nfour ahead of one (seeds: {len(SEEDS)})")
+print(contest.table(ahead, MEASURES))
+found = (records.interval(of[m]) for of in ahead.values() for m in MEASURES)
+assert settings.mode() == "smoke" or all(mean > half for mean, half in found)
+
+# %% [markdown]
+# **What to see.** Four stay ahead in every line by every measure, even as they were against one with all searched. Neither
+# width nor time nor settings let one center learn what it trains on, in line with the theorem of §3.8. But the skeptic is
+# half right. The neighbor finds far more classes than the one center: a part of the distance lies in the reading. And in a
+# wide embedding, with room for all that the 32 numbers hold, one center cannot be told from these on unseen species
+# (§3.8's table); there the mean distance to four is smaller, too. *That* several centers gain here does not hang on width
+# and settings; *how much* does.
+#
 # ## What to take away
 #
 # - The floor of one center a class on opposite pairs is $\log(1 + (C - 1)\, e^{\lambda \delta})$, and only centers that no image can tell apart reach it.
@@ -600,6 +606,7 @@ show(figure, "3b.9 unseen species")
 #   three methods. That is about solving the training task: on birds, at the default gamma, ten centers retrieved unseen
 #   species worse than four, by both measures.
 # - A clear difference in one setting is a difference in that setting. Change what should not matter before you believe the story.
+# - On merged species the advantage of four centers outlives more parameters, time, settings and another reading; its size does not.
 #
 # ## References
 #

@@ -16,6 +16,7 @@ from dmlbook import chapters, losses, maps, nets, recipes, records, training
 from dmlbook.book import Live
 from dmlbook.book.exercises import Case, Exercise, Misconception
 from dmlbook.chapters.ch03 import birds as ch03_birds
+from dmlbook.chapters.ch03 import contest as ch03_contest
 from dmlbook.chapters.ch03 import figures as ch03_figures
 from dmlbook.chapters.ch03 import merged as ch03_merged
 from dmlbook.chapters.ch05 import experiments as ch05_experiments
@@ -89,6 +90,11 @@ def _net() -> torch.nn.Module:
 
 def numbers() -> ch03_merged.Numbers:
     return ch03_merged.Numbers(rows(12, 4), labels())
+
+
+def contest_tasks() -> ch03_contest.Tasks:
+    task = ch03_merged.Task(numbers(), numbers(), numbers())
+    return ch03_contest.Tasks(image_set(), task, task)
 
 
 def net() -> torch.nn.Module:
@@ -488,6 +494,30 @@ CALLS: dict[str, dict[str, object]] = {
     "chapters.ch02.theory.sharp_example_margin": {"margin": lambda: torch.rand(3), "radius": lambda: torch.rand(3) / 9},
     "chapters.ch03.birds.bird_features": {"directions": 8},
     "chapters.ch03.birds.linear_run": {"features": lambda: birds_of_three(), "seed": 1, "steps": 1},
+    "chapters.ch03.contest.bird_tasks": {"num_species": 20, "images_per_species": 6, "directions": 6},
+    "chapters.ch03.contest.compete": {
+        "tasks": lambda: contest_tasks(), "options": lambda: {"name": "hardtriple"},
+        "rates": [0.01], "seeds": [1], "species_per_class": 1, "steps": 1,
+    },
+    "chapters.ch03.contest.scores": {
+        "task": lambda: contest_tasks().final, "options": lambda: {"name": "hardtriple"},
+        "rate": 0.01, "seeds": [1], "species_per_class": 1, "steps": 1,
+    },
+    "chapters.ch03.contest.search": {
+        "tasks": lambda: contest_tasks(), "options": lambda: {"name": "hardtriple"},
+        "grid": lambda: {"scale": (2.0, 20.0)}, "rates": [0.01], "seeds": [1], "species_per_class": 1, "steps": 1,
+    },
+    "chapters.ch03.contest.floors": {"task": lambda: contest_tasks().final, "seeds": [1]},
+    "chapters.ch03.contest.minus": {"first": lambda: {"R@1": [0.5, 0.75]}, "second": lambda: {"R@1": [0.5, 0.25]}},
+    "chapters.ch03.contest.table": {"rows": lambda: {"one": {"R@1": [0.5, 0.75]}}, "measures": lambda: ["R@1"]},
+    "chapters.ch03.experiments.alone": {
+        "ours": lambda: torch.tensor([True, False, True]), "theirs": lambda: torch.tensor([True, True, True]),
+    },
+    "chapters.ch03.panels.kink_and_jump": {"left": ax, "right": ax},
+    "chapters.ch03.panels.four_similarities": {"cosines": lambda: torch.tensor([0.8, 0.1])},
+    "chapters.ch03.panels.three_jobs": {"left": ax, "right": ax},
+    "chapters.ch03.panels.merged_birds": {"class_of": lambda: torch.tensor([0, 1, 0, 1]), "classes": 2, "size": 16},
+    "chapters.ch03.panels.pushed_below": {"cosines": lambda: torch.tensor([0.8, 0.1])},
     "chapters.ch03.experiments.center_turns": {"images": lambda: rows(12, 2), "labels": lambda: labels() % 2},
     "chapters.ch03.experiments.share_without_gradient": {"labels": lambda: labels() % 2, "starts": 1},
     "chapters.ch03.experiments.train_centers": {

@@ -16,6 +16,30 @@ EMBEDDING = 16
 """Numbers of an embedding of the linear map."""
 
 
+def _choices() -> dict[str, tuple[str, dict[str, object]]]:
+    found = {"one center": ("softmax", {})}
+    for end, more in {"": {}, ", gamma 0.3": {"gamma": 0.3}}.items():
+        for K in (4, 10):
+            options = {"centers_per_class": K, "tau": 0.0}
+            if not more:
+                found[f"HardTriple, K = {K}"] = ("hardtriple", options)
+            found[f"SoftTriple, K = {K}{end}"] = ("softtriple", options | more)
+            found[f"log-sum-exp, K = {K}{end}"] = ("softtriple", options | {"similarity": "logsumexp"} | more)
+    return found
+
+
+CHOICES = _choices()
+"""What is compared: the loss's name and its options, by the names that figures show."""
+PAIRS = (
+    ("one center", "log-sum-exp, K = 4"),
+    ("one center", "log-sum-exp, K = 10, gamma 0.3"),
+    *((f"{name}, K = 4", f"{name}, K = 10") for name in ("HardTriple", "SoftTriple", "log-sum-exp")),
+    *((f"log-sum-exp, K = {K}{end}", f"SoftTriple, K = {K}{end}") for end in ("", ", gamma 0.3") for K in (4, 10)),
+    *((f"{name}, K = 4, gamma 0.3", f"{name}, K = 10, gamma 0.3") for name in ("SoftTriple", "log-sum-exp")),
+)
+"""Which of them are compared seed by seed: the first minus the second."""
+
+
 class Features(NamedTuple):
     """Images as vectors: of species to train on, and of others that training does not see."""
 

@@ -11,78 +11,21 @@ from torch.nn import functional as F
 
 from dmlbook._types import Tensor
 from dmlbook.book.exercises import Case, Exercise, Misconception
+from dmlbook.chapters.ch03 import loss_faults as faults
 from dmlbook.chapters.ch03.theory import softtriple_batch_loss
-from dmlbook.losses import hardtriple_similarity, logsumexp_similarity
 
-LOSS_FAULTS = {
-    "embeddings as they are": "Cosines need unit vectors: you normalized the centers and not the embeddings.",
-    "centers as they are": "Cosines need unit vectors: you normalized the embeddings and not the centers.",
-    "nothing normalized": "You took plain products. Cosines need unit vectors: normalize embeddings and centers.",
-    "softmax over classes": "Your inner softmax runs over the classes. It chooses among the K centers of one class: "
-    "the last axis of (B, C, K).",
-    "softmax over all centers": "Your inner softmax runs over all C K centers at once. Each class has weights of its "
-    "own, of sum 1 over its K centers.",
-    "gamma multiplied": "You multiplied by gamma. It divides: a *small* gamma lets the closest center win.",
-    "no gamma": "Gamma does not enter: these are the weights for gamma = 1, where cosines hardly differ.",
-    "the scale inside": "You put the scale into the inner softmax. There it is 1 / gamma; the scale compares classes.",
-    "the log-sum-exp value": "That is gamma times log-sum-exp, the value V (3.12). S' is the mean of the cosines under "
-    "the weights: lower by gamma times their entropy.",
-    "the closest center": "That is HardTriple: the closest center alone. Let every center count by its weight.",
-    "the plain mean": "All centers of a class count alike here, as for an infinite gamma. Weigh them.",
-    "the sum over centers": "You added a class's cosines up. Their *weighted mean* is asked for, weights of sum 1.",
-    "weights held fixed": "The value is right, the gradient is not: the weights were cut off (detach, no_grad, item). "
-    "They depend on the cosines, and that is where the pushes of §3.7 come from.",
-    "no margin": "The margin has no effect. Lowered on every class it cancels: lower the own class alone.",
-    "margin after scaling": "You subtracted the margin after scaling. It is in units of cosine: the scale multiplies "
-    "it too.",
-    "margin helps": "The margin has the wrong sign (or lowers the others): the own class must win by *more*.",
-    "no scale": "The scale does not enter. Cosines as logits differ by 2 at most: they need it.",
-    "the sum over the batch": "You added the losses of the batch up. Return their mean, as all losses of the book do.",
-    "the own class is not below": "Below the fraction the own class is missing: its sum runs over *all* classes.",
-}
 PUSHED = (
     "The gradient is still that of weights held fixed: its slopes are the weights. Let torch see where q comes from."
 )
-CANCELS = "The margin is still without effect: it is subtracted from every class, and cancels."
-
-
-def _unit(vectors: Tensor, wanted: bool) -> Tensor:
-    return F.normalize(vectors, dim=-1) if wanted else vectors
-
-
-def _similar(s: Tensor, scale: float, gamma: float, fault: str) -> Tensor:
-    """Class similarities (B, C) from cosines (B, C, K), with a fault of ``LOSS_FAULTS`` or without."""
-    if fault == "the log-sum-exp value":
-        return logsumexp_similarity(s, gamma=gamma)
-    if fault == "the closest center":
-        return hardtriple_similarity(s)
-    if fault == "the plain mean":
-        return s.mean(-1)
-    if fault == "the sum over centers":
-        return s.sum(-1)
-    sharpness = {"gamma multiplied": gamma, "no gamma": 1.0, "the scale inside": scale}.get(fault, 1 / gamma)
-    if fault == "softmax over all centers":
-        q = (sharpness * s).flatten(1).softmax(1).view_as(s)
-    else:
-        q = (sharpness * s).softmax(1 if fault == "softmax over classes" else -1)
-    return ((q.detach() if fault == "weights held fixed" else q) * s).sum(-1)
-
-
-def _loss(
-    embeddings: Tensor, centers: Tensor, labels: Tensor, scale: float, gamma: float, margin: float, *, fault: str
-) -> Tensor:
-    """SoftTriple of a batch with a fault of ``LOSS_FAULTS``."""
-    plain = {"nothing normalized"}
-    x = _unit(embeddings, fault not in plain | {"embeddings as they are"})
-    w = _unit(centers, fault not in plain | {"centers as they are"})
-    similar = _similar(torch.einsum("bd,ckd->bck", x, w), scale, gamma, fault)
-    scale = 1.0 if fault == "no scale" else scale
-    margin *= {"no margin": 0.0, "margin after scaling": 1 / scale, "margin helps": -1.0}.get(fault, 1.0)
-    own = F.one_hot(labels, len(centers)).bool()
-    logits = scale * torch.where(own, similar - margin, similar)
-    if fault == "the own class is not below":
-        return (torch.logsumexp(logits.masked_fill(own, -torch.inf), 1) - logits[own]).mean()
-    return F.cross_entropy(logits, labels, reduction="sum" if fault == "the sum over the batch" else "mean")
+CANCELS = "The margin is still without effect: left out, or subtracted from every class, where it cancels."
+REPAIRS = (
+    "softmax over classes", "softmax over all centers", "gamma multiplied", "no gamma", "the scale inside",
+    "nothing normalized", "embeddings as they are", "centers as they are", "lengths held fixed", "no margin below",
+    "the margin in every labeled column", "the margin counts twice", "the margin for class 0",
+    "the margin on one center", "the sum over the batch", "one loss an image", "no scale",
+    "scaled before the weights",
+)  # fmt: skip
+"""What ``faults.loss`` knows, and a repair may bring in."""
 
 
 def _value_and_both_slopes(function: Callable, arguments: tuple) -> object:
@@ -91,6 +34,8 @@ def _value_and_both_slopes(function: Callable, arguments: tuple) -> object:
     value = function(embeddings, centers, *arguments[2:])
     if value is None or value is Ellipsis:
         return value
+    if isinstance(value, torch.Tensor) and value.ndim == 1 and value.requires_grad:
+        return value.detach()  # one loss an image: told by its name
     if not isinstance(value, torch.Tensor) or value.ndim > 0 or not value.requires_grad:
         raise TypeError("return a tensor that holds one number and was computed from embeddings and centers")
     slopes = torch.autograd.grad(value, (embeddings, centers), allow_unused=True)
@@ -124,24 +69,26 @@ def _loss_cases() -> Sequence[Case]:
 
 def _planted(embeddings: Tensor, centers: Tensor, labels: Tensor, margin: float, *, fixed: bool, every: bool) -> Tensor:
     """The colleague's loss: weights held fixed, and the margin on every class; either may be mended."""
-    faults = ("weights held fixed" if fixed else "", "no margin" if every else "")
-    similar = _similar(_cosines(embeddings, centers), 20.0, 0.1, faults[0])
-    return _with_margin(similar, labels, 0.0 if every else margin)
-
-
-def _cosines(embeddings: Tensor, centers: Tensor) -> Tensor:
-    return torch.einsum("bd,ckd->bck", F.normalize(embeddings, dim=-1), F.normalize(centers, dim=-1))
-
-
-def _with_margin(similar: Tensor, labels: Tensor, margin: float, *, scale: float = 20.0) -> Tensor:
-    return F.cross_entropy(scale * (similar - margin * F.one_hot(labels, similar.shape[1])), labels)
+    smooth = "weights held fixed" if fixed else ""
+    return _repaired(embeddings, centers, labels, margin, smooth=smooth, by=0.0 if every else 1.0)
 
 
 def _repaired(
     embeddings: Tensor, centers: Tensor, labels: Tensor, margin: float, *, smooth: str, by: float = 1.0
 ) -> Tensor:
     """A repair that goes astray: another similarity, or the margin in other units."""
-    return _with_margin(_similar(_cosines(embeddings, centers), 20.0, 0.1, smooth), labels, by * margin)
+    return faults.loss(embeddings, centers, labels, 20.0, 0.1, by * margin, fault=smooth)
+
+
+def _fixed(embeddings: Tensor, centers: Tensor, labels: Tensor, margin: float, *, part: str) -> Tensor:
+    """Cosines, or the other classes' weights, cut off from the gradient."""
+    s = faults.cosines(embeddings, centers)
+    q = (s / 0.1).softmax(-1)
+    if part == "others":
+        own = F.one_hot(labels, len(centers))[..., None].bool()
+        q = torch.where(own, q, q.detach())
+    found = (q * (s.detach() if part == "cosines" else s)).sum(-1)
+    return F.cross_entropy(20 * faults.lowered(found, labels, margin), labels)
 
 
 def _bug_cases() -> Sequence[Case]:
@@ -156,12 +103,17 @@ def _bug_cases() -> Sequence[Case]:
     ]
 
 
-def _turning_point() -> float:
+def _root(rising: Callable[[float], float]) -> float:
+    """Where a rising function of a gap is 0, up to a gap of 10."""
     low, high = 0.0, 10.0
     for _ in range(80):
-        u = (low + high) / 2
-        low, high = (u, high) if u / (1 + math.exp(-u)) < 1 else (low, u)
+        gap = (low + high) / 2
+        low, high = (gap, high) if rising(gap) < 0 else (low, gap)
     return low
+
+
+def _turning_point() -> float:
+    return _root(lambda u: u / (1 + math.exp(-u)) - 1)
 
 
 def _gap_cases() -> Sequence[Case]:
@@ -174,7 +126,7 @@ EXERCISES = (
         "3.1",
         "SoftTriple from an empty function",
         _loss_cases,
-        {fault: Misconception(partial(_loss, fault=fault), message) for fault, message in LOSS_FAULTS.items()},
+        {name: Misconception(partial(faults.loss, fault=name), text) for name, text in faults.LOSS_FAULTS.items()},
         call=_value_and_both_slopes,
     ),
     Exercise(
@@ -204,9 +156,7 @@ EXERCISES = (
                 "You took the weights away: this is the plain mean. Keep q, and let the gradient through it.",
             ),
             "cosines held fixed": Misconception(
-                lambda x, w, y, margin: _with_margin(
-                    ((s := _cosines(x, w)).detach() * (s / 0.1).softmax(-1)).sum(-1), y, margin
-                ),
+                partial(_fixed, part="cosines"),
                 "Now the cosines are held fixed and only the weights learn. Nothing here may be: S' moves by both.",
             ),
             "margin after scaling": Misconception(
@@ -218,6 +168,14 @@ EXERCISES = (
                 partial(_repaired, smooth="", by=-1.0),
                 "The gradient is mended. The margin has the wrong sign: the own class must win by more, not by less.",
             ),
+            "the other classes' weights held fixed": Misconception(
+                partial(_fixed, part="others"),
+                "The own class's weights learn and the others' do not. All q depend on the cosines: cut nothing off.",
+            ),
+            "a margin of 0.3": Misconception(
+                lambda x, w, y, margin: _repaired(x, w, y, 0.3, smooth=""),
+                "Your margin is 0.3 whatever is given: take the argument.",
+            ),
             "margin helps, and the weights": Misconception(
                 partial(_repaired, smooth="weights held fixed", by=-1.0),
                 f"The margin has the wrong sign: the own class must win by more. {PUSHED}",
@@ -226,7 +184,8 @@ EXERCISES = (
                 partial(_repaired, smooth="weights held fixed", by=1 / 20),
                 f"The margin is subtracted after scaling: it is in units of cosine. {PUSHED}",
             ),
-        },
+        }
+        | {fault: Misconception(partial(_repaired, smooth=fault), faults.LOSS_FAULTS[fault]) for fault in REPAIRS},
         call=_value_and_both_slopes,
     ),
     Exercise(
@@ -275,6 +234,27 @@ EXERCISES = (
             "the largest slope of q": Misconception(
                 lambda gamma: 0.0,
                 "At equal cosines both slopes are 1/2: both centers are pulled. The push begins at a positive gap.",
+            ),
+            "the largest slope": Misconception(
+                lambda gamma: 2.39936 * gamma,
+                "There the second slope is *lowest*, the push strongest. It is 0 before: set (3.15) itself to 0.",
+            ),
+            "the other weight": Misconception(
+                lambda gamma: 10.0 * gamma,
+                "u / (1 + e^u) never reaches 1: your weight is that of the farther center. S' lies below s_1 by the "
+                "*farther* center's weight times the gap, so s_2 lies below S' by the closer one's.",
+            ),
+            "gamma in the bracket alone": Misconception(
+                lambda gamma: _root(lambda gap: gap / (1 + math.exp(-gap)) - gamma),
+                "Your weights are softmax(s), without gamma. In (3.5) gamma divides the cosines.",
+            ),
+            "gamma multiplied in the weights": Misconception(
+                lambda gamma: _root(lambda gap: gap / (1 + math.exp(-gap * gamma)) - gamma),
+                "Your weights multiply by gamma. In (3.5) gamma divides: a small one sharpens them.",
+            ),
+            "an angle": Misconception(
+                lambda gamma: math.acos(max(-1.0, 1 - _turning_point() * gamma)),
+                "That is an angle. Return the gap of the two cosines themselves.",
             ),
             "never": Misconception(
                 lambda gamma: math.inf,

@@ -6,11 +6,23 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from scipy.stats import binomtest
 from torch.nn import functional as F
 
 from dmlbook import losses
-from dmlbook._checks import above, at_least, between, check_below, check_filled, check_memory, checked, finite, one_of
-from dmlbook._types import Float, Int, Tensor
+from dmlbook._checks import (
+    above,
+    at_least,
+    between,
+    check_below,
+    check_filled,
+    check_lengths,
+    check_memory,
+    checked,
+    finite,
+    one_of,
+)
+from dmlbook._types import Bool, Float, Int, Tensor
 from dmlbook.seeding import SEED, generator
 
 SIMILARITIES = {
@@ -189,3 +201,20 @@ def wins_with_margin(margin: float, *, runs: int, steps: int) -> Float[Tensor, "
             F.softplus(-20 * (win - margin)).mean(1).sum().backward()
             adam.step()
     return win.detach()
+
+
+@checked
+def alone(ours: Bool[Tensor, " R"], theirs: Bool[Tensor, " R"]) -> tuple[int, int, float]:
+    """Starts that only one of two methods solves, either way; and McNemar's exact p-value, were they tosses of a coin.
+
+    Args:
+        ours: Which starts are solved by the one method.
+        theirs: And by the other, from the same starts.
+
+    Example:
+        >>> alone(torch.tensor([True, True, True, False]), torch.tensor([True, False, False, False]))
+        (2, 0, 0.5)
+    """
+    check_lengths(ours=ours, theirs=theirs)
+    only = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
+    return *only, float(binomtest(only[0], sum(only)).pvalue) if sum(only) else 1.0

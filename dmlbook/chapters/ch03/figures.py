@@ -193,6 +193,7 @@ def loss_map(ax: Axes, degrees: Float[Tensor, " N"], losses: Float[Tensor, "N N"
     bar.set_ticks([tick for tick in bar.get_ticks() if least + 1 < tick <= float(losses.max())])
     ax.plot([0, 360], [0, 360], color="white", linewidth=1.2, linestyle=":")
     ax.set(xlim=(0, 360), ylim=(0, 360), xticks=range(0, 361, 90), yticks=range(0, 361, 90), aspect="equal")
+    ax.set(xlabel="direction of $w_0$ in degrees", ylabel="direction of $w_1$ in degrees")
     return ax
 
 

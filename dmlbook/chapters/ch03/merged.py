@@ -131,7 +131,8 @@ def train(
     Args:
         pictures: What to fit.
         class_of: The class of each species, see ``merge``.
-        options: The loss's name under ``"name"``, and its options; those that all methods share are set here.
+        options: The loss's name under ``"name"``, and its options; those that all methods share are set here unless
+            they are given. ``"embedding_size"`` is also the map's.
         rate: Learning rate of the map, > 0; that of the centers is ``LOSS_LR``.
         seed: Of the first map, the first centers and the batches.
         steps: Of Adam, each on ``BATCH_SIZE`` pictures, >= 1.
@@ -146,9 +147,9 @@ def train(
         raise bad_input("options", "name a loss", list(options), 'Write {"name": "softtriple", ...}.')
     check_finite(pictures=pictures.values)
     values, labels = pictures.values, class_of[pictures.species]
-    net = nets.make_head(values.shape[1], hidden_units, EMBEDDING_SIZE, seed=seed)
     sizes = {"num_classes": int(class_of.max()) + 1, "embedding_size": EMBEDDING_SIZE}
     settings = {"tau": 0.0, "generator": generator(seed, "centers")} | sizes | dict(options)
+    net = nets.make_head(values.shape[1], hidden_units, settings["embedding_size"], seed=seed)
     loss = losses.make(settings.pop("name"), **settings)
     adam = torch.optim.Adam(nets.parameter_groups(net, loss, lr=rate, loss_lr=LOSS_LR))
     draw = generator(seed, "batches")
@@ -173,14 +174,18 @@ def measure(net: nn.Module, loss: CenterLoss, task: Task, class_of: Int[Tensor, 
         class_of: The class of each seen species.
 
     Returns:
-        Fractions: ``class, trained`` and ``class, fresh`` of the pictures that are given their own class; for fresh
-        pictures of seen species and for unseen species ``R@1`` and ``MAP@R``, by the species, which no label told.
+        Fractions: ``class, trained`` and ``class, fresh`` of the pictures that are given their own class;
+        ``class, neighbor`` of fresh pictures whose closest trained picture is of their class; for fresh pictures of
+        seen species and for unseen species ``R@1`` and ``MAP@R``, by the species, which no label told.
     """
     check_below(len(class_of), "species", task=torch.cat([task.fit.species, task.fresh.species]))
     scores = {}
     for name, part in {"trained": task.fit, "fresh": task.fresh}.items():
         found = loss.class_similarities(net(part.values)).argmax(1)
         scores[f"class, {name}"] = (found == class_of[part.species]).float().mean().item()
+    fit, fresh = (F.normalize(net(part.values), dim=1) for part in (task.fit, task.fresh))
+    found = class_of[task.fit.species[(fresh @ fit.T).argmax(1)]]
+    scores["class, neighbor"] = (found == class_of[task.fresh.species]).float().mean().item()
     return scores | retrieved(task, net)
 
 

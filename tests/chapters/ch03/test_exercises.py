@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dmlbook import chapters, losses
-from dmlbook.chapters.ch03 import theory
+from dmlbook.chapters.ch03 import loss_faults, theory
 
 
 def half_cut_off(embeddings, centers, *rest):
@@ -21,7 +21,7 @@ def test_a_loss_that_is_wrong_in_the_slopes_of_the_centers_alone_is_not_right():
     ("answer", "said"),
     [
         (lambda x, w, y, *_: x.sum().item(), "return a tensor that holds one number"),
-        (lambda x, w, y, *_: (x @ x.T).mean(1), "return a tensor that holds one number"),
+        (lambda x, w, y, *_: x @ w[0].T, "return a tensor that holds one number"),
         (lambda x, w, y, *_: (x @ x.T).mean(), "no gradient reaches them"),
         (lambda x, w, y, *_: w.sum(), "a loss that depends on the embeddings"),
     ],
@@ -43,3 +43,15 @@ def test_the_batch_loss_is_the_packages_whatever_the_lengths_of_its_vectors():
         theory.softtriple_batch_loss(x, loss.centers, torch.arange(6) % 4)
     with pytest.raises(ValueError, match="centers must have the embeddings' precision; got torch.float64 for torch"):
         theory.softtriple_batch_loss(x, loss.centers.double(), y)
+
+
+def test_a_margin_at_the_wrong_place_is_taken_off_there():
+    similar, labels = torch.zeros(2, 3), torch.tensor([2, 1])
+    for fault, expected in {
+        "": [[0, 0, -1], [0, -1, 0]],
+        "the margin in every labeled column": [[0, -1, -1], [0, -1, -1]],
+        "the margin counts twice": [[1, 1, -1], [1, -1, 1]],
+        "the margin for class 0": [[-1, 0, 0], [-1, 0, 0]],
+    }.items():
+        assert loss_faults.lowered(similar, labels, 1.0, fault).tolist() == expected
+    assert similar.eq(0).all()

@@ -157,3 +157,31 @@ def test_features_of_the_birds_stand_on_their_main_directions():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_starts_solved_by_one_alone_are_counted_both_ways_and_weighed_as_tosses():
+    ours = torch.tensor([True] * 9 + [False] * 3 + [True] * 4)
+    theirs = torch.tensor([False] * 9 + [True] * 3 + [True] * 4)
+    only_ours, only_theirs, chance = experiments.alone(ours, theirs)
+    assert (only_ours, only_theirs) == (9, 3)
+    assert chance == pytest.approx(2 * sum(math.comb(12, n) for n in range(4)) / 2**12)
+    assert experiments.alone(theirs, ours)[:2] == (3, 9)
+    assert experiments.alone(ours, ours) == (0, 0, 1.0)
+    with pytest.raises(ValueError, match="alone: theirs must be as many as the ours"):
+        experiments.alone(ours, theirs[:5])
+
+
+def test_the_birds_rivals_are_eleven_and_compared_with_rivals_that_differ_in_one_thing():
+    assert len(birds.CHOICES) == 11
+    assert birds.CHOICES["one center"] == ("softmax", {})
+    for title, (name, options) in birds.CHOICES.items():
+        if title != "one center":
+            assert options["centers_per_class"] == (10 if "K = 10" in title else 4)
+            assert (options.get("similarity") == "logsumexp") == title.startswith("log")
+            assert (name == "hardtriple") == title.startswith("Hard")
+            assert options.get("gamma") == (0.3 if title.endswith("gamma 0.3") else None)
+    assert len(set(birds.PAIRS)) == 11
+    for first, second in birds.PAIRS:
+        assert {first, second} <= set(birds.CHOICES)
+        parts = [title.split(", ") for title in (first, second)]
+        assert first == "one center" or sum(one != other for one, other in zip(*parts, strict=True)) == 1

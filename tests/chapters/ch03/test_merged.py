@@ -154,6 +154,14 @@ def test_training_is_plain_adam_with_two_rates(monkeypatch):
         assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
+def test_the_losses_embedding_size_is_also_the_maps():
+    net, loss = merged.train(
+        line_of_looks(), torch.tensor([0, 1, 1, 0]), SOFT | {"embedding_size": 3}, rate=0.1, seed=0
+    )
+    assert net(torch.zeros(1, 2)).shape == (1, 3)
+    assert loss.weight.shape[-1] == 3
+
+
 def by_loop(points, species):
     """Recall@1 and MAP@R by cosine, a picture at a time."""
     apart = pairwise_distances(points.double().numpy(), metric="cosine")
@@ -181,6 +189,12 @@ def test_measures_equal_their_loops():
             closest = loss.class_similarities(net(part.values)).argmax(1).tolist()
             right = sum(class_of[s] == c for s, c in zip(part.species.tolist(), closest, strict=True))
             assert scores[f"class, {name}"] == pytest.approx(right.item() / len(closest), abs=1e-6)
+    with torch.no_grad():
+        apart = pairwise_distances(net(fresh.values).numpy(), net(fit.values).numpy(), metric="cosine")
+    beside = [class_of[fit.species[int(row.argmin())]] for row in apart]
+    same = [int(class_of[s] == c) for s, c in zip(fresh.species.tolist(), beside, strict=True)]
+    assert 0 < sum(same) < len(same)
+    assert scores["class, neighbor"] == pytest.approx(sum(same) / len(same), abs=1e-6)
     numbers = merged.retrieved(merged.Task(fit, fresh, unseen))
     assert_close(
         (numbers["seen R@1"], numbers["seen MAP@R"]), by_loop(fresh.values, fresh.species), rtol=1e-6, atol=1e-9
