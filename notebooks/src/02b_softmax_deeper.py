@@ -46,30 +46,30 @@ print("violations:", ", ".join(f"{value:+.2f}" for value in v.tolist()))
 # ## 2b.1 A second proof, and searches that know neither
 #
 # The proof of (2.4) in §2.3 had to know the best weights $p$. This one finds them. We look for the top of
-# $F(u) = \lambda \sum_j u_j v_j - \sum_j u_j \log u_j$ under the conditions $\sum_j u_j = 1$ and $u_j \ge 0$. A top
+# $F(u) = \lambda \sum_c u_c v_c - \sum_c u_c \log u_c$ under the conditions $\sum_c u_c = 1$ and $u_c \ge 0$. A top
 # exists, since $F$ is continuous and the simplex is closed and bounded. Give the first condition a *multiplier* $\mu$, and
-# each of the others a multiplier $\nu_j \ge 0$:
+# each of the others a multiplier $\nu_c \ge 0$:
 #
-# $$L = \lambda \sum_j u_j v_j - \sum_j u_j \log u_j - \mu \Big( \sum_j u_j - 1 \Big) + \sum_j \nu_j u_j , \qquad \nu_j u_j = 0 .$$
+# $$L = \lambda \sum_c u_c v_c - \sum_c u_c \log u_c - \mu \Big( \sum_c u_c - 1 \Big) + \sum_c \nu_c u_c , \qquad \nu_c u_c = 0 .$$
 #
-# 1. *The second kind of multiplier is not needed.* The slope of $-u_j \log u_j$ is $-\log u_j - 1$, which grows without
-#    bound as $u_j$ falls to 0. Moving a little weight to a triplet that has none always pays, so the top has all
-#    $u_j > 0$, and therefore all $\nu_j = 0$.
-# 2. *Slopes are equal.* At the top, for every $j$,
-#    $$\frac{\partial L}{\partial u_j} = \lambda v_j - \log u_j - 1 - \mu = 0 .$$
-# 3. *Solve for $u_j$*: $\;u_j = e^{\lambda v_j} \cdot e^{-1 - \mu}$. The second factor is the same for all $j$.
-# 4. *The sum is 1*, so that factor is $1 / \sum_c e^{\lambda v_c} = e^{-\ell}$, and $u_j = e^{\lambda v_j - \ell}$:
-#    this is $p_j$ of (2.5).
+# 1. *The second kind of multiplier is not needed.* The slope of $-u_c \log u_c$ is $-\log u_c - 1$, which grows without
+#    bound as $u_c$ falls to 0. Moving a little weight to a triplet that has none always pays, so the top has all
+#    $u_c > 0$, and therefore all $\nu_c = 0$.
+# 2. *Slopes are equal.* At the top, for every $c$,
+#    $$\frac{\partial L}{\partial u_c} = \lambda v_c - \log u_c - 1 - \mu = 0 .$$
+# 3. *Solve for $u_c$*: $\;u_c = e^{\lambda v_c} \cdot e^{-1 - \mu}$. The second factor is the same for all $c$.
+# 4. *The sum is 1*, so that factor is $1 / \sum_m e^{\lambda v_m} = e^{-\ell}$, and $u_c = e^{\lambda v_c - \ell}$:
+#    this is $p_c$ of (2.5).
 # 5. *The value there*: you have done this step. It is the first line of the proof in §2.3, put into the objective.
-# 6. *It is the top, and the only one*: the second derivatives of $F$ are $-1 / u_j < 0$ on the diagonal and 0
+# 6. *It is the top, and the only one*: the second derivatives of $F$ are $-1 / u_c < 0$ on the diagonal and 0
 #    elsewhere, so $F$ is strictly concave, and a strictly concave function has at most one stationary point in a convex
 #    set, its maximum. $\blacksquare$
 #
-# **Mirror ascent** climbs the simplex. It multiplies each weight by $e^{\eta\, \partial F / \partial u_j}$, where
-# $\partial F / \partial u_j = \lambda v_j - \log u_j - 1$ is the slope and $\eta$ a step size, and then divides by the sum.
+# **Mirror ascent** climbs the simplex. It multiplies each weight by $e^{\eta\, \partial F / \partial u_c}$, where
+# $\partial F / \partial u_c = \lambda v_c - \log u_c - 1$ is the slope and $\eta$ a step size, and then divides by the sum.
 # Weights stay positive and sum to 1 by themselves. In logarithms a step is
-# $\log u_j \leftarrow (1 - \eta) \log u_j + \eta \lambda v_j + \text{const}$, and $\log p_j = \lambda v_j - \ell$: so each
-# step leaves $1 - \eta$ of the difference $\log u_j - \log p_j$, up to a constant that the sum takes care of.
+# $\log u_c \leftarrow (1 - \eta) \log u_c + \eta \lambda v_c + \text{const}$, and $\log p_c = \lambda v_c - \ell$: so each
+# step leaves $1 - \eta$ of the difference $\log u_c - \log p_c$, up to a constant that the sum takes care of.
 
 
 # %%
@@ -135,7 +135,7 @@ show(figure, "2b.1 mirror ascent")
 
 # %%
 p = theory.smoothing_weights(similarities, scale=20.0)[0]  # (C,)
-towards = centers - centers[label]  # (C, D): w_j - w_y
+towards = centers - centers[label]  # (C, D): w_c - w_y
 exact = 20.0 * (p[:, None] * towards).sum(0)
 random = generator(SEED, "sampled")
 for count in (10, 1_000, 100_000):
@@ -155,8 +155,8 @@ for count in (10, 1_000, 100_000):
 #
 # ### The gap only ever shrinks
 #
-# By the envelope theorem (§2.4) $d\ell / d\lambda = \sum_j p_j v_{ij}$, and (2.4) says that
-# $\ell = \lambda \sum_j p_j v_{ij} + H(p)$, so
+# By the envelope theorem (§2.4) $d\ell / d\lambda = \sum_c p_c v_{ic}$, and (2.4) says that
+# $\ell = \lambda \sum_c p_c v_{ic} + H(p)$, so
 #
 # $$\frac{d}{d\lambda} \frac{\ell(x_i)}{\lambda} = \frac{\lambda\, d\ell / d\lambda - \ell(x_i)}{\lambda^2} = -\frac{H(p)}{\lambda^2} \tag{2.11}$$
 #
@@ -183,8 +183,8 @@ for name, s in images.items():
 #
 # $$\ell(x_i) = \log C + \lambda\, \bar v_i + \frac{\lambda^2}{2} \mathrm{Var}_i + O(\lambda^3) \tag{2.12}$$
 #
-# *Proof.* $\frac1C \sum_j e^{\lambda v_j} = 1 + \lambda \bar v + \frac{\lambda^2}{2} \overline{v^2} + O(\lambda^3)$,
-# where a bar means the mean over $j$. The logarithm of $1 + t$ is $t - t^2/2 + O(t^3)$, and with
+# *Proof.* $\frac1C \sum_c e^{\lambda v_c} = 1 + \lambda \bar v + \frac{\lambda^2}{2} \overline{v^2} + O(\lambda^3)$,
+# where a bar means the mean over $c$. The logarithm of $1 + t$ is $t - t^2/2 + O(t^3)$, and with
 # $t = \lambda \bar v + \frac{\lambda^2}{2} \overline{v^2} + O(\lambda^3)$ this is
 # $\lambda \bar v + \frac{\lambda^2}{2} ( \overline{v^2} - \bar v^2 ) + O(\lambda^3)$. $\blacksquare$
 #
@@ -270,7 +270,7 @@ show(figure, "2b.4 two flat embeddings")
 # suffer. (MAP@R was not taken here.)
 #
 # By (2.14) training on free lengths pulls every easy image outwards, whatever its angle, and a hard one inwards as soon
-# as its slope is positive. And the gradient for the centers, $(p_j - [j = y_i])\, x_i$, has the length as a factor. So a
+# as its slope is positive. And the gradient for the centers, $(p_c - [c = y_i])\, x_i$, has the length as a factor. So a
 # hard image can escape by getting short, and then it hardly moves the centers that it ought to correct. Does that show in
 # the lengths? We ask in 16 dimensions, over several seeds, how long the tenth of the images with the smallest margin in
 # angle is, compared with the others; and what all this does to retrieval among the digits 5 to 9, which were never trained
@@ -489,9 +489,9 @@ show(figure, "2b.6 the bound and its worst case")
 # ## 2b.7 What training guarantees, and what it does not
 #
 # Training reports a *loss*, the theorem of §2.7 wants a *margin*. From (2.3), with the term of the own class being 1,
-# $e^{\ell(x_i)} - 1 = \sum_{j \ne y_i} e^{\lambda v_{ij}}$. This sum is at least its largest term and at
+# $e^{\ell(x_i)} - 1 = \sum_{c \ne y_i} e^{\lambda v_{ic}}$. This sum is at least its largest term and at
 # most $C - 1$ times that. Its largest term is $e^{-\lambda \delta_i}$, where
-# $\delta_i = x_i \cdot w_{y_i} - \max_{j \ne y_i} x_i \cdot w_j$ is the margin against all other classes. Take
+# $\delta_i = x_i \cdot w_{y_i} - \max_{c \ne y_i} x_i \cdot w_c$ is the margin against all other classes. Take
 # logarithms:
 #
 # $$-\frac{1}{\lambda} \log\big( e^{\ell(x_i)} - 1 \big) \;\le\; \delta_i \;\le\; -\frac{1}{\lambda} \log\big( e^{\ell(x_i)} - 1 \big) + \frac{\log (C - 1)}{\lambda} \tag{2.17}$$
@@ -637,7 +637,7 @@ show(figure, "2b.7 guarantees and leads")
 # points. $\lambda = 5$ lies between: a larger radius than at 1, but, with this recipe, still small enough to guarantee
 # nearly all.
 #
-# **Why?** The floor of §2.5, seen from the other side. At $\lambda = 20$ a modest margin already makes all weights $p_j$
+# **Why?** The floor of §2.5, seen from the other side. At $\lambda = 20$ a modest margin already makes all weights $p_c$
 # of the other centers tiny (the cell prints how much weight is left on them), so by (2.8) almost nothing pulls any more.
 # That is probably why images stay away from their centers; Adam rescales small gradients, so it is no proof. At
 # $\lambda = 1$ a good part of the weight stays on other centers even in the perfect embedding, and the pull goes on until

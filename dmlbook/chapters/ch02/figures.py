@@ -93,14 +93,19 @@ def weight_triangle(
 
 @checked(violations=finite, low=LOGARITHM, high=LOGARITHM)
 def limits(ax: Axes, violations: Float[Tensor, " C"], *, low: float = 0.0, high: float = 3.0) -> Axes:
-    """The loss over its scale, between the hardest violation and log(C) / scale above it; scales 10^low to 10^high."""
+    """Loss / scale over the scale, from the hardest violation to log(C) / scale above it; scales 10^low to 10^high."""
     scales, top = torch.logspace(low, high, 200, dtype=torch.float64), float(violations.max())
     smooth = (torch.logsumexp(scales[:, None] * violations.double(), 1) / scales).numpy()
     scales = scales.numpy()
     ax.fill_between(scales, top, top + math.log(len(violations)) / scales, color=SHADE, linewidth=0)
     ax.plot(scales, smooth, color="black", linewidth=2)
     ax.axhline(top, color=MIDDLE, linestyle="--", linewidth=1.2)
-    ax.set(xscale="log", xlim=(10**low, 10**high), xlabel=r"scale $\lambda$")
+    away = {"textcoords": "offset points", "ha": "right", "va": "top"}
+    ax.annotate("hardest violation", (10**high, top), xytext=(-4, -4), **away)
+    shaded = rf"shaded: up to $\log({len(violations)})/\lambda$ above it"
+    ax.annotate(shaded, (0.12, 0.55), xycoords="axes fraction")
+    ax.set(xscale="log", xlim=(10**low, 10**high), xlabel=r"scale $\lambda$", ylabel=r"loss / $\lambda$")
+    ax.set(title=r"Loss / $\lambda$ falls onto the hardest violation", ylim=(0, top + 1.04 * math.log(len(violations))))
     return ax
 
 
@@ -110,7 +115,7 @@ def gaps(ax: Axes, by_name: Mapping[str, Float[Tensor, " C"]], *, low: float = -
     for violations in by_name.values():
         check_filled(by_name=violations)
     scales = torch.logspace(low, high, 200, dtype=torch.float64)
-    ax.set(xscale="log", xlabel=r"scale $\lambda$")
+    ax.set(xscale="log", xlabel=r"scale $\lambda$", ylabel=r"$\lambda$ × gap")
     below = {name: violations.double() - violations.max() for name, violations in by_name.items()}
     return named_lines(ax, scales, {name: torch.logsumexp(scales[:, None] * v, 1) for name, v in below.items()})
 

@@ -167,7 +167,12 @@ def test_the_drawn_loss_lies_in_its_band(ax, low, high):
         assert [heights.min(), heights.max()] == pytest.approx([0.16, 0.16 + math.log(3) / scale])
     assert ax.get_xscale() == "log"
     assert ax.get_xlim() == pytest.approx((10**low, 10**high))
-    assert ax.get_xlabel() == r"scale $\lambda$"
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (r"scale $\lambda$", r"loss / $\lambda$")
+    assert drawn.words(ax) == {
+        "hardest violation": pytest.approx((10**high, 0.16)),
+        r"shaded: up to $\log(3)/\lambda$ above it": (0.12, 0.55),
+    }
+    assert ax.get_ylim() == pytest.approx((0, 0.16 + 1.04 * math.log(3)))  # at lambda = 1 the whole band is seen
 
 
 def test_drawn_gaps_are_those_of_literal_loops_and_each_is_named_at_its_end(ax):
@@ -187,7 +192,7 @@ def test_drawn_gaps_are_those_of_literal_loops_and_each_is_named_at_its_end(ax):
     assert [text.get_color() for text in ax.texts] == [line.get_color() for line in ax.lines]
     assert ax.get_xscale() == "log"
     assert ax.get_xlim() == pytest.approx((0.1, 100))
-    assert ax.get_xlabel() == r"scale $\lambda$"
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (r"scale $\lambda$", r"$\lambda$ × gap")
 
 
 # Embeddings of two dimensions
