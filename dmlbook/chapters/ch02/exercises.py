@@ -189,7 +189,7 @@ EXERCISES: tuple[Exercise, ...] = (
             ),
             "the cosine with the wrong sign": Misconception(
                 lambda c, t: math.log((c - 1) / math.expm1(t)) / (1 - 1 / (c - 1)),
-                "You took 1 / (C - 1) from 1. Cosines of a regular simplex are -1 / (C - 1): the margin is 1 + 1 / (C - 1).",
+                "You took 1 / (C - 1) from 1. The cosines of a regular simplex are negative: that is added to 1.",
             ),
             "logarithm of a part": Misconception(
                 lambda c, t: (c - 1) / c * math.log(c - 1) / math.expm1(t),

@@ -212,7 +212,8 @@ OF_LOSS: dict[str, tuple[Callable[[Tensor, Tensor, bool], Tensor], str]] = {
     ),
 }
 FINITE = "the scale lost, the scale divides, one length for all, squared distances, distances, softmax twice, "
-FINITE += "without keepdim, no denominator, only the hardest, a scale of its own, the root of the scale, the maximum of the batch"
+FINITE += "without keepdim, no denominator, only the hardest, a scale of its own, the root of the scale, "
+FINITE += "the maximum of the batch"
 """Faults with which exponentials as they are written do not overflow."""
 
 

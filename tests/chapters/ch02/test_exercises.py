@@ -27,8 +27,8 @@ def test_each_fault_of_a_batch_loss_has_an_answer_that_makes_it():
     assert set(loss_faults.OF_LOGITS) == set(LOGITS)
     assert set(loss_faults.OF_LOSS) == {*LOSSES, "divided by the scale"}
     assert set(loss_faults.FINITE.split(", ")) <= {*LOGITS, *LOSSES} - set(NAIVE)
-    x, w, y = torch.eye(3, 2), torch.ones(3, 2), torch.arange(3)
-    assert loss_faults.loss(x, w, y, 1.0) == pytest.approx(float(ANSWERS["2.1"]["solution"](x, w, y, 1.0)), abs=1e-6)
+    x, w, y = torch.tensor([[2.0, 1.0], [-1.0, 0.5]]), torch.tensor([[1.0, 3.0], [2.0, -1.0]]), torch.tensor([1, 0])
+    assert loss_faults.loss(x, w, y, 3.0) == pytest.approx(float(ANSWERS["2.1"]["solution"](x, w, y, 3.0)), abs=1e-6)
     assert chapters.judge("2.1", ANSWERS["2.1"]["overflow"]).message.endswith(loss_faults.OVERFLOW)
     assert TIGHT.id == "2.6"
 
