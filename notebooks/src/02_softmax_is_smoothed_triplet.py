@@ -35,16 +35,17 @@ book.story("02")
 # ## 2.1 A classifier that compares directions
 #
 # A classifier gives one number a class, its *logit*; SoftMax turns the logits into probabilities; cross-entropy is minus
-# the logarithm of the true class's probability. Here the logits are cosines. The embedding $x_i \in \mathbb{R}^D$ of image $i$ has length 1. Every class $c$
-# has one learned vector $w_c$ of length 1, its **center** (where a class has only one, it is also called its *proxy*;
-# from chapter 03 on, classes have several). The **similarity** of image $i$ and class $c$ is $x_i \cdot w_c$, the cosine
-# of the angle between the two, and the logit is $\lambda$ times that. The **scale** $\lambda > 0$ is a number that we
-# choose. With $y_i$ for the class of image $i$, and $C$ classes, this is the **normalized SoftMax loss**:
+# the logarithm of the true class's probability. Here the logits are cosines. The embedding $x_i \in \mathbb{R}^D$ of
+# image $i$ has length 1. Every class $c$ has one learned vector $w_c$ of length 1, its **center** (where a class has
+# only one, it is also called its *proxy*; from chapter 03 on, classes have several). The **similarity** of image $i$ and
+# class $c$ is $x_i \cdot w_c$, the cosine of the angle between the two, and the logit is $\lambda$ times that. The
+# **scale** $\lambda > 0$ is a number that we choose. With $y_i$ for the class of image $i$, and $C$ classes, this is the
+# **normalized SoftMax loss**:
 #
 # $$\ell(x_i) = -\log \frac{e^{\lambda\, x_i \cdot w_{y_i}}}{\sum_{c=1}^{C} e^{\lambda\, x_i \cdot w_c}} \tag{2.1}$$
 #
-# Our toy is one image and three centers on a circle. All coordinates come from right triangles with sides 3, 4,
-# 5 and 7, 24, 25, so you can follow with a pencil.
+# Our toy is one image and three centers on a circle. All coordinates come from right triangles with sides 3, 4, 5 and 7,
+# 24, 25, so you can follow with a pencil.
 
 # %%
 x = torch.tensor([[1.0, 0.0]], dtype=torch.float64)  # (B=1, D=2)
@@ -182,8 +183,8 @@ print(f"{'loss (2.1)':50}{by_hand:.4f}")
 # ### The proof: what a wrong $u$ costs
 #
 # Fix the image, write $v_c$ for $v_{ic}$ and $\ell$ for $\ell(x_i)$. Dividing above and below in (2.5) by
-# $e^{\lambda\, x_i \cdot w_{y_i}}$ gives
-# $p_c = e^{\lambda v_c} / \sum_m e^{\lambda v_m}$, and the denominator is $e^{\ell}$ by (2.3). Take the logarithm:
+# $e^{\lambda\, x_i \cdot w_{y_i}}$ gives $p_c = e^{\lambda v_c} / \sum_m e^{\lambda v_m}$, and the denominator is $e^{\ell}$ by (2.3).
+# Take the logarithm:
 #
 # $$\log p_c = \lambda v_c - \ell \quad\Longrightarrow\quad \lambda v_c = \log p_c + \ell .$$
 #
@@ -233,7 +234,8 @@ show(figure, "2.3 weights at four scales")
 #
 # ## 2.4 What training follows
 #
-# Training follows the gradient. In (2.5) the weights depend on $x_i$. Suppose we forget that: compute $p$ once, call it constant, and differentiate $\lambda \sum_c p_c v_{ic}$ alone.
+# Training follows the gradient. In (2.5) the weights depend on $x_i$. Suppose we forget that: compute $p$ once, call it
+# constant, and differentiate $\lambda \sum_c p_c v_{ic}$ alone.
 #
 # **Predict.** Compared with the gradient of cross-entropy, that is (a) the same; (b) the same only for large $\lambda$;
 # (c) different, because the change of $p$ and the entropy were left out.
@@ -494,9 +496,8 @@ show(figure, "2.6 stretched embeddings")
 #   begin negative; in the long run it is $v_i^{\max}$. Once it is positive, the loss falls if the image gets *shorter*.
 #
 # So an unnormalized classifier has a scale too, but every image brings its own. **The remedy** is to normalize, and to
-# choose the scale ourselves. Whether that helps retrieval no proof says:
-# [§2b.4](02b_softmax_deeper.ipynb) and [§2b.7](02b_softmax_deeper.ipynb) measure it, and the answer depends on how
-# learning rates are chosen.
+# choose the scale ourselves. Whether that helps retrieval is another question: [§2b.4](02b_softmax_deeper.ipynb) and
+# [§2b.7](02b_softmax_deeper.ipynb) measure it, and the answer depends on how learning rates are chosen.
 #
 # ## 2.7 From centers back to examples
 #
@@ -535,12 +536,11 @@ show(figure, "2.7 margin minus two radii")
 # Examples stay in the discs around their centers, and each disc reaches $\varepsilon$ to both sides. Between the discs
 # $\delta - 2\varepsilon$ is left.
 #
-# Whenever $\delta > 2\varepsilon$, the triplet of *images* holds, although no triplet of images was ever looked at.
-# That answers this chapter's question, in two parts: the classifier must win by a margin, **and** the
-# classes must be tight around their centers. Notice that $x_i$ itself may be far from its center; and notice
-# $\lVert x_i \rVert \le 1$, without which Cauchy-Schwarz gives less. Can the 2 be improved?
-# [§2b.5](02b_softmax_deeper.ipynb) attacks the theorem with gradient descent, and [§2b.6](02b_softmax_deeper.ipynb)
-# finds the exact bound on the sphere.
+# Whenever $\delta > 2\varepsilon$, the triplet of *images* holds, although no triplet of images was ever looked at. That
+# answers this chapter's question, in two parts: the classifier must win by a margin, **and** the classes must be tight
+# around their centers. Notice that $x_i$ itself may be far from its center; and notice $\lVert x_i \rVert \le 1$,
+# without which Cauchy-Schwarz gives less. Can the 2 be improved? [§2b.5](02b_softmax_deeper.ipynb) attacks the theorem
+# with gradient descent, and [§2b.6](02b_softmax_deeper.ipynb) finds the exact bound on the sphere.
 #
 # Does training deliver both parts? The net of §2.6 once more, now normalized, in 16 dimensions, until the loss has
 # practically reached 0. Of many triplets of training images we ask: does it hold? And is it *guaranteed* to, that is, is

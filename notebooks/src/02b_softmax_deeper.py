@@ -115,9 +115,9 @@ show(figure, "2b.1 mirror ascent")
 
 # %% [markdown]
 # **What to see.** Each point of a triangle is one choice of weights; light means a high objective (each panel has its
-# own shades). There is one hill. The search walks from equal weights to
-# the diamond, which is softmax. With a larger $\lambda$ the top moves towards the corner of the hardest triplet, and
-# would be *in* the corner if there were no entropy.
+# own shades). There is one hill. The search walks from equal weights to the diamond, which is softmax. With a larger
+# $\lambda$ the top moves towards the corner of the hardest triplet, and would be *in* the corner without
+# entropy.
 #
 # ## 2b.2 The gradient, by sampling triplets
 #
@@ -247,19 +247,18 @@ axes[1].set_title("Normalized: only directions are left")
 show(figure, "2b.4 two flat embeddings")
 
 # %% [markdown]
-# **What to see.** With free lengths the classes have moved far out from the origin.
-# Seen from there they do not overlap: once around, the class changes five times. But the centers have lengths of their
-# own, and a long center can stand at an angle where, by direction alone, some of its images belong to a shorter neighbor.
-# The loss does not see that; comparing with the centers by cosine does. Recall@1 among these training images does not
-# suffer. (MAP@R was not taken here.)
+# **What to see.** With free lengths the classes have moved far out from the origin. Seen from there they do not overlap:
+# once around, the class changes five times. But the centers have lengths of their own, and a long center can stand at an
+# angle where, by direction alone, some of its images belong to a shorter neighbor. The loss does not see that; comparing
+# with the centers by cosine does. Recall@1 among these training images does not suffer. (MAP@R was not taken here.)
 #
 # By (2.14) training on free lengths pulls every easy image outwards, whatever its angle, and a hard one inwards as soon
 # as its slope is positive. And the gradient for the centers, $(p_c - [c = y_i])\, x_i$, has the length as a factor. So a
-# hard image can escape by getting short, and then it hardly moves the centers that it ought to correct. Does that show in
-# the lengths? We ask in 16 dimensions, over several seeds, how long the tenth of the images with the smallest margin in
-# angle is, compared with the others; and what all this does to retrieval among the digits 5 to 9, which were never trained
-# on. (After ± stands half the width of a 95 percent interval for the mean over the seeds, in brackets their number; chapter 07 has the formula. Two runs of one seed start from one net, so we look at their
-# difference.)
+# hard image can escape by getting short, and then it hardly moves the centers that it ought to correct. Does that show
+# in the lengths? We ask in 16 dimensions, over several seeds, how long the tenth of the images with the smallest margin
+# in angle is, compared with the others; and what all this does to retrieval among the digits 5 to 9, which were never
+# trained on. (After ± stands half the width of a 95 percent interval for the mean over the seeds, in brackets their
+# number; chapter 07 has the formula. Two runs of one seed start from one net, so we look at their difference.)
 
 # %%
 SEEDS = [SEED + n for n in range(settings.by_mode(smoke=2, class_=5, full=10))]
@@ -316,19 +315,19 @@ else:
     print("lambda 20 ahead in both measures, and behind the pixels in both")
 
 # %% [markdown]
-# **What to see.** After 60 steps the hardest tenth is shorter; at the end the interval contains equal length. The escape need not be the reason: hardly an image is on the wrong side even after 60 steps. Trained by one
-# recipe, $\lambda = 20$ is ahead of free lengths in both measures. But mind the line of the pixels: *no* net here retrieves
-# the new digits as well as the pixels it was given. §2b.7 comes back to this, gives each rival a learning rate of its own,
-# and shows a scale that cannot be told from free lengths even at one rate.
+# **What to see.** After 60 steps the hardest tenth is shorter; at the end the interval contains equal length. The escape
+# need not be the reason: hardly an image is on the wrong side even after 60 steps. Trained by one recipe, $\lambda = 20$
+# is ahead of free lengths in both measures. But mind the line of the pixels: *no* net here retrieves the new digits as
+# well as the pixels it was given. §2b.7 comes back to this, gives each rival a learning rate of its own, and shows a
+# scale that cannot be told from free lengths even at one rate.
 #
 # ## 2b.5 An attack on the theorem
 #
-# A theorem that was proved may still be stated wrongly, or give away too much. So we attack
-# (2.15). Gradient descent moves five unit vectors $x_i, w_y, w_k, x_j, x_k$, the last two kept at distance $\varepsilon$
-# from their centers, and tries to make the **slack** $x_i \cdot x_j - x_i \cdot x_k - (\delta - 2 \varepsilon)$ as
-# small as it can, where $\delta$ is the margin that the five vectors have. A negative slack would be a counter-example.
-# (`attack.attack` starts from random vectors, descends with Adam, and returns margins and gaps at the start and at the
-# end, of 256 searches.)
+# A theorem that was proved may still be stated wrongly, or give away too much. So we attack (2.15). Gradient descent
+# moves five unit vectors $x_i, w_y, w_k, x_j, x_k$, the last two kept at distance $\varepsilon$ from their centers, and
+# tries to make the **slack** $x_i \cdot x_j - x_i \cdot x_k - (\delta - 2 \varepsilon)$ as small as it can, where
+# $\delta$ is the margin that the five vectors have. A negative slack would be a counter-example. (`attack.attack` starts
+# from random vectors, descends with Adam, and returns margins and gaps at the start and at the end, of 256 searches.)
 
 # %%
 eps = 0.3
@@ -341,8 +340,8 @@ for dimension in (2, 4, 16):
     print(f" half of them below {end.median():.0e}, all below {end.max():.1g}")
 
 # %% [markdown]
-# No counter-example: no slack is negative by more than rounding, and the best is 0 to about a dozen digits. In the plane, where there is no room to walk around, some searches get
-# stuck far above; in more dimensions all of them arrive.
+# No counter-example: no slack is negative by more than rounding, and the best is 0 to about a dozen digits. In the
+# plane, where there is no room to walk around, some searches get stuck far above; in more dimensions all of them arrive.
 #
 # A search that finds nothing may simply be weak. So give it something to find: let $x_i$ have length 2.
 
@@ -356,11 +355,11 @@ print(f", slack down to {slack.min():.3f}")
 # %% [markdown]
 # ### The worst case, by hand
 #
-# The search says that the theorem is *tight*: for some five points (2.15) is an equality. Which? The margin of
-# the best search, printed below, is $\varepsilon$ itself: a hint. Cauchy-Schwarz is an equality when the
-# two vectors are parallel. On the circle $x_j - w_y$ is parallel to $x_i$ when $w_y$ and $x_j$ mirror each other in the
-# line at right angles to $x_i$. So: put $x_i$ in the east. Let $\psi = \arcsin(\varepsilon / 2)$; two unit vectors that
-# are $2\psi$ apart in angle are $2 \sin \psi = \varepsilon$ apart in distance.
+# The search says that the theorem is *tight*: for some five points (2.15) is an equality. The margin of the best
+# search, printed below, is $\varepsilon$ itself: a hint. Cauchy-Schwarz is an equality when the two vectors are
+# parallel. On the circle $x_j - w_y$ is parallel to $x_i$ when $w_y$ and $x_j$ mirror each other in the line at right
+# angles to $x_i$. So: put $x_i$ in the east. Let $\psi = \arcsin(\varepsilon / 2)$; two unit vectors that are $2\psi$
+# apart in angle are $2 \sin \psi = \varepsilon$ apart in distance.
 #
 # - $w_y$ at $90° - \psi$ and $x_j$ at $90° + \psi$: similarities $\varepsilon / 2$ and $-\varepsilon / 2$;
 # - $w_k$ at $-(90° + \psi)$ and $x_k$ at $-(90° - \psi)$: similarities $-\varepsilon / 2$ and $\varepsilon / 2$.
@@ -511,7 +510,7 @@ print(f"margin of a perfect embedding: {5 / 4}")
 
 # %% [markdown]
 # One learning rate for all may suit one scale better than another. So each rival also gets its own from four, by the same
-# search: train on three of the digits 0 to 4, and see how well the other two, new ones too, are retrieved.
+# search: train on three of the digits 0 to 4, and see how well the other two, which are then new, are retrieved.
 
 # %%
 RATES = (1e-4, 3e-4, 1e-3, 3e-3)
