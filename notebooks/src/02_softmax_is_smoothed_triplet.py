@@ -7,11 +7,11 @@
 # - rewrite the SoftMax loss as a maximum over weights on triplets, and prove it,
 # - say what the scale $\lambda$ does to that maximum, and how far the loss is from the hardest triplet,
 # - explain why lengths must not count,
-# - prove what a good classifier guarantees about *triplets of images*, and name the part that training need not deliver,
+# - prove what a good classifier guarantees about *triplets of images*, and measure whether training delivers it,
 # - write normalized SoftMax from nothing, stable at any scale, and train with it.
 #
 # **Before it** you need cross-entropy, gradients, retrieval by direction and its Recall@1 (chapter 00), and the triplet
-# constraint (1.7) of lesson [01b](01b_triplets.ipynb), which is repeated in §2.2.
+# constraint (1.7) of lesson [01b](01b_triplets.ipynb).
 #
 # **Time** about {reading} minutes to read and try, and {exercises} for the exercises; the cells run in under a minute
 # on a laptop with two cores. What goes beyond stands in the companion [02b](02b_softmax_deeper.ipynb).
@@ -34,19 +34,18 @@ book.story("02")
 # %% [markdown]
 # ## 2.1 A classifier that compares directions
 #
-# You know cross-entropy: a network gives one number a class, its *logit*; SoftMax turns the logits into probabilities;
-# the loss is minus the logarithm of the probability of the true class.
+# A classifier gives one number a class, its *logit*; SoftMax turns the logits into probabilities; cross-entropy is minus
+# the logarithm of the true class's probability. Here the logits are cosines. The embedding $x_i \in \mathbb{R}^D$ of
+# image $i$ has length 1. Every class $c$ has one learned vector $w_c$ of length 1, its **center** (where a class has
+# only one, it is also called its *proxy*; from chapter 03 on, classes have several). The **similarity** of image $i$ and
+# class $c$ is $x_i \cdot w_c$, the cosine of the angle between the two, and the logit is $\lambda$ times that. The
+# **scale** $\lambda > 0$ is a number that we choose. With $y_i$ for the class of image $i$, and $C$ classes, this is the
+# **normalized SoftMax loss**:
 #
-# Here the logits are of a special kind. The embedding $x_i \in \mathbb{R}^D$ of image $i$ has length 1. Every class $c$
-# has one learned vector $w_c$ of length 1, its **center** (where a class has only one, it is also called its *proxy*;
-# from chapter 03 on, classes have several). The **similarity** of image $i$ and class $c$ is $x_i \cdot w_c$, the cosine
-# of the angle between the two, and the logit is $\lambda$ times that. The **scale** $\lambda > 0$ is a number that we
-# choose. With $y_i$ for the class of image $i$, and $C$ classes, this is the **normalized SoftMax loss**:
+# $$\ell(x_i) = -\log \frac{e^{\lambda\, x_i \cdot w_{y_i}}}{\sum_{c=1}^{C} e^{\lambda\, x_i \cdot w_c}} \tag{2.1}$$
 #
-# $$\ell(x_i) = -\log \frac{e^{\lambda\, x_i \cdot w_{y_i}}}{\sum_{j=1}^{C} e^{\lambda\, x_i \cdot w_j}} \tag{2.1}$$
-#
-# One image and three centers on a circle will accompany us. All coordinates come from right triangles with sides 3, 4,
-# 5 and 7, 24, 25, so you can follow with a pencil.
+# Our toy is one image and three centers on a circle. All coordinates come from right triangles with sides 3, 4, 5 and 7,
+# 24, 25, so you can follow with a pencil.
 
 # %%
 x = torch.tensor([[1.0, 0.0]], dtype=torch.float64)  # (B=1, D=2)
@@ -63,12 +62,13 @@ def softmax_loss(x, w, y, scale):
 
 by_hand = softmax_loss(x[0], centers, 0, scale=5.0)
 similarities = x @ centers.T  # (B, C)
+# Its margin comes in chapter 03; here it is 0.
 ours = losses.margin_cross_entropy(similarities, label, scale=5.0)
 assert math.isclose(ours.item(), by_hand)
 print(f"similarities: {similarities[0].tolist()}   loss at lambda = 5: {by_hand:.4f}")
 
 # %% jupyter={"source_hidden": true}
-figure, ax = plt.subplots(figsize=(4.6, 4.2))
+figure, ax = plt.subplots(figsize=(3.8, 3.4))
 figures.image_and_centers(book.unit_circle(ax), x[0], centers, 0)
 ax.set_title("A wrong center is the closest one")
 show(figure, "2.1 image and three centers")
@@ -84,10 +84,9 @@ show(figure, "2.1 image and three centers")
 #
 # $$x_i \cdot x_j - x_i \cdot x_k \ge \delta .$$
 #
-# For points of length 1 this is the same as comparing distances, because
-# $\lVert a - b \rVert^2 = 2 - 2\, a \cdot b$. There are about $N^3 / C$ such triplets among $N$ images.
-# Now put centers in the place of $x_j$ and $x_k$. The triplet becomes $(x_i, w_{y_i}, w_j)$: an image, the center of its
-# class, and the center of another class. Each class is represented by one point instead of by all of its images.
+# There are about $N^3 / C$ such triplets among $N$ images. Now put centers in the place of $x_j$ and $x_k$. The triplet
+# becomes $(x_i, w_{y_i}, w_c)$: an image, the center of its class, and the center of another class $c$. One point stands
+# for all images of its class, and $N (C - 1)$ triplets are left.
 
 # %%
 birds = datasets.load("birds", "train")
@@ -97,17 +96,17 @@ print(f"triplets of images: {losses.count_triplets(birds.labels):,}")
 print(f"triplets with centers: {number * (classes - 1):,}")
 
 # %% [markdown]
-# By how much does the wrong center $w_j$ beat the own center $w_{y_i}$? We call that the **violation**:
+# By how much does the wrong center $w_c$ beat the own center $w_{y_i}$? We call that the **violation**:
 #
-# $$v_{ij} = x_i \cdot (w_j - w_{y_i}) \tag{2.2}$$
+# $$v_{ic} = x_i \cdot (w_c - w_{y_i}) \tag{2.2}$$
 #
 # If it is positive, the constraint (with $\delta = 0$) is broken; if it is negative, the constraint holds. For
-# $j = y_i$ it is 0. Divide the numerator and the denominator of (2.1) by $e^{\lambda\, x_i \cdot w_{y_i}}$, and the
+# $c = y_i$ it is 0. Divide the numerator and the denominator of (2.1) by $e^{\lambda\, x_i \cdot w_{y_i}}$, and the
 # loss turns out to depend on nothing else:
 #
-# $$\ell(x_i) = -\log \frac{1}{\sum_j e^{\lambda (x_i \cdot w_j - x_i \cdot w_{y_i})}}$$
+# $$\ell(x_i) = -\log \frac{1}{\sum_c e^{\lambda (x_i \cdot w_c - x_i \cdot w_{y_i})}}$$
 #
-# $$\ell(x_i) = \log \sum_{j=1}^{C} e^{\lambda v_{ij}} \tag{2.3}$$
+# $$\ell(x_i) = \log \sum_{c=1}^{C} e^{\lambda v_{ic}} \tag{2.3}$$
 
 # %%
 v = [float(x[0] @ (w - centers[0])) for w in centers]
@@ -118,9 +117,8 @@ print(f"violations: {said}   the hardest: {max(v):.2f}")
 
 # %% [markdown]
 # A triplet loss that mines the hardest negative would look at one of these numbers only, the **hardest violation**
-# $v_i^{\max} = \max_j v_{ij}$. It is never negative, since the own class takes part with $v_{i y_i} = 0$. With
-# $[t]_+$ for $t$ where $t$ is positive and 0 elsewhere, a *hinge*, this says
-# $v_i^{\max} = [\max_{j \ne y_i} v_{ij}]_+$. SoftMax has exponentials instead. How different are the two?
+# $v_i^{\max} = \max_c v_{ic}$. It is never negative, since the own class takes part with $v_{i y_i} = 0$: with the hinge
+# of (1.10), $v_i^{\max} = [\max_{c \ne y_i} v_{ic}]_+$. SoftMax has exponentials instead.
 #
 # **Predict.** $v_i^{\max}$ was just printed. At $\lambda = 20$ the loss divided by $\lambda$ is (a) below it; (b) above
 # it, by less than a tenth of it; (c) above it, by more than a tenth.
@@ -136,41 +134,38 @@ print(f"    above it by {smoothed - hardest:.4f}")
 outcome("2.1", "a" if smoothed < hardest else "b" if smoothed < 1.1 * hardest else "c")
 
 # %% [markdown]
-# So close that one suspects a law. There is one, and it is the heart of this chapter.
+# So close that one suspects a law.
 #
 # ## 2.3 The loss is a maximum
 #
 # **First step: a maximum is a weighted mean whose weights are chosen by an adversary.** Let $u = (u_1, \dots, u_C)$ be
-# weights, $u_j \ge 0$ and $\sum_j u_j = 1$. All such $u$ together are the **simplex** $\Delta$. A weighted mean never
-# exceeds the largest value, and reaches it with all weight there. So $v_i^{\max} = \max_{u \in \Delta} \sum_j u_j v_{ij}$:
+# weights, $u_c \ge 0$ and $\sum_c u_c = 1$. All such $u$ together are the **simplex** $\Delta$. A weighted mean never
+# exceeds the largest value, and reaches it with all weight there. So $v_i^{\max} = \max_{u \in \Delta} \sum_c u_c v_{ic}$:
 # mining the hardest triplet is choosing a corner of the simplex, where one weight is 1 and the others are 0.
 #
-# **Second step: the adversary is paid for not deciding.** The **entropy** $H(u) = -\sum_j u_j \log u_j$ (where
+# **Second step: the adversary is paid for not deciding.** The **entropy** $H(u) = -\sum_c u_c \log u_c$ (where
 # $0 \log 0 = 0$) is 0 at a corner and largest, $\log C$, when all weights are equal. Add it, and the maximum becomes
 # smooth; what comes out is SoftMax.
 #
 # **Theorem** (Qian et al. 2019).
 #
-# $$\ell(x_i) = \max_{u \in \Delta} \Big\{ \lambda \sum_{j=1}^{C} u_j v_{ij} + H(u) \Big\} \tag{2.4}$$
+# $$\ell(x_i) = \max_{u \in \Delta} \Big\{ \lambda \sum_{c=1}^{C} u_c v_{ic} + H(u) \Big\} \tag{2.4}$$
 #
 # and the maximum is reached at exactly one $u$, the classifier's probabilities $p$:
 #
-# $$p_j = \frac{e^{\lambda\, x_i \cdot w_j}}{\sum_{c=1}^{C} e^{\lambda\, x_i \cdot w_c}} \tag{2.5}$$
+# $$p_c = \frac{e^{\lambda\, x_i \cdot w_c}}{\sum_{m=1}^{C} e^{\lambda\, x_i \cdot w_m}} \tag{2.5}$$
 #
 # In words: **SoftMax is a triplet loss over centers. It weights the triplets of an image by how badly they are violated,
 # and the entropy keeps it from looking at the hardest one alone.**
 #
-# Before the proof, three candidates for $u$ in our toy.
+# Before the proof, three candidates for $u$ in our toy, at $\lambda = 5$.
 
 
 # %%
 def objective(u, v, scale):
     """What (2.4) maximizes, with 0 log 0 = 0."""
-    entropy = -sum(weight * math.log(weight) for weight in u if weight > 0)
-    return (
-        scale * sum(weight * value for weight, value in zip(u, v, strict=True))
-        + entropy
-    )
+    mean = sum(weight * value for weight, value in zip(u, v, strict=True))
+    return scale * mean - sum(weight * math.log(weight) for weight in u if weight > 0)
 
 
 p = theory.smoothing_weights(similarities, scale=5.0)  # (B, C), formula (2.5)
@@ -187,47 +182,40 @@ print(f"{'loss (2.1)':50}{by_hand:.4f}")
 # %% [markdown]
 # ### The proof: what a wrong $u$ costs
 #
-# Fix the image, write $v_j$ for $v_{ij}$ and $\ell$ for $\ell(x_i)$. Multiplying the
-# numerator and the denominator of (2.5) by $e^{-\lambda\, x_i \cdot w_{y_i}}$ gives
-# $p_j = e^{\lambda v_j} / \sum_c e^{\lambda v_c}$, and the denominator is $e^{\ell}$ by (2.3). Take the logarithm:
+# Fix the image, write $v_c$ for $v_{ic}$ and $\ell$ for $\ell(x_i)$. Dividing above and below in (2.5) by
+# $e^{\lambda\, x_i \cdot w_{y_i}}$ gives $p_c = e^{\lambda v_c} / \sum_m e^{\lambda v_m}$, and the denominator is $e^{\ell}$ by (2.3).
+# Take the logarithm:
 #
-# $$\log p_j = \lambda v_j - \ell \quad\Longrightarrow\quad \lambda v_j = \log p_j + \ell .$$
+# $$\log p_c = \lambda v_c - \ell \quad\Longrightarrow\quad \lambda v_c = \log p_c + \ell .$$
 #
 # Insert this into the objective, for *any* $u \in \Delta$:
 #
 # $$\begin{aligned}
-# \lambda \sum_j u_j v_j + H(u) &= \sum_j u_j (\log p_j + \ell) - \sum_j u_j \log u_j \\
-# &= \ell \sum_j u_j - \sum_j u_j \log \frac{u_j}{p_j} .
+# \lambda \sum_c u_c v_c + H(u) &= \sum_c u_c (\log p_c + \ell) - \sum_c u_c \log u_c \\
+# &= \ell \sum_c u_c - \sum_c u_c \log \frac{u_c}{p_c} .
 # \end{aligned}$$
 #
 # The weights sum to 1, and the last sum has a name, the *Kullback-Leibler divergence* of $u$ from $p$:
 #
-# $$\lambda \sum_{j} u_j v_{ij} + H(u) = \ell(x_i) - \mathrm{KL}(u \,\Vert\, p), \qquad \mathrm{KL}(u \,\Vert\, p) = \sum_j u_j \log \frac{u_j}{p_j} \tag{2.6}$$
+# $$\lambda \sum_{c} u_c v_{ic} + H(u) = \ell(x_i) - \mathrm{KL}(u \,\Vert\, p), \qquad \mathrm{KL}(u \,\Vert\, p) = \sum_c u_c \log \frac{u_c}{p_c} \tag{2.6}$$
 #
 # It is left to show that KL is never negative (*Gibbs' inequality*). The line $t - 1$ touches $\log t$ at $t = 1$ and
-# lies above it everywhere else. Over the $j$ with $u_j > 0$, and with $t = p_j / u_j$,
+# lies above it everywhere else. Over the $c$ with $u_c > 0$, and with $t = p_c / u_c$,
 #
-# $$-\mathrm{KL}(u \,\Vert\, p) = \sum_j u_j \log \frac{p_j}{u_j} \le \sum_j u_j \Big( \frac{p_j}{u_j} - 1 \Big) = \sum_j p_j - \sum_j u_j \le 1 - 1 = 0 .$$
+# $$-\mathrm{KL}(u \,\Vert\, p) = \sum_c u_c \log \frac{p_c}{u_c} \le \sum_c u_c \Big( \frac{p_c}{u_c} - 1 \Big) = \sum_c p_c - \sum_c u_c \le 1 - 1 = 0 .$$
 #
-# Equality needs $t = 1$ wherever $u_j > 0$, and no weight of $p$ elsewhere; so it needs $u = p$. So the objective is at
+# Equality needs $t = 1$ wherever $u_c > 0$, and no weight of $p$ elsewhere; so it needs $u = p$. So the objective is at
 # most $\ell$, and reaches it at $p$ only. $\blacksquare$
 #
 # (2.6) says more than the theorem: it is the exact price of any other weights. A second proof, which *finds* $p$, and two
 # searches that know neither proof stand in [§2b.1](02b_softmax_deeper.ipynb).
 
 # %%
-random = generator(SEED, "weights")
-u = -torch.rand(20_000, 3, generator=random, dtype=torch.float64).log()
-u = u / u.sum(1, keepdim=True)  # (20000, 3), spread evenly over the simplex
-repeated = similarities.expand(len(u), 3), label.expand(len(u))
-values = theory.smoothed_objective(u, *repeated, scale=5.0)
-price = (u * (u / p).log()).sum(1)  # KL(u || p)
-torch.testing.assert_close(values + price, torch.full_like(values, by_hand))
-assert (values <= by_hand).all()
-print(
-    f"20,000 random u: the best reaches {values.max():.7f}, the loss is {by_hand:.7f}"
-)
-print("objective + KL is the loss, for every one of them")
+for name, u in candidates.items():
+    pairs = zip(u, p[0].tolist(), strict=True)
+    price = sum(mine * math.log(mine / best) for mine, best in pairs if mine > 0)  # KL
+    print(f"{name:19} objective {objective(u, v, 5.0):.4f}   KL {price:.4f}", end="")
+    print(f"   together {objective(u, v, 5.0) + price:.4f}")
 
 # %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 4, figsize=(9.6, 2.6), sharey=True)
@@ -246,8 +234,8 @@ show(figure, "2.3 weights at four scales")
 #
 # ## 2.4 What training follows
 #
-# Value is one thing; training follows the gradient. In (2.5) the weights depend on $x_i$. Suppose we forget that:
-# compute $p$ once, call it constant, and differentiate $\lambda \sum_j p_j v_{ij}$ alone.
+# Training follows the gradient. In (2.5) the weights depend on $x_i$. Suppose we forget that: compute $p$ once, call it
+# constant, and differentiate $\lambda \sum_c p_c v_{ic}$ alone.
 #
 # **Predict.** Compared with the gradient of cross-entropy, that is (a) the same; (b) the same only for large $\lambda$;
 # (c) different, because the change of $p$ and the entropy were left out.
@@ -275,30 +263,30 @@ outcome("2.2", "a" if all(same.values()) else "b" if same[20.0] else "c")
 # **Why.** Let $F(u, \xi)$ be the objective of (2.4) before the maximum is taken, and $\xi$ any number on which it
 # depends: a coordinate of $x_i$ or of a center, the scale, a length. By the chain rule, at the top $u = p$,
 #
-# $$\frac{d \ell}{d \xi} = \frac{\partial F}{\partial \xi}\Big|_{u\ \text{fixed}} + \sum_j \frac{\partial F}{\partial u_j} \frac{d p_j}{d \xi} .$$
+# $$\frac{d \ell}{d \xi} = \frac{\partial F}{\partial \xi}\Big|_{u\ \text{fixed}} + \sum_c \frac{\partial F}{\partial u_c} \frac{d p_c}{d \xi} .$$
 #
-# There all slopes $\partial F / \partial u_j = \lambda v_j - \log p_j - 1$ are the same number, $\ell - 1$: that is
-# the first line of the proof. So the second term is $(\ell - 1)\, d(\sum_j p_j) / d\xi = 0$, because the sum is 1
+# There all slopes $\partial F / \partial u_c = \lambda v_c - \log p_c - 1$ are the same number, $\ell - 1$: that is
+# the first line of the proof. So the second term is $(\ell - 1)\, d(\sum_c p_c) / d\xi = 0$, because the sum is 1
 # whatever happens. (At the top of a hill, a small step sideways costs nothing. This is the *envelope theorem*, also
 # known as Danskin's.) $\blacksquare$
 #
-# What is left is easy to differentiate. With $[j = y_i]$ for 1 if $j$ is the own class and 0 otherwise, the slope of
-# the loss in each similarity $s_{ij} = x_i \cdot w_j$ is
+# What is left is easy to differentiate. With $[c = y_i]$ for 1 if $c$ is the own class and 0 otherwise, the slope of
+# the loss in each similarity $s_{ic} = x_i \cdot w_c$ is
 #
-# $$\frac{\partial \ell(x_i)}{\partial s_{ij}} = \lambda \big( p_j - [j = y_i] \big) \tag{2.7}$$
+# $$\frac{\partial \ell(x_i)}{\partial s_{ic}} = \lambda \big( p_c - [c = y_i] \big) \tag{2.7}$$
 #
 # and the slope in the point itself is a sum over triplets:
 #
-# $$\nabla_{x_i}\, \ell(x_i) = \lambda \sum_{j=1}^{C} p_j\, (w_j - w_{y_i}) \tag{2.8}$$
+# $$\nabla_{x_i}\, \ell(x_i) = \lambda \sum_{c=1}^{C} p_c\, (w_c - w_{y_i}) \tag{2.8}$$
 #
-# Going down, triplet $j$ pulls $x_i$ towards its own center and away from $w_j$, with weight $\lambda p_j$. (A network
+# Going down, triplet $c$ pulls $x_i$ towards its own center and away from $w_c$, with weight $\lambda p_c$. (A network
 # differentiates through the normalization too, so only the part along the sphere acts.) A triplet loss would have to
 # *find* the triplets that matter. Here $p$ has found them, for the price of one softmax, and none is left out.
 # ([§2b.2](02b_softmax_deeper.ipynb) draws triplets with probability $p$ instead, and counts how many one needs.)
 
 # %%
 slopes = theory.softmax_gradient(similarities, label, scale=20.0)  # (2.7)
-torch.testing.assert_close(slopes @ centers, of_loss)  # gives (2.8)
+torch.testing.assert_close(slopes @ centers, of_loss)  # gives (2.8), printed above
 
 # %% [markdown]
 # **Stop.** A classifier with unit vectors compares an image with its own center and with every other one: triplets with
@@ -310,7 +298,7 @@ torch.testing.assert_close(slopes @ centers, of_loss)  # gives (2.8)
 #
 # <details><summary>Answer</summary>
 #
-# By (2.8) pulls are as $p_j$, up to the lengths of $w_j - w_{y_i}$, and by (2.5) these are as $e^{\lambda v_{ij}}$: the
+# By (2.8) pulls are as $p_c$, up to the lengths of $w_c - w_{y_i}$, and by (2.5) these are as $e^{\lambda v_{ic}}$: the
 # first weighs $e^{10 \cdot 0.8} = e^8$ times as much, about three thousand times. At $\lambda = 1$ it would be
 # $e^{0.8}$, about twice. So the scale decides who is heard.
 # </details>
@@ -323,12 +311,12 @@ torch.testing.assert_close(slopes @ centers, of_loss)  # gives (2.8)
 # In (2.4) the entropy lies between 0 and $\log C$. Divide by $\lambda$, and it shrinks: what remains is the hardest
 # violation. Precisely:
 #
-# $$v_i^{\max} \;<\; \frac{\ell(x_i)}{\lambda} \;\le\; v_i^{\max} + \frac{\log C}{\lambda}, \qquad v_i^{\max} = \max_j v_{ij} \tag{2.9}$$
+# $$v_i^{\max} \;<\; \frac{\ell(x_i)}{\lambda} \;\le\; v_i^{\max} + \frac{\log C}{\lambda} \tag{2.9}$$
 #
 # *Proof.* Each of the $C$ terms of the sum in (2.3) is at most $e^{\lambda v_i^{\max}}$, one of them is equal to it, and
 # none is 0. So
 #
-# $$e^{\lambda v_i^{\max}} < \sum_j e^{\lambda v_{ij}} \le C\, e^{\lambda v_i^{\max}},$$
+# $$e^{\lambda v_i^{\max}} < \sum_c e^{\lambda v_{ic}} \le C\, e^{\lambda v_i^{\max}},$$
 #
 # where the first step is strict as soon as there are two classes. Take the logarithm, divide by $\lambda$. $\blacksquare$
 #
@@ -336,38 +324,27 @@ torch.testing.assert_close(slopes @ centers, of_loss)  # gives (2.8)
 # the loss is $\log C$, which is guessing, at every scale. The lower bound is approached. Take $e^{\lambda v_i^{\max}}$
 # out of the sum:
 #
-# $$\ell(x_i) - \lambda v_i^{\max} = \log \sum_j e^{-\lambda (v_i^{\max} - v_{ij})} \;\longrightarrow\; \log(\text{ties}_i) \quad (\lambda \to \infty) \tag{2.10}$$
+# $$\ell(x_i) - \lambda v_i^{\max} = \log \sum_c e^{-\lambda (v_i^{\max} - v_{ic})} \;\longrightarrow\; \log(\text{ties}_i) \quad (\lambda \to \infty) \tag{2.10}$$
 #
 # where $\text{ties}_i$ is how many centers tie for the hardest: these give terms of 1 at every $\lambda$, and all others
 # vanish. Without a tie that is $\log 1 = 0$, and the gap between $\ell / \lambda$ and $v_i^{\max}$ closes exponentially
-# fast. On the left our toy between its bounds, on the right $\lambda$ times the gap for three images.
+# fast. On the left our toy between its bounds, on the right $\lambda$ times the gap for it and for two more images: one
+# whose own center ties with another, and one as close to all three.
 
 # %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.4))
 v = theory.violations(similarities, label)[0]
 figures.limits(left, v)
-away = {"textcoords": "offset points", "ha": "right", "va": "top"}
-left.annotate("hardest violation", (1000, 0.16), xytext=(-4, -4), **away)
-left.annotate(r"shaded: up to $\log(3)/\lambda$ above it", (2.2, 0.72))
-left.set(
-    title=r"Loss / $\lambda$ falls onto the hardest violation",
-    ylabel=r"loss / $\lambda$",
-    ylim=(0, 1.3),
-)
-images = {"no tie": v, "two tie": (0.0, 0.0, -0.8), "three tie": (0.0, 0.0, 0.0)}
-figures.gaps(right, {name: torch.as_tensor(row) for name, row in images.items()})
-right.set(
-    title="Ties remain: log 1, log 2, log 3",
-    ylabel=r"$\lambda$ × gap",
-    ylim=(-0.04, 1.2),
-)
+ties = {"no tie": v, "two tie": torch.tensor([0, 0, -0.8]), "all tie": torch.zeros(3)}
+figures.gaps(right, ties)
+right.set(title="Ties remain: log 1, log 2, log 3", ylim=(-0.04, 1.2))
 show(figure, "2.5 gap and ties")
 
 # %% [markdown]
-# **What to see.** The loss uses the whole band. On the right, where the band reaches from 0 to $\log 3$, all three images
-# begin near its upper edge, and the one without a tie ends at the lower. Only the image that is equally close to all
-# three centers stays at $\log 3$. ([§2b.3](02b_softmax_deeper.ipynb): the gap only ever shrinks; what a *small* scale
-# sees; what happens to a scale that is learned.)
+# **What to see.** Left, the loss falls through the band onto the hardest violation. Right, where the band reaches from 0
+# to $\log 3$, all three images begin near its upper edge. The one without a tie ends at the lower, and the one that is as
+# close to all three stays at $\log 3$. ([§2b.3](02b_softmax_deeper.ipynb), with (2.11) and (2.12): the gap only ever
+# shrinks; what a *small* scale sees; where a learned scale goes.)
 #
 # **A trap.** (2.3) looks ready to be typed in. At a large scale it is not.
 
@@ -378,8 +355,8 @@ stable = large.max() + torch.log(torch.exp(large - large.max()).sum())
 print(f"log(sum(exp)) as written: {naive}    with the hardest taken out: {stable:.4f}")
 
 # %% [markdown]
-# **The remedy** is the proof. Take $e^{\lambda v_i^{\max}}$ out of the sum as in (2.10); all exponents that are left are
-# at most 0, and nothing can overflow. `torch.logsumexp` and `F.cross_entropy` do so for you.
+# **The remedy** is (2.10): take $e^{\lambda v_i^{\max}}$ of *each image* out of its sum. No exponent that is left is
+# above 0, one of them is 0, and nothing can overflow or vanish. `torch.logsumexp` and `F.cross_entropy` do so for you.
 #
 # ### The smallest loss there is
 #
@@ -419,13 +396,13 @@ outcome("2.3", "c" if share[1.0] > 0.75 else "a" if share[1.0] < 0.1 else "b")
 #
 # <details><summary>Proof, in four lines</summary>
 #
-# Let $W = \sum_j w_j$, and for an image $x$ of class $c$, with violations $v_j$ and loss $\ell$ (the index $i$ is left
-# out), let $\bar v = \frac{1}{C-1} \sum_{j \ne c} v_j$ be the mean of its violations over the *other* classes.
+# Let $W = \sum_c w_c$, and for an image $x$ of class $y$, with violations $v_c$ and loss $\ell$ (the index $i$ is left
+# out), let $\bar v = \frac{1}{C-1} \sum_{c \ne y} v_c$ be the mean of its violations over the *other* classes.
 #
-# 1. The exponential is convex, so $\sum_{j \ne c} e^{\lambda v_j} \ge (C-1)\, e^{\lambda \bar v}$, and
+# 1. The exponential is convex, so $\sum_{c \ne y} e^{\lambda v_c} \ge (C-1)\, e^{\lambda \bar v}$, and
 #    $\ell \ge \varphi(\bar v)$ with $\varphi(t) = \log(1 + (C-1) e^{\lambda t})$, which is increasing and convex.
 # 2.
-#    $\bar v = x \cdot \big( \frac{W - w_c}{C - 1} - w_c \big) = \frac{1}{C-1}\, x \cdot (W - C w_c) \ge -\frac{1}{C-1} \lVert W - C w_c \rVert$,
+#    $\bar v = x \cdot \big( \frac{W - w_y}{C - 1} - w_y \big) = \frac{1}{C-1}\, x \cdot (W - C w_y) \ge -\frac{1}{C-1} \lVert W - C w_y \rVert$,
 #    by the Cauchy-Schwarz inequality and $\lVert x \rVert = 1$.
 # 3. Square and sum over the classes:
 #    $\sum_c \lVert W - C w_c \rVert^2 = C \lVert W \rVert^2 - 2 C \lVert W \rVert^2 + C^3 \le C^3$. The mean of $C$
@@ -433,16 +410,17 @@ outcome("2.3", "c" if share[1.0] > 0.75 else "a" if share[1.0] < 0.1 else "b")
 # 4. All images together: the mean of $\bar v$ is at least $-\frac{C}{C-1}$. $\varphi$ is convex and increasing, so the
 #    mean loss is at least $\varphi$ of the mean of $\bar v$, hence at least $\varphi(-\frac{C}{C-1})$, which is (2.13).
 #
-# In the regular simplex with $x = w_c$ every $v_j$ is $-\frac{1}{C-1} - 1 = -\frac{C}{C-1}$, and all steps are
-# equalities. And only there: equality needs all $v_j$ of an image to be equal, $W = 0$ and $x = w_c$. $\blacksquare$
+# In the regular simplex with $x = w_y$ every $v_c$ but the own is $-\frac{1}{C-1} - 1 = -\frac{C}{C-1}$, and all steps are
+# equalities. And only there: equality needs all $v_c$ of an image but the own to be equal, $W = 0$ and $x = w_y$. $\blacksquare$
 # </details>
 #
-# A floor of this kind is known from NormFace (Wang et al. 2017). Two lessons. *First*, at a small scale a loss that
-# seems stuck may be near its floor: compare it with that and not with 0. *Second*, at a large scale the floor is
-# practically 0, so the loss is content long before the embedding is perfect. We meet this again at the end of §2.7.
+# A floor of this kind is known from NormFace (Wang et al. 2017). *First*, at a small scale a loss that seems stuck may
+# be near its floor: compare it with that and not with 0. *Second*, at a large scale the floor is practically 0: there a
+# small loss does not say that the embedding is near the perfect one.
 #
-# Turn the image around the circle, and move the scale. The panels show weights, gradient (2.7), and the loss between its
-# bounds (2.9). Put the image between two centers, raise the scale, and watch which center gets the weight.
+# Turn the image around the circle, and move the scale. The panels show the pulls $p_c (w_{y_i} - w_c)$ as lines from the
+# image, the weights, the slopes (2.7) divided by $\lambda$, and the loss between its bounds (2.9). Put the image between
+# two centers, raise the scale, and watch which center gets the weight.
 
 # %%
 from dmlbook.chapters.ch02.explorer import ScaleExplorer
@@ -452,15 +430,13 @@ ScaleExplorer().browser()
 # %% [markdown]
 # ## 2.6 Why lengths must not count
 #
-# Chapter 00 compared *directions*. An ordinary classifier does not: its logits are $x_i \cdot w_j$, with vectors of any
+# Chapter 00 compared *directions*. An ordinary classifier does not: its logits are $x_i \cdot w_c$, with vectors of any
 # length.
 #
-# **A trap.** Four images of two classes, and two centers, as training might leave them. The loss is as good as 0.
+# **A trap.** Four images of two classes, and two centers. The loss is as good as 0.
 
 # %%
-tall = torch.tensor(
-    [[100.0, 0.0], [100.0, 90.0], [90.0, 100.0], [0.0, 100.0]]
-)  # (B, D)
+tall = torch.tensor([[100.0, 0.0], [100.0, 90.0], [90.0, 100.0], [0.0, 100.0]])
 of_class = torch.tensor([0, 0, 1, 1])
 two = torch.eye(2)  # w_0 points east, w_1 north
 print(f"loss {F.cross_entropy(tall @ two.T, of_class):.6f}")
@@ -471,8 +447,7 @@ print(f"loss of the directions, lambda = 20: {of_directions:.3f}")
 
 # %% [markdown]
 # Half of the queries find the wrong class. The second and the third image are almost in the same direction, and only
-# their great length makes the small difference in angle a large difference in logits. On directions alone, the loss is
-# no longer content.
+# their great length makes the small difference in angle a large difference in logits.
 #
 # How does training get there? A net of two layers learned the handwritten digits 0 to 4 with free lengths, in two
 # dimensions. We stopped it early, while some images are still on the wrong side. Now multiply all embeddings by one
@@ -494,11 +469,9 @@ for name, group in {"easy": ~hard, "hard": hard}.items():
     stretched = [F.cross_entropy(a * logits[group], digits[group]) for a in stretch]
     loss_of[name] = [float(value) for value in stretched]
     now, tripled = (F.cross_entropy(a * logits[group], digits[group]) for a in (1, 3))
-    rises[name] = tripled > now
+    rises[name] = bool(tripled > now)
     print(f"{int(group.sum())} {name} images: loss {now:.4f}, tripled {tripled:.4f}")
-outcome(
-    "2.4", "b" if rises["hard"] and not rises["easy"] else "c" if rises["easy"] else "a"
-)
+outcome("2.4", "c" if rises["easy"] else "b" if rises["hard"] else "a")
 
 # %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(6.2, 3.4))
@@ -512,20 +485,19 @@ ax.set(
 show(figure, "2.6 stretched embeddings")
 
 # %% [markdown]
-# **Why.** Stretch an image by a factor $a > 0$. Its violations become $a\, v_{ij}$, so $a$ plays exactly the part of
-# $\lambda$. By the envelope theorem
+# **Why.** Stretch an image by a factor $a > 0$. Its violations become $a\, v_{ic}$, so $a$ plays exactly the part of
+# $\lambda$ (which is 1 here). By the envelope theorem
 #
-# $$\frac{d}{da}\, \ell(a\, x_i) = \sum_{j=1}^{C} p_j v_{ij}, \qquad p_j \propto e^{a\, x_i \cdot w_j} \tag{2.14}$$
+# $$\frac{d}{da}\, \ell(a\, x_i) = \sum_{c=1}^{C} p_c v_{ic}, \qquad p_c \propto e^{a\, x_i \cdot w_c} \tag{2.14}$$
 #
-# - **Easy images** ($v_{ij} < 0$ for all $j \ne y_i$): the slope is negative at every $a$, and the loss falls to 0 by
+# - **Easy images** ($v_{ic} < 0$ for all $c \ne y_i$): the slope is negative at every $a$, and the loss falls to 0 by
 #   length alone.
-# - **Hard images** (some $v_{ij} > 0$): the slope increases with $a$, because $p$ moves to the larger violations. It may
+# - **Hard images** (some $v_{ic} > 0$): the slope increases with $a$, because $p$ moves to the larger violations. It may
 #   begin negative; in the long run it is $v_i^{\max}$. Once it is positive, the loss falls if the image gets *shorter*.
 #
-# An unnormalized classifier has a scale too. It is just not yours: every image brings its own. **The remedy** is to
-# normalize, and to choose the scale ourselves. Whether that helps retrieval is another question, which a proof does not
-# answer: [§2b.4](02b_softmax_deeper.ipynb) and [§2b.7](02b_softmax_deeper.ipynb) measure it, and the answer depends on
-# how learning rates are chosen.
+# So an unnormalized classifier has a scale too, but every image brings its own. **The remedy** is to normalize, and to
+# choose the scale ourselves. Whether that helps retrieval is another question: [§2b.4](02b_softmax_deeper.ipynb) and
+# [§2b.7](02b_softmax_deeper.ipynb) measure it, and the answer depends on how learning rates are chosen.
 #
 # ## 2.7 From centers back to examples
 #
@@ -564,16 +536,16 @@ show(figure, "2.7 margin minus two radii")
 # Examples stay in the discs around their centers, and each disc reaches $\varepsilon$ to both sides. Between the discs
 # $\delta - 2\varepsilon$ is left.
 #
-# Whenever $\delta > 2\varepsilon$, the triplet of *images* holds, although no triplet of images was ever looked at.
-# That is the answer to this chapter's question, and it has two parts: the classifier must win by a margin, **and** the
-# classes must be tight around their centers. Notice that $x_i$ itself may be far from its center; and notice
-# $\lVert x_i \rVert \le 1$, without which Cauchy-Schwarz gives less. Can the 2 be improved?
-# [§2b.5](02b_softmax_deeper.ipynb) attacks the theorem with gradient descent, and [§2b.6](02b_softmax_deeper.ipynb)
-# finds the exact bound on the sphere.
+# Whenever $\delta > 2\varepsilon$, the triplet of *images* holds, although no triplet of images was ever looked at. That
+# answers this chapter's question, in two parts: the classifier must win by a margin, **and** the classes must be tight
+# around their centers. Notice that $x_i$ itself may be far from its center; and notice $\lVert x_i \rVert \le 1$,
+# without which Cauchy-Schwarz gives less. Can the 2 be improved? [§2b.5](02b_softmax_deeper.ipynb) attacks the theorem
+# with gradient descent, and [§2b.6](02b_softmax_deeper.ipynb) finds the exact bound on the sphere.
 #
 # Does training deliver both parts? The net of §2.6 once more, now normalized, in 16 dimensions, until the loss has
-# practically reached 0. Of many triplets of training images we ask: does it hold? Do margin and radius *guarantee* that,
-# $\delta > 2 \varepsilon$?
+# practically reached 0. Of many triplets of training images we ask: does it hold? And is it *guaranteed* to, that is, is
+# its own $\delta$ larger than $2 \varepsilon$, where $\varepsilon$ is the larger distance of its $x_j$ and $x_k$ from
+# their centers?
 #
 # **Predict.** For $\lambda = 20$ the share of triplets that are guaranteed is (a) nearly all; (b) about half; (c) nearly
 # none.
@@ -594,7 +566,7 @@ outcome("2.5", "a" if found.sure > 0.9 else "c" if found.sure < 0.1 else "b")
 # **The gap in the argument is the radius.** A small loss of every image is a margin
 # ([§2b.7](02b_softmax_deeper.ipynb) has the formula). It is not a radius. The theorem needs every class to be close to
 # *its one center*, and at a large scale hardly anything in the loss asks for it: a modest margin already makes all other
-# weights $p_j$ tiny, and by (2.8) almost nothing pulls any more. §2b.7 repeats this run over seeds
+# weights $p_c$ tiny, and by (2.8) almost nothing pulls any more. §2b.7 repeats this run over seeds
 # and scales, and looks at classes never seen: the guarantee is a means and not the goal.
 #
 # A class with several looks (a bird that perches and flies) cannot be close to one point without being forced. It could
@@ -633,8 +605,9 @@ check("2.1", batch_loss)
 # People normalize the embeddings and forget the centers; normalize columns; divide by the scale, or put it on both sides
 # of the product; sum over the batch (dim=0) instead of the classes; subtract the own similarities (B,) from (B, C)
 # without a second axis, which broadcasts along the wrong one; take SoftMax before F.cross_entropy, which takes it again;
-# compute lengths under no_grad, so that the value is right and the slope is not; and write exponentials as in (2.1), which
-# overflow.
+# compute lengths under no_grad, so that the value is right and the slope is not; write exponentials as in (2.1), which
+# overflow, or take one maximum of the whole batch out of them, which leaves a distant image only zeros; and take the mean
+# class by class instead of image by image.
 # </details>
 
 # %% [markdown]
@@ -711,7 +684,8 @@ check("2.2", mended)
 # Normalizing divides the scale out again: whatever is asked for, $\lambda$ is 1, and the loss sticks near the floor that
 # (2.13) has there. The scale belongs on the *cosines*. Multiplying the loss makes its slopes larger, and leaves weights
 # and floor those of $\lambda = 1$; subtracting the floor only looks better. Whoever stops normalizing the embeddings gets
-# rid of the symptom too, and lets lengths count (§2.6). On both factors after normalizing, the scale is squared.
+# rid of the symptom too, and lets lengths count (§2.6). On both factors after normalizing, the scale is squared; its root
+# on one of them is the root of what was asked.
 # </details>
 
 # %% [markdown]
@@ -729,7 +703,7 @@ def rest(similarities: torch.Tensor, label: int, scale: float) -> torch.Tensor:
 check("2.3", rest)
 
 # %% [markdown]
-# <details><summary>Hint 1</summary>The exponents of (2.10) are $\lambda (v_{ij} - v_i^{\max})$: none is positive.</details>
+# <details><summary>Hint 1</summary>The exponents of (2.10) are $\lambda (v_{ic} - v_i^{\max})$: none is positive.</details>
 # <details><summary>Hint 2</summary>The own class takes part, in the sum and in the maximum, with violation 0.</details>
 # <details><summary>Solution, and what people get wrong</summary>
 #
@@ -741,7 +715,8 @@ check("2.3", rest)
 #
 # Written as (2.3), it overflows. Taking the maximum over the *other* classes only gives a negative "hardest violation"
 # for easy images and a rest that grows without bound. Dividing by the scale gives the gap itself, which tends to 0
-# whatever the ties. Others subtract the largest similarity, which is no violation yet, or forget $\lambda$ before it.
+# whatever the ties. Others subtract the largest similarity, which is no violation yet, or forget $\lambda$ before it; cut
+# violations off at 0, like a hinge; or take the mean of the terms instead of their sum.
 # </details>
 
 # %% [markdown]
@@ -770,12 +745,13 @@ check("2.4", smallest_scale)
 # ```
 #
 # People take the centers at right angles, where the margin is 1 instead of $C / (C - 1)$, or opposite, where it is 2,
-# which only two classes can have; turn that fraction around; or forget that there are $C - 1$ other classes, or the 1.
+# which only two classes can have, or take $1 / (C - 1)$ from 1 instead of adding it; turn that fraction around; forget
+# that there are $C - 1$ other classes, or the 1; or try whole numbers only.
 # </details>
 
 # %% [markdown]
 # **Investigation 2.5 · a scale that learns** · difficulty 4 of 5 · 30 minutes. Many codes let the optimizer choose
-# $\lambda$. Where does it go? By the envelope theorem $d\ell / d\lambda = \sum_j p_j v_{ij}$: write down first what you
+# $\lambda$. Where does it go? By the envelope theorem $d\ell / d\lambda = \sum_c p_c v_{ic}$: write down first what you
 # expect from a small and from a large start, early and late. Then run it, vary what you like (the start, `scale_rate`,
 # `size`, `steps`), look at retrieval of the digits 5 to 9 too, and count your trials. No check: your sentence is the result.
 
@@ -822,7 +798,7 @@ print("lambda before steps 1, 30, 60:", [round(run.scales[t], 2) for t in (0, 29
 #
 # <details><summary>Short answers</summary>
 #
-# 1. $\log \sum_{j \ne y} e^{\lambda v_{ij}}$: the smoothed maximum over the wrong classes. It is negative for easy
+# 1. $\log \sum_{c \ne y} e^{\lambda v_{ic}}$: the smoothed maximum over the wrong classes. It is negative for easy
 #    images, because nothing holds it at 0: the term of the own class is the smoothed form of the hinge.
 # 2. Yes: by (2.9) both lie in an interval of length $\log C$, so by less than $\log C$ (for a given scale).
 # 3. All logits become four times as large, so $p$ sharpens as if $\lambda$ were four times as large. Cosines do not

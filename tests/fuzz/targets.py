@@ -16,6 +16,7 @@ INSIDE = {
     "dmlbook.book.panel": "parts of the explorers, whose values they show",
     "dmlbook.book.exercises.judge": "a part of chapters.check, which speaks under its name",
     "dmlbook.book.exercises.value_and_slopes": "a part of chapters.check, which speaks under its name",
+    "dmlbook.chapters.ch02.loss_faults": "a part of chapters.check, which speaks under its name",
     "dmlbook.chapters.ch04.center_faults": "a part of chapters.check, which speaks under its name",
     "dmlbook.chapters.ch04.experiments": "training runs of a lesson; its own tests call each",
     "dmlbook.chapters.ch04.kinds.against": "reads the book's own records, and the fuzzer runs where there are none",

@@ -464,6 +464,7 @@ CALLS: dict[str, dict[str, object]] = {
     },
     "chapters.ch01.theory.neighbor_chance": {"neighbors": 1},
     "chapters.ch02.attack.attack": {"dimension": 3, "eps": 0.3, "searches": 4, "steps": 2},
+    "chapters.ch02.attack.best_weights": {"violations": lambda: torch.tensor([0.0, 0.2, -0.1]), "scale": 5.0},
     "chapters.ch02.attack.five_points": {"free": lambda: rows(5, 6, 3), "eps": 0.3},
     "chapters.ch02.attack.measure": {
         name: lambda: rows(12, 4) for name in ("x", "own", "other", "near_own", "near_other")
@@ -473,11 +474,19 @@ CALLS: dict[str, dict[str, object]] = {
     "chapters.ch02.experiments.hardest_tenth": {"points": lambda: rows(901, 4), "centers": lambda: rows(5, 4)},
     "chapters.ch02.experiments.on_unseen": {"new_points": lambda: rows(896, 4)},
     "chapters.ch02.experiments.lead": {"ours": lambda: [(0.5, 0.2)] * 2, "theirs": lambda: [(0.3, 0.1)] * 2},
+    "chapters.ch02.experiments.leads": {"results": lambda: dict.fromkeys((1.0, 5.0, 20.0), [(0.5, 0.2)] * 2)},
     "chapters.ch02.experiments.line": {"name": "ours", "by_seed": lambda: [(0.5, 0.2)] * 2},
     "chapters.ch02.experiments.told_apart": {"ours": lambda: [(0.5, 0.2)] * 2, "theirs": lambda: [(0.3, 0.1)] * 2},
     "chapters.ch02.experiments.rates_tried": {"scale": 5.0, "rates": lambda: [1e-3], "pairs": 1, "steps": 1},
     "chapters.ch02.experiments.promised": {
         "points": lambda: rows(901, 4), "centers": lambda: rows(5, 4), "scale": 5.0, "every": 60,
+    },
+    "chapters.ch02.figures.attacked": {
+        "starts": lambda: [rows(13), rows(13)], "ends": lambda: [rows(13), rows(13)], "radius": 0.3,
+    },
+    "chapters.ch02.figures.guarantees_and_leads": {
+        "axes": lambda: axes(3),
+        **{name: lambda: {"A": [0.5, 0.2]} for name in ("sure", "one_rate", "own_rates")},
     },
     "chapters.ch02.figures.margin_and_radius": {"own": 40.0, "other": -120.0, "radius": 0.2},
     "chapters.ch02.explorer.ScaleExplorer.move": {"scale": 5.0, "angle": 10, "own": 1},

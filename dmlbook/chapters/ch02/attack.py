@@ -1,15 +1,41 @@
-"""An attack on the theorem from centers to examples: gradient descent looks for five points that break it."""
+"""Searches that know no proof: for the best weights of triplets, and for five points that break the theorem."""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
-from dmlbook._checks import above, bad_input, between, check_lengths, checked
+from dmlbook._checks import above, bad_input, between, check_filled, check_lengths, checked, finite
 from dmlbook._types import Float, Tensor
 from dmlbook.seeding import SEED, generator
+
+
+@checked(violations=finite, scale=between(0, 1e4))
+def best_weights(violations: Float[Tensor, " C"], *, scale: float) -> tuple[float, Float[Tensor, " C"]]:
+    """The largest scale * (weighted violation) + entropy that SciPy's SLSQP finds from equal weights, and where.
+
+    It is given the objective and the two conditions, weights >= 0 that sum to 1, and nothing of softmax.
+
+    Example:
+        >>> value, weights = best_weights(torch.tensor([0.0, 0.5], dtype=torch.float64), scale=2.0)
+        >>> round(value, 4), [round(weight, 4) for weight in weights.tolist()]  # log(1 + e), and softmax of (0, 1)
+        (1.3133, [0.2689, 0.7311])
+    """
+    from scipy.optimize import minimize  # slow to import
+
+    check_filled(violations=violations)
+    v = violations.double()
+
+    def minus_objective(u: np.ndarray) -> float:
+        weights = torch.from_numpy(u)
+        return -float(scale * weights @ v + torch.special.entr(weights).sum())
+
+    conditions = {"bounds": [(0, 1)] * len(v), "constraints": {"type": "eq", "fun": lambda u: u.sum() - 1}}
+    found = minimize(minus_objective, [1 / len(v)] * len(v), method="SLSQP", tol=1e-12, **conditions)
+    return -float(found.fun), torch.from_numpy(found.x)
 
 
 @checked(eps=between(0, 2))

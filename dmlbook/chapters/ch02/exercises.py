@@ -9,8 +9,8 @@ import torch
 
 from dmlbook._types import Tensor
 from dmlbook.book.exercises import Case, Exercise, Misconception
-from dmlbook.chapters.ch02.attack import tight_case
 from dmlbook.chapters.ch02.loss_exercises import LOSS_EXERCISES
+from dmlbook.chapters.ch02.tight_exercise import TIGHT
 
 
 def _rest(similarities: Tensor, label: int, scale: float) -> Tensor:
@@ -58,61 +58,8 @@ def _scale(num_classes: int, target: float) -> float:
 
 
 def _scale_cases() -> Sequence[Case]:
-    problems = [(100, 0.1), (5, 0.01), (3, 1.0), (11318, 0.5)]
-    return [Case((c, t), _scale(c, t), f"num_classes = {c}, target = {t}") for c, t in problems]
-
-
-def _at(angle: float) -> Tensor:
-    return torch.tensor([math.cos(angle), math.sin(angle)], dtype=torch.float64)
-
-
-def _turn(eps: float) -> float:
-    """The angle between two unit vectors at this distance."""
-    return 2 * math.asin(eps / 2)
-
-
-def _tight(delta: float, turns: tuple[float, float], *, alone: bool = False, tilt: float | None = None) -> list[Tensor]:
-    """Examples turned from their centers; where ``alone``, the own center alone makes the margin."""
-    right, tilt = math.pi / 2, math.asin(delta / 2) if tilt is None else tilt
-    own, other = (right - math.asin(delta), -right) if alone else (right - tilt, -right - tilt)
-    return [_at(0), _at(own), _at(other), _at(own + turns[0]), _at(other + turns[1])]
-
-
-def _straight(delta: float, eps: float) -> list[Tensor]:
-    """From the centers straight on, parallel to the image."""
-    x, own, other = tight_case(delta, eps)[:3]
-    return [x, own, other, own - eps * x, other + eps * x]
-
-
-def _back_on_the_circle(delta: float, eps: float) -> list[Tensor]:
-    *first, near_own, near_other = _straight(delta, eps)
-    return [*first, near_own / near_own.norm(), near_other / near_other.norm()]
-
-
-def _read_tight(points: object) -> object:
-    """What matters of the five points, in numbers short enough for one line."""
-    if not isinstance(points, (list, tuple)) or len(points) != 5:
-        return points
-    five = torch.stack([torch.as_tensor(p, dtype=torch.float64) for p in points])
-    if five.shape != (5, 2):
-        return f"five vectors of shape {tuple(five.shape[1:])}"
-    x, own, other, near_own, near_other = five
-    found = {
-        "margin": x @ (own - other),
-        "radii": torch.stack([(near_own - own).norm(), (near_other - other).norm()]),
-        "gap": x @ (near_own - near_other),
-        "lengths": five.norm(dim=1),
-    }
-
-    def short(numbers: float | list[float]) -> float | list[float]:
-        return [round(n, 4) for n in numbers] if isinstance(numbers, list) else round(numbers, 4)
-
-    return {name: short(value.tolist()) for name, value in found.items()}
-
-
-def _tight_cases() -> Sequence[Case]:
-    problems = [(0.3, 0.3), (0.9, 0.3), (0.4, 0.8)]
-    return [Case((d, eps), _read_tight(tight_case(d, eps)), f"delta = {d}, eps = {eps}") for d, eps in problems]
+    problems = [(100, 0.1), (5, 0.01), (3, 1.0), (11318, 0.5), (11318, 1e-9)]
+    return [Case((c, t), _scale(c, t), f"num_classes = {c}, target = {t:g}") for c, t in problems]
 
 
 EXERCISES: tuple[Exercise, ...] = (
@@ -175,6 +122,18 @@ EXERCISES: tuple[Exercise, ...] = (
                 lambda s, y, scale: (s == s.max()).sum().double().log(),
                 "That is the limit, the logarithm of the number of ties. Asked for is the value at this lambda.",
             ),
+            "the own class twice": Misconception(
+                lambda s, y, scale: torch.log1p(_rest(s, y, scale).exp()),
+                "A 1 was added to the sum (log1p?). The own class is in it already: its violation is 0.",
+            ),
+            "cut off at 0": Misconception(
+                lambda s, y, scale: _rest((s - s[y]).clamp(min=0), y, scale),
+                "Violations below 0 were cut off, as by the hinge of a triplet loss. SoftMax keeps them: small terms.",
+            ),
+            "the mean of the terms": Misconception(
+                lambda s, y, scale: _rest(s, y, scale) - math.log(len(s)),
+                "You took the mean of the terms. (2.10) has their sum, log C more.",
+            ),
             "no logarithm": Misconception(
                 lambda s, y, scale: _rest(s, y, scale).exp(),
                 "The logarithm is missing: this tends to the number of ties itself.",
@@ -224,6 +183,22 @@ EXERCISES: tuple[Exercise, ...] = (
                 lambda c, t: (c - 1) / c * (c - 1) / math.expm1(t),
                 "The logarithm is missing: lambda stands in an exponent.",
             ),
+            "whole numbers": Misconception(
+                lambda c, t: math.ceil(_scale(c, t)),
+                "You tried whole numbers only: this is the next one. The smallest scale is no whole number.",
+            ),
+            "the cosine with the wrong sign": Misconception(
+                lambda c, t: math.log((c - 1) / math.expm1(t)) / (1 - 1 / (c - 1)),
+                "You took 1 / (C - 1) from 1. The cosines of a regular simplex are negative: that is added to 1.",
+            ),
+            "logarithm of a part": Misconception(
+                lambda c, t: (c - 1) / c * math.log(c - 1) / math.expm1(t),
+                "The logarithm ends too early: it is of the whole quotient (C - 1) / (e^target - 1).",
+            ),
+            "the bound of the gap": Misconception(
+                lambda c, t: math.log(c) / t,
+                "That is where log(C) / lambda, the width of the band of (2.9), is the target. Asked for is (2.13).",
+            ),
             "right angles, one other class": Misconception(
                 lambda c, t: -math.log(math.expm1(t)),
                 "That is the margin between two classes at lambda = 1. Here C - 1 others add up, and the margin is "
@@ -235,63 +210,5 @@ EXERCISES: tuple[Exercise, ...] = (
             ),
         },
     ),
-    Exercise(
-        "2.6",
-        "nothing left to give",
-        _tight_cases,
-        {
-            "off the sphere": Misconception(
-                _straight,
-                "Parallel to x_i and of length eps, and so off the sphere: x_j and x_k are not of length 1. Turn them "
-                "away from their centers, along the circle.",
-            ),
-            "angle instead of distance": Misconception(
-                lambda delta, eps: _tight(delta, (eps, eps)),
-                "The radii are too small: you turned by the angle eps. Two unit vectors at that angle are nearer than "
-                "eps: the distance is 2 sin(angle / 2).",
-            ),
-            "half the angle": Misconception(
-                lambda delta, eps: _tight(delta, (_turn(eps) / 2, _turn(eps) / 2)),
-                "The radii are half of what they should be, or nearly: two unit vectors at distance eps are "
-                "2 arcsin(eps / 2) apart in angle.",
-            ),
-            "straight on, and back to the circle": Misconception(
-                _back_on_the_circle,
-                "You stepped on by eps and then normalized, which changes the distance. Turn by an angle instead.",
-            ),
-            "one example the good way": Misconception(
-                lambda delta, eps: _tight(delta, (_turn(eps), -_turn(eps))),
-                "Both examples were turned away from x_i. That lowers x_i . x_j, and x_i . x_k too: x_k has to come "
-                "nearer.",
-            ),
-            "tilted by the whole margin": Misconception(
-                lambda delta, eps: _tight(delta, (_turn(eps), _turn(eps)), tilt=math.asin(delta)),
-                "The margin is twice what was asked: both centers make it, each its half. Tilt by arcsin(delta / 2).",
-            ),
-            "the good direction": Misconception(
-                lambda delta, eps: _tight(delta, (-_turn(eps), -_turn(eps))),
-                "The examples moved the wrong way: x_j towards x_i and x_k away from it. The gap grew instead of "
-                "shrinking.",
-            ),
-            "one center does it all": Misconception(
-                lambda delta, eps: _tight(delta, (_turn(eps), _turn(eps)), alone=True),
-                "Margin and radii are right, the gap is too large: w_k is at right angles to x_i and w_y alone makes "
-                "the margin. Share it: the two centers lie opposite each other.",
-            ),
-            "the case of margin eps": Misconception(
-                lambda delta, eps: tight_case(eps, eps),
-                "That is the worst case of §2b.5, whose margin is eps. Here the margin is given: tilt the centers "
-                "by arcsin(delta / 2).",
-            ),
-            "examples on their centers": Misconception(
-                lambda delta, eps: _tight(delta, (0.0, 0.0)),
-                "The radii are 0: x_j and x_k lie on their centers. Move each to the distance eps.",
-            ),
-            "order of the five": Misconception(
-                lambda delta, eps: [tight_case(delta, eps)[n] for n in (0, 1, 3, 2, 4)],
-                "Right points, other order: x_i, then both centers w_y and w_k, then both examples x_j and x_k.",
-            ),
-        },
-        read=_read_tight,
-    ),
+    TIGHT,
 )

@@ -105,7 +105,7 @@ function render({ model, el }) {
   data.centers.forEach(([x, y], c) => subscript(plane.svg, { x: plane.x(0.77 * x), y: plane.y(0.77 * y) + 5 }, "w", c));
   const place = turning(plane, MARKS.circle(8.5), { name: "image", from: () => state.angle, to: (degrees) => update({ angle: degrees }) });
   const weights = bars(right, italic("weights ", "p"), [0, 1.05], [0, 0.5, 1], data);
-  const slopes = bars(right, italic("gradient / ", "λ"), [-1.05, 1.05], [-1, 0, 1], data);
+  const slopes = bars(right, italic("slopes / ", "λ"), [-1.05, 1.05], [-1, 0, 1], data);
   const loss = curve(right, data);
 
   function update(change) {

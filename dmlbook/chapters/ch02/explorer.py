@@ -57,7 +57,7 @@ class ScaleExplorer(Explorer):
         unit_circle(ax, reach=1.35)
         ax.set_title("Each triplet pulls")
         for c, (center, color) in enumerate(zip(self.centers.tolist(), class_colors(3), strict=True)):
-            ax.plot(*center, "X", color=color, markersize=12, markeredgecolor="white", zorder=3)
+            ax.plot(*center, "X", color=color, markersize=12, markeredgecolor="white", zorder=4.5)
             ax.annotate(f"$w_{c}$", (0.77 * center[0], 0.77 * center[1]), ha="center", va="center")
         (self.image,) = ax.plot([], [], "o", markersize=11, zorder=5)
         self.pulls = [ax.plot([], [], color=color, linewidth=2.5, zorder=4)[0] for color in class_colors(3)]
@@ -65,7 +65,7 @@ class ScaleExplorer(Explorer):
 
     def _bars(self, weights: plt.Axes, slopes: plt.Axes) -> list:
         weights.set(ylim=(0, 1.05), yticks=[0, 0.5, 1], title="weights $p$")
-        slopes.set(ylim=(-1.05, 1.05), yticks=[-1, 0, 1], title=r"gradient / $\lambda$")
+        slopes.set(ylim=(-1.05, 1.05), yticks=[-1, 0, 1], title=r"slopes / $\lambda$")
         slopes.axhline(0, color=SOFT, linewidth=0.8)
         for ax in (weights, slopes):
             ax.set_xticks(range(3), [f"$w_{c}$" for c in range(3)])

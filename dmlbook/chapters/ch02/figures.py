@@ -24,7 +24,7 @@ from dmlbook._checks import (
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.book.circle import unit_circle
 from dmlbook.book.figures import class_color, class_colors
-from dmlbook.book.lines import MIDDLE, SHADE, SOFT, named_lines
+from dmlbook.book.lines import MIDDLE, PALE, SHADE, SOFT, dots, named_lines
 
 LOGARITHM = between(-9, 9, "The axis is drawn from 10**low to 10**high.")
 
@@ -93,14 +93,19 @@ def weight_triangle(
 
 @checked(violations=finite, low=LOGARITHM, high=LOGARITHM)
 def limits(ax: Axes, violations: Float[Tensor, " C"], *, low: float = 0.0, high: float = 3.0) -> Axes:
-    """The loss over its scale, between the hardest violation and log(C) / scale above it; scales 10^low to 10^high."""
+    """Loss / scale over the scale, from the hardest violation to log(C) / scale above it; scales 10^low to 10^high."""
     scales, top = torch.logspace(low, high, 200, dtype=torch.float64), float(violations.max())
     smooth = (torch.logsumexp(scales[:, None] * violations.double(), 1) / scales).numpy()
     scales = scales.numpy()
     ax.fill_between(scales, top, top + math.log(len(violations)) / scales, color=SHADE, linewidth=0)
     ax.plot(scales, smooth, color="black", linewidth=2)
     ax.axhline(top, color=MIDDLE, linestyle="--", linewidth=1.2)
-    ax.set(xscale="log", xlim=(10**low, 10**high), xlabel=r"scale $\lambda$")
+    away = {"textcoords": "offset points", "ha": "right", "va": "top"}
+    ax.annotate("hardest violation", (10**high, top), xytext=(-4, -4), **away)
+    shaded = rf"shaded: up to $\log({len(violations)})/\lambda$ above it"
+    ax.annotate(shaded, (0.12, 0.55), xycoords="axes fraction")
+    ax.set(xscale="log", xlim=(10**low, 10**high), xlabel=r"scale $\lambda$", ylabel=r"loss / $\lambda$")
+    ax.set(title=r"Loss / $\lambda$ falls onto the hardest violation", ylim=(0, top + 1.04 * math.log(len(violations))))
     return ax
 
 
@@ -110,7 +115,7 @@ def gaps(ax: Axes, by_name: Mapping[str, Float[Tensor, " C"]], *, low: float = -
     for violations in by_name.values():
         check_filled(by_name=violations)
     scales = torch.logspace(low, high, 200, dtype=torch.float64)
-    ax.set(xscale="log", xlabel=r"scale $\lambda$")
+    ax.set(xscale="log", xlabel=r"scale $\lambda$", ylabel=r"$\lambda$ × gap")
     below = {name: violations.double() - violations.max() for name, violations in by_name.items()}
     return named_lines(ax, scales, {name: torch.logsumexp(scales[:, None] * v, 1) for name, v in below.items()})
 
@@ -152,6 +157,50 @@ def guarantees(ax: Axes, *, radius: float, start: float = -0.6, stop: float = 1.
     ax.plot(margin, 2 * np.sin(np.maximum(angle, -math.pi / 2)), color="black", linewidth=1.8)
     ax.plot(margin, margin - 2 * radius, color=MIDDLE, linestyle="--", linewidth=1.5)
     return ax
+
+
+@checked(radius=between(0, 2), starts=finite, ends=finite)
+def attacked(
+    ax: Axes, starts: Sequence[Float[Tensor, " S"]], ends: Sequence[Float[Tensor, " S"]], *, radius: float
+) -> Axes:
+    """Gaps over margins where searches began, in grey, and where every twelfth ended, and both bounds.
+
+    Args:
+        ax: Where to draw.
+        starts: Margins and gaps at the start.
+        ends: Margins and gaps at the end.
+        radius: eps of the searches.
+    """
+    ax.plot(*starts, ".", color=PALE, markersize=5)
+    ax.plot(*(values[::12] for values in ends), "o", color="black", markersize=5)  # all of them would hide the line
+    guarantees(ax, radius=radius, start=-1.2, stop=1.9)
+    ax.set(xlim=(-1.3, 2.0), ylim=(-2.0, 1.8), xlabel=r"margin $\delta$ over the centers")
+    ax.set(ylabel="gap between the examples", title="Nothing gets below, and the search gets there")
+    ax.annotate("random starts", (-0.3, 1.0), color=MIDDLE, ha="center")
+    ax.annotate(r"dashed: $\delta - 2\varepsilon$", (0.85, -0.45), color=MIDDLE)
+    ax.annotate("line: (2.16); dots: ends", (0.4, -0.95))
+    return ax
+
+
+@checked
+def guarantees_and_leads(
+    axes: Sequence[Axes],
+    sure: Mapping[str, Sequence[float]],
+    one_rate: Mapping[str, Sequence[float]],
+    own_rates: Mapping[str, Sequence[float]],
+) -> Sequence[Axes]:
+    """Three panels of dots: the guaranteed share by scale, and leads of lambda 20 with one rate and with own rates."""
+    if len(axes) != 3:
+        raise bad_input("axes", "be three", len(axes), "Guarantees, one rate, own rates.")
+    dots(axes[0], sure)
+    axes[0].set(title=r"$\lambda = 20$ guarantees nothing", xlabel="guaranteed, percent", xlim=(-30, 130))
+    titles = "One rate: 20 leads", "Own rates: no lead over 1"
+    for ax, leads, title in zip(axes[1:], (one_rate, own_rates), titles, strict=True):
+        dots(ax, leads)
+        ax.axvline(0, color=PALE, zorder=0)
+        ax.set(title=title, xlabel=r"lead of $\lambda = 20$, points", xlim=(-8, 20))
+    axes[2].tick_params(labelleft=False)
+    return axes
 
 
 @checked(points=finite)

@@ -16,7 +16,7 @@ from dmlbook._types import Float, Int, Tensor
 
 @checked
 def violations(similarities: Float[Tensor, "B C"], labels: Int[Tensor, " B"]) -> Float[Tensor, "B C"]:
-    """By how much the center of class j beats the center of the own class: x . w_j - x . w_y.
+    """By how much the center of class c beats the center of the own class: x . w_c - x . w_y.
 
     Args:
         similarities: Similarity of embedding b and center of class c; cosines in [-1, 1] for unit vectors.

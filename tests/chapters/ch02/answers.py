@@ -41,6 +41,12 @@ def frozen(vectors):
     return vectors / length
 
 
+def in_place(vectors):
+    with torch.no_grad():
+        vectors /= vectors.norm(dim=1, keepdim=True)
+    return vectors
+
+
 LOGITS = {
     "embeddings not normalized": lambda x, w, scale: scale * (x @ rows(w).T),
     "centers not normalized": lambda x, w, scale: rows(x) @ w.T * scale,
@@ -55,6 +61,9 @@ LOGITS = {
     "centers held constant": lambda x, w, scale: scale * rows(x) @ rows(w.data).T,
     "squared distances": lambda x, w, scale: -scale * (rows(x)[:, None] - rows(w)[None]).pow(2).sum(-1),
     "distances": lambda x, w, scale: -scale * (rows(x)[:, None] - rows(w)[None]).norm(dim=-1),
+    "lengths changed in place": lambda x, w, scale: scale * in_place(x) @ in_place(w).T,
+    "the root of the scale": lambda x, w, scale: (scale**0.5 * rows(x)) @ rows(w).T,
+    "a scale of its own": lambda x, w, scale: 20 * rows(x) @ rows(w).T,
     "softmax twice": lambda x, w, scale: F.softmax(cosine_logits(x, w, scale), dim=-1),
 }
 
@@ -75,6 +84,19 @@ def others_only_naive(logits, y):
     return -torch.log(logits.exp()[own] / (logits.exp() * ~own).sum(1)).mean()
 
 
+def class_by_class(logits, y, one=literal):
+    found = {}
+    for row, label in zip(logits, y.tolist(), strict=True):
+        found.setdefault(label, []).append(one(row[None], torch.tensor([label])))
+    return sum(sum(losses) / len(losses) for losses in found.values()) / len(found)
+
+
+def one_maximum(logits, y):
+    top = max(value for row in logits for value in row)
+    shifted = logits - top
+    return (torch.log(torch.exp(shifted).sum(1)) - shifted[range(len(y)), y]).mean()
+
+
 LOSSES = {
     "sum over the batch": lambda logits, y: F.cross_entropy(logits, y, reduction="sum"),
     "one loss an image": lambda logits, y: F.cross_entropy(logits, y, reduction="none"),
@@ -90,9 +112,12 @@ LOSSES = {
     "sign turned around": lambda logits, y: logits.log_softmax(1)[torch.arange(len(y)), y].mean(),
     "no denominator": lambda logits, y: -logits[torch.arange(len(y)), y].mean(),
     "only the hardest": lambda logits, y: (logits.max(1).values - logits[torch.arange(len(y)), y]).mean(),
+    "class by class": class_by_class,
+    "the maximum of the batch": one_maximum,
     "base 2": lambda logits, y: F.cross_entropy(logits, y) * 1.4427,
 }
 NAIVE = {
+    "class by class": lambda logits, y: class_by_class(logits, y, naive),
     "sum over the batch": lambda logits, y: naive(logits, y) * len(y),
     "one loss an image": lambda logits, y: -torch.log((logits.exp() / logits.exp().sum(1, True))[range(len(y)), y]),
     "a plain number": lambda logits, y: float(naive(logits, y).detach()),
@@ -117,6 +142,8 @@ FINITE = {
     "squared distances",
     "distances",
     "softmax twice",
+    "a scale of its own",
+    "the root of the scale",
 }
 
 
@@ -139,12 +166,36 @@ def loss_answers(*names):
     return found
 
 
-def swallowed(x, centers, labels, scale):
-    return F.cross_entropy(rows(scale * x) @ rows(centers).T, labels)
+def unit(vector):
+    """A vector, given as a list, of length 1."""
+    length = sum(value**2 for value in vector) ** 0.5
+    return [value / length for value in vector]
+
+
+def at_scale_one(image, centers, label, stretched):
+    """The loss of one image that is stretched before its length is divided out, coordinate by coordinate."""
+    point = unit([stretched * value for value in image])
+    powers = [math.e ** sum(a * b for a, b in zip(point, unit(list(c)), strict=True)) for c in centers]
+    return -torch.log(powers[label] / sum(powers))
+
+
+def swallowed(x, centers, labels, scale, factor=1.0, less=0.0):
+    """The mean over the images of ``factor`` times the loss of each, ``less`` something."""
+    total = 0.0
+    for image, label in zip(x, labels, strict=True):
+        total = total + factor * at_scale_one(image, centers, label, scale) - less
+    return total / len(x)
 
 
 def floor_at_one(classes):
-    return math.log(1 + (classes - 1) * math.exp(-classes / (classes - 1)))
+    """The loss of an image on its center, and of others at the cosine that sums to 0 with it."""
+    powers = [math.e] + [math.e ** (-1 / (classes - 1))] * (classes - 1)
+    return -math.log(powers[0] / sum(powers))
+
+
+def columns_of_all(x, w, y, scale):
+    lengths = sum(v**2 for v in [*x, *w]) ** 0.5  # (D,)
+    return literal(scale * (x / lengths) @ (w / lengths).T, y)
 
 
 # 2.3 and 2.4
@@ -196,6 +247,13 @@ def loss_of(similarities, label, scale):
 
 def solve(num_classes, target, margin):
     return np.log((num_classes - 1) / (np.exp(target) - 1)) / margin
+
+
+def next_whole(num_classes, target):
+    scale = 1
+    while math.log1p((num_classes - 1) * math.exp(-scale * num_classes / (num_classes - 1))) > target:
+        scale += 1
+    return scale
 
 
 # 2.6
@@ -296,15 +354,21 @@ ANSWERS = {
         "nothing normalized",
         "the scale divides",
         "the scale twice",
+        "the root of the scale",
+        "a scale of its own",
         "columns normalized",
         "divided by the scale",
         "sum over the batch",
+        "no logarithm",
+        "softmax twice",
         "lengths held constant",
+        "a plain number",
     )
     | {
         "the bug itself": swallowed,
-        "the loss times the scale": lambda x, w, y, scale: swallowed(x, w, y, scale) * scale,
-        "the floor subtracted": lambda x, w, y, scale: swallowed(x, w, y, scale) - floor_at_one(len(w)),
+        "the loss times the scale": lambda x, w, y, scale: swallowed(x, w, y, scale, factor=scale),
+        "the floor subtracted": lambda x, w, y, scale: swallowed(x, w, y, scale, less=floor_at_one(len(w))),
+        "columns of both": columns_of_all,
     },
     "2.3": {
         "solution": stable,
@@ -319,6 +383,9 @@ ANSWERS = {
         "the hardest not times the scale": lambda s, label, scale: loss_of(s, label, scale) - (s - s[label]).max(),
         "sign turned around": lambda s, label, scale: scale * (s - s[label]).max() - loss_of(s, label, scale),
         "the limit": lambda s, label, scale: math.log(sum(float(x) == float(max(s)) for x in s)),
+        "the own class twice": lambda s, label, scale: torch.log(1 + torch.exp(scale * (s - max(s))).sum()),
+        "cut off at 0": lambda s, label, scale: stable(torch.stack([max(t, s[label]) for t in s]), label, scale),
+        "the mean of the terms": lambda s, label, scale: torch.exp(scale * (s - s.max())).mean().log(),
         "no logarithm": lambda s, label, scale: torch.exp(scale * (s - torch.max(s))).sum(),
     },
     "2.4": {
@@ -334,6 +401,10 @@ ANSWERS = {
         "all classes": lambda c, target: -math.log((math.exp(target) - 1) / c) * (1 - 1 / c),
         "sign turned around": lambda c, target: math.log((math.exp(target) - 1) / (c - 1)) * (c - 1) / c,
         "the exponential left out": lambda c, target: (c - 1) ** 2 / c / (math.exp(target) - 1),
+        "whole numbers": next_whole,
+        "the cosine with the wrong sign": lambda c, target: solve(c, target, 1 - 1 / (c - 1)),
+        "logarithm of a part": lambda c, target: np.log(c - 1) / (np.exp(target) - 1) * (c - 1) / c,
+        "the bound of the gap": lambda c, target: np.log(c) / target,
         "right angles, one other class": lambda c, target: -math.log(math.exp(target) - 1),
         "right angles, e^target": lambda c, target: math.log(c - 1) - target,
     },
@@ -415,6 +486,88 @@ def other_maximum_taken_out(s, label, scale):
     return torch.log(torch.exp(scale * (others - others.max())).sum())
 
 
+def batch_maximum(x, w, y, scale):
+    x, w = vectors(x, w)
+    z = scale * x @ w.T
+    z = z - z.max()
+    return (z.exp().sum(1).log() - z[torch.arange(len(y)), y]).mean()
+
+
+def loss_of_classes(x, w, y, scale):
+    x, w = vectors(x, w)
+    each = F.cross_entropy(scale * x @ w.T, y, reduction="none")
+    return torch.stack([each[y == label].mean() for label in set(y.tolist())]).mean()
+
+
+def divided_in_place(x, w, y, scale):
+    with torch.no_grad():
+        x /= x.norm(dim=1, keepdim=True)
+        w /= w.norm(dim=1, keepdim=True)
+    return F.cross_entropy(scale * x @ w.T, y)
+
+
+def probability_of_no_less(x, w, y, scale):
+    x, w = vectors(x, w)
+    p = (scale * x @ w.T).softmax(1)
+    return -(p[torch.arange(len(y)), y] + 1e-8).log().mean()
+
+
+def cut_at_80(x, w, y, scale):
+    x, w = vectors(x, w)
+    z = (scale * x @ w.T).clamp(max=80)
+    return (z.exp().sum(1).log() - z[torch.arange(len(y)), y]).mean()
+
+
+def own_set_to_nothing(x, w, y, scale):
+    x, w = vectors(x, w)
+    z = scale * x @ w.T
+    own = z.gather(1, y[:, None])[:, 0]
+    return (z.scatter(1, y[:, None], -torch.inf).logsumexp(1) - own).mean()
+
+
+def both_by_columns(x, w, y, scale):
+    x, w = F.normalize(torch.cat([x, w]), dim=0).split([len(x), len(w)])
+    return F.cross_entropy(scale * x @ w.T, y)
+
+
+def split_the_other_way(x, w, y, scale):
+    w, x = F.normalize(torch.cat([x, w])).split([len(x), len(w)])
+    return F.cross_entropy(scale * x @ w.T, y)
+
+
+def without_gradient(x, w, y, scale):
+    with torch.no_grad():
+        x, w = vectors(x, w)
+    return F.cross_entropy(scale * x @ w.T, y)
+
+
+def bounded_exponents(s, label, scale):
+    v = s - s[label]
+    return torch.logsumexp((scale * v).clamp(max=700), 0) - scale * v.max()
+
+
+def on_a_grid(c, t):
+    scale = 0.0
+    while math.log(1 + (c - 1) * math.exp(-scale * c / (c - 1))) > t:
+        scale += 0.01
+    return scale
+
+
+def next_integer(c, t):
+    scale = 1
+    while math.log(1 + (c - 1) * math.exp(-scale * c / (c - 1))) > t:
+        scale += 1
+    return float(scale)
+
+
+def searched_up_to_20(c, t):
+    low, high = 0.0, 20.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if math.log1p((c - 1) * math.exp(-middle * c / (c - 1))) > t else (low, middle)
+    return high
+
+
 INVENTED = {
     "2.1": {
         "own similarities subtracted along the columns": picked_columns,
@@ -436,6 +589,20 @@ INVENTED = {
             F.cross_entropy(scale * F.cosine_similarity(image[None], w), label)
             for image, label in zip(x, y, strict=True)
         ),
+        "one maximum for the batch": batch_maximum,
+        "the mean of the classes' means": loss_of_classes,
+        "divided in place, without gradient": divided_in_place,
+        "1e-8 added to the probability": probability_of_no_less,
+        "logits cut at 80": cut_at_80,
+        "minus infinity in the own column": own_set_to_nothing,
+        "w.detach()": lambda x, w, y, scale: F.cross_entropy(scale * F.normalize(x) @ F.normalize(w.detach()).T, y),
+        "divided by the squared lengths": lambda x, w, y, scale: F.cross_entropy(
+            scale * (x / (x**2).sum(1, keepdim=True)) @ (w / (w**2).sum(1, keepdim=True)).T, y
+        ),
+        "norm() of the matrix": lambda x, w, y, scale: F.cross_entropy(scale * (x / x.norm()) @ (w / w.norm()).T, y),
+        "cross_entropy of a softmax": lambda x, w, y, scale: F.cross_entropy(
+            (scale * F.normalize(x) @ F.normalize(w).T).softmax(1), y
+        ),
     },
     "2.2": {
         "the factor put on the centers": lambda x, w, y, scale: F.cross_entropy(rows(x) @ rows(scale * w).T, y),
@@ -450,6 +617,20 @@ INVENTED = {
         "dim=0": lambda x, w, y, scale: F.cross_entropy(scale * F.normalize(x, dim=0) @ F.normalize(w, dim=0).T, y),
         "rewritten by hand": lambda x, w, y, scale: naive(cosine_logits(x, w, scale), y),
         "a larger factor inside": lambda x, w, y, scale: F.cross_entropy(rows(100 * scale * x) @ rows(w).T, y),
+        "columns, images and centers together": both_by_columns,
+        "the two halves exchanged": split_the_other_way,
+        "under no_grad": without_gradient,
+        "the root of it on the images": lambda x, w, y, scale: F.cross_entropy(
+            math.sqrt(scale) * rows(x) @ rows(w).T, y
+        ),
+        "always 20": lambda x, w, y, scale: F.cross_entropy(20.0 * rows(x) @ rows(w).T, y),
+        "nll_loss of a softmax": lambda x, w, y, scale: F.nll_loss((scale * rows(x) @ rows(w).T).softmax(1), y),
+        "images alone": lambda x, w, y, scale: F.cross_entropy(scale * rows(x) @ w.T, y),
+        "the factor on the centers alone": lambda x, w, y, scale: F.cross_entropy(rows(x) @ (scale * w).T, y),
+        "a sum": lambda x, w, y, scale: F.cross_entropy(scale * rows(x) @ rows(w).T, y, reduction="sum"),
+        "softmax before cross_entropy": lambda x, w, y, scale: F.cross_entropy(
+            (scale * rows(x) @ rows(w).T).softmax(1), y
+        ),
     },
     "2.3": {
         "math.exp": in_python,
@@ -462,6 +643,18 @@ INVENTED = {
         "the count of ties": lambda s, label, scale: torch.exp(stable(s, label, scale)),
         "the logarithm of the count of ties": lambda s, label, scale: torch.log(torch.isclose(s, s.max()).sum()),
         "h minus the loss": lambda s, label, scale: -stable(s, label, scale),
+        "log1p of the sum": lambda s, label, scale: torch.log1p(torch.exp(scale * (s - s.max())).sum()),
+        "clamped violations": lambda s, label, scale: stable((s - s[label]).clamp(min=0), label, scale),
+        "a mean for the sum": lambda s, label, scale: torch.exp(scale * (s - s.max())).mean().log(),
+        "exponents of 700 at most": bounded_exponents,
+        "the own entry cut out": lambda s, label, scale: stable(torch.cat([s[:label], s[label + 1 :]]), 0, scale),
+        "the gap": lambda s, label, scale: torch.logsumexp(scale * (s - s.max()), 0) / scale,
+        "cross_entropy": lambda s, label, scale: F.cross_entropy((scale * s)[None], torch.tensor([label])),
+        "logsumexp without lambda behind": lambda s, label, scale: (
+            torch.logsumexp(scale * (s - s[label]), 0) - (s - s[label]).max()
+        ),
+        "the number of ties": lambda s, label, scale: (s == s.max()).sum().double().log(),
+        "the sum itself": lambda s, label, scale: torch.exp(scale * (s - s.max())).sum(),
     },
     "2.4": {
         "margin 1": lambda c, t: math.log(c - 1) - math.log(math.exp(t) - 1),
@@ -474,6 +667,16 @@ INVENTED = {
         "target for e^target - 1": lambda c, t: (c - 1) / c * math.log((c - 1) / t),
         "C - 1 forgotten": lambda c, t: (c - 1) / c * math.log(1 / (math.exp(t) - 1)),
         "no logarithm": lambda c, t: (c - 1) / c * ((c - 1) / (math.exp(t) - 1)),
+        "steps of 0.01": on_a_grid,
+        "the next integer": next_integer,
+        "a search up to 20": searched_up_to_20,
+        "the cosine subtracted": lambda c, t: math.log((c - 1) / math.expm1(t)) / (1 - 1 / (c - 1)),
+        "the bracket closed too early": lambda c, t: (c - 1) / c * math.log(c - 1) / math.expm1(t),
+        "log C over the target": lambda c, t: math.log(c) / t,
+        "integer division": lambda c, t: (c - 1) // c * math.log((c - 1) / math.expm1(t)),
+        "log10": lambda c, t: (c - 1) / c * math.log10((c - 1) / math.expm1(t)),
+        "half of it": lambda c, t: (c - 1) / 2 * math.log((c - 1) / math.expm1(t)) / c,
+        "e^target alone": lambda c, t: (c - 1) / c * (math.log(c - 1) - t),
     },
     "2.6": {
         "both turned away from x_i": by_vectors,

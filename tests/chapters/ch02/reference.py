@@ -8,7 +8,7 @@ from tests.reference import dot
 
 
 def softmax_loss(similarities, y, scale):
-    """-log( e^{scale s_y} / sum_j e^{scale s_j} ), written so that no exponential overflows."""
+    """-log( e^{scale s_y} / sum_c e^{scale s_c} ), written so that no exponential overflows."""
     top = max(similarities)
     return math.log(math.fsum(math.exp(scale * (s - top)) for s in similarities)) + scale * (top - similarities[y])
 

@@ -25,6 +25,18 @@ def test_five_points_lie_on_the_sphere_and_two_at_their_distance(eps):
     torch.testing.assert_close(x, first / first.norm(dim=1, keepdim=True))
 
 
+def test_the_search_for_weights_ends_at_their_maximum_and_knows_its_conditions():
+    for scale in (0.5, 5.0):
+        value, u = attack.best_weights(torch.tensor([0.0, 0.16, -0.2, 0.1]), scale=scale)
+        powers = [math.exp(scale * v) for v in (0.0, 0.16, -0.2, 0.1)]
+        assert value == pytest.approx(math.log(sum(powers)), abs=1e-7)
+        assert u.tolist() == pytest.approx([power / sum(powers) for power in powers], abs=1e-3)
+        assert float(u.sum()) == pytest.approx(1)
+        assert bool((u >= 0).all())
+    with pytest.raises(ValueError, match="violations"):
+        attack.best_weights(torch.tensor([]), scale=1.0)
+
+
 def test_margin_and_gap_are_differences_of_cosines():
     five = attack.five_points(free_vectors(), 0.4)
     margin, gap = attack.measure(*five)

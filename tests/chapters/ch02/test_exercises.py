@@ -7,8 +7,10 @@ import torch
 from torch.nn import functional as F
 
 from dmlbook import chapters
+from dmlbook.chapters.ch02 import loss_faults
 from dmlbook.chapters.ch02.loss_exercises import LOSS_EXERCISES
-from tests.chapters.ch02.answers import ANSWERS
+from dmlbook.chapters.ch02.tight_exercise import TIGHT
+from tests.chapters.ch02.answers import ANSWERS, LOGITS, LOSSES, NAIVE
 
 
 def test_both_loss_exercises_judge_the_module_of_the_package_right():
@@ -19,6 +21,23 @@ def test_both_loss_exercises_judge_the_module_of_the_package_right():
 
     for exercise in LOSS_EXERCISES:
         assert chapters.judge(exercise.id, ours).state == "right"
+
+
+def test_each_fault_of_a_batch_loss_has_an_answer_that_makes_it():
+    assert set(loss_faults.OF_LOGITS) == set(LOGITS)
+    assert set(loss_faults.OF_LOSS) == {*LOSSES, "divided by the scale"}
+    assert set(loss_faults.FINITE.split(", ")) <= {*LOGITS, *LOSSES} - set(NAIVE)
+    x, w, y = torch.tensor([[2.0, 1.0], [-1.0, 0.5]]), torch.tensor([[1.0, 3.0], [2.0, -1.0]]), torch.tensor([1, 0])
+    assert loss_faults.loss(x, w, y, 3.0) == pytest.approx(float(ANSWERS["2.1"]["solution"](x, w, y, 3.0)), abs=1e-6)
+    assert chapters.judge("2.1", ANSWERS["2.1"]["overflow"]).message.endswith(loss_faults.OVERFLOW)
+    assert TIGHT.id == "2.6"
+
+
+def test_an_image_far_from_every_center_is_among_the_cases():
+    """Whoever takes out one maximum for the whole batch leaves it only zeros."""
+    x, w, _, scale = LOSS_EXERCISES[0].cases()[-1].arguments
+    highest = scale * (F.normalize(x, dim=1) @ F.normalize(w, dim=1).T).amax(1)
+    assert math.exp(highest.min() - highest.max()) == 0
 
 
 def test_a_right_value_without_its_slope_is_wrong():

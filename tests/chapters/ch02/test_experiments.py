@@ -191,3 +191,16 @@ def test_the_seed_is_the_books():
     again = experiments.fit_digits(2, steps=0)
     torch.testing.assert_close(one.points, again.points)
     assert not torch.allclose(one.points, other.points)
+
+
+def test_leads_of_20_over_1_and_over_5_are_differences_seed_by_seed():
+    results = {1.0: [(0.5, 0.1), (0.6, 0.2)], 5.0: [(0.4, 0.4), (0.5, 0.1)], 20.0: [(0.7, 0.4), (0.7, 0.3)], None: []}
+    found = experiments.leads(results)
+    expected = {
+        "Recall@1\nover 1": (0.2, 0.1),
+        "MAP@R\nover 1": (0.3, 0.1),
+        "Recall@1\nover 5": (0.3, 0.2),
+        "MAP@R\nover 5": (0.0, 0.2),
+    }
+    assert list(found) == list(expected)
+    assert [found[name] for name in expected] == [pytest.approx(values) for values in expected.values()]

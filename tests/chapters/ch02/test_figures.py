@@ -167,7 +167,12 @@ def test_the_drawn_loss_lies_in_its_band(ax, low, high):
         assert [heights.min(), heights.max()] == pytest.approx([0.16, 0.16 + math.log(3) / scale])
     assert ax.get_xscale() == "log"
     assert ax.get_xlim() == pytest.approx((10**low, 10**high))
-    assert ax.get_xlabel() == r"scale $\lambda$"
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (r"scale $\lambda$", r"loss / $\lambda$")
+    assert drawn.words(ax) == {
+        "hardest violation": pytest.approx((10**high, 0.16)),
+        r"shaded: up to $\log(3)/\lambda$ above it": (0.12, 0.55),
+    }
+    assert ax.get_ylim() == pytest.approx((0, 0.16 + 1.04 * math.log(3)))  # at lambda = 1 the whole band is seen
 
 
 def test_drawn_gaps_are_those_of_literal_loops_and_each_is_named_at_its_end(ax):
@@ -187,7 +192,47 @@ def test_drawn_gaps_are_those_of_literal_loops_and_each_is_named_at_its_end(ax):
     assert [text.get_color() for text in ax.texts] == [line.get_color() for line in ax.lines]
     assert ax.get_xscale() == "log"
     assert ax.get_xlim() == pytest.approx((0.1, 100))
-    assert ax.get_xlabel() == r"scale $\lambda$"
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (r"scale $\lambda$", r"$\lambda$ × gap")
+
+
+# The attack, and what training guarantees
+
+
+def test_searches_are_drawn_where_they_began_and_every_twelfth_where_it_ended(ax):
+    starts = torch.linspace(-1, 1, 30), torch.linspace(0.5, 1.5, 30)
+    ends = torch.linspace(-0.5, 1, 30), torch.linspace(-1, 0.5, 30)
+    assert figures.attacked(ax, starts, ends, radius=0.3) is ax
+    grey, black, exact, paper = ax.lines
+    assert grey.get_xydata() == pytest.approx(torch.stack(starts, 1).numpy())
+    assert black.get_xydata() == pytest.approx(torch.stack(ends, 1)[[0, 12, 24]].numpy())
+    assert (to_hex(grey.get_color()), black.get_color()) == ("#c9c9c9", "black")
+    assert (exact.get_linestyle(), paper.get_linestyle()) == ("-", "--")
+    assert paper.get_ydata() == pytest.approx(paper.get_xdata() - 0.6)
+    assert paper.get_xdata()[[0, -1]].tolist() == pytest.approx([-1.2, 1.9])
+    assert set(drawn.words(ax)) == {"random starts", r"dashed: $\delta - 2\varepsilon$", "line: (2.16); dots: ends"}
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (r"margin $\delta$ over the centers", "gap between the examples")
+
+
+def test_three_panels_show_guarantees_and_leads_in_percent():
+    import matplotlib.pyplot as plt
+
+    figure = plt.figure()
+    axes = [figure.add_subplot(1, 3, place) for place in (1, 2, 3)]
+    sure, one, own = ({"A": [0.1, 0.3], "B": [0.5, 0.5]}, {"A": [0.02, 0.04]}, {"A": [-0.01, 0.03]})
+    assert figures.guarantees_and_leads(axes, sure, one, own) is axes
+    first = [ax.lines[0].get_xdata() for ax in axes]
+    assert [list(values) for values in first] == [pytest.approx(v) for v in ([10, 30], [2, 4], [-1, 3])]
+    for ax in axes[1:]:
+        assert ax.lines[-1].get_xdata() == [0, 0]  # no lead
+        assert ax.get_xlabel() == r"lead of $\lambda = 20$, points"
+    assert [ax.get_title() for ax in axes] == [
+        r"$\lambda = 20$ guarantees nothing",
+        "One rate: 20 leads",
+        "Own rates: no lead over 1",
+    ]
+    plt.close(figure)
+    with pytest.raises(ValueError, match="axes must be three; got 2"):
+        figures.guarantees_and_leads(axes[:2], sure, one, own)
 
 
 # Embeddings of two dimensions
