@@ -182,7 +182,9 @@ class BoundExplorer(Explorer):
         self.gap_words.set_text(f"gap {values[0] - values[1]:.2f}")
         for text, value in zip(self.words, values, strict=True):
             text.set_position((on_scale(value, room=0.5), text.get_position()[1]))
-            text.set_text(f"← {value:.2f}" if value < SCALE[0] else f"{value:.2f} →" if value > SCALE[1] else f"{value:.2f}")
+            text.set_text(
+                f"← {value:.2f}" if value < SCALE[0] else f"{value:.2f} →" if value > SCALE[1] else f"{value:.2f}"
+            )
 
 
 EXPLORER = BoundExplorer
