@@ -121,7 +121,7 @@ ROLES = {
     "index m - 1": Misconception(_counted_from_1, "You looked up sizes[m - 1]: m counts from 0."),
     "half the positives": Misconception(
         lambda sizes, m: (_roles(sizes, m)[0], _roles(sizes, m)[0] // 2, _roles(sizes, m)[2]),
-        "Anchor and positive are an ordered pair: the image is the positive as often as it is the anchor. Do not halve.",
+        "Anchor and positive are an ordered pair: the image is as often the positive as the anchor. Do not halve.",
     ),
     "anchors alone, as positive": Misconception(
         lambda sizes, m: (_roles(sizes, m)[0], sizes[m] - 1, _roles(sizes, m)[2]),
