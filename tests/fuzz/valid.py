@@ -549,7 +549,6 @@ CALLS: dict[str, dict[str, object]] = {
         "embeddings": lambda: rows(12, 4),
     },
     "chapters.ch05.deeper.triplets": {"labels": lambda: [0, 0, 1, 1]},
-    "chapters.ch05.explorer.on_scale": {"value": 5.0, "room": 0.5},
     "chapters.ch05.explorer.BoundExplorer.points": {"spread": 0.5},
     "chapters.ch05.explorer.BoundExplorer.move": {"what": 1, "east": 0.1, "north": 0.1, "spread": 0.5},
     "chapters.ch05.figures.one_anchor": {"anchor": 1},

@@ -57,7 +57,12 @@ def valleys(centroids: Float[Tensor, "C D"], side: Float[Tensor, " D"]) -> list[
 
     Returns:
         Angles from 0 up to 360, of 720 half degrees.
+
+    Raises:
+        ValueError: There is no centroid.
     """
+    check_filled(centroids=centroids)
+    side = side.to(centroids.dtype)
     aside = geometry.normalize((side - (centroids[0] @ side) * centroids[0])[None])
     turn = torch.arange(720, dtype=centroids.dtype)[:, None] * torch.pi / 360
     walk = turn.cos() * centroids[0] + turn.sin() * aside

@@ -35,7 +35,7 @@ START = 0.35 * torch.tensor(
 """Where each sample starts, as seen from its centroid."""
 
 
-def on_scale(value: float, *, room: float = 0.0) -> float:
+def _on_scale(value: float, *, room: float = 0.0) -> float:
     """The value, or the end of the scale that it is beyond, less ``room``."""
     return min(max(value, SCALE[0] + room), SCALE[1] - room)
 
@@ -174,14 +174,14 @@ class BoundExplorer(Explorer):
         chosen = (x[what] if what < len(x) else self.centroids[what - len(x)]).tolist()
         self.ring.set_data([chosen[0]], [chosen[1]])
         values = list(self.figures.values())
-        bound, truth, _ = places = [on_scale(value) for value in values]
+        bound, truth, _ = places = [_on_scale(value) for value in values]
         self.marks.set_data(places, [0, 1, 2])
         self.gap.set_xy([(truth, 0), (bound, 0), (bound, 1), (truth, 1)])
         left = bound > SCALE[1] - 1.5  # no room at its right
         self.gap_words.set(x=truth - 0.12 if left else bound + 0.12, ha="right" if left else "left")
         self.gap_words.set_text(f"gap {values[0] - values[1]:.2f}")
         for text, value in zip(self.words, values, strict=True):
-            text.set_position((on_scale(value, room=0.5), text.get_position()[1]))
+            text.set_position((_on_scale(value, room=0.5), text.get_position()[1]))
             text.set_text(
                 f"← {value:.2f}" if value < SCALE[0] else f"{value:.2f} →" if value > SCALE[1] else f"{value:.2f}"
             )

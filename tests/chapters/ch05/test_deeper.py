@@ -84,6 +84,16 @@ def test_the_search_finds_both_traps_and_nothing_below_the_remedies():
     assert min(found["(5.12), hinged"], found["(5.13), squared"]) > -1e-9
 
 
+def test_the_search_holds_each_candidate_against_the_loss_that_it_names(monkeypatch):
+    x, y = points(6, 2), torch.tensor([0, 0, 1, 1, 2, 2])
+    monkeypatch.setattr(deeper.experiments, "lowest_gap", lambda _, truth, steps: float(truth(torch.cdist(x, x), y)))
+    count = losses.count_triplets(y)
+    each = [(math.dist(x[i], x[j]), math.dist(x[i], x[k])) for i, j, k in deeper.triplets(y.tolist())]
+    hinged = sum(max(near - far + 0.5, 0.0) for near, far in each) / count
+    squared = sum(near**2 - far**2 for near, far in each) / count
+    assert list(deeper.search(steps=1).values()) == pytest.approx([hinged, hinged, squared, squared], abs=1e-6)
+
+
 def test_the_four_ways_over_triplets_agree_and_the_two_over_batches_do_where_means_are_the_centroids():
     y = torch.arange(40) % 4
     x = geometry.normalize(points(40, 5))
