@@ -50,7 +50,8 @@ labels = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1])
 # $$L_t = \sum_{(i, j, k)} \big( \lVert x_i - x_j \rVert - \lVert x_i - x_k \rVert \big) \tag{5.1}$$
 #
 # over all triplets with $y_j = y_i$, $j \ne i$, $y_k \ne y_i$; the small $t$ stands for triplet. The bars mean plain
-# distance: not squared. There is no margin and no hinge $[\,\cdot\,]_+ = \max(\cdot, 0)$; §5b.5 and §5b.6 show what a hinge or squares break. As loops:
+# distance: not squared. There is no margin and no hinge $[\,\cdot\,]_+ = \max(\cdot, 0)$; §5b.5 and §5b.6 show what a hinge
+# or squares break. As loops:
 
 
 # %%
@@ -102,10 +103,10 @@ axes[1].set(title=f"All images to both centroids: {8 * 2} distances")
 show(figure, "5.1 triplets and distances")
 
 # %% [markdown]
-# **What to see.** On the left each full line is paired with each dashed one (the upper two almost coincide), and that is
-# one image of eight. On the right stands everything; the plus signs are the classes' centroids, of which in a moment. With this picture, 96 terms against 16,
-# the paper that this chapter follows makes its point (Do and others, CVPR 2019). Its full text could not be obtained:
-# what it states is taken from restatements by others, and every formula is derived here and tested.
+# **What to see.** On the left each full line is paired with each dashed one (the upper two almost coincide), and that is one
+# image of eight. On the right stands everything; the plus signs are the classes' centroids, of which in a moment. With this
+# picture, 96 terms against 16, the paper that this chapter follows makes its point (Do and others, CVPR 2019). Its full text
+# could not be obtained: what it states is taken from restatements by others, and every formula is derived here and tested.
 #
 # ## 5.2 A detour through the centroids
 #
@@ -326,11 +327,11 @@ show(figure, "5.4 gap and limits")
 # ## 5.5 Where descent ends
 #
 # What an image contributes, divided by $G$, is $f(x) = d_y(x) - \frac{1}{3 (C - 1)} \sum_{m \ne y} d_m(x)$, where
-# $d_m(x) = \lVert x - c_m \rVert$ is the distance of a place $x$ to $c_m$, and $y$ the image's class. The own centroid pulls with weight 1, the others push with $\frac13$ in all. So the
-# pull should win everywhere. Proof: walk straight towards $c_y$. With each unit of the way $d_y(x)$ falls by 1. Each
-# other $d_m(x)$ falls by at most 1 (the triangle inequality), so all of them together raise $f$ by at most $\frac13$, and **$f$ falls
-# by at least $\frac23$**. This holds from every starting point, so there is no other low in which an embedding could rest.
-# And the whole walk says
+# $d_m(x) = \lVert x - c_m \rVert$ is the distance of a place $x$ to $c_m$, and $y$ the image's class. The own centroid pulls
+# with weight 1, the others push with $\frac13$ in all. So the pull should win everywhere. Proof: walk straight towards $c_y$.
+# With each unit of the way $d_y(x)$ falls by 1. Each other $d_m(x)$ falls by at most 1 (the triangle inequality), so all of
+# them together raise $f$ by at most $\frac13$, and **$f$ falls by at least $\frac23$**. This holds from every starting point,
+# so there is no other low in which an embedding could rest. And the whole walk says
 #
 # $$f(x) \ge f(c_y) + \frac 23\, \lVert x - c_y \rVert . \tag{5.10}$$
 #
@@ -754,10 +755,10 @@ for seed in (SEED, SEED + 1):
 #
 # We tried 18 settings, ten seeds each: 20 or 60 images of each digit, three rates, three numbers of steps; §5b.4 prints them
 # all. Recall@1 was never up by more than its interval, and at the two higher rates fell the more was trained. MAP@R was not
-# up either with 60 images; with 20 it was, in a setting or two. Read as a skeptic, that is no success yet: among so many intervals some exclude 0 by
-# chance, the setting was chosen after looking, and the other measure does not follow. We did not try wider networks, or more
-# classes to train on; the last is what chapter 07 has. Your sentence fails if you stopped at the first seed that went up,
-# compared with another seed's start, read one measure, or did not count what you tried.
+# up either with 60 images; with 20 it was, in a setting or two. Read as a skeptic, that is no success yet: among so many
+# intervals some exclude 0 by chance, the setting was chosen after looking, and the other measure does not follow. We did not
+# try wider networks, or more classes to train on; the last is what chapter 07 has. Your sentence fails if you stopped at the
+# first seed that went up, compared with another seed's start, read one measure, or did not count what you tried.
 # </details>
 
 # %% [markdown]

@@ -170,7 +170,7 @@ def cut(
     cone: Float[Tensor, " P"],
     tip: Float[Tensor, " 2"],
 ) -> Axes:
-    """A cut through a landscape (full) above its cone (dashed), both named at their right ends; class 0's centroid.
+    """A cut through a landscape (full) above its cone (dashed), both named at their left ends; class 0's centroid.
 
     Args:
         ax: Where to draw.
@@ -181,9 +181,9 @@ def cut(
     """
     for name, values, style in (("$f$", heights, "-"), ("cone", cone, "--")):
         ax.plot(across, values, color="black", linestyle=style, linewidth=2)
-        end, place = (float(across[-1]), float(values[-1])), {"textcoords": "offset points", "va": "center"}
-        ax.annotate(name, end, xytext=(6, 0), **place, annotation_clip=False)
-    return centroids(ax, tip[None], size=150)
+        ax.annotate(name, (float(across[0]), float(values[0])), xytext=(14, 2), textcoords="offset points")
+    ax.annotate("$c_0$", tuple(tip.tolist()), xytext=(0, 16), textcoords="offset points", ha="center")
+    return centroids(ax, tip[None], size=150, names=False)
 
 
 @checked(by_kind=finite)

@@ -233,7 +233,7 @@ def test_a_cut_shows_the_function_its_cone_and_the_centroid_at_the_tip(ax):
     assert (full.get_linestyle(), dashed.get_linestyle()) == ("-", "--")
     assert places(full) == [(0.0, 2.0), (1.0, 0.5), (3.0, 4.0)]
     assert places(dashed) == [(0.0, 1.5), (1.0, 0.5), (3.0, 2.5)]
-    assert drawn.words(ax) == {"$f$": (3.0, 4.0), "cone": (3.0, 2.5), "$c_0$": (1.0, 0.5)}
+    assert drawn.words(ax) == {"$f$": (0.0, 2.0), "cone": (0.0, 1.5), "$c_0$": (1.0, 0.5)}
     assert marks(ax) == [([1.0, 0.5], 150, BLUE, "P")]
 
 
