@@ -231,12 +231,15 @@ WAYS = {
 """The six ways that the companion times."""
 
 
-@checked(times=above(0), patience=at_least(0))
-def clock(ways: Mapping[str, Way], *, times: float = 1.0, patience: float = 0.0) -> dict[str, dict[int, float]]:
+@checked(dimensions=at_least(CLASSES - 1), times=above(0), patience=at_least(0))
+def clock(
+    ways: Mapping[str, Way], *, dimensions: int = 64, times: float = 1.0, patience: float = 0.0
+) -> dict[str, dict[int, float]]:
     """Seconds of one core that each way takes for 8, 32, 128, ... random images of length 1, four classes in turns.
 
     Args:
         ways: By name.
+        dimensions: Of the images, room for a simplex of the four classes.
         times: How much of each way's largest size to go up to.
         patience: Seconds over which each is called again and again, >= 0.
 
@@ -250,7 +253,7 @@ def clock(ways: Mapping[str, Way], *, times: float = 1.0, patience: float = 0.0)
     for name, way in ways.items():
         measured[name] = {}
         for size in (8 * 4**e for e in range(7) if 8 * 4**e <= way.largest * times):
-            many = torch.randn(size, 64, generator=generator(SEED, "cost", size))
+            many = torch.randn(size, dimensions, generator=generator(SEED, "cost", size))
             call = partial(way.call, geometry.normalize(many), torch.arange(size) % CLASSES)
             measured[name][size] = experiments.seconds(call, patience=patience)
     return measured

@@ -48,6 +48,7 @@ def test_a_valley_is_where_its_neighbors_on_the_circle_are_higher(monkeypatch):
 
 def test_runs_take_the_rate_whose_triplet_loss_ends_lowest(data):
     runs = deeper.at_its_best_rate(BOUND, data, rates=(0.0001, 0.02), seeds=(SEED, SEED + 1), steps=15)
+    assert isinstance(runs, deeper.Runs)
     assert list(runs.ends) == [0.0001, 0.02]
     assert runs.rate == 0.02
     assert runs.ends[0.02] < runs.ends[0.0001] - 0.1
@@ -120,9 +121,9 @@ def test_the_clock_times_each_way_up_to_its_share_of_the_largest_size():
         "small": deeper.Way(1, 64, lambda x, y: seen.append((tuple(x.shape), y.tolist()[:5], float(x.norm(dim=1)[0])))),
         "large": deeper.Way(2, 512, lambda x, y: None),
     }
-    found = deeper.clock(ways, times=0.5)
+    found = deeper.clock(ways, dimensions=5, times=0.5)
     assert {name: list(by_size) for name, by_size in found.items()} == {"small": [8, 32], "large": [8, 32, 128]}
-    assert {shape for shape, _, _ in seen} == {(8, 64), (32, 64)}
+    assert {shape for shape, _, _ in seen} == {(8, 5), (32, 5)}
     assert seen[0][1] == [0, 1, 2, 3, 0]
     assert seen[0][2] == pytest.approx(1.0)
     assert all(took >= 0 for by_size in found.values() for took in by_size.values())
@@ -133,6 +134,7 @@ def test_the_clock_times_each_way_up_to_its_share_of_the_largest_size():
     ("call", "message"),
     [
         (lambda data: deeper.search(steps=0), "search: steps must be an integer >= 1; got 0"),
+        (lambda data: deeper.clock({}, dimensions=2), "clock: dimensions must be an integer >= 3; got 2"),
         (lambda data: deeper.clock({}, patience=-1.0), "clock: patience must be a finite number >= 0"),
         (
             lambda data: deeper.gains(BOUND, data, seeds=(), rate=0.1, steps=1),
