@@ -49,8 +49,9 @@ labels = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1])
 #
 # $$L_t = \sum_{(i, j, k)} \big( \lVert x_i - x_j \rVert - \lVert x_i - x_k \rVert \big) \tag{5.1}$$
 #
-# over all triplets with $y_j = y_i$, $j \ne i$, $y_k \ne y_i$. The bars mean plain distance: not squared. There is no margin
-# and no hinge $[\,\cdot\,]_+ = \max(\cdot, 0)$; §5b.5 and §5b.6 show what a hinge or squares break. As loops:
+# over all triplets with $y_j = y_i$, $j \ne i$, $y_k \ne y_i$; the small $t$ stands for triplet. The bars mean plain
+# distance: not squared. There is no margin and no hinge $[\,\cdot\,]_+ = \max(\cdot, 0)$; §5b.5 and §5b.6 show what a hinge
+# or squares break. As loops:
 
 
 # %%
@@ -96,16 +97,16 @@ outcome("5.1", "c" if ratio > 8 else "b")
 figure, axes = plt.subplots(1, 2, figsize=(9.6, 2.5))
 figures.one_anchor(axes[0], x, labels, anchor=0)
 mine = sum(i == 0 for i, _, _ in triplets(labels))
-axes[0].set(title=f"One anchor: 3 × 4 = {mine} of 96 triplets")
+axes[0].set(title=f"One anchor: 3 full × 4 dashed = {mine} of 96 triplets")
 figures.to_centroids(axes[1], x, labels, centroids)
 axes[1].set(title=f"All images to both centroids: {8 * 2} distances")
 show(figure, "5.1 triplets and distances")
 
 # %% [markdown]
-# **What to see.** On the left each full line is paired with each dashed one, and that is one image of eight. On the right
-# stands everything; the plus signs are the classes' centroids, of which in a moment. With this picture, 96 terms against 16,
-# the paper that this chapter follows makes its point (Do and others, CVPR 2019). Its full text could not be obtained:
-# what it states is taken from restatements by others, and every formula is derived here and tested.
+# **What to see.** On the left each full line is paired with each dashed one (the upper two almost coincide), and that is one
+# image of eight. On the right stands everything; the plus signs are the classes' centroids, of which in a moment. With this
+# picture, 96 terms against 16, the paper that this chapter follows makes its point (Do and others, CVPR 2019). Its full text
+# could not be obtained: what it states is taken from restatements by others, and every formula is derived here and tested.
 #
 # ## 5.2 A detour through the centroids
 #
@@ -125,7 +126,7 @@ show(figure, "5.1 triplets and distances")
 #
 # $$-\lVert x_i - x_k \rVert \le -d_{i y_k} + d_k .$$
 #
-# Add the two lines. One triplet's loss $l_t = \lVert x_i - x_j \rVert - \lVert x_i - x_k \rVert$ is at most
+# Add the two lines. One triplet's loss $l_t = \lVert x_i - x_j \rVert - \lVert x_i - x_k \rVert$ is at most ($d$ for detour)
 #
 # $$l_d = d_i - d_{i y_k} + d_j + d_k . \tag{5.3}$$
 
@@ -206,7 +207,8 @@ print(f"L_d = {slow:.3f} by triplets, {quick:.3f} by images")
 
 # %% [markdown]
 # Nobody can judge the size of a sum over all triplets. We divide by their number and speak of the loss **per triplet**,
-# written with a bar. Since there are $N$ images and 3 roles in each triplet, $G N = 3 N_t$, and
+# written with a bar. $G$ is the number of roles that one image plays in all. So $G N$ counts the roles of all images, and as
+# each triplet has three, $G N = 3 N_t$:
 #
 # $$\bar L_d = \frac{L_d}{N_t} = \frac 1N \sum_i \Big( 3\, d_i - \frac{1}{C - 1} \sum_{m \ne y_i} d_{im} \Big) : \tag{5.5}$$
 #
@@ -303,8 +305,8 @@ for n in (1, 4, 10):
 figure, ax = plt.subplots(figsize=(7.6, 3.4))
 restated = [theory.restated_gap_limit(five, eps=e) for e in width]
 lines = {
-    "(5.9), restated": restated,
-    "(5.8), $2 \\varepsilon$; dots:\ntwo classes, outward": [2 * e for e in width],
+    "(5.9): $3 \\varepsilon$": restated,
+    "(5.8): $2 \\varepsilon$; dots:\ntwo classes, outward": [2 * e for e in width],
     "five classes,\nrandom directions": scattered,
 }
 book.named_lines(ax, width, lines, apart=0.16)
@@ -315,7 +317,8 @@ ax.set(
 show(figure, "5.4 gap and limits")
 
 # %% [markdown]
-# **What to see.** Compact classes, small gap: all lines meet at 0. Two classes whose images are all displaced *outward*,
+# **What to see.** Compact classes, small gap: all lines meet at 0. (Here all centroids are equally far apart, so (5.9) is
+# $3 \varepsilon$ a triplet; else it is more.) Two classes whose images are all displaced *outward*,
 # away from the other centroid, lie on the limit: positives coincide, so the first detour is pure waste, and negatives lie
 # behind their centroids, so the second one is, too. So (5.8) cannot be improved for two classes. That some waste is spared
 # as soon as three classes are off their centroids, and when the bound is *exact* (at collapse, $x_i = c_{y_i}$, and in few
@@ -323,12 +326,12 @@ show(figure, "5.4 gap and limits")
 #
 # ## 5.5 Where descent ends
 #
-# What an image contributes, divided by $G$, is $f(x) = d_y - \frac{1}{3 (C - 1)} \sum_{m \ne y} d_m$, with $d_m$ the distance
-# from $x$ to $c_m$ and $y$ its class. The own centroid pulls with weight 1, the others push with $\frac13$ in all. So the
-# pull should win everywhere. Proof: walk straight towards $c_y$. With each unit of the way $d_y$ falls by 1. Each other
-# $d_m$ falls by at most 1 (the triangle inequality), so all of them together raise $f$ by at most $\frac13$, and **$f$ falls
-# by at least $\frac23$**. This holds from every starting point, so there is no other low in which an embedding could rest.
-# And the whole walk says
+# What an image contributes, divided by $G$, is $f(x) = d_y(x) - \frac{1}{3 (C - 1)} \sum_{m \ne y} d_m(x)$, where
+# $d_m(x) = \lVert x - c_m \rVert$ is the distance of a place $x$ to $c_m$, and $y$ the image's class. The own centroid pulls
+# with weight 1, the others push with $\frac13$ in all. So the pull should win everywhere. Proof: walk straight towards $c_y$.
+# With each unit of the way $d_y(x)$ falls by 1. Each other $d_m(x)$ falls by at most 1 (the triangle inequality), so all of
+# them together raise $f$ by at most $\frac13$, and **$f$ falls by at least $\frac23$**. This holds from every starting point,
+# so there is no other low in which an embedding could rest. And the whole walk says
 #
 # $$f(x) \ge f(c_y) + \frac 23\, \lVert x - c_y \rVert . \tag{5.10}$$
 #
@@ -357,20 +360,17 @@ figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.8), width_ratios=(1, 1.25))
 figures.landscape(axes[0], f.view(161, 161), reach=1.6, points=corners)
 title = "Class 0's centroid is the only low"
 axes[0].set(title=title, xlabel="dark: low", xticks=[], yticks=[])
-along = torch.linspace(-1.5, 3.0, 181, dtype=torch.float64)
-heights = landscape(corners[0] - along[:, None] * corners[0])  # through the origin
-axes[1].plot(along, heights, color="black", linewidth=2)
-axes[1].plot(along, at_tip + 2 / 3 * along.abs(), color="black", linestyle="--")
-offset = {"textcoords": "offset points"}
-axes[1].annotate("$f$", (2.4, float(heights[156])), xytext=(-14, 6), **offset)
-axes[1].annotate("cone", (1.6, at_tip + 2 / 3 * 1.6), xytext=(8, -16), **offset)
+across = torch.linspace(-2.0, 2.5, 181, dtype=torch.float64)
+heights = landscape(torch.stack([across, torch.zeros(181)], dim=1))
+cone = at_tip + 2 / 3 * (across - 1).abs()
+figures.cut(axes[1], across, heights, cone, torch.tensor([1.0, at_tip]))
 axes[1].set(title="It rises at least as a cone", ylabel="$f$")
-axes[1].set_xlabel("signed distance from $c_0$; the others lie to the right")
+axes[1].set_xlabel("place on the horizontal line through $c_0$")
 show(figure, "5.5 landscape and cone")
 
 # %% [markdown]
 # **What to see.** On the left the other two centroids make no low ground of their own; they only tilt the slope. On the
-# right there is a kink at 0, where the slope jumps from one side to the other. Two consequences.
+# right is a cut along the horizontal line through $c_0$, where $f$ has a kink: its slope jumps. Two consequences.
 #
 # - Descent on the bound drives each class into a point. Nothing in it rewards keeping differences within a class.
 # - A cone is not a bowl: the slope does not fade towards the tip. Steps of a fixed size jump over the tip for ever, so the
@@ -436,8 +436,7 @@ show(figure, "5.6 angles of three kinds")
 # the sphere, and the first step of the proof charges for the length of their sum. The k-means centroids largely cancel, and
 # so their *mean* distance is almost the simplex's. But the mean (the tick; the bar runs from the smallest angle to the
 # largest) hides the closest pair, and that pair's two classes will be kept close. With a simplex there is no such pair. So,
-# of the three, the simplex if $D \ge C - 1$, else k-means. (There one could also push close pairs apart by descent; we do not
-# try it here.)
+# of the three, the simplex if $D \ge C - 1$, else k-means.
 #
 # ## 5.7 Along a training run
 #
@@ -755,11 +754,11 @@ for seed in (SEED, SEED + 1):
 # <details><summary>What we found, and how to judge yours</summary>
 #
 # We tried 18 settings, ten seeds each: 20 or 60 images of each digit, three rates, three numbers of steps; §5b.4 prints them
-# all. Recall@1 was never up by more than its interval, and fell the more was trained. MAP@R was not up either with 60 images;
-# with 20 it was, in a setting or two. Read as a skeptic, that is no success yet: among so many intervals some exclude 0 by
-# chance, the setting was chosen after looking, and the other measure does not follow. We did not try wider networks, or more
-# classes to train on; the last is what chapter 07 has. Your sentence fails if you stopped at the first seed that went up,
-# compared with another seed's start, read one measure, or did not count what you tried.
+# all. Recall@1 was never up by more than its interval, and at the two higher rates fell the more was trained. MAP@R was not
+# up either with 60 images; with 20 it was, in a setting or two. Read as a skeptic, that is no success yet: among so many
+# intervals some exclude 0 by chance, the setting was chosen after looking, and the other measure does not follow. We did not
+# try wider networks, or more classes to train on; the last is what chapter 07 has. Your sentence fails if you stopped at the
+# first seed that went up, compared with another seed's start, read one measure, or did not count what you tried.
 # </details>
 
 # %% [markdown]

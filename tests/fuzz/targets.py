@@ -162,6 +162,8 @@ RESULTS = {
     "dmlbook.chapters.ch03.figures.Ring",
     "dmlbook.chapters.ch03.merged.Numbers",
     "dmlbook.chapters.ch03.merged.Task",
+    "dmlbook.chapters.ch05.deeper.Runs",
+    "dmlbook.chapters.ch05.deeper.Way",
     "dmlbook.chapters.ch05.experiments.Digits",
     "dmlbook.chapters.ch06.pairs.Felt",
     "dmlbook.chapters.ch06.pairs.Used",

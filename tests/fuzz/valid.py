@@ -592,6 +592,7 @@ CALLS: dict[str, dict[str, object]] = {
         "start": lambda: rows(3, 2, 4), "taus": lambda: torch.tensor([0.1, 0.2]), "steps": 3,
         "embeddings": lambda: rows(12, 4),
     },
+    "chapters.ch05.deeper.triplets": {"labels": lambda: [0, 0, 1, 1]},
     "chapters.ch05.explorer.BoundExplorer.points": {"spread": 0.5},
     "chapters.ch05.explorer.BoundExplorer.move": {"what": 1, "east": 0.1, "north": 0.1, "spread": 0.5},
     "chapters.ch05.figures.one_anchor": {"anchor": 1},
@@ -869,6 +870,10 @@ CALLS: dict[str, dict[str, object]] = {
 """By function: values, or functions that make them. What stands here goes before names and types."""
 
 SKIPPED = {
+    "chapters.ch05.deeper.at_its_best_rate": "trains as often as it is told",
+    "chapters.ch05.deeper.clock": "runs the functions it is given, as often as it is told",
+    "chapters.ch05.deeper.gains": "trains as often as it is told",
+    "chapters.ch05.deeper.search": "runs as often as it is told",
     "chapters.ch05.experiments.descend": "runs the functions it is given, as often as it is told",
     "chapters.ch05.experiments.lowest_gap": "runs the functions it is given, as often as it is told",
     "chapters.ch05.experiments.seconds": "runs the functions it is given, as often as it is told",

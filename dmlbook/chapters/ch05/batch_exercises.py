@@ -29,6 +29,8 @@ WEIGHING = {
     "still missing.",
     "N / n": "The weights are C times too large: (5.7) is a mean over classes, not their sum.",
     "1 / (C n)": "The N is missing: a batch's mean divides by B, as if by N; multiply by N.",
+    "weights in whole numbers": "The weights N / (C n) are cut to whole numbers. Divide with one slash.",
+    "the own part alone": "The weight goes with the whole term of an image: also with the mean that is taken off.",
     "the sum over the batch": "You summed over the batch. A loss that is a mean does not grow with the batch.",
 }
 TERMS = {
@@ -47,6 +49,7 @@ TERMS = {
     "G.",
     "squared": "You squared the distances. The triangle inequality is about distances: with squares and these weights "
     "it is no bound.",
+    "a plus": "The others' mean is added. It is taken off: images shall go away from the other centroids.",
     "turned around": "The sign is turned around: descent on this drives images away from their own centroid.",
     "lengths 1": "You brought the embeddings to length 1. Take them as they come.",
     "cosines": "You took 1 - cosine. The bound is made of distances.",
@@ -80,8 +83,11 @@ def _bound_loss(
         "counts of the batch": len(labels) / (classes * in_batch[labels]),
         "1 / n": 1 / sizes,
         "N / n": images / sizes,
+        "weights in whole numbers": images // (classes * sizes),
         "1 / (C n)": 1 / (classes * sizes),
     }.get(fault, images / (classes * sizes))
+    if fault == "the own part alone":
+        terms = terms + (1 - 1 / weights) * (_terms(embeddings, labels, centroids, "no others", root) - terms)
     total = (weights * terms).sum()
     if fault == "the sum over the batch":
         return total
@@ -103,6 +109,7 @@ def _terms(embeddings: Tensor, labels: Tensor, centroids: Tensor, fault: str, ro
         "a sum, not a mean": apart.sum(1) - own,
         "divided by 3 as well": (apart.sum(1) - own) / (3 * (classes - 1)),
         "no others": torch.zeros_like(own),
+        "a plus": (own - apart.sum(1)) / (classes - 1),
         "the closest other": apart.scatter(1, labels[:, None], torch.inf).min(1).values,
         "masked with infinity": apart.sum(1) - torch.inf,
     }.get(fault, (apart.sum(1) - own) / (classes - 1))
@@ -170,6 +177,16 @@ ESTIMATES = {
     "scaled the wrong way": "You multiplied by B / N. The batch is the smaller: times N / B.",
     "scaled twice": "G counts roles with products of two sizes, less one: scaling it by (N / B)^2 is not enough. "
     "Count it over the whole set.",
+    "scaled three times": "G counts roles with products of two sizes, less one: no power of N / B makes it right. "
+    "Count it over the whole set.",
+    "whole batches": "N / B is cut to a whole number of batches. Divide with one slash.",
+    "the sum alone, whole batches": "You scaled the sum, by a whole number of batches, and G still counts the batch.",
+    "the batch in whole numbers": "You scaled the sum. G still counts the batch, and in whole numbers: its N is "
+    "num_images.",
+    "M squared": "A class of M images has M (M - 1) ordered pairs, not M squared: in G a minus one is missing.",
+    "N in the place of N / C": "G holds N / C twice, the number of images of one class. You put N there.",
+    "no 3 below": "G is right now, and the others' mean is not divided by 3: with G in front, it must be.",
+    "the classes of the batch": "You counted the classes in the batch. C is the number of centroids.",
     "the own one among the others": "G is right now, and the own centroid is among the others: it was not before.",
     "squared": "G is right now, and the distances are squared: they were not before.",
 }
@@ -182,8 +199,12 @@ def _factor(images: float, classes: int) -> float:
 def _estimate(embeddings: Tensor, labels: Tensor, centroids: Tensor, num_images: int, *, fault: str = "") -> Tensor:
     """L_d from a batch, or what learners make of it."""
     of_terms = fault if fault in ("squared", "the own one among the others") else ""
-    terms = _terms(embeddings, labels, centroids, of_terms, root=False) / 3
+    of_terms = {"no 3 below": "own weight 1", "the classes of the batch": "no others"}.get(fault, of_terms)
+    terms = _terms(embeddings, labels, centroids, of_terms, root=False) / (1 if fault == "no 3 below" else 3)
     batch, classes = len(labels), len(centroids)
+    if fault == "the classes of the batch":
+        classes = len(labels.unique())
+        terms = terms - (distances(embeddings, centroids).sum(1) - terms) / (3 * (classes - 1))
     right, bug, scale = _factor(num_images, classes), _factor(batch, classes), num_images / batch
     factor = {
         "the bug itself": bug,
@@ -199,6 +220,12 @@ def _estimate(embeddings: Tensor, labels: Tensor, centroids: Tensor, num_images:
         "N_t in the place of G N": right * scale / 3,
         "scaled the wrong way": right / scale,
         "scaled twice": bug * scale**2,
+        "scaled three times": bug * scale**3,
+        "whole batches": right * (num_images // batch),
+        "the sum alone, whole batches": bug * (num_images // batch),
+        "the batch in whole numbers": _factor(batch // classes * classes, classes) * scale,
+        "M squared": 3 * (classes - 1) * (num_images / classes) ** 2 * scale,
+        "N in the place of N / C": _factor(num_images * classes, classes) * scale,
     }.get(fault, right * scale)
     return factor * terms.sum()
 
@@ -211,6 +238,7 @@ def _estimate_cases() -> Sequence[Case]:
         (four, [0, 0, 1, 1], two, 8),
         (four[:3], [0, 1, 2], three, 12),
         (four[1:3], [0, 2], three, 30),
+        (four[1:], [0, 1, 1], two, 8),
     ]
     cases = []
     for x, y, c, images in problems:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import torch
 
+from dmlbook._types import Tensor
 from dmlbook.book.exercises import Case, Exercise, Misconception
 from dmlbook.chapters.ch05.theory import farthest_mean_distance, gap_per_triplet
-from dmlbook.geometry import simplex
+from dmlbook.geometry import distances, one_hot, simplex
+from dmlbook.losses import centroid_terms
 
 
 def listed(answer: object) -> object:
@@ -26,9 +28,10 @@ def _weights_cases() -> Sequence[Case]:
     return [Case((s, t), _weights(s, t), f"positive = {s:g}, negative = {t:g}") for s, t in problems]
 
 
-def _gap(eps: float, classes: int, displaced: tuple[float, float] = (1, 1)) -> float:
+def _gap(eps: float, classes: int, displaced: tuple[float, float] = (1, 1), points: Tensor | None = None) -> float:
     """Gap per triplet over eps; the two images of each class go outward by these shares of eps / 2."""
-    points, labels = simplex(classes, classes).double(), torch.arange(classes).repeat(2)
+    points = (simplex(classes, classes) if points is None else points).double()
+    labels = torch.arange(classes).repeat(2)
     x = torch.cat([(1 + share * eps / 2) * points for share in displaced])
     return gap_per_triplet(x, labels, points) / eps
 
@@ -36,6 +39,23 @@ def _gap(eps: float, classes: int, displaced: tuple[float, float] = (1, 1)) -> f
 def _gap_along_the_axes(eps: float, classes: int) -> float:
     points, labels = simplex(classes, classes).double(), torch.arange(classes).repeat(2)
     return gap_per_triplet(points[labels] + eps / 2, labels, points) / eps
+
+
+def _one_added(eps: float, classes: int) -> float:
+    points, labels = simplex(classes, classes).double(), torch.arange(classes).repeat(2)
+    return gap_per_triplet(1 + eps / 2 * points[labels], labels, points) / eps
+
+
+def _gap_of_strangers(eps: float, classes: int) -> float:
+    points = simplex(classes, classes).double()
+    x, labels = (1 + eps / 2) * points.repeat(2, 1), torch.arange(classes).repeat_interleave(2)
+    return gap_per_triplet(x, labels, points) / eps
+
+
+def _bound_alone(eps: float, classes: int) -> float:
+    points, labels = simplex(classes, classes).double(), torch.arange(classes).repeat(2)
+    apart = distances((1 + eps / 2) * points[labels], points)
+    return float(centroid_terms(apart, labels).mean()) / eps
 
 
 def _gap_cases() -> Sequence[Case]:
@@ -93,6 +113,22 @@ SQUARES = {
         lambda s, t: (4 + 1 / t, 1 / (1 + t)),
         "Those are the weights of (5.13), with slack 1 for the positive: 1 + s and 1 + 1/s take the place of 2 and 2.",
     ),
+    "1 / (1 + t) for both": Misconception(
+        lambda s, t: (2 + s + 1 / s + 1 / (1 + t), 1 / (1 + t)),
+        "The negative's own distance brings (1 + 1/t) / (1 + t), and that is 1/t, not 1 / (1 + t).",
+    ),
+    "1 / t for both": Misconception(
+        lambda s, t: (_weights(s, t)[0], 1 / t),
+        "1/t is the weight of the negative's own distance. That to the other centroid is divided by 1 + t.",
+    ),
+    "1 + t for the others": Misconception(
+        lambda s, t: (_weights(s, t)[0], 1 + t),
+        "You multiplied the others by 1 + t. The second inequality is divided by it.",
+    ),
+    "one taken off the other": Misconception(
+        lambda s, t: (_weights(s, t)[0] - _weights(s, t)[1], 1 / (1 + t)),
+        "You took the others' weight off the own one's. They stand before different distances: keep them apart.",
+    ),
     "both as anchors": Misconception(
         lambda s, t: (2 + 2 * s + 1 / t, 1 / (1 + t)),
         "One of the two distances in the first inequality has 1 + 1/s: the positive's.",
@@ -139,6 +175,22 @@ OUTWARD = {
     "by eps": Misconception(
         lambda eps, classes: _gap(eps, classes, (2, 2)),
         "You went a whole eps away. The premise allows half of it.",
+    ),
+    "labels in another order": Misconception(
+        _gap_of_strangers,
+        "Points and labels are in different orders: an image is no longer with its own centroid.",
+    ),
+    "one-hot": Misconception(
+        lambda eps, classes: _gap(eps, classes, points=one_hot(classes, classes)),
+        "Those are one-hot centroids. Asked is the simplex.",
+    ),
+    "the bound alone": Misconception(
+        _bound_alone,
+        "That is the bound itself. The gap is what it has above the triplet loss: take that off.",
+    ),
+    "1 added": Misconception(
+        _one_added,
+        "You added 1 to every coordinate: brackets. Straight outward is (1 + eps / 2) times c.",
     ),
     "along the axes": Misconception(
         _gap_along_the_axes,

@@ -28,6 +28,12 @@ def _parts(anchor: Callable | None = None, negative: Callable | None = None) -> 
     return wrong
 
 
+def _counted_from_1(sizes: Sequence[int], m: int) -> tuple[int, int, int]:
+    """Index m - 1 throughout, which for m = 0 is the last class, and never the one that is left out."""
+    anchor = (sizes[m - 1] - 1) * (sum(sizes) - sizes[m - 1])
+    return anchor, anchor, sum(n * (n - 1) for r, n in enumerate(sizes) if r != m - 1)
+
+
 def _as_if_balanced(sizes: Sequence[int], m: int) -> tuple[float, float, float]:
     mean = sum(sizes) / len(sizes)
     return ((len(sizes) - 1) * mean * (mean - 1),) * 3
@@ -112,6 +118,23 @@ ROLES = {
         lambda sizes, m: _roles(sizes, (m - 1) % len(sizes)),
         "Those are the numbers of the class before: m counts from 0.",
     ),
+    "index m - 1": Misconception(_counted_from_1, "You looked up sizes[m - 1]: m counts from 0."),
+    "half the positives": Misconception(
+        lambda sizes, m: (_roles(sizes, m)[0], _roles(sizes, m)[0] // 2, _roles(sizes, m)[2]),
+        "Anchor and positive are an ordered pair: the image is as often the positive as the anchor. Do not halve.",
+    ),
+    "anchors alone, as positive": Misconception(
+        lambda sizes, m: (_roles(sizes, m)[0], sizes[m] - 1, _roles(sizes, m)[2]),
+        "As a positive it has n - 1 anchors, and each of them meets all N - n negatives: multiply.",
+    ),
+    "one negative too few": Misconception(
+        _parts(lambda n, N, C, others: (n - 1) * (N - n - 1)),
+        "The minus one belongs to the image's own class alone. All N - n images of other classes are negatives.",
+    ),
+    "the total": Misconception(
+        lambda sizes, m: sum(_roles(sizes, m)),
+        "Their sum is right. Return the three numbers: anchor, positive, negative.",
+    ),
 }
 SHORTFALL = {
     "squared distances": Misconception(
@@ -161,6 +184,26 @@ SHORTFALL = {
     "one class more": Misconception(
         lambda classes: classes * (1 - math.sqrt(1 - 1 / (classes + 1))),
         "The simplex's distance belongs to C + 1 points. For C of them it is the root of 2 C / (C - 1).",
+    ),
+    "one-hot 2 apart": Misconception(
+        lambda classes: classes * (1 - math.sqrt(2) * _ratio(classes)),
+        "Two coordinate axes are the root of 2 apart, not 2.",
+    ),
+    "in whole numbers": Misconception(
+        lambda classes: classes * (1 - math.sqrt(2) / math.sqrt(2 * classes // (classes - 1))),
+        "2 C // (C - 1) is cut to a whole number. Divide with one slash.",
+    ),
+    "no root of the simplex": Misconception(
+        lambda classes: classes * (1 - math.sqrt(2) / (2 * classes / (classes - 1))),
+        "2 C / (C - 1) is the simplex's squared distance: take the root of it, as of one-hot's 2.",
+    ),
+    "all pairs": Misconception(
+        lambda classes: classes * (classes - 1) * (1 - _ratio(classes)),
+        "You multiplied by C (C - 1), the number of pairs. Multiply by C alone.",
+    ),
+    "times the root of C": Misconception(
+        lambda classes: math.sqrt(classes) * (1 - _ratio(classes)),
+        "You multiplied by the root of C. That still vanishes: multiply by C.",
     ),
     "no root of the denominator": Misconception(
         lambda classes: classes * (1 - math.sqrt(2) * (classes - 1) / math.sqrt(2 * classes)),

@@ -129,22 +129,26 @@ function square(parent, state, data, moved) {
 /** Bound, triplet loss and floor on one scale; returns a function that draws them. */
 function scale(parent, data) {
   const [size, margins] = [[440, 300], [92, 6, 10, 44]];
-  const plane = panel(parent, "The bound is never below the truth", { size, x: [-6.2, 9.2], y: [2.6, -0.8], margins });
-  const ticks = [-6, -4, -2, 0, 2, 4, 6, 8];
+  const [low, high] = data.scale;
+  const plane = panel(parent, "The bound is never below the triplet loss", { size, x: data.scale, y: [2.6, -0.8], margins });
+  const ticks = [-3, -2, -1, 0, 1, 2, 3, 4];
   for (const at of ticks) draw("line", { x1: plane.x(at), x2: plane.x(at), y1: plane.y(-0.8), y2: plane.y(2.6), stroke: data.greys.shade }, plane.svg);
   plane.axes(ticks.map((at) => [at, minus(at)]), data.rows.map((name, row) => [row, name]), data.greys.pale);
-  draw("text", { x: plane.x(1.5), y: 296, "text-anchor": "middle" }, plane.svg, "per triplet");
-  const gap = draw("line", { stroke: data.greys.pale, "stroke-width": 12 }, plane.svg);
+  draw("text", { x: plane.x((low + high) / 2), y: 296, "text-anchor": "middle" }, plane.svg, "per triplet");
+  const gap = draw("rect", { fill: data.greys.pale, y: plane.y(0), height: plane.y(1) - plane.y(0) }, plane.svg);
   const gapWords = draw("text", { style: `fill: ${data.greys.middle}` }, plane.svg);
   const marks = data.rows.map((_, row) => draw("circle", { r: 6.5, cy: plane.y(row) }, plane.svg));
-  const words = data.rows.map((_, row) => draw("text", { y: plane.y(row) - 13, "text-anchor": "middle" }, plane.svg));
+  const words = data.rows.map((_, row) => draw("text", { y: plane.y(row) + (row === 1 ? 23 : -13), "text-anchor": "middle" }, plane.svg));
   return ({ bound, truth, floor }) => {
     [bound, truth, floor].forEach((value, row) => {
-      put(marks[row], { cx: plane.x(value) });
-      put(words[row], { x: plane.x(value) }).textContent = minus(fixed(value, 2));
+      put(marks[row], { cx: plane.x(clamp(value, low, high)) });
+      const said = minus(fixed(value, 2)); // beyond the scale it is told at its end
+      put(words[row], { x: plane.x(clamp(value, low + 0.5, high - 0.5)) }).textContent =
+        value < low ? `\u2190 ${said}` : value > high ? `${said} \u2192` : said;
     });
-    put(gap, { x1: plane.x(truth), x2: plane.x(bound), y1: plane.y(0.5), y2: plane.y(0.5) });
-    const beside = bound < 5 ? { x: plane.x(bound) + 8, "text-anchor": "start" } : { x: plane.x(truth) - 8, "text-anchor": "end" };
+    const [from, to] = [truth, bound].map((value) => plane.x(clamp(value, low, high)));
+    put(gap, { x: from, width: Math.max(to - from, 0) }); // rounding may leave them a hair apart
+    const beside = bound > high - 1.5 ? { x: from - 8, "text-anchor": "end" } : { x: to + 8, "text-anchor": "start" };
     put(gapWords, { ...beside, y: plane.y(0.5) + 5 }).textContent = `gap ${fixed(bound - truth, 2)}`;
   };
 }

@@ -15,6 +15,8 @@ from dmlbook.book.panel import choose
 from dmlbook.chapters.ch05 import theory
 
 REACH, RATE = 1.0, 0.02
+SCALE = (-3.2, 4.2)
+"""What the scale shows, wide enough for all but wild places; a number beyond it is told at its end, with an arrow."""
 CLASSES, PER_CLASS = 3, 3
 ROWS = ("bound", "triplet loss", "floor")
 START = 0.35 * torch.tensor(
@@ -31,6 +33,11 @@ START = 0.35 * torch.tensor(
     ]
 )
 """Where each sample starts, as seen from its centroid."""
+
+
+def _on_scale(value: float, *, room: float = 0.0) -> float:
+    """The value, or the end of the scale that it is beyond, less ``room``."""
+    return min(max(value, SCALE[0] + room), SCALE[1] - room)
 
 
 class BoundExplorer(Explorer):
@@ -71,6 +78,7 @@ class BoundExplorer(Explorer):
             "reach": REACH,
             "rate": RATE,
             "rows": list(ROWS),
+            "scale": list(SCALE),
             "little": 0.01,
         }
 
@@ -132,7 +140,7 @@ class BoundExplorer(Explorer):
         figure, (plane, scale) = plt.subplots(1, 2, figsize=(9.4, 4.0), width_ratios=(1, 1.25), layout="constrained")
         plane.set(xlim=(-1.12 * REACH, 1.12 * REACH), ylim=(-1.12 * REACH, 1.12 * REACH), aspect="equal")
         plane.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1], title="Samples (o) and centroids (+)")
-        scale.set(xlim=(-6.2, 9.2), ylim=(2.6, -0.8), xlabel="per triplet", title="The bound is never below the truth")
+        scale.set(xlim=SCALE, ylim=(2.6, -0.8), xlabel="per triplet", title="The bound is never below the triplet loss")
         scale.set_yticks(range(len(ROWS)), ROWS)
         scale.tick_params(axis="y", length=0)
         scale.grid(axis="x", color=SHADE)
@@ -146,9 +154,9 @@ class BoundExplorer(Explorer):
             for c in range(CLASSES)
         ]
         (self.ring,) = plane.plot([], [], "o", markersize=20, mfc="none", mec="black", zorder=5)
-        (self.gap,) = scale.plot([], [], color=PALE, linewidth=9, solid_capstyle="butt", zorder=2)
+        (self.gap,) = scale.fill([0] * 4, [0] * 4, color=PALE, linewidth=0, zorder=2)
         (self.marks,) = scale.plot([], [], "o", color="black", markersize=9, zorder=4)
-        self.words = [scale.text(0, row - 0.22, "", ha="center", fontsize=11, zorder=5) for row in range(3)]
+        self.words = [scale.text(0, at, "", ha="center", fontsize=11, zorder=5) for at in (-0.22, 1.34, 1.78)]
         self.gap_words = scale.text(0, 0.5, "", va="center", fontsize=11, color=MIDDLE, zorder=5)
         plt.close(figure)
         return Live(
@@ -166,13 +174,17 @@ class BoundExplorer(Explorer):
         chosen = (x[what] if what < len(x) else self.centroids[what - len(x)]).tolist()
         self.ring.set_data([chosen[0]], [chosen[1]])
         values = list(self.figures.values())
-        self.marks.set_data(values, [0, 1, 2])
-        self.gap.set_data([values[1], values[0]], [0.5, 0.5])
-        self.gap_words.set_x(values[0] + 0.2)
+        bound, truth, _ = places = [_on_scale(value) for value in values]
+        self.marks.set_data(places, [0, 1, 2])
+        self.gap.set_xy([(truth, 0), (bound, 0), (bound, 1), (truth, 1)])
+        left = bound > SCALE[1] - 1.5  # no room at its right
+        self.gap_words.set(x=truth - 0.12 if left else bound + 0.12, ha="right" if left else "left")
         self.gap_words.set_text(f"gap {values[0] - values[1]:.2f}")
         for text, value in zip(self.words, values, strict=True):
-            text.set_position((value, text.get_position()[1]))
-            text.set_text(f"{value:.2f}")
+            text.set_position((_on_scale(value, room=0.5), text.get_position()[1]))
+            text.set_text(
+                f"← {value:.2f}" if value < SCALE[0] else f"{value:.2f} →" if value > SCALE[1] else f"{value:.2f}"
+            )
 
 
 EXPLORER = BoundExplorer

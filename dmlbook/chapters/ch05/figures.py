@@ -162,6 +162,30 @@ def landscape(
     return ax
 
 
+@checked(across=finite, heights=finite, cone=finite, tip=finite)
+def cut(
+    ax: Axes,
+    across: Float[Tensor, " P"],
+    heights: Float[Tensor, " P"],
+    cone: Float[Tensor, " P"],
+    tip: Float[Tensor, " 2"],
+) -> Axes:
+    """A cut through a landscape (full) above its cone (dashed), both named at their left ends; class 0's centroid.
+
+    Args:
+        ax: Where to draw.
+        across: Places on the line that is cut along.
+        heights: Of the landscape at each.
+        cone: Its height at each.
+        tip: Where the centroid is, and the height there.
+    """
+    for name, values, style in (("$f$", heights, "-"), ("cone", cone, "--")):
+        ax.plot(across, values, color="black", linestyle=style, linewidth=2)
+        ax.annotate(name, (float(across[0]), float(values[0])), xytext=(14, 2), textcoords="offset points")
+    ax.annotate("$c_0$", tuple(tip.tolist()), xytext=(0, 16), textcoords="offset points", ha="center")
+    return centroids(ax, tip[None], size=150, names=False)
+
+
 @checked(by_kind=finite)
 def angles(ax: Axes, by_kind: Mapping[str, Float[Tensor, " P"]]) -> Axes:
     """One row a kind of centroids: a bar from its smallest angle to its largest, in degrees, a tick for the mean.

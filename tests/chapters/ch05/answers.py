@@ -86,6 +86,7 @@ def batch_loss(z, y, c, counts, wrong="", root=False):
             "no others": 0.0,
             "the closest other": min(one for r, one in enumerate(far) if r != m),
             "masked with infinity": mean * -math.inf,
+            "a plus": -mean,
         }.get(wrong, mean)
         term = {"own weight 1": far[m], "own weight 2": far[m] + far[m]}.get(wrong, 3 * far[m]) - mean
         term = {"a third of it": term / 3, "turned around": -term, "a hinge": F.relu(term)}.get(wrong, term)
@@ -97,7 +98,10 @@ def batch_loss(z, y, c, counts, wrong="", root=False):
             "1 / n": 1 / n,
             "N / n": int(counts.sum()) / n,
             "1 / (C n)": 1 / n / classes,
+            "weights in whole numbers": int(counts.sum()) // (n * classes),
         }.get(wrong, int(counts.sum()) / n / classes)
+        if wrong == "the own part alone":
+            term, weight = weight * 3 * far[m] - mean, 1
         total, weighed = total + weight * term, weighed + weight
         of_class.setdefault(m, []).append(term)
     if wrong in ("the classes of the batch", "all classes of the batch"):
@@ -162,6 +166,20 @@ def along_the_axes(eps, classes):
     return float(bound - losses.triplet_mean(torch.cdist(x, x), y, hinge=False)[0]) / eps
 
 
+def one_before(sizes, m):
+    """sizes[m - 1], which is the last for m = 0, and the sum over all r but m - 1."""
+    own = sizes[m - 1]
+    anchor = own * sum(sizes) - own**2 - sum(sizes) + own
+    return anchor, anchor, sum(n * (n - 1) for n in (sizes if m == 0 else sizes[: m - 1] + sizes[m:]))
+
+
+def seen_classes(z, y, c, n):
+    seen = len(set(y.tolist()))
+    d = torch.cdist(z, c)
+    own = d[torch.arange(len(y)), y]
+    return n * _factor(n, seen) * (own - (d.sum(1) - own) / (3 * (seen - 1))).mean()
+
+
 def shortfall(c, power=1):
     one_hot, simplex = math.sqrt(2), math.sqrt(2 * c / (c - 1))
     return c * (1 - (one_hot / simplex) ** power)
@@ -193,6 +211,15 @@ ANSWERS = {
         "anchors, not pairs": lambda sizes, m: as_negative(sizes, m, sum(others(sizes, m))),
         "negatives first": lambda sizes, m: list(reversed(count_roles(sizes, m))),
         "counted from 1": lambda sizes, m: count_roles(sizes, m - 1 if m else len(sizes) - 1),
+        "index m - 1": one_before,
+        "half the positives": lambda sizes, m: np.array(count_roles(sizes, m)) // np.array([1, 2, 1]),
+        "anchors alone, as positive": lambda sizes, m: [
+            count_roles(sizes, m)[0],
+            sizes[m] - 1,
+            count_roles(sizes, m)[2],
+        ],
+        "one negative too few": lambda sizes, m: as_anchor(sizes, m, (sizes[m] - 1) * (sum(others(sizes, m)) - 1)),
+        "the total": lambda sizes, m: sum(count_roles(sizes, m)),
     },
     "5.2": {
         "solution": batch_loss,
@@ -217,6 +244,14 @@ ANSWERS = {
         "N_t in the place of G N": lambda z, y, c, n: n * (n / len(c) - 1) * (n - n / len(c)) * mean_term(z, y, c),
         "scaled the wrong way": lambda z, y, c, n: set_sum(z, y, c, n, images=len(y) ** 2 / n),
         "scaled twice": partial(of_batch, change=lambda value, sign, scale: scale**2 * value),
+        "scaled three times": partial(of_batch, change=lambda value, sign, scale: scale**3 * value),
+        "whole batches": lambda z, y, c, n: set_sum(z, y, c, n, images=n // len(y) * len(y)),
+        "the sum alone, whole batches": lambda z, y, c, n: n // len(y) * of_batch(z, y, c, n),
+        "the batch in whole numbers": lambda z, y, c, n: set_sum(z, y, c, n, g=len(y) // len(c) * len(c)),
+        "M squared": lambda z, y, c, n: n * (len(c) - 1) * (n / len(c)) ** 2 * mean_term(z, y, c) * 3,
+        "N in the place of N / C": lambda z, y, c, n: set_sum(z, y, c, n, g=n * len(c)),
+        "no 3 below": lambda z, y, c, n: n * _factor(n, len(c)) * (_bound(z, y, c)[0] - _bound(z, y, c)[1]).mean(),
+        "the classes of the batch": seen_classes,
         "the own one among the others": partial(set_sum, included=True),
         "squared": partial(set_sum, power=2),
     },
@@ -235,6 +270,11 @@ ANSWERS = {
         "the bare ratio": lambda c: math.sqrt((c - 1) / c),
         "one class more": lambda c: c * (1 - math.sqrt(2) / math.sqrt(2 * (c + 1) / c)),
         "no root of the denominator": lambda c: c * (1 - math.sqrt(2) / (math.sqrt(2 * c) / (c - 1))),
+        "one-hot 2 apart": lambda c: c * (1 - 2 / math.sqrt(2 * c / (c - 1))),
+        "in whole numbers": lambda c: c * (1 - math.sqrt(2) / math.sqrt(2 * c // (c - 1))),
+        "no root of the simplex": lambda c: c - c * math.sqrt(2) * (c - 1) / (2 * c),
+        "all pairs": lambda c: (c - 1) * shortfall(c),
+        "times the root of C": lambda c: shortfall(c) / math.sqrt(c),
     },
     "5.6": {
         "solution": square_weights,
@@ -254,6 +294,10 @@ ANSWERS = {
         "others first": lambda s, t: square_weights(s, t)[::-1],
         "a minus": lambda s, t: (square_weights(s, t)[0], -1 / (1 + t)),
         "a mean over roles": lambda s, t: (square_weights(s, t)[0] / 3, 1 / (1 + t)),
+        "1 / (1 + t) for both": lambda s, t: (1 + s + 1 + 1 / s + 1 / (t + 1), 1 / (t + 1)),
+        "1 / t for both": lambda s, t: (square_weights(s, t)[0], 1 / t),
+        "1 + t for the others": lambda s, t: [square_weights(s, t)[0], t + 1],
+        "one taken off the other": lambda s, t: (square_weights(s, t)[0] - 1 / (1 + t), 1 / (1 + t)),
     },
     "5.7": {
         "solution": lambda eps, classes: gap_by_listing(eps, classes).mean() / eps,
@@ -270,6 +314,12 @@ ANSWERS = {
         "the sum, not divided by eps": lambda eps, classes: gap_by_listing(eps, classes).sum(),
         "per image": lambda eps, classes: gap_by_listing(eps, classes).sum() / (2 * classes) / eps,
         "turned around": lambda eps, classes: -gap_by_listing(eps, classes).mean() / eps,
+        "labels in another order": lambda eps, classes: _outward(
+            eps, classes, lambda c, y: (1 + eps / 2) * c[torch.arange(2 * classes).div(2, rounding_mode="floor")]
+        ),
+        "one-hot": lambda eps, classes: _outward(eps, classes, centroids=torch.eye(classes, dtype=torch.float64)),
+        "the bound alone": lambda eps, classes: _outward(eps, classes, loss=lambda x, y: 0.0),
+        "1 added": lambda eps, classes: _outward(eps, classes, lambda c, y: 1 + eps * c[y] / 2),
         "back on the sphere": lambda eps, classes: gap_by_listing(eps, classes, normalize=True).mean() / eps,
     },
 }
@@ -311,12 +361,14 @@ def _nearest_other(z, y, c, n):
     return (n.sum() / (len(c) * n[y]) * (3 * own - near)).mean()
 
 
-def _outward(eps, classes, images=None, scale=1.0, by=None):
+def _outward(eps, classes, images=None, scale=1.0, by=None, centroids=None, loss=None):
     from dmlbook import geometry, losses
 
-    c, y = geometry.simplex(classes, classes).double(), torch.arange(classes).repeat(2)
+    c = geometry.simplex(classes, classes).double() if centroids is None else centroids
+    y = torch.arange(classes).repeat(2)
     x = ((1 + eps / 2) * c[y]) if images is None else images(c, y)
-    gap = losses.centroid_bound_sum(torch.cdist(x, c), y) - losses.triplet_sum(torch.cdist(x, x), y)
+    truth = losses.triplet_sum(torch.cdist(x, x), y) if loss is None else loss(x, y)
+    gap = losses.centroid_bound_sum(torch.cdist(x, c), y) - truth
     return scale * float(gap) / (losses.count_triplets(y) if by is None else by(classes)) / eps
 
 
@@ -336,6 +388,16 @@ INVENTED = {
         "any two of the rest": lambda s, m: as_negative(s, m, (sum(s) - s[m]) * (sum(s) - s[m] - 1)),
         "the sum over all classes": lambda s, m: as_negative(s, m, sum(r * (r - 1) for r in s)),
         "half a pair everywhere": lambda s, m: tuple(count / 2 for count in count_roles(s, m)),
+        "positives without order": lambda s, m: (count_roles(s, m)[0], count_roles(s, m)[1] // 2, count_roles(s, m)[2]),
+        "two of all the others": lambda s, m: as_negative(s, m, math.perm(sum(s) - s[m], 2)),
+        "a negative is a class": lambda s, m: as_anchor(s, m, (s[m] - 1) * (len(s) - 1)),
+        "the negative first": lambda s, m: (count_roles(s, m)[2], *count_roles(s, m)[:2]),
+        "squares of the others": lambda s, m: as_negative(s, m, sum(r * r for r in others(s, m))),
+        "m from one": one_before,
+        "all in one number": lambda s, m: sum(count_roles(s, m)),
+        "three times the anchor": lambda s, m: (count_roles(s, m)[0],) * 3,
+        "positives: anchors alone": lambda s, m: (count_roles(s, m)[0], s[m] - 1, count_roles(s, m)[2]),
+        "everybody but itself twice": lambda s, m: as_anchor(s, m, (s[m] - 1) * (sum(s) - s[m] - 1)),
     },
     "5.2": {
         "plain mean": lambda z, y, c, n: (3 * _bound(z, y, c)[0] - _bound(z, y, c)[1]).mean(),
@@ -357,6 +419,24 @@ INVENTED = {
         "bincount of the labels": lambda z, y, c, n: (
             len(y) / (len(c) * torch.bincount(y)[y]) * (3 * _bound(z, y, c)[0] - _bound(z, y, c)[1])
         ).mean(),
+        "a sum over the batch": lambda z, y, c, n: len(y) * batch_loss(z, y, c, n),
+        "two slashes": lambda z, y, c, n: (
+            n.sum() // (len(c) * n[y]) * (3 * _bound(z, y, c)[0] - _bound(z, y, c)[1])
+        ).mean(),
+        "others summed": lambda z, y, c, n: (
+            n.sum() / (len(c) * n[y]) * (3 * _bound(z, y, c)[0] - (len(c) - 1) * _bound(z, y, c)[1])
+        ).mean(),
+        "own detached": lambda z, y, c, n: (
+            n.sum() / (len(c) * n[y]) * (3 * _bound(z, y, c)[0].detach() - _bound(z, y, c)[1])
+        ).mean(),
+        "normalized first": lambda z, y, c, n: batch_loss(F.normalize(z, dim=1), y, c, n),
+        "weights before the minus": lambda z, y, c, n: (
+            n.sum() / (len(c) * n[y]) * 3 * _bound(z, y, c)[0] - _bound(z, y, c)[1]
+        ).mean(),
+        "N over n": lambda z, y, c, n: (n.sum() / n[y] * (3 * _bound(z, y, c)[0] - _bound(z, y, c)[1])).mean(),
+        "added": lambda z, y, c, n: (n.sum() / (len(c) * n[y]) * (3 * _bound(z, y, c)[0] + _bound(z, y, c)[1])).mean(),
+        "one value an image": lambda z, y, c, n: 3 * _bound(z, y, c)[0] - _bound(z, y, c)[1],
+        "a float": lambda z, y, c, n: batch_loss(z, y, c, n).item(),
     },
     "5.3": {
         "only N put in": lambda z, y, c, n: _factor(n, len(c)) * (_bound(z, y, c)[0] - _bound(z, y, c)[1] / 3).sum(),
@@ -379,6 +459,20 @@ INVENTED = {
         "times 3 once more": lambda z, y, c, n: (
             n * _factor(n, len(c)) * (3 * _bound(z, y, c)[0] - _bound(z, y, c)[1]).mean()
         ),
+        "a class of the batch, in whole numbers": lambda z, y, c, n: set_sum(z, y, c, n, g=len(y) // len(c) * len(c)),
+        "b over n": lambda z, y, c, n: _factor(n, len(c)) * len(y) / n * len(y) * mean_term(z, y, c),
+        "M M": lambda z, y, c, n: 3 * (len(c) - 1) * (n / len(c)) ** 2 * n * mean_term(z, y, c),
+        "G without 3": lambda z, y, c, n: set_sum(z, y, c, n) / 3,
+        "others over C - 1": lambda z, y, c, n: (
+            n * _factor(n, len(c)) * (_bound(z, y, c)[0] - _bound(z, y, c)[1]).mean()
+        ),
+        "N for M": lambda z, y, c, n: 3 * (len(c) - 1) * (n - 1) * n * n * mean_term(z, y, c),
+        "classes that are seen": seen_classes,
+        "scaled by the cube": lambda z, y, c, n: (n / len(y)) ** 3 * of_batch(z, y, c, n),
+        "so many whole batches": lambda z, y, c, n: (
+            n // len(y) * _factor(n, len(c)) * (_bound(z, y, c)[0] - _bound(z, y, c)[1] / 3).sum()
+        ),
+        "others less own": lambda z, y, c, n: -set_sum(z, y, c, n),
     },
     "5.4": {
         "squares": lambda c: c * (1 - 2 / (2 * c / (c - 1))),
@@ -391,6 +485,16 @@ INVENTED = {
         "the ratio times C": lambda c: c * math.sqrt(1 - 1 / c),
         "root of the top only": lambda c: c * (1 - 2**0.5 / ((2 * c) ** 0.5 / (c - 1))),
         "values of the bound": lambda c: c * (-math.sqrt(2) + math.sqrt(2 * c / (c - 1))) / math.sqrt(2),
+        "C - 1 times": lambda c: (c - 1) * (1 - math.sqrt(1 - 1 / c)),
+        "two for one-hot": lambda c: c * (1 - 2 / math.sqrt(2 * c / (c - 1))),
+        "two slashes": lambda c: c * (1 - math.sqrt(2) / math.sqrt(2 * c // (c - 1))),
+        "C + 1 corners": lambda c: c * (1 - math.sqrt(2) / math.sqrt(2 * (c + 1) / c)),
+        "minus": lambda c: -c * (1 - math.sqrt(1 - 1 / c)),
+        "half of C": lambda c: c / 2 * (1 - math.sqrt(1 - 1 / c)),
+        "ordered pairs": lambda c: c * (c - 1) * (1 - math.sqrt(1 - 1 / c)),
+        "root of C": lambda c: math.sqrt(c) * (1 - math.sqrt(1 - 1 / c)),
+        "the simplex squared": lambda c: c * (1 - math.sqrt(2) * (c - 1) / (2 * c)),
+        "rounded": lambda c: round(c * (1 - math.sqrt(1 - 1 / c)), 1),
     },
     "5.6": {
         "as in (5.13)": lambda s, t: (4 + 1 / t, 1 / (1 + t)),
@@ -403,6 +507,16 @@ INVENTED = {
         "pair order": lambda s, t: [1 / (1 + t), 2 + s + 1 / s + 1 / t],
         "two of (1 + s)": lambda s, t: (2 * (1 + s) + 1 / t, 1 / (1 + t)),
         "a third": lambda s, t: ((2 + s + 1 / s + 1 / t) / 3, 1 / (3 * (1 + t))),
+        "canceled wrongly": lambda s, t: (2 + s + 1 / s + 1 / (1 + t), 1 / (1 + t)),
+        "others first": lambda s, t: (1 / (1 + t), 2 + s + 1 / s + 1 / t),
+        "a negative weight": lambda s, t: (2 + s + 1 / s + 1 / t, -1 / (1 + t)),
+        "1 / t": lambda s, t: (2 + s + 1 / s + 1 / t, 1 / t),
+        "positive as anchor": lambda s, t: (2 * (1 + s) + 1 / t, 1 / (1 + t)),
+        "four": lambda s, t: (4 + 1 / t, 1 / (1 + t)),
+        "t, not 1 / t": lambda s, t: (2 + s + 1 / s + t, 1 / (1 + t)),
+        "three roles' mean": lambda s, t: ((2 + s + 1 / s + 1 / t) / 3, 1 / (1 + t)),
+        "times 1 + t": lambda s, t: (2 + s + 1 / s + 1 / t, 1 + t),
+        "their difference": lambda s, t: (2 + s + 1 / s + 1 / t - 1 / (1 + t), 1 / (1 + t)),
     },
     "5.7": {
         "two": lambda eps, classes: 2.0,
@@ -417,5 +531,17 @@ INVENTED = {
         ),
         "from the paper proof": lambda eps, classes: 1.5 + math.sqrt(2 * classes / (classes - 1)) / 4,
         "normalized": lambda eps, classes: _outward(eps, classes, lambda c, y: c[y]),
+        "repeated the other way": lambda eps, classes: _outward(
+            eps, classes, lambda c, y: (1 + eps / 2) * c.repeat_interleave(2, 0)
+        ),
+        "plus eps / 2": lambda eps, classes: _outward(eps, classes, lambda c, y: c[y] + eps / 2),
+        "axes for centroids": lambda eps, classes: _outward(eps, classes, centroids=torch.eye(classes).double()),
+        "the gap itself": lambda eps, classes: _outward(eps, classes, scale=eps),
+        "by half of eps": lambda eps, classes: 2 * _outward(eps, classes),
+        "for eps to 0": lambda eps, classes: 3 / 2 + math.sqrt(2 * classes / (classes - 1)) / 4,
+        "always 2": lambda eps, classes: 2,
+        "the sum over triplets": lambda eps, classes: _outward(eps, classes, by=lambda c: 1.0),
+        "the bound over eps": lambda eps, classes: _outward(eps, classes, loss=lambda x, y: 0.0),
+        "no brackets": lambda eps, classes: _outward(eps, classes, lambda c, y: 1 + eps / 2 * c[y]),
     },
 }

@@ -52,9 +52,8 @@ def test_the_drawn_bound_is_never_below_the_drawn_triplet_loss():
         assert shown["bound"] == pytest.approx(reference.centroid_bound_sum(x, explorer.labels, c) / count)
         assert shown["truth"] == pytest.approx(reference.linear_triplet_sum(x, explorer.labels) / count)
         assert shown["floor"] - 1e-9 <= shown["truth"] <= shown["bound"] + 1e-9
-        assert explorer.marks.get_xdata() == list(shown.values())
-        low, high = explorer.marks.axes.get_xlim()
-        assert low < min(shown.values()) <= max(shown.values()) < high
+        assert explorer.marks.get_xdata() == [min(max(value, -3.2), 4.2) for value in shown.values()]
+        assert explorer.marks.axes.get_xlim() == (-3.2, 4.2)
         assert f"bound {shown['bound']:.2f}, triplet loss {shown['truth']:.2f}" in explorer.text.value
 
 
@@ -122,16 +121,41 @@ def test_numbers_of_the_widget_stand_at_their_marks_in_the_rows_that_name_them(m
     assert (moved.marks.axes.get_yticks().tolist(), ticks) == ([0, 1, 2], ["bound", "triplet loss", "floor"])
     for row, (text, value) in enumerate(zip(moved.words, (bound, truth, floor), strict=True)):
         assert text.get_text() == f"{value:.2f}"
-        assert text.get_position() == pytest.approx((value, row - 0.22))
-    assert at(moved.gap) == [pytest.approx([truth, 0.5]), pytest.approx([bound, 0.5])]
+        assert text.get_position() == pytest.approx((value, row + (0.34 if row == 1 else -0.22)))
+    corners = [(truth, 0), (bound, 0), (bound, 1), (truth, 1)]  # from the row of the bound to that of the triplet loss
+    assert moved.gap.get_xy()[:4].tolist() == [pytest.approx(corner) for corner in corners]
     assert moved.gap_words.get_text() == f"gap {bound - truth:.2f}"
-    assert moved.gap_words.get_position() == pytest.approx((bound + 0.2, 0.5))
+    assert moved.gap_words.get_position() == pytest.approx((bound + 0.12, 0.5))
     away = [math.dist(place, moved.centroids[number // 3].tolist()) for number, place in enumerate(x.tolist())]
     assert moved.text.value == (
         f"Per triplet: bound {bound:.2f}, triplet loss {truth:.2f}, so the gap is {bound - truth:.2f}; "
         f"by the theorem at most {bound - floor:.2f}. "
         f"The samples lie {reference.mean(away):.2f} from their centroids on average."
     )
+
+
+def test_the_gap_can_be_seen_at_the_start():
+    explorer = BoundExplorer()
+    left, right = explorer.gap.get_xy()[:2, 0]
+    low, high = explorer.gap.axes.get_xlim()
+    assert (right - left) / (high - low) > 0.06
+
+
+def test_numbers_beyond_the_scale_stand_at_its_ends_with_an_arrow_and_the_gap_is_named_where_there_is_room():
+    explorer = BoundExplorer()
+    for what, (east, north) in enumerate([(-1, 1), (-1, -1), (-1, 1)] + 3 * [(1, -1)] + 3 * [(1, 1)]):
+        explorer.set(what=what)
+        explorer.set(east=east, north=north)
+    bound, truth, floor = explorer.figures.values()
+    assert bound > 4.2
+    assert floor < -3.2 < truth < 4.2
+    assert explorer.marks.get_xdata() == [4.2, truth, -3.2]
+    assert [text.get_text() for text in explorer.words] == [f"{bound:.2f} →", f"{truth:.2f}", f"← {floor:.2f}"]
+    assert [text.get_position()[0] for text in explorer.words] == pytest.approx([3.7, truth, -2.7])
+    assert explorer.gap_words.get_position() == pytest.approx((truth - 0.12, 0.5))
+    assert explorer.gap_words.get_ha() == "right"
+    explorer.actions["start again"]()
+    assert explorer.gap_words.get_ha() == "left"
 
 
 def test_a_step_of_the_widget_goes_down_the_bound_within_the_square(moved):

@@ -226,6 +226,17 @@ def test_level_lines_of_the_landscape_run_where_the_function_has_their_level(ax)
     assert {to_hex(color) for color in contours.get_edgecolors()} == {"#444444"}
 
 
+def test_a_cut_shows_the_function_its_cone_and_the_centroid_at_the_tip(ax):
+    across, heights, cone = torch.tensor([[0.0, 1.0, 3.0], [2.0, 0.5, 4.0], [1.5, 0.5, 2.5]])
+    assert figures.cut(ax, across, heights, cone, torch.tensor([1.0, 0.5])) is ax
+    full, dashed = ax.lines
+    assert (full.get_linestyle(), dashed.get_linestyle()) == ("-", "--")
+    assert places(full) == [(0.0, 2.0), (1.0, 0.5), (3.0, 4.0)]
+    assert places(dashed) == [(0.0, 1.5), (1.0, 0.5), (3.0, 2.5)]
+    assert drawn.words(ax) == {"$f$": (0.0, 2.0), "cone": (0.0, 1.5), "$c_0$": (1.0, 0.5)}
+    assert marks(ax) == [([1.0, 0.5], 150, BLUE, "P")]
+
+
 def test_the_centroids_stand_upon_the_landscape_with_their_names(ax):
     figures.landscape(ax, tilted(9, 5), reach=REACH, points=CENTROIDS)
     crosses = [(place, hue) for place, _, hue, shape in marks(ax) if shape == "P"]
