@@ -284,9 +284,9 @@ for name, (average, spread) in by_pair.items():
 assert by_pair["the pose alone"][0] > by_pair["the species alone"][0] + 0.1
 
 # %% [markdown]
-# A shared pose lifts the cosine much more than a shared species does. But whatever two images share, the cosine spreads
-# more than that: something else moves most of the pixels. Is it the scenery, say the colors at the top and bottom edge? We
-# take out what these six numbers tell about the pixels.
+# A shared pose lifts the cosine much more than a shared species does. But whatever two images share, the cosine spreads more
+# than that, so something else moves the pixels most. Is it the scenery, say the colors at the top and bottom edge? We take
+# out what these six numbers tell about the pixels.
 
 # %%
 images = test.images.float()
@@ -304,13 +304,13 @@ spread = max(spread for _, spread in compare_pairs(rest).values())
 print(f"and the cosine spreads by at most {spread:.2f}")
 
 # %% [markdown]
-# Scenery moves most of the pixels, and it is in the way of both: without it they find the species more often, and the pose
-# nearly always.
+# The scenery's colors make more than half of the variance, and they are in the way of both: without them pixels find the
+# species more often, and the pose nearly always.
 
 # %% [markdown]
 # **Stop.** So far: an embedding makes a point of every image, retrieval lists the other images by their cosine with a query,
 # and Recall@1 asks whether the first one is of the query's class. Pixels are an embedding, too, and find the species more
-# often than guessing does. But what moves most pixels, scenery and pose, is not what makes a species.
+# often than guessing does. But what moves pixels most, scenery and pose, is not what makes a species.
 #
 # **Question.** Somebody trains a network on the training species, and it finds their images perfectly. What do you know
 # about the test species?
@@ -327,8 +327,8 @@ print(f"and the cosine spreads by at most {spread:.2f}")
 #
 # So we let a small network compute the points, 64 numbers an image. It sees the *training* species only. Its loss is
 # SoftTriple, which chapter 03 builds step by step; until then read it as cross-entropy over the similarity to a few
-# learned points of each species, its *centers* (they have a learning rate of their own, `loss_lr`). Then we retrieve among the *test*
-# species.
+# learned points of each species, its *centers* (they have a learning rate of their own, `loss_lr`). Then we retrieve among the
+# *test* species.
 #
 # **Predict.** The network has never seen a test species. Against pixels, its Recall@1 on them will be (a) lower, for
 # it knows other birds; (b) about the same; (c) clearly higher.
