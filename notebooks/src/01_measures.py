@@ -92,8 +92,8 @@ print("1,000 pairs of unit vectors: squared distance = 2 - 2 cosine")
 #
 # ## 1.3 Five points, four numbers
 #
-# Five images on the unit circle, of two classes. They are few enough to rank by eye. (Slanted $C$, $D$, $E$ will be numbers in
-# formulas; upright C, D, E are always these points.)
+# Five images on the unit circle, of two classes. They are few enough to rank by eye. (Upright A to E are always these
+# points; slanted letters, such as $C$ for how many classes there are, are numbers.)
 
 # %%
 NAMES, DEGREES = "ABCDE", [0, 10, 40, 50, 120]
@@ -126,7 +126,7 @@ show(figure, "1.3 circle and lists")
 # To score a list, only one thing about it matters: which places hold the right class. Write $h_{ip} = 1$ if the $p$-th image
 # in the list of query $i$ is of the query's class, a **hit**, and $h_{ip} = 0$ if not. Let $R_i$ be the number of other
 # images of its class, so the number of hits in the whole list, and $Q$ the number of queries with $R_i \ge 1$ (the others
-# have nothing to find, and do not count).
+# have nothing to find, and do not count). In the code `h` is one such list of hits, and `r` its $R_i$.
 
 
 # %%
@@ -244,7 +244,7 @@ for size in (2, 4, 10):
 
 # %% [markdown]
 # **Stop.** So far: on the unit sphere cosine and distance rank alike. A list of neighbors becomes a row of hits and misses,
-# and recall at k, R-precision and MAP@R read it ever more strictly. A score says something only if the query is not in its
+# and recall at k, R-precision and MAP@R read ever more of it. A score says something only if the query is not in its
 # own list, and beside what an embedding that knows nothing gets.
 #
 # **Question.** An embedding has a Recall@1 near its best and a poor MAP@R. What does it look like?
@@ -252,8 +252,9 @@ for size in (2, 4, 10):
 # <details><summary>Answer</summary>
 #
 # For instance, each class lies in many small groups, far from each other: the nearest image is right, and most of the class
-# is far away. (The birds of lesson 00 do so: a group for each pose.) The opposite cannot be: where MAP@R is high, most
-# queries have a hit in first place.
+# is far away. (The birds of lesson 00 do so: a group for each pose.) The opposite is odder, but it can be: put one image of
+# another class into the middle of every class. It takes all first places, Recall@1 is 0, and with 50 images a class MAP@R
+# is still 0.89, for a hit at place 2 or later loses only the one miss before it.
 # </details>
 
 # %% [markdown]
@@ -272,24 +273,22 @@ for g in sorted(set(clusters)):
 # %% [markdown]
 # How well do they agree with the classes? Numbers of clusters mean nothing, so we cannot count equal numbers. Instead: *how
 # much does knowing an image's cluster tell about its class?* Of $N$ images let $n_{gc}$ be how many of class $c$ lie in cluster
-# $g$, $n_g$ the size of the cluster, $n_c$ that of the class; $g$ alone stands for all clusters, $y$ for all labels. You know
-# entropy from cross-entropy:
-# $H(y) = -\sum_c \frac{n_c}{N} \log \frac{n_c}{N}$ says how uncertain the class of a random image is; $H(g)$ the same for
-# its cluster. Their **mutual information**
+# $g$, $n_g$ the size of the cluster, $n_c$ that of the class. You know entropy from cross-entropy:
+# $H_{\text{class}} = -\sum_c \frac{n_c}{N} \log \frac{n_c}{N}$ says how uncertain the class of a random image is;
+# $H_{\text{cluster}}$, with $n_g$, how uncertain its cluster is. Their **mutual information**
 #
-# $$I(g, y) = \sum_{g, c} \frac{n_{gc}}{N} \log \frac{N\, n_{gc}}{n_g\, n_c}$$
+# $$I = \sum_{g, c} \frac{n_{gc}}{N} \log \frac{N\, n_{gc}}{n_g\, n_c}$$
 #
-# (empty cells, $n_{gc} = 0$, add 0) is by how much knowing one of the two lowers the entropy of the other: 0 if cluster and
-# class are independent, for then
-# $n_{gc} = n_g n_c / N$ and every logarithm is 0. **NMI** divides by the mean of the two entropies, so that 1 means "the
+# (pairs with $n_{gc} = 0$ add 0) is by how much knowing one of the two lowers the entropy of the other: 0 if cluster and
+# class are independent, for then $n_{gc} = n_g n_c / N$ and every logarithm is 0. **NMI** divides by the mean of the two entropies, so that 1 means "the
 # clusters *are* the classes":
 #
-# $$\mathrm{NMI} = \frac{I(g, y)}{\tfrac12 \big(H(g) + H(y)\big)} \tag{1.5}$$
+# $$\mathrm{NMI} = \frac{I}{\tfrac12 (H_{\text{cluster}} + H_{\text{class}})} \tag{1.5}$$
 
 
 # %%
 def entropy(groups):
-    shares = [groups.count(g) / len(groups) for g in set(groups)]
+    shares = [groups.count(one) / len(groups) for one in set(groups)]
     return -sum(s * math.log(s) for s in shares)
 
 
@@ -335,10 +334,12 @@ predict("1.1", "?")
 
 # %%
 total = settings.by_mode(smoke=600, class_=2000, full=6000)
-sizes = [total // n for n in (2, 10, 50, 150, total // 4)]  # and a rest
+sizes = [total // number for number in (2, 10, 50, 150)] + [4]  # images a class
 random_scores = {}
 for size in sizes:
-    y = torch.arange(total) // size
+    y = (
+        torch.arange(total) // size
+    )  # where they do not fill it, one more class has the rest
     dealt = y[torch.randperm(total, generator=generator(SEED, "deal"))]
     random_scores[int(y.max()) + 1] = retrieval.agreement(dealt, y)
 for classes, found in random_scores.items():
@@ -358,6 +359,9 @@ values = {
 }
 ax.set(xscale="log", ylim=(-0.05, 1))
 book.named_lines(ax, list(random_scores), values)
+ax.plot(list(random_scores), values["NMI"], "o", color="black", clip_on=False)
+ax.set_xticks(list(random_scores), map(str, random_scores), minor=False)
+ax.minorticks_off()
 ax.set(xlabel="number of classes (and of clusters)", ylabel="score of random clusters")
 ax.set_title("With many small classes, guessing has a high NMI")
 show(figure, "1.5 random clusters")
@@ -416,7 +420,9 @@ digits = datasets.load("digits", "test", size=8)
 ink = digits.images.flatten(1).float()
 lucky = range(settings.by_mode(smoke=4, class_=20, full=50))
 for starts in (1, 10):
-    found = [retrieval.nmi(ink, digits.labels, n_init=starts, seed=n) for n in lucky]
+    found = [
+        retrieval.nmi(ink, digits.labels, n_init=starts, seed=seed) for seed in lucky
+    ]
     low, high = (100 * end(one.value for one in found) for end in (min, max))
     plural = "s" if starts > 1 else " "
     print(f"{starts:2} start{plural}: NMI from {low:.1f} to {high:.1f}", end="")
@@ -499,7 +505,7 @@ check("1.2", my_scores)
 
 # %% [markdown]
 # Now let yours judge four embeddings of unseen birds: random points, pixels, and a network before and after three epochs of
-# training (with a loss that lesson 03 explains).
+# training (with a loss that lesson 02 explains).
 
 # %%
 from dmlbook import losses
@@ -541,8 +547,8 @@ for name, x in found.items():
 
 # %% [markdown]
 # **Exercise 1.3 · the planted bug** · difficulty 3 of 5 · 15 minutes. Here is Recall@1 as fast code counts it: a query's
-# first place is right if no image of another class is nearer than its nearest match. It runs, and on all sets above it
-# agrees with the package. Then somebody scores a network that has *collapsed*: it maps every image to one point.
+# first place is right if no image of another class is nearer than its nearest match. It runs, and on the four embeddings
+# above it agrees with the package. Then somebody scores a network that has *collapsed*: it maps every image to one point.
 
 
 # %%
@@ -554,13 +560,17 @@ def recall_with_a_bug(x, labels):
     return (nearer < 1).float().mean().item()
 
 
+for x in found.values():
+    x = geometry.normalize(x).double()
+    package = retrieval.recall_at_k(x, test.labels, ks=(1,))[1]
+    assert abs(recall_with_a_bug(x, test.labels) - package) < 1e-6
 collapsed, y = torch.ones(200, 16), torch.arange(200) // 5
 print(f"with the bug {recall_with_a_bug(collapsed, y):.3f}", end="   ")
 print(f"the package {retrieval.recall_at_k(collapsed, y, ks=(1,))[1]:.3f}")
 
 # %% [markdown]
 # Write it without the bug: whoever sorts a list with ties puts one of the tied images first, each with the same chance. Return
-# the mean over the queries of the chance that the first image is right.
+# the mean over the queries of the chance that the first image is right. Every class has two images or more.
 
 
 # %%
@@ -638,8 +648,8 @@ print(*(f"{100 * score:.1f}" for score in scored(species=40, each=25)))
 #
 # 1. An embedding is multiplied by 3. Which of the four numbers of §1.3 change, by cosine and by distance?
 # 2. Your NMI on 5,000 classes of 5 images is 0.85. What do you ask first?
-# 3. Two papers report Recall@1 on the same photographs, one with all images as queries, one with a tenth of them. Whose is
-#    higher?
+# 3. Two papers report Recall@1 on the same photographs, one with all images as queries, one with a tenth of them. Can you
+#    say whose is higher?
 #
 # <details><summary>Short answers</summary>
 #

@@ -23,12 +23,28 @@ def _cosine_cases() -> Sequence[Case]:
     return [Case((torch.tensor(x),), _cosines(torch.tensor(x)), f"x = {x}") for x in problems]
 
 
+def _by(x: Tensor, lengths: Tensor) -> Float[Tensor, "N N"]:
+    return x @ x.T / (lengths[:, None] * lengths)
+
+
 def _recall_at_1(embeddings: Tensor, labels: Tensor, hide_self: bool = True, farthest: bool = False) -> float:
     similarities = embeddings @ embeddings.T
     if hide_self:
         similarities.fill_diagonal_(torch.inf if farthest else -torch.inf)
     found = similarities.argmin(1) if farthest else similarities.argmax(1)
     return float((labels[found] == labels).float().mean())
+
+
+def _hits(x: Tensor, y: Tensor, allowed: Tensor | None = None) -> Tensor:
+    """Whether the most similar image of those allowed, by default all others, has the query's label."""
+    allowed = ~torch.eye(len(y), dtype=torch.bool) if allowed is None else allowed
+    return y[(x @ x.T).masked_fill(~allowed, -torch.inf).argmax(1)] == y
+
+
+def _shifted(x: Tensor) -> Tensor:
+    """Where the most similar image stands once the query is cut out of its row."""
+    found = (x @ x.T).fill_diagonal_(-torch.inf).argmax(1)
+    return found - (found > torch.arange(len(x))).long()
 
 
 def _recall_per_class(embeddings: Tensor, labels: Tensor) -> float:
@@ -48,6 +64,7 @@ def _recall_cases() -> Sequence[Case]:
         ([0, 10, 80, 180], [0, 1, 0, 1]),
         ([0, 5, 40, 50, 200, 222], [0, 0, 0, 1, 1, 1]),
         ([0, 0, 90, 100, 112], [0, 1, 0, 1, 1]),  # two identical images of two classes
+        ([0, 0, 30, 100, 112], [0, 0, 1, 1, 1]),  # of one class
     ]
     cases = []
     for degrees, classes in problems:
@@ -107,6 +124,39 @@ EXERCISES = (
                 lambda x: (x[:, None] - x).norm(dim=2),
                 "Those are distances: 0 for equal points. The cosine of a point with itself is 1.",
             ),
+            "sums of sizes for lengths": Misconception(
+                lambda x: _by(x, x.abs().sum(1)),
+                "Your lengths are sums of sizes (p=1). A length is the root of the sum of squares: .norm().",
+            ),
+            "the largest entry for the length": Misconception(
+                lambda x: _by(x, x.abs().amax(1)),
+                "You divided by each point's largest entry. Its length is the root of its sum of squares: .norm().",
+            ),
+            "the mean point taken out": Misconception(
+                lambda x: _cosines(x - x.mean(0)),
+                "You subtracted the mean of the points first. A cosine looks from 0, not from the mean.",
+            ),
+            "correlations": Misconception(
+                lambda x: _cosines(x - x.mean(1, keepdim=True)),
+                "Those are correlations: each row's own mean is taken out first. A cosine takes nothing out.",
+            ),
+            "each with itself": Misconception(
+                lambda x: torch.ones(len(x)),
+                "You compared each point with itself alone. The table has N rows and N columns: every point with every "
+                "point.",
+            ),
+            "the diagonal emptied": Misconception(
+                lambda x: _cosines(x).fill_diagonal_(0),
+                "You emptied the diagonal. A point's cosine with itself is 1, and here it stays in the table.",
+            ),
+            "the mean of the two lengths": Misconception(
+                lambda x: x @ x.T / ((x.norm(dim=1)[:, None] + x.norm(dim=1)) / 2),
+                "You divided by the mean of the two lengths. Divide by their product.",
+            ),
+            "the longer of the two": Misconception(
+                lambda x: x @ x.T / torch.maximum(x.norm(dim=1)[:, None], x.norm(dim=1)) ** 2,
+                "You divided twice by the longer of the two lengths. Divide once by each.",
+            ),
         },
     ),
     Exercise(
@@ -160,6 +210,33 @@ EXERCISES = (
                 _recall_per_class,
                 "You counted classes with any hit. Every image is a query of its own: average over images.",
             ),
+            "the mean over classes": Misconception(
+                lambda x, y: float(torch.stack([_hits(x, y)[y == c].float().mean() for c in y.unique()]).mean()),
+                "You averaged within each class first. Each image counts the same: one mean over all.",
+            ),
+            "later images alone": Misconception(
+                lambda x, y: float(_hits(x, y, torch.ones(len(y), len(y)).triu(1) > 0)[:-1].sum()) / len(y),
+                "Each query looked only at the images behind it. Its list holds those before it, too.",
+            ),
+            "one number too low": Misconception(
+                lambda x, y: float((y[_shifted(x)] == y).float().mean()),
+                "With the query cut out, the places behind it move up by one: your label is that of the image before. "
+                "Leave the query in its place, at minus infinity.",
+            ),
+            "all identical ones out": Misconception(
+                lambda x, y: float(_hits(x, y, x @ x.T < 1 - 1e-6).float().mean()),
+                "You took out all that is identical with the query. Only the query leaves its list: by its number.",
+            ),
+            "two places": Misconception(
+                lambda x, y: float(
+                    (y[(x @ x.T).fill_diagonal_(-torch.inf).topk(2).indices] == y[:, None]).any(1).float().mean()
+                ),
+                "You asked whether one of the first two is right. The 1 of Recall@1 says that only the first counts.",
+            ),
+            "the hits themselves": Misconception(
+                lambda x, y: _hits(x, y).float(),
+                "Those are the hits, one for each query. Their mean is the share.",
+            ),
         },
     ),
     Exercise(
@@ -199,6 +276,22 @@ EXERCISES = (
             "the query's two sides swapped": Misconception(
                 lambda num_classes, per_class: (num_classes - 1) / (num_classes * per_class - 1),
                 "You took one from the number of classes. The query leaves its own class, of n - 1 others.",
+            ),
+            "the class drawn first": Misconception(
+                lambda num_classes, per_class: (per_class - 1) / (num_classes * (num_classes * per_class - 1)),
+                "The query's class is given, and need not be drawn: no 1 / C before the chance.",
+            ),
+            "right against wrong": Misconception(
+                lambda num_classes, per_class: (per_class - 1) / ((num_classes - 1) * per_class),
+                "You divided the right images by the wrong ones. A chance divides by all that are in the list: N - 1.",
+            ),
+            "within the class": Misconception(
+                lambda num_classes, per_class: (per_class - 1) / per_class,
+                "That looks at one class alone. The list holds the images of all classes.",
+            ),
+            "another class": Misconception(
+                lambda num_classes, per_class: 1 - 1 / num_classes,
+                "That is the chance of another class, and with the query in its own list. Ask for its own, without it.",
             ),
         },
     ),

@@ -8,9 +8,10 @@ from functools import partial
 
 import torch
 
-from dmlbook._types import Float, Int, Tensor
+from dmlbook._types import Tensor
 from dmlbook.book.circle import on_circle
 from dmlbook.book.exercises import Case, Exercise, Misconception
+from dmlbook.chapters.ch01 import tie_exercises
 
 
 def _chord(cosine: float) -> float:
@@ -45,16 +46,41 @@ SCORE_FAULTS = {
     "the two swapped": "Recall at k comes first, MAP@R second.",
     "sums": "Those are sums over the queries. Divide by their number.",
     "the mean over classes": "You averaged within each class first. Each query counts the same: one mean over all.",
+    "images alone in their class out of the lists": "You took images that are alone in their class out altogether. "
+    "They are no queries, but they stand in the lists of the others, and can come first there.",
+    "identical images out of the lists": "You took out all that is identical with the query, by its cosine of 1. Only "
+    "the query itself leaves its list: take it out by its number.",
+    "a diagonal of zeros": "You set a query's cosine with itself to 0, and cut off the last of the list. Where others "
+    "have negative cosines the query stays, and one of them is lost: use minus infinity.",
+    "the query finds itself, alone too": "Each query is in its own list, and finds itself first, even where it is "
+    "alone in its class. Take it out by its number.",
+    "one over the place": "A hit at place p counts 1 / p in your second number. It counts the share of hits up to p, "
+    "its own included: all hits so far, divided by p.",
+    "the share before the hit": "You count the hits before a place. The share is up to and WITH the hit itself.",
+    "a place too few": "Your average precision stops one place before R: the other images of the class are R, and "
+    "places run from 1 to R.",
+    "a place too many": "Your recall looks at k + 1 places. The query has left the list: its first k places count.",
+    "queries without a match perfect": "An image alone in its class has nothing to find: it is no query, and scores "
+    "neither 0 nor 1.",
+    "one R for all": "You used the R of one query for all. R differs from query to query, with the size of its class.",
+    "recall alone": "That is recall alone. Return two numbers: recall at k, and MAP@R.",
 }
+LAST = ("a diagonal of zeros", "identical images out of the lists")  # and the last of the list is cut off
+OUT = "images alone in their class out of the lists"
 
 
 def _lists(x: Tensor, y: Tensor, fault: str) -> list[tuple[list[int], int]]:
     """Hits of each query in the order of its list, and its class."""
     cosines, found = x @ x.T, []
+    if fault == "a diagonal of zeros":
+        cosines.fill_diagonal_(0)
+    if fault == "identical images out of the lists":
+        cosines[cosines > 1 - 1e-6] = -torch.inf
     for i in range(len(y)):
         order = cosines[i].argsort(descending=fault != "the least similar first", stable=True).tolist()
-        drop = order[0] if fault == "the first of the list dropped" else i
-        order = order if fault == "the query finds itself" else [j for j in order if j != drop]
+        drop = {"the first of the list dropped": order[0]}.get(fault, order[-1] if fault in LAST else i)
+        if not fault.startswith("the query finds itself"):
+            order = [j for j in order if j != drop]
         found.append(([int(y[j] == y[i]) for j in order], int(y[i])))
     return found
 
@@ -64,13 +90,21 @@ def _recalled(hits: list[int], k: int, fault: str) -> float:
         return sum(hits[:k]) / k
     if fault == "recall as a share of all hits":
         return sum(hits[:k]) / max(sum(hits), 1)
+    if fault == "a place too many":
+        k += 1
     return float(hits[k - 1] if fault == "recall at place k alone" else max(hits[:k]))
 
 
-def _precision(hits: list[int], k: int, fault: str) -> float:
-    r = sum(hits) + (fault == "the query counted in R")
-    places = {"average precision of the whole list": len(hits), "average precision of the first k": k}.get(fault, r)
+def _precision(hits: list[int], k: int, fault: str, first: int) -> float:
+    """AP@R, or what learners make of it; ``first`` is the R of the first query."""
+    r = first if fault == "one R for all" else sum(hits) + (fault == "the query counted in R")
+    ends = {"average precision of the whole list": len(hits), "average precision of the first k": k}
+    places = (ends | {"a place too few": r - 1}).get(fault, r)
     shares = [sum(hits[:p]) / p for p in range(1, min(places, len(hits)) + 1)]
+    if fault == "one over the place":
+        shares = [1 / p for p in range(1, len(shares) + 1)]
+    if fault == "the share before the hit":
+        shares = [0.0, *shares[:-1]]
     if fault == "R-precision":
         return sum(hits[:r]) / max(r, 1)
     counted = [1] * len(shares) if fault == "misses counted" else hits
@@ -78,18 +112,30 @@ def _precision(hits: list[int], k: int, fault: str) -> float:
     return total / max(sum(hits[:r]) if fault == "divided by the hits found" else r, 1)
 
 
-def _scores(x: Tensor, y: Tensor, k: int, *, fault: str = "") -> tuple[float, float]:
+def _scores(x: Tensor, y: Tensor, k: int, *, fault: str = "") -> tuple[float, float] | float:
     """Recall at k and MAP@R, or what learners make of them: one of ``SCORE_FAULTS``."""
+    sizes = torch.bincount(y)[y]
+    if fault == OUT:
+        x, y = x[sizes > 1], y[sizes > 1]
     lists = _lists(x, y, fault)
-    if fault != "queries without a match counted":
+    alone = int((sizes == 1).sum())
+    if fault in LAST:
+        lists = [(hits, c) for hits, c in lists if any(hits)]
+    elif fault not in ("queries without a match counted", "the query finds itself, alone too"):
         lists = [(hits, c) for hits, c in lists if sum(int(other) == c for other in y) > 1]
-    rows = torch.tensor([[_recalled(h, k, fault), _precision(h, k, fault)] for h, _ in lists], dtype=torch.float64)
+    first = sum(lists[0][0])
+    scored = [[_recalled(h, k, fault), _precision(h, k, fault, first)] for h, _ in lists]
+    if fault == "queries without a match perfect":
+        scored += [[1.0, 1.0]] * alone
+    rows = torch.tensor(scored, dtype=torch.float64)
     classes = torch.tensor([c for _, c in lists])
     if fault == "the mean over classes":
         rows = torch.stack([rows[classes == c].mean(0) for c in classes.unique()])
     both = rows.sum(0) if fault == "sums" else rows.mean(0)
-    first, second = both.tolist()
-    return (second, first) if fault == "the two swapped" else (first, second)
+    recall, precision = both.tolist()
+    if fault == "recall alone":
+        return recall
+    return (precision, recall) if fault == "the two swapped" else (recall, precision)
 
 
 def _score_cases() -> Sequence[Case]:
@@ -98,69 +144,13 @@ def _score_cases() -> Sequence[Case]:
         ([0, 11, 25, 70, 84, 99, 180], [0, 1, 0, 1, 1, 0, 2], 1, "a class of one image"),
         ([0, 0, 20, 31, 45, 60, 120], [1, 2, 0, 0, 0, 2, 1], 1, "two identical images of two classes"),
         ([5, 12, 40, 44, 51, 90, 98, 130, 171], [0, 1, 0, 0, 1, 1, 1, 0, 1], 3, "nine points"),
+        ([0, 9, 22, 40, 60, 66], [0, 2, 0, 1, 1, 0], 1, "a class of one image, among the others"),
+        ([10, 10, 33, 50, 77, 81], [0, 0, 1, 0, 1, 1], 2, "two identical images of one class"),
     ]
     cases = []
     for degrees, classes, k, text in problems:
         x, y = on_circle(degrees, dtype=torch.float64), torch.tensor(classes)
         cases.append(Case((x, y, k), _scores(x, y, k), f"{text}, angles {degrees}, labels {classes}, k = {k}"))
-    return cases
-
-
-def _apart(x: Float[Tensor, "N D"]) -> Float[Tensor, "N N"]:
-    return (x[:, None] - x).square().sum(2).fill_diagonal_(torch.inf)
-
-
-def _match(y: Int[Tensor, " N"]) -> Tensor:
-    return (y[:, None] == y).fill_diagonal_(False)
-
-
-def _by_chance(x: Tensor, y: Tensor) -> float:
-    apart = _apart(x)
-    tied = apart == apart.amin(1, keepdim=True)
-    return float(((tied & _match(y)).sum(1) / tied.sum(1)).mean())
-
-
-def _in_favor(x: Tensor, y: Tensor, *, strict: bool = False) -> float:
-    apart, match = _apart(x), _match(y)
-    own, other = apart.where(match, torch.inf).amin(1), apart.where(~match, torch.inf).amin(1)
-    return float((own < other if strict else own <= other).float().mean())
-
-
-def _first_of_ties(x: Tensor, y: Tensor, *, last: bool = False) -> float:
-    apart = _apart(x)
-    tied = (apart == apart.amin(1, keepdim=True)).int()
-    place = len(y) - 1 - tied.flip(1).argmax(1) if last else tied.argmax(1)
-    return float((y[place] == y).float().mean())
-
-
-def _of_ties(x: Tensor, y: Tensor, rule: str) -> float:
-    apart = _apart(x)
-    itself = torch.eye(len(y), dtype=torch.bool)
-    tied = apart == apart.amin(1, keepdim=True)
-    right = (tied & _match(y)).sum(1)
-    if rule == "half":
-        return float(torch.where(right == tied.sum(1), 1.0, torch.where(right > 0, 0.5, 0.0)).mean())
-    if rule == "left out":
-        clear = tied.sum(1) == 1
-        return float((right[clear] > 0).float().mean()) if clear.any() else 0.0
-    if rule == "the query too":
-        return float(((right + 1) / (tied | itself).sum(1)).mean())
-    if rule == "one mean for all":
-        return float(right.sum() / tied.sum())
-    return float((2 * right > tied.sum(1)).float().mean())
-
-
-def _tie_cases() -> Sequence[Case]:
-    problems = [
-        ("all at one point", [[1, 1]] * 6, [0, 0, 0, 1, 1, 1]),
-        ("on a line, no tie", [[0, 0], [1, 0], [4, 0], [6, 0], [9, 0]], [0, 0, 1, 1, 0]),
-        ("on a line, ties", [[0, 0], [1, 0], [2, 0], [3, 0], [4, 0], [7, 0]], [0, 1, 1, 0, 1, 0]),
-        ("a cross", [[0, 0], [2, 0], [-2, 0], [0, 2], [0, -2], [9, 0]], [0, 0, 0, 0, 1, 1]),
-    ]
-    cases = []
-    for text, points, classes in problems:
-        x, y = torch.tensor(points, dtype=torch.float64), torch.tensor(classes)
-        cases.append(Case((x, y), _by_chance(x, y), f"{text}: points {points}, labels {classes}"))
     return cases
 
 
@@ -206,6 +196,27 @@ EXERCISES = (
                 lambda c: (2 - 2 * c) ** 2,
                 "You squared where the root belongs: (1.1) gives the square already.",
             ),
+            "half of the cosine": Misconception(
+                lambda c: math.sqrt(2 - c),
+                "The cosine stands twice under the root: 2 - 2 cosines. Equal vectors must have distance 0.",
+            ),
+            "the cosine outside": Misconception(
+                lambda c: math.sqrt(2) - 2 * c,
+                "The root reaches over both terms: of 2 - 2 cosines, not of the first 2 alone.",
+            ),
+            "twice the sine": Misconception(
+                lambda c: 2 * math.sqrt(max(1 - c * c, 0)),
+                "That is twice the sine of the angle; the chord is twice the sine of HALF of it. Opposite points are "
+                "at distance 2, not 0.",
+            ),
+            "the cosine squared": Misconception(
+                lambda c: math.sqrt(max(2 - 2 * c * c, 0)),
+                "You squared the cosine. In (1.1) it stands as it is, with its sign.",
+            ),
+            "the cosine without its sign": Misconception(
+                lambda c: math.sqrt(2 - 2 * abs(c)),
+                "You dropped the cosine's sign. Opposite points (cosine -1) are at distance 2, equal ones at 0.",
+            ),
         },
     ),
     Exercise(
@@ -214,51 +225,5 @@ EXERCISES = (
         _score_cases,
         {fault: Misconception(partial(_scores, fault=fault), message) for fault, message in SCORE_FAULTS.items()},
     ),
-    Exercise(
-        "1.3",
-        "the planted bug",
-        _tie_cases,
-        {
-            "the bug itself": Misconception(
-                _in_favor,
-                "The bug is still there: a query whose match ties with others counts as a hit, as if luck were "
-                "always on its side.",
-            ),
-            "always a miss": Misconception(
-                partial(_in_favor, strict=True),
-                "Now a tie with an image of another class is always a miss. It is one by chance: count the chance.",
-            ),
-            "the first of the tied": Misconception(
-                _first_of_ties,
-                "You took the first of the tied images. Which one is first hangs on how the set is sorted: count the "
-                "share of the tied images that are right.",
-            ),
-            "the last of the tied": Misconception(
-                partial(_first_of_ties, last=True),
-                "You took the last of the tied images. Which one is last hangs on how the set is sorted: count the "
-                "share of the tied images that are right.",
-            ),
-            "a tie counts one half": Misconception(
-                partial(_of_ties, rule="half"),
-                "A tie is not always an even bet: with one match among five tied images the chance is 1/5.",
-            ),
-            "ties left out": Misconception(
-                partial(_of_ties, rule="left out"),
-                "You left the queries with a tie out. An embedding with one point for all would then have no score: "
-                "count their chance.",
-            ),
-            "the query among the tied": Misconception(
-                partial(_of_ties, rule="the query too"),
-                "The query is among its own tied images. Take it out first.",
-            ),
-            "one mean for all": Misconception(
-                partial(_of_ties, rule="one mean for all"),
-                "You divided all right ones by all tied ones. First the share of each query, then the mean.",
-            ),
-            "the majority": Misconception(
-                partial(_of_ties, rule="majority"),
-                "You took a vote of the tied images. The first place is one of them, by chance: count the share.",
-            ),
-        },
-    ),
+    *tie_exercises.EXERCISES,
 )

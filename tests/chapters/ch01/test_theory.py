@@ -117,6 +117,19 @@ def test_nmi_its_floor_and_ami_are_their_formulas(groups, seed):
         assert retrieval.ami(images, torch.tensor(classes), **options) == pytest.approx((found.ami, 0.0), abs=1e-9)
 
 
+def test_one_image_of_another_class_amid_each_class_takes_all_first_places_and_little_of_map():
+    members, classes = 49, 4
+    corners = 0.1 * torch.eye(members, dtype=torch.float64)
+    amid = corners.mean(0, keepdim=True)
+    far = torch.eye(classes, dtype=torch.float64).repeat_interleave(members + 1, 0)
+    x = torch.cat([torch.cat([corners, amid]).repeat(classes, 1), far], 1)
+    y = torch.arange(classes).repeat_interleave(members + 1)
+    y[members :: members + 1] = (torch.arange(classes) + 1) % classes
+    assert torch.bincount(y).tolist() == [50] * classes
+    assert retrieval.recall_at_k(x, y, ks=(1,))[1] == 0
+    assert retrieval.map_at_r(x, y) == pytest.approx(0.89, abs=0.005)
+
+
 def test_nmi_of_random_clusters_grows_with_the_number_of_classes_and_ami_does_not():
     floors, adjusted = [], []
     for size in (50, 10, 4):
