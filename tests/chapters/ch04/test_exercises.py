@@ -55,6 +55,7 @@ def test_pairs_on_the_sphere_take_turns_as_rows_and_along_the_first_axis():
 
 def test_faults_have_the_names_of_the_answers_and_the_root_is_spoken_of_last():
     assert set(center_faults.COUNT_FAULTS) == set(ANSWERS["4.3"]) - {"solution"}
+    assert set(loss_faults.DIAGONAL) == set(ANSWERS["4.2"]) & {"the diagonal's epsilon"}
     assert set(center_faults.CIRCLE_FAULTS) == set(ANSWERS["4.4"]) - {"solution"}
     ring = torch.tensor([[1.0, 0.0], [0.999, 0.0447], [-1.0, 0.0]])  # two are 0.045 apart
     assert [center_faults.distinct(ring, t) for t in (0.02, 0.1)] == [3, 2]
