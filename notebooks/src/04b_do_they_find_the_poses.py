@@ -327,7 +327,7 @@ if settings.mode() != "smoke":
 # - The count does carry a little information: at $\tau = 1$ species with more poses keep somewhat more centers, and the
 #   interval of the correlation lies clear of 0. At 0.2 and 2 its mean is positive, too, and three seeds do not tell: whether
 #   those intervals hold 0 differs from machine to machine.
-# - In the one run compared, the centers sort images by pose, far better than untrained ones, and far worse than k-means, even
+# - In the one run compared, the centers sort images by pose better than untrained ones, and far worse than k-means, even
 #   when that makes three clusters everywhere. We see no better adjusted Rand index with the regularizer than without.
 #
 # **Does the threshold matter?** For each $\tau$ a run with the price on distances and one with the squared price: the count

@@ -5,7 +5,7 @@
 #
 # **After this companion you can**
 # - read records of one center and of ten, each at its own settings and both at either's,
-# - say on which sets of photographs ten centers gained Recall@1, and by MAP@R hardly anything,
+# - say on which sets of photographs ten centers pay, and by which measure,
 # - name four guesses why, and what speaks against each.
 #
 # **Before it** you need the lesson [04](04_how_many_centers.ipynb).

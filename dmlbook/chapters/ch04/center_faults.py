@@ -45,6 +45,11 @@ def _close_pairs(centers: Tensor, threshold: float) -> int:
     return int((_apart(centers) < threshold).triu(1).sum())
 
 
+def _sorted(centers: Tensor, threshold: float) -> int:
+    row = centers[centers[:, 0].argsort()]
+    return 1 + int(((row[1:] - row[:-1]).norm(dim=1) >= threshold).sum())
+
+
 COUNT_FAULTS: dict[str, tuple[Callable[[Tensor, float], int], str]] = {
     "no chains": (
         _greedy,
@@ -82,6 +87,33 @@ COUNT_FAULTS: dict[str, tuple[Callable[[Tensor, float], int], str]] = {
     "in their order": (
         lambda w, t: 1 + int(((w[1:] - w[:-1]).norm(dim=1) >= t).sum()),
         "You compared each row with the one before it. Close centers need not stand side by side: compare all pairs.",
+    ),
+    "sorted along one axis": (
+        _sorted,
+        "You sorted along the first axis and compared each with the next. Two centers can be level there and far "
+        "apart: compare all pairs.",
+    ),
+    "two steps only": (
+        lambda w, t: len(torch.unique((_apart(w) < t).double() @ (_apart(w) < t).double() > 0, dim=0)),
+        "You followed the chain for two steps. It may be longer: go on until nothing is added.",
+    ),
+    "each with its nearest": (
+        lambda w, t: len(w) - int(((_apart(w) + 9 * torch.eye(len(w))).amin(1) < t).sum()) // 2,
+        "You took one away for every two centers that have a close one. A group may be larger than a pair: follow the "
+        "chain.",
+    ),
+    "rounded places": (
+        lambda w, t: len(torch.unique((w / t).round(), dim=0)),
+        "You rounded the places to a grid of the threshold's size. Two close centers can lie on both sides of a line "
+        "of it: compare distances.",
+    ),
+    "the threshold included": (
+        lambda w, t: _groups(_apart(w) <= t),
+        "You joined two centers whose distance equals the threshold, too. Closer means below: <.",
+    ),
+    "coordinate by coordinate": (
+        lambda w, t: _groups(((w[:, None] - w[None]).abs() < t).all(-1)),
+        "You compared each coordinate with the threshold. It is meant for the distance, in which they count together.",
     ),
     "cosine for distance": (
         lambda w, t: _groups(1 - _cosines(w) < t),
@@ -131,6 +163,12 @@ def _left_squared(angle: float, t: float) -> float:
     return 2 * math.degrees(theta[(4 * t * theta.sin() ** 2 - 2 * torch.cos(theta - half)).argmin()])
 
 
+def _one_moves(angle: float, t: float) -> float:
+    whole = math.radians(angle)
+    apart = torch.linspace(0, whole, 20001, dtype=torch.float64)
+    return math.degrees(apart[(2 * t * (apart / 2).sin() - torch.cos(whole - apart)).argmin()])
+
+
 def _sine(angle: float) -> float:
     return math.sin(math.radians(angle) / 2)
 
@@ -167,6 +205,23 @@ CIRCLE_FAULTS: dict[str, tuple[Callable[[float, float], float], str]] = {
         lambda a, t: max(a - 2 * math.degrees(t), 0.0),
         "You took t off the angle of each center. The price is on the straight distance, not on the arc.",
     ),
+    "twice t as a share": (
+        lambda a, t: a * max(1 - 2 * t, 0.0),
+        "You took 2 t as a share of the angle, as (4.3) has it for wishes at distance 1. On the circle another "
+        "quantity shrinks: write the cost with sine and cosine of the center's angle.",
+    ),
+    "the price on the arc": (
+        lambda a, t: max(a - 2 * math.degrees(math.asin(min(t, 1.0))), 0.0),
+        "You charged the arc between the two. The price is on their straight distance, 2 sin(theta).",
+    ),
+    "only one moves": (
+        _one_moves,
+        "You held one center at its pose and moved the other. Both give way: minimize over both.",
+    ),
+    "the whole angle, answer not doubled": (
+        lambda a, t: _turned(math.radians(a), t) / 2,
+        "From the middle to one wish it is half of the angle; and what you find there is half of the answer.",
+    ),
     "a share": (
         lambda a, t: a * max(1 - t, 0.0),
         "You took t as a share of the angle. Poses close together meet sooner.",
@@ -193,6 +248,10 @@ CIRCLE_FAULTS: dict[str, tuple[Callable[[float, float], float], str]] = {
     ),
     "no conversion at all": (
         lambda a, t: math.radians(_turned(a / 2, t)),
+        "Python's sine and arc tangent know radians only: convert on the way in and on the way out.",
+    ),
+    "no conversion, by the tangent": (
+        lambda a, t: 2 * math.atan(max(math.sin(a / 2) - t, 0.0) / math.cos(a / 2)),
         "Python's sine and arc tangent know radians only: convert on the way in and on the way out.",
     ),
     "the distance left": (

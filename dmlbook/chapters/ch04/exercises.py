@@ -20,8 +20,24 @@ def _draws(*shape: int, seed: int) -> Tensor:
     return torch.randn(*shape, generator=generator(seed, "exercise 4"), dtype=torch.float64)
 
 
+def _met(centers: Tensor, pairs: int) -> Tensor:
+    """Centers (C, K, D), the first few of each class with a double of twice the length, in the same place exactly."""
+    return torch.cat([centers, 2 * centers[:, :pairs]], dim=1)
+
+
+def _rounded() -> tuple[Tensor, Tensor]:
+    """Centers whose cosine with their own doubles is rounded to more than 1 in single precision, and images."""
+    draws = _draws(400, 64, seed=30).float()
+    unit = F.normalize(draws, dim=1).double()
+    longest = unit.square().sum(1).argsort(descending=True)[:6]  # beyond 1 by most, whoever adds the products up
+    alone = _draws(3, 1, 64, seed=31).float()  # of each class the one closest to any image: no ties
+    plane = F.normalize(alone[:, 0], dim=1)
+    images = plane[[0, 1, 2, 0]] + plane.sum(0) + _draws(4, 64, seed=32).float() / 20
+    return torch.cat([alone, _met(draws[longest].view(3, 2, 64), 2)], dim=1), images
+
+
 def _objective_cases() -> Sequence[Case]:
-    met = torch.tensor([[[2.0, 0.0], [3.0, 0.0], [0.0, 1.0]], [[-1.0, 0.0], [0.0, -2.0], [-1.0, 1.0]]])
+    met = torch.tensor([[[2.0, 0.0], [3.0, 0.0], [0.0, 1.0]], [[-1.0, 0.0], [0.0, -2.0], [-1.0, 1.0]]]).double()
     images = F.normalize(torch.tensor([[1.0, 0.2], [0.3, 1.0], [-1.0, 0.1], [-0.2, -1.0]]), dim=1)
     problems = [
         ("two classes of two centers, tau = 0", _draws(2, 2, 2, seed=17), images, [0, 0, 1, 1], 5.0, 0.2, 0.0),
@@ -35,10 +51,11 @@ def _objective_cases() -> Sequence[Case]:
             9.0,
         ),
         ("two centers of class 0 in one place", met, images, [0, 0, 1, 1], 4.0, 0.5, 3.0),
+        ("three classes of five centers, twice two in one place, float32", *_rounded(), [0, 1, 2, 0], 6.0, 0.3, 3.0),
     ]
     cases = []
     for text, centers, points, labels, *numbers in problems:
-        arguments = (centers.double(), F.normalize(points, dim=1).double(), torch.tensor(labels), *numbers)
+        arguments = (centers, F.normalize(points, dim=1).to(centers.dtype), torch.tensor(labels), *numbers)
         said = "scale = {:g}, gamma = {:g}, tau = {:g}".format(*numbers)
         expected = value_and_slopes(objective, arguments)
         cases.append(Case(arguments, expected, f"{text}, {said}: the value, then its slopes in the centers"))
@@ -51,6 +68,9 @@ WITHOUT_ROOT = {
     "one minus cosine",
     "one length for a class",
     "coordinate by coordinate",
+    "epsilon for each coordinate",
+    "too small an epsilon",
+    "the diagonal's epsilon",
 }
 WITHOUT_ROOT |= {
     "one of the closest centers",
@@ -152,6 +172,11 @@ def _bug_cases() -> Sequence[Case]:
         ("three centers for each of two classes, in three dimensions", _draws(3, 2, 3, seed=14), 9.0),
         ("three centers for each of three classes", _draws(3, 3, 2, seed=18), 9.0),
         ("three centers for each of two classes, two of which coincide", met.double(), 5.0),
+        (
+            "four centers for each of two classes in 64 dimensions, two of which coincide",
+            _met(_draws(2, 3, 64, seed=33), 1).transpose(0, 1),
+            4.0,
+        ),
     ]
     return [
         Case((w, tau), value_and_slopes(_price, (w, tau)), f"{text}, tau = {tau:g}: the value, then its slopes")
@@ -162,12 +187,19 @@ def _bug_cases() -> Sequence[Case]:
 def _bug_misconceptions() -> dict[str, Misconception]:
     found = {name: Misconception(*fault) for name, fault in BUG_FAULTS.items()}
     messages = {fault: message for fault, message in faults.PRICE_FAULTS.items() if fault != "cut off"}
-    return found | _with_and_without_epsilon(_price, messages)
+    return found | _with_and_without_epsilon(_price, messages | faults.DIAGONAL)
 
 
 def _on_circle(degrees: Sequence[float]) -> Tensor:
     turn = torch.deg2rad(torch.tensor(degrees))
     return torch.stack([turn.cos(), turn.sin()], -1)
+
+
+def _two_pairs() -> Tensor:
+    """Two close pairs on the sphere, the second turned out of the plane: they take turns along the first axis."""
+    x, y = _on_circle([40.0, 40.5, 41.0, 41.5]).T
+    plane, upright = torch.stack([x, y, 0 * y], -1), torch.stack([x, 0 * y, y], -1)
+    return torch.stack([plane[0], upright[1], plane[2], upright[3]])
 
 
 def _count_cases() -> Sequence[Case]:
@@ -181,12 +213,18 @@ def _count_cases() -> Sequence[Case]:
         ([0.0, 58.0, 58.5, 180.0, 240.5], 1.0),
         ([0.0, 3.0, 90.0, 3.0, 0.0], 0.06),
     ]
-    found = [(_on_circle(degrees), degrees, t) for degrees, t in problems]
-    return [Case((w, t), distinct(w, t), f"angles {degrees}, threshold {t}") for w, degrees, t in found]
+    found = [(_on_circle(degrees), f"angles {degrees}", t) for degrees, t in problems]
+    found.append(
+        (torch.tensor([[1.0, 0.0], [-1.0, 0.0]]), "angles [0.0, 180.0]", 2.0)
+    )  # as far as the threshold, exactly
+    sphere = _two_pairs()
+    rounded = ", ".join(str([round(number, 3) for number in center]) for center in sphere.tolist())
+    found.append((sphere, f"centers {rounded}", 0.05))
+    return [Case((w, t), distinct(w, t), f"{text}, threshold {t}") for w, text, t in found]
 
 
 def _angle_cases() -> Sequence[Case]:
-    problems = [(60.0, 0.0), (60.0, 0.25), (60.0, 0.5), (100.0, 0.5), (100.0, 0.9), (20.0, 0.1)]
+    problems = [(60.0, 0.0), (60.0, 0.25), (60.0, 0.5), (100.0, 0.5), (100.0, 0.9), (20.0, 0.1), (40.0, 0.1)]
     return [Case((a, t), left(a, t), f"wishes {a:g} degrees apart, t = {t}") for a, t in problems]
 
 

@@ -31,18 +31,34 @@ PRICE_FAULTS = {
     "would pull classes together: take pairs of one class only.",
     "one length for a class": "You took one length for all differences of a class. That is a group of its own: first "
     "the length of each difference, then the sum.",
+    "one length for all classes": "You summed the squares of all classes before the root. Each class pays for each of "
+    "its own pairs: first the length of each difference, then the sum.",
+    "neighbors only": "You compared each center with the next one alone. Every two of a class are a pair.",
+    "epsilon for each coordinate": "The 1e-5 is added to every coordinate, so it grows with their number. Add it once, "
+    "to the squared distance.",
     "coordinate by coordinate": "You summed the sizes of coordinates. A difference is one group: take its length.",
     "tau is missing": "The price is not weighted: multiply it by tau.",
     "subtracted": "You subtracted the price: centers would be paid for being apart. It is added to the loss.",
     "cut off": "The price has no slope: something in it was detached, or computed without gradients.",
 }
+DIAGONAL = {
+    "the diagonal's epsilon": "You summed over the whole table. A center and itself are no pair, and with the 1e-5 "
+    "under the root each pays 0.003: leave the diagonal out.",
+}
 LOSS_FAULTS = {
+    "too small an epsilon": "1e-8 is lost beside products of single precision: 2 - 2 cosine of two centers in one "
+    "place may be rounded below it, to a negative number. The task asks for 1e-5.",
     "no price": "That is SoftTriple's loss alone. Add the price of the centers, tau times the second term of (4.6).",
     "the closest center": "You took the closest center alone: that is HardTriple. Average by softmax(s / gamma).",
     "one of the closest centers": "You took the closest center alone: that is HardTriple. Average by the weights q.",
     "the plain mean": "You averaged the centers' similarities evenly. Weigh them by softmax(s / gamma).",
     "log-sum-exp": "You took gamma times the log-sum-exp. SoftTriple takes the mean of s under softmax(s / gamma).",
     "weights over classes": "Your softmax(s / gamma) runs over the classes, not over a class's centers, the last axis.",
+    "weights over all centers": "Your softmax(s / gamma) runs over the centers of all classes at once. Each class has "
+    "weights of its own, which sum to 1.",
+    "axes exchanged": "You gave centers to the wrong classes: in a row (C, K) the centers of one class stand side by "
+    "side, so unfold it as C times K, not K times C.",
+    "averaged twice": "Cross-entropy is the mean over the images already: you divided by their number once more.",
     "gamma multiplies": "You multiplied by gamma inside the softmax. Divide: a small gamma picks the closest center.",
     "weights cut off": "The value is right and its slope is not: the weights q depend on the centers, too. Do not "
     "detach them.",
@@ -66,11 +82,21 @@ def price(unit: Tensor, tau: float, *, fault: str = "", epsilon: float = EPSILON
     first, second = torch.triu_indices(compared.shape[1], compared.shape[1], 1)
     difference = compared[:, first] - compared[:, second]  # (C, P, D)
     square = difference.square().sum(-1)
+    if fault == "neighbors only":
+        square = square[:, second == first + 1]
+    elif fault == "epsilon for each coordinate":
+        square, epsilon = (difference.square() + epsilon).sum(-1), 0.0
+    elif fault == "too small an epsilon":
+        square, epsilon = 2 - 2 * (compared @ compared.mT)[:, first, second], 1e-8
     apart = (square + epsilon).sqrt().sum()
     if fault in ("squared distances", "one minus cosine"):
         apart = square.sum() / (2 if fault == "one minus cosine" else 1)
     elif fault == "one length for a class":
         apart = (square.sum(-1) + epsilon).sqrt().sum()
+    elif fault == "one length for all classes":
+        apart = (square.sum(0) + epsilon).sqrt().sum()
+    elif fault == "the diagonal's epsilon":
+        apart = apart + classes * per_class * epsilon**0.5 / 2
     elif fault == "coordinate by coordinate":
         apart = difference.abs().sum()
     divisor = classes * per_class * (per_class - 1)
@@ -103,7 +129,7 @@ def loss(
     similarities = torch.einsum("bd,ckd->bck", images, centers if fault in raw else unit)
     logits = _class_similarities(similarities, gamma, scale, fault) * (1 if fault == "no scale" else scale)
     value = margin_cross_entropy(logits, labels, scale=1.0, margin=0.0)
-    value = value * (len(labels) if fault == "summed over images" else 1)
+    value = value * {"summed over images": len(labels), "averaged twice": 1 / len(labels)}.get(fault, 1)
     if fault == "no price":
         return value
     raw = ("not normalized", "lengths in the price")
@@ -120,6 +146,11 @@ def _class_similarities(similarities: Tensor, gamma: float, scale: float, fault:
         return similarities.mean(-1)
     if fault == "log-sum-exp":
         return logsumexp_similarity(similarities, gamma=gamma)
+    if fault == "weights over all centers":
+        return (torch.softmax(similarities.flatten(1) / gamma, 1).view_as(similarities) * similarities).sum(-1)
+    if fault == "axes exchanged":
+        images, classes, per_class = similarities.shape
+        similarities = similarities.reshape(images, per_class, classes).mT
     if fault in ("weights over classes", "weights cut off"):
         weights = torch.softmax(similarities / gamma, dim=1 if fault == "weights over classes" else 2)
         return ((weights.detach() if fault == "weights cut off" else weights) * similarities).sum(-1)

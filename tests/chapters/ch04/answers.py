@@ -14,6 +14,9 @@ NO_ROOT += (
     "cut off",
     "not normalized",
     "lengths in the price",
+    "epsilon for each coordinate",
+    "too small an epsilon",
+    "the diagonal's epsilon",
 )
 
 
@@ -30,9 +33,21 @@ def pairs_of(classes):
     return [[a[k] - a[j] for k in range(len(a)) for j in range(k)] for a in classes]
 
 
+def cosine_root(a, b, eps=1e-8):
+    """A distance as the root of 2 - 2 cosine, in the precision of the centers."""
+    return torch.sqrt(2 - 2 * (a * b).sum() + eps)
+
+
 def charge(classes, tau, *, fault="", eps=1e-5):
     """The price in literal loops over a list of classes, each a list of vectors."""
     c, k = len(classes), len(classes[0])
+    if fault == "too small an epsilon":
+        return (
+            tau * sum(cosine_root(a[i], a[j]) for a in classes for i in range(k) for j in range(i)) / (c * k * (k - 1))
+        )
+    if fault == "neighbors only":
+        near = [a[i] - a[i + 1] for a in classes for i in range(k - 1)]
+        return tau * sum(rooted((d * d).sum(), eps) for d in near) / (c * k * (k - 1))
     if fault.startswith("pairs of all"):
         classes = [[w for of_class in classes for w in of_class]]
     total = torch.zeros((), dtype=torch.float64)
@@ -40,13 +55,20 @@ def charge(classes, tau, *, fault="", eps=1e-5):
         if fault == "one length for a class":
             total = total + rooted(sum((d * d).sum() for d in differences), eps)
             continue
+        if fault == "one length for all classes":
+            continue
         for d in differences:
             square = (d * d).sum()
             total = total + {
                 "squared distances": square,
                 "one minus cosine": square / 2,
                 "coordinate by coordinate": d.abs().sum(),
+                "epsilon for each coordinate": torch.sqrt((d * d + eps).sum()),
             }.get(fault, rooted(square, eps))
+    if fault == "one length for all classes":
+        total = sum(rooted(sum((d * d).sum() for d in same), eps) for same in zip(*pairs_of(classes), strict=True))
+    if fault == "the diagonal's epsilon":
+        total = total + c * k * math.sqrt(eps) / 2
     share = {
         "every pair twice": 2 / (c * k * (k - 1)),
         "the whole table": 2 / (c * k * k),
@@ -64,6 +86,9 @@ def charge(classes, tau, *, fault="", eps=1e-5):
 
 def softly(s, gamma, scale, fault):
     """Similarity of an image to each class, from its cosines with all centers, (C, K)."""
+    if fault == "axes exchanged":  # dealt out class by class instead of center by center
+        row = [v for of_class in s for v in of_class]
+        return softly([row[n :: len(s)] for n in range(len(s))], gamma, scale, "")
     if fault == "the closest center":  # where several are, each has a share of the slope
         return [sum(v for v in row if v == max(row)) / sum(v == max(row) for v in row) for row in s]
     if fault == "one of the closest centers":
@@ -77,6 +102,8 @@ def softly(s, gamma, scale, fault):
     if fault == "weights cut off":
         e = [[v.detach() for v in row] for row in e]
     sums = [[sum(row)] * len(row) for row in e]
+    if fault == "weights over all centers":
+        sums = [[sum(v for row in e for v in row)] * len(e[0])] * len(e)
     if fault == "weights over classes":
         sums = [[sum(row[k] for row in e) for k in range(len(e[0]))]] * len(e)
     return [sum(v / z * x for v, z, x in zip(*rows, strict=True)) for rows in zip(e, sums, s, strict=True)]
@@ -95,6 +122,7 @@ def softtriple(centers, images, labels, scale, gamma, tau, *, fault="", eps=1e-5
         logits = torch.stack(logits) * (1 if fault == "no scale" else scale)
         total = total + torch.logsumexp(logits, 0) - logits[y]
     total = total if fault == "summed over images" else total / len(images)
+    total = total / len(images) if fault == "averaged twice" else total
     if fault == "no price":
         return total
     charged = charge(raw if fault in ("not normalized", "lengths in the price") else unit, tau, fault=fault, eps=eps)
@@ -105,12 +133,14 @@ PRICE_FAULTS = [
     *("squared distances", "one minus cosine", "every pair twice", "the whole table", "half the whole table"),
     *("not divided", "C is missing", "pairs of all classes", "pairs of all classes, averaged"),
     *("one length for a class", "coordinate by coordinate", "tau is missing", "subtracted"),
+    *("one length for all classes", "neighbors only", "epsilon for each coordinate"),
 ]
 LOSS_FAULTS = [
     *("no price", "the closest center", "one of the closest centers", "the plain mean", "log-sum-exp"),
     *("weights over classes", "gamma multiplies", "weights cut off", "no scale", "scale in the weights"),
     *("summed over images", "not normalized", "lengths in the cosines", "lengths in the price", "scaled price"),
-    *("cut off", "normalized over the centers"),
+    *("cut off", "normalized over the centers", "weights over all centers", "axes exchanged", "averaged twice"),
+    "too small an epsilon",
 ]
 
 
@@ -218,6 +248,23 @@ def pairs_below(centers, threshold):
     return sum(distance(centers[i], centers[j]) < threshold for i in range(k) for j in range(i))
 
 
+def level(centers, threshold):
+    """Along the first axis, each with the next."""
+    row = sorted(centers.tolist())
+    return 1 + sum(math.dist(a, b) >= threshold for a, b in zip(row[1:], row[:-1], strict=True))
+
+
+def twice_removed(centers, threshold):
+    near = neighbors(centers, threshold)
+    return len({frozenset().union(*(near[k] for k in of_one)) for of_one in near})
+
+
+def with_nearest(centers, threshold):
+    k = range(len(centers))
+    close = [min(distance(centers[i], centers[j]) for j in k if j != i) < threshold for i in k]
+    return len(centers) - sum(close) // 2
+
+
 def tangent(phi, t, floor=0.0):
     return 360 / math.pi * math.atan2(max(math.sin(phi) - t, floor), math.cos(phi))
 
@@ -232,6 +279,13 @@ def tried(angle, t):
     theta = np.linspace(0, phi, 40001)
     value = -2 * np.cos(phi - theta) + t * (2 * np.sin(theta)) ** 2
     return 2 * np.degrees(theta[value.argmin()])
+
+
+def one_follows(angle, t):
+    """The second center stays at its pose."""
+    whole = np.radians(angle)
+    apart = np.linspace(0, whole, 40001)
+    return np.degrees(apart[(t * np.sqrt(2 - 2 * np.cos(apart)) - np.cos(whole - apart)).argmin()])
 
 
 def right_angle(angle, t):
@@ -256,7 +310,7 @@ ANSWERS = {
             [list(w) for w in (weight / weight.square().sum(0, keepdim=True).sqrt()).unbind(1)], tau
         ),
     }
-    | with_and_without_root(sliced, PRICE_FAULTS),
+    | with_and_without_root(sliced, [*PRICE_FAULTS, "the diagonal's epsilon"]),
     "4.3": {
         "solution": counted,
         "no chains": first_come,
@@ -272,6 +326,14 @@ ANSWERS = {
         "only lonely centers": lambda centers, threshold: sum(len(near) == 1 for near in neighbors(centers, threshold)),
         "in their order": lambda centers, threshold: (
             1 + sum(distance(a, b) >= threshold for a, b in zip(centers[1:], centers[:-1], strict=True))
+        ),
+        "sorted along one axis": level,
+        "two steps only": twice_removed,
+        "each with its nearest": with_nearest,
+        "rounded places": lambda centers, threshold: len({tuple(np.round(w / threshold)) for w in centers.numpy()}),
+        "the threshold included": joined(lambda a, b, t: distance(a, b) <= t),
+        "coordinate by coordinate": joined(
+            lambda a, b, t: max(abs(float(x) - float(y)) for x, y in zip(a, b, strict=True)) < t
         ),
         "cosine for distance": joined(lambda a, b, t: 1 - cosine(a, b) < t),
         "squared distance": joined(lambda a, b, t: distance(a, b) ** 2 < t),
@@ -293,6 +355,10 @@ ANSWERS = {
             360 / math.pi * math.asin(max(2 * math.sin(halved(angle)) - 2 * t, 0) / 2)
         ),
         "t off the angle": lambda angle, t: max(angle - 360 / math.pi * t, 0),
+        "twice t as a share": lambda angle, t: angle - min(2 * t, 1) * angle,
+        "the price on the arc": lambda angle, t: max(0.0, angle - 360 / math.pi * math.asin(t)),
+        "only one moves": one_follows,
+        "the whole angle, answer not doubled": lambda angle, t: tangent(2 * halved(angle), t) / 2,
         "a share": lambda angle, t: (1 - t) * angle,
         "twice the price": lambda angle, t: tangent(halved(angle), t + t),
         "half the price": lambda angle, t: tangent(halved(angle), 0.5 * t),
@@ -300,6 +366,9 @@ ANSWERS = {
         "half, in radians": lambda angle, t: math.pi / 360 * right_angle(angle, t),
         "degrees as radians": lambda angle, t: tangent(angle / 2, t),
         "no conversion at all": lambda angle, t: 2 * math.atan2(max(math.sin(angle / 2) - t, 0.0), math.cos(angle / 2)),
+        "no conversion, by the tangent": lambda angle, t: (
+            2 * math.atan(max(math.sin(angle / 2) - t, 0.0) / math.cos(angle / 2))
+        ),
         "the distance left": lambda angle, t: chord(math.cos(math.pi / 180 * right_angle(angle, t))),
         "the cosine shrunk": lambda angle, t: (
             360 / math.pi * math.atan2(math.sin(halved(angle)), math.cos(halved(angle)) - t)
@@ -428,8 +497,166 @@ def arc(angle, t):
     return math.atan(max(0.0, sine(angle / 2) - t) / math.cos(math.radians(angle / 2)))
 
 
+def all_at_once(centers, images, labels, scale, gamma, tau):
+    """One softmax over the centers of all classes."""
+    C, K, D = centers.shape
+    w = F.normalize(centers, dim=-1)
+    s = images @ w.reshape(C * K, D).T
+    soft = (torch.softmax(s / gamma, 1) * s).view(-1, C, K).sum(-1)
+    return F.cross_entropy(scale * soft, labels) + tau * table(w) / 2
+
+
+def wrong_view(centers, images, labels, scale, gamma, tau):
+    C, K, D = centers.shape
+    w = F.normalize(centers, dim=-1)
+    s = (images @ w.reshape(C * K, D).T).view(-1, K, C).transpose(1, 2)
+    return F.cross_entropy(scale * (torch.softmax(s / gamma, -1) * s).sum(-1), labels) + tau * table(w) / 2
+
+
+def scaled_first(centers, images, labels, scale, gamma, tau):
+    w = F.normalize(centers, dim=-1)
+    s = scale * torch.einsum("bd,ckd->bck", images, w)
+    return F.cross_entropy((torch.softmax(s / gamma, -1) * s).sum(-1), labels) + tau * table(w) / 2
+
+
+def cut_weights(centers, images, labels, scale, gamma, tau):
+    w = F.normalize(centers, dim=-1)
+    s = torch.einsum("bd,ckd->bck", images, w)
+    q = torch.softmax(s / gamma, -1).detach()
+    return F.cross_entropy(scale * (q * s).sum(-1), labels) + tau * table(w) / 2
+
+
+def divided_again(centers, images, labels, scale, gamma, tau):
+    w = F.normalize(centers, dim=-1)
+    return soft_loss(w, images, labels, scale, gamma) / len(images) + tau * table(w) / 2
+
+
+def raw_price(centers, images, labels, scale, gamma, tau):
+    w = F.normalize(centers, dim=-1)
+    C, K, _ = centers.shape
+    j, k = torch.triu_indices(K, K, 1)
+    apart = ((centers[:, j] - centers[:, k]).square().sum(-1) + 1e-5).sqrt()
+    return soft_loss(w, images, labels, scale, gamma) + tau * apart.sum() / (C * K * (K - 1))
+
+
+def in_place(centers, images, labels, scale, gamma, tau):
+    centers.data = F.normalize(centers.data, dim=-1)
+    return soft_loss(centers, images, labels, scale, gamma) + tau * table(centers) / 2
+
+
+def small_epsilon(w):
+    cosines, divisor = upper(w)
+    return (2 - 2 * cosines + 1e-8).sqrt().sum() / divisor
+
+
+def epsilon_everywhere(w):
+    C, K, _ = w.shape
+    j, k = torch.triu_indices(K, K, 1)
+    return ((w[:, j] - w[:, k]).square() + 1e-5).sum(-1).sqrt().sum() / (C * K * (K - 1))
+
+
+def next_alone(w):
+    C, K, _ = w.shape
+    return ((w[:, 1:] - w[:, :-1]).square().sum(-1) + 1e-5).sqrt().sum() / (C * K * (K - 1))
+
+
+def of_stored(charged, *, dim=-1):
+    """A price of (K, C, D) from its directions, class by class."""
+    return lambda weight, tau: tau * charged(F.normalize(weight, dim=dim).transpose(0, 1))
+
+
+def table_with_diagonal(w):
+    C, K, _ = w.shape
+    return ((w[:, :, None] - w[:, None]).square().sum(-1) + 1e-5).sqrt().sum() / 2 / (C * K * (K - 1))
+
+
+def squares_of_all_classes(w):
+    C, K, _ = w.shape
+    j, k = torch.triu_indices(K, K, 1)
+    return ((w[:, j] - w[:, k]).square().sum((0, 2)) + 1e-5).sqrt().sum() / (C * K * (K - 1))
+
+
+def read_as_classes_first(weight, tau):
+    C, K, _ = weight.shape
+    w = F.normalize(weight, dim=-1)
+    j, k = torch.triu_indices(K, K, 1)
+    return tau * ((w[:, j] - w[:, k]).square().sum(-1) + 1e-5).sqrt().sum() / (C * K * (K - 1))
+
+
+def last_left_out(weight, tau):
+    K, C, _ = weight.shape
+    w, total = F.normalize(weight, dim=-1), 0.0
+    for j in range(K):
+        for k in range(j + 1, K - 1):
+            total = total + ((w[j] - w[k]).square().sum(-1) + 1e-5).sqrt().sum()
+    return tau * total / (C * K * (K - 1))
+
+
+def along_x(centers, threshold):
+    row = centers[centers[:, 0].argsort()]
+    return 1 + int(((row[1:] - row[:-1]).norm(dim=1) >= threshold).sum())
+
+
+def squared_table(centers, threshold):
+    near = (torch.cdist(centers, centers) < threshold).double()
+    return len(torch.unique(near @ near > 0, dim=0))
+
+
+def halved_pairs(centers, threshold):
+    apart = torch.cdist(centers, centers).fill_diagonal_(9.0)
+    return len(centers) - int((apart.min(1).values < threshold).sum()) // 2
+
+
+def marked_once(centers, threshold):
+    seen, groups = set(), 0
+    for i in range(len(centers)):
+        if i not in seen:
+            groups += 1
+            seen |= {j for j in range(len(centers)) if torch.dist(centers[i], centers[j]) < threshold}
+    return groups
+
+
+def middles(centers, threshold):
+    left = list(centers)
+    for i in reversed(range(len(left))):
+        for j in range(i):
+            if torch.dist(left[i], left[j]) < threshold:
+                left[j] = (left[i] + left.pop(i)) / 2
+                break
+    return len(left)
+
+
+def searched(cost):
+    """The best of many angles between the two, each at theta from the middle."""
+
+    def answer(angle, t):
+        theta = np.radians(np.linspace(0, angle, 200001)) / 2
+        return float(2 * np.degrees(theta[cost(np.radians(angle) / 2, theta, t).argmin()]))
+
+    return answer
+
+
+def stopped_early(angle, t):
+    phi = math.radians(angle) / 2
+    theta = torch.tensor(phi, requires_grad=True)
+    for _ in range(20):
+        (slope,) = torch.autograd.grad(-2 * torch.cos(theta - phi) + 2 * t * theta.sin().abs(), theta)
+        theta = (theta - 0.1 * slope).detach().requires_grad_()
+    return 2 * math.degrees(theta.item())
+
+
 INVENTED = {
     "4.1": {
+        "one softmax for all centers": all_at_once,
+        "viewed as K times C": wrong_view,
+        "the cosines scaled first": scaled_first,
+        "q.detach()": cut_weights,
+        "divided by B again": divided_again,
+        "the price of raw centers": raw_price,
+        "normalized in place": in_place,
+        "1e-8 beside the cosines": with_price(small_epsilon),
+        "1e-5 for each coordinate": with_price(epsilon_everywhere),
+        "w[:, 1:] - w[:, :-1]": with_price(next_alone),
         "the root of 2 - 2 cosine, as it stands": with_price(naive_root),
         "epsilon beside the root": with_price(epsilon_outside),
         "cdist, summed over the table": with_price(table),
@@ -443,6 +670,18 @@ INVENTED = {
         "a margin": paper_margin,
     },
     "4.2": {
+        "1e-5 for each coordinate of it": of_stored(epsilon_everywhere),
+        "half of the table": of_stored(table_with_diagonal),
+        "summed over classes before the root": of_stored(squares_of_all_classes),
+        "neighbors": of_stored(next_alone),
+        "normalized along dim 0": of_stored(lambda w: table(w) / 2, dim=0),
+        "read as (C, K, D)": read_as_classes_first,
+        "a loop that ends too early": last_left_out,
+        "sizes of coordinates": of_stored(
+            lambda w: torch.cdist(w, w, p=1).sum() / 2 / (w.shape[0] * w.shape[1] * (w.shape[1] - 1))
+        ),
+        "K (K - 1) alone": of_stored(lambda w: table(w) / 2 * len(w)),
+        "tau forgotten": lambda weight, tau: of_stored(lambda w: table(w) / 2)(weight, 1.0),
         "view for reshape": repaired(
             lambda weight: F.normalize(weight, dim=-1).view(weight.shape[1], weight.shape[0], -1), paper
         ),
@@ -459,6 +698,22 @@ INVENTED = {
         "reshaped, then transposed": reshaped_and_turned,
     },
     "4.3": {
+        "sorted by x": along_x,
+        "the table squared": squared_table,
+        "half of those that have a close one": halved_pairs,
+        "no further than its own neighbors": marked_once,
+        "put in their middle": middles,
+        "<=": components(lambda w, t: torch.cdist(w, w) <= t),
+        "each coordinate": components(lambda w, t: ((w[:, None] - w[None]).abs() < t).all(-1)),
+        "those without a neighbor": lambda centers, threshold: int(
+            ((torch.cdist(centers, centers) < threshold).sum(1) == 1).sum()
+        ),
+        "how many went": lambda centers, threshold: (
+            len(centers) - components(lambda w, t: torch.cdist(w, w) < t)(centers, threshold)
+        ),
+        "each row with the next": lambda centers, threshold: (
+            1 + int(((centers[1:] - centers[:-1]).norm(dim=1) >= threshold).sum())
+        ),
         "torch.unique of the rows": lambda centers, threshold: len(torch.unique(centers, dim=0)),
         "different rows of the table": lambda centers, threshold: len(
             {tuple(row.tolist()) for row in torch.cdist(centers, centers) < threshold}
@@ -477,6 +732,20 @@ INVENTED = {
         ),
     },
     "4.4": {
+        "the arc": searched(lambda phi, theta, t: -2 * np.cos(phi - theta) + 2 * t * theta),
+        "one pull": searched(lambda phi, theta, t: -np.cos(phi - theta) + 2 * t * np.sin(theta)),
+        "half the distance": searched(lambda phi, theta, t: -2 * np.cos(phi - theta) + t * np.sin(theta)),
+        "the square": searched(lambda phi, theta, t: -2 * np.cos(phi - theta) + 4 * t * np.sin(theta) ** 2),
+        "one stays": searched(lambda phi, theta, t: 2 * t * np.sin(theta) - np.cos(2 * phi - 2 * theta)),
+        "whole degrees": lambda angle, t: float(round(2 * math.degrees(arc(angle, t)))),
+        "radians for degrees, by atan": lambda angle, t: (
+            2 * math.atan(max(math.sin(angle / 2) - t, 0) / math.cos(angle / 2))
+        ),
+        "the whole angle, once": lambda angle, t: math.degrees(
+            math.atan2(max(sine(angle) - t, 0), math.cos(math.radians(angle)))
+        ),
+        "the other way round": lambda angle, t: -2 * math.degrees(arc(angle, t)),
+        "20 steps": stopped_early,
         "one center's angle": lambda angle, t: math.degrees(arc(angle, t)),
         "atan in radians": lambda angle, t: 2 * arc(angle, t),
         "one center's, in radians": arc,
