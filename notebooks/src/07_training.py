@@ -351,7 +351,7 @@ show(figure, "7.5 three queries")
 from dmlbook.book.neighbours import NeighbourExplorer
 
 first = {method: of_seeds[0] for method, of_seeds in runs.items()}
-NeighbourExplorer(test, first | {"pixels": pixels}).widget()
+NeighbourExplorer(test, first | {"pixels": pixels}, start=20).widget()
 
 # %% [markdown]
 # ## 7.6 A trap: centers that do not learn
