@@ -56,7 +56,7 @@ def one_setting(right: Sequence[bool], arguments: Sequence[tuple], names: Sequen
 
     Example:
         >>> one_setting([True, True, False, False], [(3, 1), (4, 1), (3, 2), (4, 5)], ["x", "margin"])
-        ('one setting', 'It is right where `margin` is 1, and nowhere else: is `margin` used as it is given?')
+        ('one setting', 'It is right where `margin` is 1, and nowhere else: what should `margin` change?')
     """
     check_lengths(right=right, arguments=arguments)
     found = []
@@ -66,9 +66,7 @@ def one_setting(right: Sequence[bool], arguments: Sequence[tuple], names: Sequen
             bad = {value for value, kept in zip(values, right, strict=True) if not kept}
             if sum(right) > 1 and len(good) == 1 and len(bad) > 1 and good.isdisjoint(bad):
                 name = f"`{names[place]}`" if place < len(names) else f"argument {place + 1}"
-                found.append(
-                    f"It is right where {name} is {good.pop()}, and nowhere else: is {name} used as it is given?"
-                )
+                found.append(f"It is right where {name} is {good.pop()}, and nowhere else: what should {name} change?")
     return ("one setting", found[0]) if len(found) == 1 else None
 
 

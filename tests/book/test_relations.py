@@ -173,4 +173,4 @@ def test_the_checker_tells_a_setting_that_is_held_fixed():
     cases = [Case((x, k), x + k**2, f"{x}, {k}") for x, k in ((1.0, 2), (2.0, 3), (5.0, 2), (4.0, 7))]
     verdict = judge(Exercise("0.0", "a probe", lambda: cases), lambda x, power: x + 4)
     assert (verdict.misconception, verdict.state) == ("one setting", "wrong")
-    assert verdict.message.endswith("It is right where `power` is 2, and nowhere else: is `power` used as it is given?")
+    assert verdict.message.endswith("It is right where `power` is 2, and nowhere else: what should `power` change?")
