@@ -556,6 +556,8 @@ tasks = contest.bird_tasks(count, each, settings.by_mode(smoke=8, class_=32, ful
 steps = settings.by_mode(smoke=5, class_=150, full=400)
 settled = {"species_per_class": settings.by_mode(smoke=2, class_=4, full=4)}
 grid = {"embedding_size": (16, 128), "margin": (0.01, 0.2, 0.4), "scale": (5.0, 20.0)}
+
+# %%
 rows = {}
 for who, title, rate in (
     ("one", "one center", 0.01),

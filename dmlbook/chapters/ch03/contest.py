@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from dmlbook import datasets, nets
-from dmlbook._checks import above, at_least, bad_input, check_filled, check_lengths, checked, finite
+from dmlbook._checks import above, at_least, bad_input, between, check_filled, check_lengths, checked, finite
 from dmlbook.chapters.ch03 import merged
 from dmlbook.datasets.image_set import ImageSet
 from dmlbook.records import interval
@@ -25,7 +25,7 @@ class Tasks(NamedTuple):
     final: merged.Task
 
 
-@checked(num_species=at_least(6), images_per_species=at_least(2), directions=at_least(1))
+@checked(num_species=between(6, 1000), images_per_species=between(2, 1000), directions=at_least(1))
 def bird_tasks(num_species: int, images_per_species: int, directions: int) -> Tasks:
     """Easily drawn birds, half of the species to train on; a fifth of these is held out where settings are chosen.
 

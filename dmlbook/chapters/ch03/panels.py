@@ -9,7 +9,7 @@ import torch
 from matplotlib.axes import Axes
 from torch.nn import functional as F
 
-from dmlbook._checks import above, at_least, bad_input, check_filled, check_lengths, checked, finite
+from dmlbook._checks import above, at_least, bad_input, between, check_filled, check_lengths, checked, finite
 from dmlbook._types import Float, Int, Tensor
 from dmlbook.book.circle import on_circle
 from dmlbook.book.figures import tiles
@@ -40,6 +40,7 @@ def kink_and_jump(
         gammas: Of SoftTriple, a line each.
         centers: Directions of the class's centers, in degrees.
     """
+    check_filled(centers=centers)
     travel = torch.linspace(-90, 90, 1801)
     similar = _along(travel, centers)
     rise = {"HardTriple": hardtriple_similarity(similar)[:, 0]}
@@ -59,6 +60,7 @@ def four_similarities(ax: Axes, cosines: Float[Tensor, " K"], *, low: float = 0.
     """S', V, the largest and the mean cosine of one image and one class, against gamma from ``low`` to 1."""
     if low >= 1:
         raise bad_input("low", "be below 1", low, "Gamma is drawn up to 1.")
+    check_filled(cosines=cosines)
     gammas = torch.logspace(math.log10(low), 0, 200)
     sample, flat = cosines[None, None], torch.ones(200)
     soft, value = (
@@ -95,7 +97,7 @@ def three_jobs(
         gammas: A line each.
         centers: Directions of the class's centers, in degrees.
     """
-    check_filled(scales=scales)
+    check_filled(scales=scales, centers=centers)
     win = torch.linspace(-0.5, 1.0, 301)
     middle = scales[len(scales) // 2]
     lines = {f"{scale:g}": F.softplus(-scale * win) / scale for scale in scales}
@@ -112,7 +114,7 @@ def three_jobs(
     return left, right
 
 
-@checked(class_of=at_least(0), classes=at_least(1), size=at_least(8))
+@checked(class_of=at_least(0), classes=between(1, 100), size=between(8, 512))
 def merged_birds(ax: Axes, class_of: Int[Tensor, " S"], *, classes: int = 3, size: int = 96) -> Axes:
     """Drawn birds, a row a class: each of its species perched and in flight.
 
@@ -133,6 +135,7 @@ def merged_birds(ax: Axes, class_of: Int[Tensor, " S"], *, classes: int = 3, siz
 @checked(cosines=finite, gamma=above(0))
 def pushed_below(ax: Axes, cosines: Float[Tensor, " K"], *, gamma: float = 0.1) -> Axes:
     """The slope of S' for each center at its cosine, and a line at S' minus gamma, left of which it is negative."""
+    check_filled(cosines=cosines)
     sample = cosines[None, None]
     slope_bars(ax, cosines, similarity_gradient(sample, gamma=gamma)[0, 0])
     level = softtriple_similarity(sample, gamma=gamma).item() - gamma
