@@ -152,6 +152,7 @@ def dots(ax: Axes, by_method: Mapping[str, Sequence[float]], *, percent: bool = 
         ax.annotate(label, (factor * mean, row), xytext=(0, 9), **place)
     ax.set_yticks(range(len(by_method)), list(by_method))
     ax.set_ylim(len(by_method) - 0.5, -0.7)
+    ax.margins(x=0.12)  # so that the numbers of the outermost stay within
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x", color=SHADE, linewidth=0.8)
     ax.set_axisbelow(True)

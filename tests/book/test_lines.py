@@ -233,6 +233,15 @@ def test_dots_show_every_seed_and_the_mean_with_its_interval(ax):
     assert grounds == {to_hex(lines.GROUND["facecolor"])} == {drawn.WHITE}  # no line runs through them
 
 
+def test_numbers_of_the_outermost_dots_stay_off_the_axis(ax):
+    book.dots(ax, {"low": [0.52, 0.5201], "high": [0.80, 0.8001]})
+    ax.figure.set_size_inches(5, 3)
+    ax.figure.canvas.draw()
+    for text in ax.texts:
+        words = text.get_window_extent()
+        assert ax.bbox.x0 < words.x0 < words.x1 < ax.bbox.x1
+
+
 def test_dots_of_values_that_are_no_fractions_are_shown_as_they_are(ax):
     book.dots(ax, {"A": [2.0, 4.0]}, percent=False)
     assert [list(line.get_xdata()) for line in ax.lines[:2]] == [[2.0, 4.0], [3.0]]

@@ -40,7 +40,6 @@ def leads(tables: Mapping[str, records.Comparison], leader: str, measures: Mappi
             dots(ax, {rival: table.gains(leader, rival, key) for rival in rows if rival != leader})
             ax.axvline(0, color=SOFT, linestyle=":", zorder=1)
             ax.set_title(f"{title}: {leader}'s lead by {name}")
-            ax.margins(x=0.12)
     for ax in axes[-1]:
         ax.set_xlabel("points ahead of the rival")
     return figure
