@@ -48,7 +48,7 @@ def test_trustworthiness_and_continuity_are_their_loops_by_cosine(k):
 
 
 def test_a_torn_group_is_trustworthy_and_not_continuous():
-    """Twelve images around one direction, six drawn here and six there, each six in order; no two distances are equal."""
+    """Twelve images around one direction, six drawn here and six there, in order; no two distances are equal."""
     angles = torch.linspace(0, 1, 12, dtype=torch.float64) ** 1.3
     vectors = torch.stack([angles.cos(), angles.sin()], 1)
     torn = Map(torch.stack([angles + 9.0 * (torch.arange(12) >= 6), torch.zeros(12)], 1).float())
