@@ -116,8 +116,8 @@ outcome("1.2", "a" if count < 2e7 else "b" if count < 2e9 else "c")
 #
 # so descent moves the positive toward the anchor and the negative away from it. (These are gradients in the points. The last layer
 # of our networks scales to length 1, and passes on only the part along the sphere.) Where $\ell_{ijk} = 0$ all three are zero:
-# the triplet teaches nothing. Let torch confirm it, for anchor A, positive C and negative D, and then for the negative E, which
-# is farther away. The margin of these toys is $\alpha = 0.5$.
+# the triplet teaches nothing. Torch confirms it for anchor A, positive C and the negative D, then for E, which is farther away.
+# The margin of these toys is $\alpha = 0.5$.
 
 # %%
 A, _, C, D, E = five.clone().requires_grad_()
@@ -150,11 +150,6 @@ def kind(anchor, positive, negative, margin):
     far = float((anchor - negative).square().sum())
     return "hard" if far <= near else "semi-hard" if far < near + margin else "easy"
 
-
-for i, j, k in listed:
-    if (i, j) in [(0, 1), (0, 2)]:
-        found = kind(five[i], five[j], five[k], margin=0.5)
-        print(f"anchor {NAMES[i]}, positive {NAMES[j]}, negative {NAMES[k]}: {found}")
 
 # %% jupyter={"source_hidden": true}
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.3))
@@ -202,7 +197,7 @@ print(
 # %% [markdown]
 # **Remedy.** If your loss hangs at the margin, print the mean distance between the embeddings of different images. If it is
 # near 0, the network has collapsed, and the way out is to start again, usually with a smaller learning rate. FaceNet's authors
-# report that training on the hardest negatives can lead there early on; theirs are therefore not the hardest ones, as we see now.
+# report that the hardest negatives can lead there early on; theirs are therefore others, as we see now.
 #
 # ## 1b.3 Mining
 #
@@ -242,9 +237,9 @@ assert abs(sum(terms) / len(terms) - float(package)) < 1e-12
 print(f"mean over the {len(terms)} pairs {float(package):.4f}, as the package has it")
 
 # %% [markdown]
-# The package agrees. Despite its name, the rule also returns easy negatives, where the closest beyond the positive is beyond the
-# margin as well, and hard ones, where it has to fall back. For anchor C it passes over D, the one point that C is really confused
-# with, and takes E, which teaches nothing. Before we train, move things yourself.
+# Despite its name, the rule also returns easy negatives, where the closest beyond the positive is beyond the margin as well,
+# and hard ones, where it has to fall back. For anchor C it passes over D, the one point that C is really confused with, and
+# takes E, which teaches nothing.
 #
 # ## 1b.4 Drag the margin
 #
@@ -278,9 +273,8 @@ MarginExplorer().widget()
 # ## 1b.5 A network trained on triplets
 #
 # Now the birds. We keep ten images of each training species aside for later, and train the small network on the other forty,
-# in batches of 64 that hold 4 images of each of 16 species, so that every anchor has three positives. (A batch of random images
-# would leave some anchors here without any, and nearly all of them on a set with thousands of classes.) At each step we note
-# the shares of the three kinds among *all* triplets of the batch.
+# in batches of 64 that hold 4 images of each of 16 species, so that every anchor has three positives. (In a batch of random
+# images some anchors would have none; with thousands of classes, nearly all.) At each step we note the shares of the three kinds among *all* triplets of the batch.
 
 # %%
 from dmlbook.sampling import ClassBatches
@@ -391,9 +385,8 @@ print("semi-hard minus all triplets, in points:", experiments.both_measures(pair
 #
 # ## 1b.6 Which images may we test on?
 #
-# We kept ten images of every training species aside, and no network has seen them. May we test on these? They are new
-# *images*. So that the numbers of images and of species agree, we also take ten images of each of 40 *unseen* species. We score
-# the networks of §1b.5 and average the two of one seed.
+# No network has seen the ten images kept of every training species. May we test on these new *images*? To compare, as many:
+# ten images of each of 40 *unseen* species. We score the networks of §1b.5 and average the two of one seed.
 #
 # **Predict.** MAP@R on new images of *seen* species, minus that on *unseen* species: (a) the interval over the seeds holds 0,
 # for all images are new; (b) it lies above 0; (c) below.
@@ -475,8 +468,8 @@ assert abs(share - theory.neighbor_share(5, 3)) < 1e-12
 # ($\mathbb{E}$ is the mean over all batches that hold the image.) Neither $k$ nor the embedding appears: a random batch does
 # not know who is near. $\blacksquare$
 #
-# Now count on real data: in the batches of several epochs, look at every image, at its ten nearest in the whole set, and at
-# those of them that are in its batch.
+# Now count on real data, over the batches of several epochs: of every image's ten nearest in the whole set, those that are in
+# its batch.
 
 # %%
 from dmlbook.sampling import UniformBatches

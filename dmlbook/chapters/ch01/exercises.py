@@ -102,8 +102,8 @@ EXERCISES = (
             ),
             "the last factor left out": Misconception(
                 lambda n, b, k: 1 - _missed(n, b, range(k - 1)),
-                "One factor is missing. k neighbors are missed, one after the other: k factors. (With `comb`: N - 1 - k "
-                "above the line, for the image itself is not drawn.)",
+                "One factor is missing. k neighbors are missed, one after the other: k factors. (With `comb`: N - 1 - "
+                "k above the line, for the image itself is not drawn.)",
             ),
             "the 1 of the batch alone": Misconception(
                 lambda n, b, k: 1 - math.comb(n - k, b - 1) / math.comb(n, b - 1),

@@ -76,6 +76,8 @@ HARDEST_FAULTS = {
     "both of the batch": "You took one maximum and one minimum over the whole batch. Each anchor has its own.",
     "beyond the farthest positive": "You asked that the negative be farther than the positive, as in (1.11). Here it "
     "is the closest negative, hard ones too.",
+    "beyond the farthest positive, or at 4": "You asked that the negative be farther than the positive, as in (1.11). "
+    "Here it is the closest negative, hard ones too.",
     "the margin outside": "The margin stands outside the hinge. It belongs inside: far - close + margin, and then the "
     "hinge.",
     "a margin's sign": "The mask is right. The margin has the wrong sign: an anchor has to win by it.",

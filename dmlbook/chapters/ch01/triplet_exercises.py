@@ -181,6 +181,7 @@ def _both_ends(apart: Tensor, same: Tensor, fault: str, margin: float) -> tuple[
         "the diagonal alone hidden": lambda: apart.masked_fill(eye, torch.inf).amin(1),
         "a zero taken for hidden": lambda: apart.where((apart > 0) & ~same, torch.inf).amin(1),
         "beyond the farthest positive": lambda: apart.where((apart > farthest[:, None]) & ~same, torch.inf).amin(1),
+        "beyond the farthest positive, or at 4": lambda: apart.where((apart > farthest[:, None]) & ~same, 4.0).amin(1),
         "both of the batch": lambda: apart[~same].amin(),
         "hidden behind the margin": lambda: apart.masked_fill(same, margin).amin(1),
         "the farthest negative": lambda: apart.masked_fill(same, 0).amax(1),

@@ -373,6 +373,7 @@ ANSWERS = {
             *a, farthest=lambda apart, same: apart[same].max(), closest=lambda apart, same: apart[~same].min()
         ),
         "beyond the farthest positive": beyond_the_farthest,
+        "beyond the farthest positive, or at 4": lambda *a: beyond_the_farthest(*a, most=4),
         "the margin outside": lambda x, y, margin: hardest(
             x, y, margin, end=lambda far, near: F.relu(far - near).mean() + margin
         ),
