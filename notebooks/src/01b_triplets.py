@@ -617,7 +617,7 @@ def hardest_with_a_bug(x, labels, margin=0.2):
 
 # %%
 def descend(loss, y, steps=200):
-    """Free points on the sphere: loss and mean distance of two, at first and at last."""
+    """Free points on the sphere: loss and mean distance of two, first and last."""
     points = torch.randn(len(y), 8, generator=generator(SEED, "free"))
     for step in range(steps + 1):
         x = geometry.normalize(points).requires_grad_()

@@ -58,7 +58,7 @@ class MarginExplorer(Explorer):
             ax.plot([], [], "o", color=class_color(c), markersize=14, zorder=3)[0] for c in self.labels.tolist()
         ]
         self.names = [
-            ax.text(0, 0, name, ha="center", va="center", color=letter_color(c), zorder=4)
+            ax.text(0, 0, name, ha="center", va="center", color=letter_color(c), fontsize=9, zorder=4)
             for name, c in zip(NAMES, self.labels.tolist(), strict=True)
         ]
         return [*self.zones.values(), *self.dots, *self.names]
@@ -72,7 +72,7 @@ class MarginExplorer(Explorer):
         ax.set_title("The gaps of all 288 triplets", fontsize=11)
         ax.axvline(0, color="black", linewidth=1)
         self.limit = ax.axvline(0, color="black", linestyle="--", linewidth=1.5)
-        self.loss = ax.text(-3.85, 16.8, "", fontsize=11)
+        self.loss = ax.text(-3.9, 16.8, "", fontsize=11)
         heights = {"hard": 22.2, "semi-hard": 20.4, "easy": 18.6}  # taller bars come only right of 0, after many steps
         for kind, height in heights.items():
             ax.plot(-3.8, height + 0.36, "s", color=figures.KINDS[kind], markersize=9)

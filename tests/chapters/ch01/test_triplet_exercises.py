@@ -5,8 +5,9 @@ import torch
 from torch.nn import functional as F
 
 from dmlbook import chapters
+from dmlbook.chapters.ch01.faults import HARDEST_FAULTS, HIDE, MINING_FAULTS, NOT_A_NUMBER
 from dmlbook.chapters.ch01.triplet_exercises import _along_circle
-from tests.chapters.ch01.answers import hardest, mined, squared
+from tests.chapters.ch01.answers import ANSWERS, hardest, mined, squared
 
 FORMS = {
     "differences": squared,
@@ -28,6 +29,14 @@ def test_answers_that_differ_only_off_the_sphere_or_by_rounding_are_right(form):
     for id, loss in {"1.5": mined, "1.6": hardest_of}.items():
         verdict = chapters.judge(id, lambda x, y, margin, loss=loss: loss(x, y, margin, apart=FORMS[form]))
         assert verdict.state == "right", verdict
+
+
+def test_every_mistake_has_an_example_and_is_told_in_sentences():
+    for id, faults in {"1.5": MINING_FAULTS, "1.6": HARDEST_FAULTS}.items():
+        assert {"solution", *faults} == ANSWERS[id].keys()
+        assert all(message[0].isupper() and message.endswith(".") for message in faults.values())
+        assert faults["not a number"] == NOT_A_NUMBER
+    assert sum(HIDE in message for message in HARDEST_FAULTS.values()) == 3
 
 
 def test_slopes_along_the_circle_are_those_of_the_angles():
