@@ -93,7 +93,8 @@ EXERCISES = (
             ),
             "one factor too many": Misconception(
                 lambda n, b, k: 1 - _missed(n, b, range(k + 1)),
-                "The product has one factor too many. k neighbors are missed, one after the other: k factors.",
+                "There is one factor too many. k neighbors are missed, one after the other: k factors. (With `comb`: "
+                "N - 1 - k above the line.)",
             ),
             "the first factor left out": Misconception(
                 lambda n, b, k: 1 - _missed(n, b, range(1, k)),
@@ -101,7 +102,29 @@ EXERCISES = (
             ),
             "the last factor left out": Misconception(
                 lambda n, b, k: 1 - _missed(n, b, range(k - 1)),
-                "The product stops one too early. k neighbors are missed, one after the other: k factors.",
+                "One factor is missing. k neighbors are missed, one after the other: k factors. (With `comb`: N - 1 - "
+                "k above the line, for the image itself is not drawn.)",
+            ),
+            "the 1 of the batch alone": Misconception(
+                lambda n, b, k: 1 - math.comb(n - k, b - 1) / math.comb(n, b - 1),
+                "You drew B - 1 from all N. The image itself is not among those to be drawn: there are N - 1 of them.",
+            ),
+            "with replacement, from all": Misconception(
+                lambda n, b, k: 1 - (1 - k / n) ** b,
+                "You drew with replacement, B times from all N. The image itself is there: B - 1 others are drawn, and "
+                "each leaves fewer.",
+            ),
+            "with replacement, B times": Misconception(
+                lambda n, b, k: 1 - (1 - k / (n - 1)) ** b,
+                "You drew with replacement, and one too many. B - 1 others are drawn, and each leaves fewer.",
+            ),
+            "all of them, independent": Misconception(
+                lambda n, b, k: ((b - 1) / (n - 1)) ** k,
+                "That would be the chance that all k are there, were they independent. Asked for: at least one.",
+            ),
+            "one miss": Misconception(
+                lambda n, b, k: 1 - (b - 1) / (n - 1),
+                "That is the chance that one certain neighbor is missing. Asked for: at least one of k is there.",
             ),
             "only above the line": Misconception(
                 lambda n, b, k: 1 - math.prod((n - b - t) / (n - 1) for t in range(k)),
@@ -118,8 +141,8 @@ EXERCISES = (
             ),
             "neighbors and places exchanged": Misconception(
                 lambda n, b, k: 1 - math.comb(n - 1 - b, k - 1) / math.comb(n - 1, k - 1),
-                "The k and the B stand in each other's place. Of the N - 1 others B - 1 are drawn; for a miss, all of "
-                "them from the N - 1 - k that are no neighbors.",
+                "The k and the B stand in each other's place, or a 1 was not subtracted. Of the N - 1 others B - 1 are "
+                "drawn; for a miss, all of them from the N - 1 - k that are no neighbors.",
             ),
         },
     ),

@@ -17,7 +17,7 @@ from dmlbook.losses import triplet_kinds, triplet_mean, valid_triplets
 from dmlbook.seeding import SEED, generator
 
 EDGES = np.linspace(-4, 4, 81)
-NAMES = "ABCDEFGHIJKL"
+NAMES = tuple(map(str, range(1, 13)))  # letters are the five points of the lesson
 STEPS, RATE = 5, 0.2
 
 
@@ -58,7 +58,7 @@ class MarginExplorer(Explorer):
             ax.plot([], [], "o", color=class_color(c), markersize=14, zorder=3)[0] for c in self.labels.tolist()
         ]
         self.names = [
-            ax.text(0, 0, name, ha="center", va="center", color=letter_color(c), zorder=4)
+            ax.text(0, 0, name, ha="center", va="center", color=letter_color(c), fontsize=9, zorder=4)
             for name, c in zip(NAMES, self.labels.tolist(), strict=True)
         ]
         return [*self.zones.values(), *self.dots, *self.names]
@@ -72,11 +72,12 @@ class MarginExplorer(Explorer):
         ax.set_title("The gaps of all 288 triplets", fontsize=11)
         ax.axvline(0, color="black", linewidth=1)
         self.limit = ax.axvline(0, color="black", linestyle="--", linewidth=1.5)
+        self.loss = ax.text(-3.9, 16.8, "", fontsize=11)
         heights = {"hard": 22.2, "semi-hard": 20.4, "easy": 18.6}  # taller bars come only right of 0, after many steps
         for kind, height in heights.items():
             ax.plot(-3.8, height + 0.36, "s", color=figures.KINDS[kind], markersize=9)
         self.said = {kind: ax.text(-3.6, height, "", fontsize=11) for kind, height in heights.items()}
-        return [*self.bars.values(), self.limit, *self.said.values()]
+        return [*self.bars.values(), self.limit, self.loss, *self.said.values()]
 
     def gaps(self) -> Float[Tensor, " T"]:
         """d(a, n) - d(a, p) of every valid triplet."""
@@ -109,7 +110,10 @@ class MarginExplorer(Explorer):
         figures.move_zones(self.zones, float(self.degrees[anchor]), float(apart[anchor, positive]), margin)
         for i, ((x, y), dot, name) in enumerate(zip(points.tolist(), self.dots, self.names, strict=True)):
             dot.set_data([x], [y])
-            dot.set(marker="s" if i == anchor else "o", markeredgecolor="black" if i in (anchor, positive) else "white")
+            rim = (
+                {"markeredgecolor": "black", "markeredgewidth": 2.5} if i == positive else {"markeredgecolor": "white"}
+            )
+            dot.set(**{"marker": "s" if i == anchor else "o", "markeredgewidth": 1.0} | rim)
             name.set_position((x, y))
         for kind, heights in figures.gap_counts(self.gaps(), EDGES, margin).items():
             self.bars[kind].set_data(heights)
@@ -117,10 +121,13 @@ class MarginExplorer(Explorer):
         kinds = dict(zip(figures.KINDS, triplet_kinds(apart, self.labels, margin=margin), strict=True))
         for kind, share in kinds.items():
             self.said[kind].set_text(f"{kind} {100 * share:.0f} %")
-        return self._words(margin, anchor, positive, kinds, apart)
-
-    def _words(self, margin: float, anchor: int, positive: int, kinds: dict[str, float], apart: Tensor) -> str:
         loss = float(triplet_mean(apart, self.labels, margin=margin)[0])
+        self.loss.set_text(f"margin {margin:.1f}, mean loss {loss:.3f}")
+        return self._words(margin, anchor, positive, kinds, apart, loss)
+
+    def _words(
+        self, margin: float, anchor: int, positive: int, kinds: dict[str, float], apart: Tensor, loss: float
+    ) -> str:
         negatives = apart[anchor, self.labels != self.labels[anchor]] - apart[anchor, positive]
         hard, active = int((negatives <= 0).sum()), int((negatives < margin).sum())
         listed = ", ".join(f"{100 * share:.0f} percent {kind}" for kind, share in kinds.items())

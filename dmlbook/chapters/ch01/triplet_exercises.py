@@ -11,58 +11,9 @@ from torch.nn import functional as F
 from dmlbook._types import Float, Tensor
 from dmlbook.book.circle import on_circle
 from dmlbook.book.exercises import Case, Exercise, Misconception, value_and_slopes
+from dmlbook.chapters.ch01.faults import HARDEST_FAULTS, MINING_FAULTS
 from dmlbook.geometry import squared_distances
 from dmlbook.losses import semihard_mean
-
-NOT_A_NUMBER = (
-    "The value or a slope is nan. Two usual reasons: 0 times infinity in a mask (`masked_fill` and `where` do not "
-    "multiply), and a root, whose slope at 0 is infinite, on the diagonal."
-)
-MINING_FAULTS = {
-    "the hardest": "You took the closest negative of all, the hardest. (1.11) takes the closest of those beyond the "
-    "positive.",
-    "the farthest": "You took the farthest negative, or one beyond the margin: the easy ones. Take the closest of "
-    "those beyond the positive.",
-    "the nearest to the positive": "You took the negative whose distance is most like the positive's. It must also be "
-    "farther.",
-    "as far as the positive": "A negative exactly as far as the positive is hard, not semi-hard: farther means >, not "
-    ">=.",
-    "the closest where none is farther": "Where no negative is farther than the positive, the rule takes the farthest "
-    "one, not the closest.",
-    "left out where none is farther": "Where no negative is farther than the positive, the pair is not left out: the "
-    "rule takes the farthest negative.",
-    "nothing where none is farther": "Where no negative is farther than the positive, the pair does not count 0: the "
-    "rule takes the farthest negative.",
-    "only within the margin": "You left out pairs without a negative inside the margin, as the table of kinds has it. "
-    "(1.11) takes the closest beyond the positive, however far: such a pair counts, with 0.",
-    "all triplets": "You averaged over all triplets of the batch. Mining takes one negative a pair.",
-    "the mean over active pairs": "You divided by the pairs that lose something. Divide by all pairs of anchor and "
-    "positive, those that lose 0 too.",
-    "the mean over images": "You divided by the number of images. Divide by that of the pairs of anchor and positive.",
-    "the sum": "That is the sum over the pairs. Take their mean.",
-    "pairs without order": "You took each pair once. Either image can be the anchor, with negatives of its own: all "
-    "ordered pairs.",
-    "the image with itself": "You took an image for its own positive. The anchor and the positive are two images.",
-    "no hinge": "The hinge is missing: a pair that wins by more than the margin counts 0, not less.",
-    "a margin's sign": "The margin has the wrong sign: the loss is positive minus negative plus margin.",
-    "distances": "Those are plain distances. (1.11) and (1.10) take squared ones.",
-    "cosines": "You compared cosines. A squared distance is 2 - 2 cosines: the same margin asks for twice as much.",
-    "positive and negative swapped": "The signs are swapped: positives are to come closer, negatives to go away.",
-    "measured from the positive": "You asked which negatives are far from the positive. All distances of (1.11) start "
-    "at the anchor: the negative is farther from i than j is.",
-    "a place in a shorter list": "You found a place in the list of the negatives alone, and took it for a number of "
-    "the whole batch: argmin counts within what it is given.",
-    "one positive an anchor": "You took one mean over the positives of an anchor. Each pair has its own negative and "
-    "its own hinge; average after the hinge, not before.",
-    "the mean of the anchors' means": "You averaged each anchor first. All pairs count alike: a class of more images "
-    "has more of them.",
-    "a soft hinge": "That is softplus, a hinge with a rounded corner. (1.10) is 0 from the margin on.",
-    "a fixed margin": "You wrote 0.2. The margin is an argument.",
-    "twice the margin": "The margin is charged twice. In (1.10) it already is that on squared distances, alpha.",
-    "no gradient through the negative": "The value is right, its slope is not: the negative's distance was detached.",
-    "no gradient through the positive": "The value is right, its slope is not: the positive's distance was detached.",
-    "not a number": NOT_A_NUMBER,
-}
 
 
 def _along_circle(function: Callable, arguments: tuple) -> object:
@@ -89,6 +40,7 @@ def _mined(x: Tensor, labels: Tensor, margin: float, *, fault: str = "") -> Floa
     lost, anchors, images = [], [], range(len(labels))
     for i in images:
         negatives = [k for k in images if labels[k] != labels[i]]
+        rest = [k for k in images if k != i] if fault == "negatives of the own class" else negatives
         own = [j for j in images if labels[j] == labels[i] and (j != i or fault == "the image with itself")]
         if fault == "one positive an anchor" and own:
             mean, far = apart[i, own].mean(), apart[i, negatives]
@@ -97,7 +49,7 @@ def _mined(x: Tensor, labels: Tensor, margin: float, *, fault: str = "") -> Floa
             continue
         for j in own:
             if not (j < i and fault == "pairs without order"):
-                chosen = _chosen(apart.detach(), i, j, negatives, margin, fault)
+                chosen = _chosen(apart.detach(), i, j, [k for k in rest if k != j], margin, fault)
                 lost += [x.sum() * 0 if k is None else _gap(apart[i, j], apart[i, k], fault) for k in chosen]
                 anchors += [i] * len(chosen)
     return _average(torch.stack(lost or [x.sum() * 0 - margin]), anchors, len(labels), margin, fault)
@@ -119,14 +71,22 @@ def _average(gaps: Tensor, anchors: list[int], images: int, margin: float, fault
         values = values - margin * (gaps == 0)
     if fault == "a soft hinge":
         values = F.softplus(values)
+    elif fault == "the hinge of the mean":
+        return values.mean().clamp(min=0)
     elif fault != "no hinge":
         values = values.clamp(min=0)
     if fault == "not a number":
         return values.sum() * torch.nan
-    if fault == "the mean of the anchors' means":
+    each = {"the mean of the anchors' means": Tensor.mean, "the costliest pair of an anchor": Tensor.amax}.get(fault)
+    if each:
         of = torch.tensor(anchors)
-        return torch.stack([values[of == i].mean() for i in of.unique()]).mean()
-    counts = {"the mean over active pairs": int((values > 0).sum()), "the mean over images": images, "the sum": 1}
+        return torch.stack([each(values[of == i]) for i in of.unique()]).mean()
+    counts = {
+        "the mean over active pairs": int((values > 0).sum()),
+        "the mean over images": images,
+        "the mean over the whole table": images**2,
+        "the sum": 1,
+    }
     return values.sum() / max(counts.get(fault, len(values)), 1)
 
 
@@ -146,12 +106,14 @@ def _chosen(apart: Tensor, i: int, j: int, negatives: list[int], margin: float, 
         "the closest where none is farther": [closest],
         "left out where none is farther": [],
         "nothing where none is farther": [None],
+        "the farthest of any class": [int(row.argmax())],
     }
     always = {
         "the hardest": [closest],
         "the farthest": [farthest],
         "the nearest to the positive": [min(negatives, key=lambda k: abs(row[k] - limit))],
         "all triplets": negatives,
+        "a mask that multiplies": [i],  # at distance 0
     }
     fallback = instead.get(fault, [farthest])
     return always.get(fault) or ([min(far, key=lambda k: row[k])] if far else fallback)
@@ -178,68 +140,50 @@ def _reference(x: Tensor, labels: Tensor, margin: float) -> Float[Tensor, ""]:
     return semihard_mean(squared_distances(x, x), labels, margin=margin)
 
 
-HIDE = "What hides has to be larger than every distance, and squared ones on the sphere reach 4."
-HARDEST_FAULTS = {
-    "the bug itself": "The bug is still there: the zeros that hide the images of the own class are smaller than every "
-    "distance, so the minimum is always 0.",
-    "the smallest that is not 0": "You took the smallest distance that is not 0. It may be that to an image of the own "
-    "class, which is no negative.",
-    "the farthest negative": "You turned the minimum into a maximum. That is the farthest negative, the easiest.",
-    "the mean negative": "You averaged over the negatives. Asked for: the closest.",
-    "the closest of the batch": "You took one minimum over the whole batch. Each anchor has its own closest negative.",
-    "the closest positive": "The closest positive now stands where the farthest belongs: that half had no bug.",
-    "no hinge": "The mask is right, and the hinge is gone: an anchor that wins by more than the margin counts 0.",
-    "the sum": "The mask is right. Take the mean over the anchors, not the sum.",
-    "distances": "The mask is right. The distances are squared ones here.",
-    "swapped": "The signs are swapped: positives are to come closer, negatives to go away.",
-    "the margin forgotten": "The mask is right, and the margin is gone.",
-    "no gradient through the negative": "The value is right, its slope is not: the negative's distance was detached.",
-    "the mask's sign": "You hid the wrong side: the closest of the OWN class is subtracted now, and that is the anchor "
-    "itself, or a positive.",
-    "hidden behind a 1": f"You hid the own class behind a 1. {HIDE}",
-    "hidden behind a 2": f"You hid the own class behind a 2. {HIDE}",
-    "not a number": NOT_A_NUMBER,
-    "the farthest pair of the batch": "You took one maximum over the whole batch. Each anchor has its own farthest "
-    "positive.",
-    "the mean positive": "You averaged over the positives. Asked for: the farthest, and that half had no bug.",
-    "all positives": "You compared every positive with the closest negative. Asked for: the farthest one alone.",
-    "the mean over active anchors": "The mask is right. Divide by all anchors, those that lose 0 too.",
-    "the hinge of the mean": "The hinge stands around the mean. Each anchor has its own; the mean is the last step.",
-    "a soft hinge": "The mask is right. That is softplus, a hinge with a rounded corner: (1.10) ends in a sharp one.",
-    "a fixed margin": "The mask is right. You wrote 0.2; the margin is an argument.",
-    "the semi-hard rule": "That is the loss of exercise 1.5. Here: the farthest positive, and the closest negative.",
-}
-
-
 def _hardest(x: Tensor, labels: Tensor, margin: float, *, fault: str = "") -> Float[Tensor, ""]:
     """The loss on each anchor's farthest positive and closest negative; or one of ``HARDEST_FAULTS``."""
     if fault == "the semi-hard rule":
         return _mined(x, labels, margin)
     apart = (x[:, None] - x).square().sum(2)
     apart = (apart + 1e-12).sqrt() if fault == "distances" else apart
-    far, near = _both_ends(apart, labels[:, None] == labels, fault)
-    margin = {"the margin forgotten": 0.0, "a fixed margin": 0.2}.get(fault, margin)
+    far, near = _both_ends(apart, labels[:, None] == labels, fault, margin)
+    margins = {
+        "the margin forgotten": 0.0,
+        "a fixed margin": 0.2,
+        "a margin's sign": -margin,
+        "the margin outside": 0.0,
+    }
+    outside = margin if fault == "the margin outside" else 0.0
+    margin = (margins | {"twice the margin": 2 * margin}).get(fault, margin)
     gaps = (near - far if fault == "swapped" else far - near) + margin
     if fault in ("no hinge", "the hinge of the mean"):
         return gaps.mean() if fault == "no hinge" else gaps.mean().clamp(min=0)
     gaps = F.softplus(gaps) if fault == "a soft hinge" else gaps.clamp(min=0)
     counts = {"the sum": 1, "the mean over active anchors": max(int((gaps > 0).sum()), 1)}
-    return gaps.sum() / counts.get(fault, gaps.numel())
+    return gaps.sum() / counts.get(fault, gaps.numel()) + outside
 
 
-def _both_ends(apart: Tensor, same: Tensor, fault: str) -> tuple[Tensor, Tensor]:
+def _both_ends(apart: Tensor, same: Tensor, fault: str, margin: float) -> tuple[Tensor, Tensor]:
     """The distances of each anchor's positive and negative."""
     eye = torch.eye(len(same), dtype=torch.bool)
-    others = same & ~eye
+    others, farthest = same & ~eye, apart.masked_fill(~same, 0).amax(1)
     far = {
         "the closest positive": lambda: apart.masked_fill(~others, torch.inf).amin(1),
         "the mean positive": lambda: (apart * others).sum(1) / others.sum(1),
         "the farthest pair of the batch": lambda: apart[others].amax(),
+        "both of the batch": lambda: apart[others].amax(),
+        "the farthest of any class": lambda: apart.amax(1),
         "all positives": lambda: apart[others],
     }
     near = {
         "the bug itself": lambda: torch.zeros_like(apart[0]),
-        "the smallest that is not 0": lambda: apart.masked_fill(eye, torch.inf).amin(1),
+        "the smallest that is not 0": lambda: apart.where(apart > 0, torch.inf).amin(1),
+        "the diagonal alone hidden": lambda: apart.masked_fill(eye, torch.inf).amin(1),
+        "a zero taken for hidden": lambda: apart.where((apart > 0) & ~same, torch.inf).amin(1),
+        "beyond the farthest positive": lambda: apart.where((apart > farthest[:, None]) & ~same, torch.inf).amin(1),
+        "beyond the farthest positive, or at 4": lambda: apart.where((apart > farthest[:, None]) & ~same, 4.0).amin(1),
+        "both of the batch": lambda: apart[~same].amin(),
+        "hidden behind the margin": lambda: apart.masked_fill(same, margin).amin(1),
         "the farthest negative": lambda: apart.masked_fill(same, 0).amax(1),
         "the mean negative": lambda: (apart * ~same).sum(1) / (~same).sum(1),
         "the closest of the batch": lambda: apart[~same].amin(),
@@ -251,7 +195,7 @@ def _both_ends(apart: Tensor, same: Tensor, fault: str) -> tuple[Tensor, Tensor]
         "all positives": lambda: apart.masked_fill(same, torch.inf).amin(1)[others.nonzero()[:, 0]],
     }
     return (
-        far.get(fault, lambda: apart.masked_fill(~same, 0).amax(1))(),
+        far.get(fault, lambda: farthest)(),
         near.get(fault, lambda: apart.masked_fill(same, torch.inf).amin(1))(),
     )
 
@@ -261,6 +205,7 @@ def _hardest_cases() -> Sequence[Case]:
         ("the five points of the chapter", [0, 10, 40, 50, 120], [0, 0, 0, 1, 1], 0.5),
         ("three classes", [0, 23, 57, 101, 128, 165, 214], [0, 1, 0, 1, 2, 2, 0], 0.2),
         ("two far classes, a wide margin", [0, 15, 142, 168], [0, 0, 1, 1], 3.25),
+        ("a negative exactly on its anchor", [0, 34, 140, 0, 51, 123], [0, 0, 0, 1, 1, 1], 0.3),
     ]
     cases = []
     for text, degrees, y, margin in problems:

@@ -171,6 +171,43 @@ def anchor_by_anchor(x, y, margin):
     return sum(means) / len(means)
 
 
+def in_one_table(x, y, margin, masked=False, per_anchor=None, end=None):
+    """The solution without loops, and what goes wrong in its masks and means."""
+    apart, same = squared(x), y[:, None] == y
+    beyond = ~same[:, None] & (apart[:, None] > apart[:, :, None])
+    if masked:
+        chosen = (apart[:, None] * beyond).amin(2)
+    else:
+        near = torch.where(beyond, apart[:, None], torch.inf).amin(2)
+        chosen = torch.where(near < 9, near, apart.masked_fill(same, -1).amax(1, keepdim=True))
+    lost = F.relu(apart - chosen + margin)
+    if per_anchor:
+        return (
+            sum(per_anchor(lost[i][row]) for i, row in enumerate(others(same)) if row.any()) / others(same).any(1).sum()
+        )
+    return end(apart - chosen + margin, others(same)) if end else lost[others(same)].mean()
+
+
+def farthest_of_all(x, y, margin):
+    d, terms = squared(x), []
+    for i in range(len(y)):
+        for j in range(len(y)):
+            if i != j and y[i] == y[j]:
+                far = [d[i, k] for k in range(len(y)) if y[k] != y[i] and d[i, k] > d[i, j]]
+                terms.append(hinged(d[i, j], min(far) if far else max(d[i]), margin))
+    return torch.stack(terms).mean()
+
+
+def all_but_two(x, y, margin):
+    d, terms = squared(x), []
+    for i in range(len(y)):
+        for j in range(len(y)):
+            if i != j and y[i] == y[j]:
+                rest = [d[i, k] for k in range(len(y)) if k not in (i, j)]
+                terms.append(hinged(d[i, j], beyond_or(d[i, j], rest, max), margin))
+    return torch.stack(terms).mean()
+
+
 # 1.6 the planted bug
 
 
@@ -185,6 +222,12 @@ def hardest(x, y, margin, closest=None, farthest=None, end=None):
     far = (farthest or (lambda apart, same: (apart * same).max(1).values))(apart, same)
     near = (closest or (lambda apart, same: (apart + 9 * same).min(1).values))(apart, same)
     return (end or (lambda far, near: torch.relu(far - near + margin).mean()))(far, near)
+
+
+def beyond_the_farthest(x, y, margin, most=torch.inf):
+    apart, same = squared(x), y[:, None] == y
+    far = (apart * same).amax(1)
+    return F.relu(far - apart.masked_fill(same | (apart <= far[:, None]), most).amin(1) + margin).mean()
 
 
 def others(same):
@@ -284,6 +327,14 @@ ANSWERS = {
             average=lambda t: torch.stack(t).mean() if t else 0 * x.sum(),
         ),
         "all triplets": lambda *a: mined(*a, choose=lambda p, n: n),
+        "a mask that multiplies": lambda *a: in_one_table(*a, masked=True),
+        "the farthest of any class": farthest_of_all,
+        "negatives of the own class": all_but_two,
+        "the hinge of the mean": lambda *a: in_one_table(*a, end=lambda gaps, pairs: F.relu(gaps[pairs].mean())),
+        "the costliest pair of an anchor": lambda *a: in_one_table(*a, per_anchor=torch.amax),
+        "the mean over the whole table": lambda *a: in_one_table(
+            *a, end=lambda gaps, pairs: (F.relu(gaps) * pairs).mean()
+        ),
         "the mean over active pairs": lambda *a: mined(
             *a, average=lambda t: sum(t) / max(sum(bool(v > 0) for v in t), 1)
         ),
@@ -311,7 +362,27 @@ ANSWERS = {
         "solution": hardest,
         "the bug itself": lambda *a: hardest(*a, closest=lambda apart, same: (apart * ~same).min(1).values),
         "the smallest that is not 0": lambda *a: hardest(
+            *a, closest=lambda apart, same: torch.stack([row[row > 0].min() for row in apart])
+        ),
+        "the diagonal alone hidden": lambda *a: hardest(
             *a, closest=lambda apart, same: (apart + 9 * torch.eye(len(apart))).min(1).values
+        ),
+        "a zero taken for hidden": lambda *a: hardest(
+            *a, closest=lambda apart, same: torch.where(apart * ~same > 0, apart * ~same, torch.inf).amin(1)
+        ),
+        "the farthest of any class": lambda *a: hardest(*a, farthest=lambda apart, same: apart.amax(1)),
+        "both of the batch": lambda *a: hardest(
+            *a, farthest=lambda apart, same: apart[same].max(), closest=lambda apart, same: apart[~same].min()
+        ),
+        "beyond the farthest positive": beyond_the_farthest,
+        "beyond the farthest positive, or at 4": lambda *a: beyond_the_farthest(*a, most=4),
+        "the margin outside": lambda x, y, margin: hardest(
+            x, y, margin, end=lambda far, near: F.relu(far - near).mean() + margin
+        ),
+        "a margin's sign": lambda x, y, margin: hardest(x, y, -margin),
+        "twice the margin": lambda x, y, margin: hardest(x, y, 2 * margin),
+        "hidden behind the margin": lambda x, y, margin: hardest(
+            x, y, margin, closest=lambda apart, same: (apart * ~same + margin * same).amin(1)
         ),
         "the farthest negative": lambda *a: hardest(*a, closest=lambda apart, same: (apart * ~same).max(1).values),
         "the mean negative": lambda *a: hardest(
@@ -372,6 +443,11 @@ ANSWERS = {
         "one factor too many": lambda n, b, k: 1 - miss(n, b, k + 1),
         "the first factor left out": lambda n, b, k: 1 - miss(n - 1, b, k - 1) if k > 1 else 0,
         "the last factor left out": lambda n, b, k: 1 - miss(n, b, k - 1),
+        "the 1 of the batch alone": lambda n, b, k: 1 - math.prod((n - k - t) / (n - t) for t in range(b - 1)),
+        "with replacement, from all": lambda n, b, k: 1 - ((n - k) / n) ** b,
+        "with replacement, B times": lambda n, b, k: 1 - ((n - 1 - k) / (n - 1)) ** b,
+        "all of them, independent": lambda n, b, k: math.prod([(b - 1) / (n - 1)] * k),
+        "one miss": lambda n, b, k: (n - b) / (n - 1),
         "only above the line": lambda n, b, k: 1 - math.prod(n - b - t for t in range(k)) / (n - 1) ** k,
         "only below the line": lambda n, b, k: 1 - (n - b) ** k / math.prod(n - 1 - t for t in range(k)),
         "below the line with the anchor": lambda n, b, k: 1 - miss(n, b, k) * b / n,
@@ -531,6 +607,14 @@ INVENTED = {
         "mean of means": anchor_by_anchor,
         "1 - x @ x.T": lambda x, y, margin: mined(x, y, margin, apart=lambda x: 1 - x @ x.T),
         "torch.tensor(value)": lambda x, y, margin: torch.tensor(mined(x, y, margin).item()),
+        "amin of the masked": lambda x, y, margin: in_one_table(x, y, margin, masked=True),
+        "max(d[i])": farthest_of_all,
+        "k not in (i, j)": all_but_two,
+        "mean, then clamp": lambda x, y, margin: in_one_table(x, y, margin, end=lambda g, p: g[p].mean().clamp(min=0)),
+        "worst pair of each row": lambda x, y, margin: in_one_table(x, y, margin, per_anchor=torch.max),
+        "masked_fill(~pairs, 0).mean()": lambda x, y, margin: in_one_table(
+            x, y, margin, end=lambda g, p: F.relu(g).masked_fill(~p, 0).mean()
+        ),
         "d > positive + margin": lambda x, y, margin: mined(x, y, margin, choose=lambda p, n: semihard(p + margin, n)),
     },
     "1.6": {
@@ -567,6 +651,24 @@ INVENTED = {
         "the default margin": lambda x, y, margin: hardest(x, y, 0.2),
         "1.5 again": lambda x, y, margin: loops(x, y, margin, lambda p, d: beyond_or(p, d, max)),
         "every positive": every_positive,
+        "own class searched": lambda x, y, margin: hard_batch(x, y, margin, lambda d, s: d.where(s, torch.inf).amin(1)),
+        "where > 0": lambda x, y, margin: hard_batch(
+            x, y, margin, lambda d, s: torch.where(d * ~s > 0, d * ~s, torch.inf).amin(1)
+        ),
+        "semi-hard, at most 4": lambda x, y, margin: beyond_the_farthest(x, y, margin, most=4),
+        "amax without a mask": lambda x, y, margin: hard_batch(
+            x, y, margin, lambda d, s: d.masked_fill(s, 9).amin(1), lambda d, s: d.amax(1)
+        ),
+        "global, both": lambda x, y, margin: hard_batch(
+            x, y, margin, lambda d, s: d[~s].min(), lambda d, s: (d * s).amax()
+        ),
+        "plus margin, last": lambda x, y, margin: (
+            hard_batch(x, y, 0, lambda d, s: d.masked_fill(s, 9).amin(1)) + margin
+        ),
+        "minus margin": lambda x, y, margin: hard_batch(x, y, -margin, lambda d, s: d.masked_fill(s, 9).amin(1)),
+        "filled with margin": lambda x, y, margin: hard_batch(
+            x, y, margin, lambda d, s: d.masked_fill(s, margin).amin(1)
+        ),
     },
     "1.7": {
         "share to the k": lambda images, batch_size, k: 1 - (1 - batch_size / images) ** k,
@@ -585,6 +687,15 @@ INVENTED = {
         ),
         "drawn again": lambda images, batch_size, k: 1 - ((images - 1 - k) / (images - 1)) ** (batch_size - 1),
         "from N, B times": lambda images, batch_size, k: 1 - ((images - k) / images) ** batch_size,
+        "1 - comb(N - k, B - 1) / comb(N, B - 1)": lambda images, batch_size, k: (
+            1 - math.comb(images - k, batch_size - 1) / math.comb(images, batch_size - 1)
+        ),
+        "1 - comb(N - k, B - 1) / comb(N - 1, B - 1)": lambda images, batch_size, k: (
+            1 - math.comb(images - k, batch_size - 1) / math.comb(images - 1, batch_size - 1)
+        ),
+        "(1 - k / (N - 1)) ** B": lambda images, batch_size, k: 1 - (1 - k / (images - 1)) ** batch_size,
+        "share ** k": lambda images, batch_size, k: ((batch_size - 1) / (images - 1)) ** k,
+        "1 - share": lambda images, batch_size, k: 1 - (batch_size - 1) / (images - 1),
         "min with 1": lambda images, batch_size, k: min(1.0, k * (batch_size - 1) / (images - 1)),
         "range(k + 1)": lambda images, batch_size, k: 1 - miss(images, batch_size, k + 1),
         "range(1, k)": lambda images, batch_size, k: (

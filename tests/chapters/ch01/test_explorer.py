@@ -108,9 +108,9 @@ def test_points_of_the_margin_explorer_stand_at_their_angles_and_anchor_and_posi
             at = [math.cos(math.radians(degrees)), math.sin(math.radians(degrees))]
             assert [float(part[0]) for part in dot.get_data()] == pytest.approx(at, abs=1e-6)
             assert dot.get_marker() == ("s" if place == anchor else "o")
-            rim = to_hex(dot.get_markeredgecolor())
-            assert rim == (drawn.BLACK if place in (anchor, positive) else drawn.WHITE)
-    assert "".join(name.get_text() for name in explorer.names) == "ABCDEFGHIJKL"
+            assert to_hex(dot.get_markeredgecolor()) == (drawn.BLACK if place == positive else drawn.WHITE)
+            assert (dot.get_markeredgewidth() > 2) == (place == positive)
+    assert [name.get_text() for name in explorer.names] == [str(number) for number in range(1, 13)]
 
 
 def test_a_point_in_a_zone_of_the_margin_explorer_would_be_a_negative_of_its_kind(explorer):
@@ -169,9 +169,10 @@ def test_the_words_of_the_margin_explorer_are_the_shares_and_the_loss_of_its_tri
         ]
         kinds = [kind(gap, margin) for gap in gaps]
         assert words.startswith(f"Margin {margin:.1f}: of all 288 triplets ")
-        assert f"mean loss {loss:.3f}. For anchor {'ABCDEFGHIJKL'[anchor]} " in words
+        assert f"mean loss {loss:.3f}. For anchor {anchor + 1} " in words
+        assert explorer.loss.get_text() == f"margin {margin:.1f}, mean loss {loss:.3f}"
         assert words.endswith(
-            f"and positive {'ABCDEFGHIJKL'[positive]}, {kinds.count('hard')} of 8 negatives are hard "
+            f"and positive {positive + 1}, {kinds.count('hard')} of 8 negatives are hard "
             f"and {kinds.count('semi-hard')} semi-hard."
         )
 

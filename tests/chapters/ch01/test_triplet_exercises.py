@@ -5,8 +5,9 @@ import torch
 from torch.nn import functional as F
 
 from dmlbook import chapters
+from dmlbook.chapters.ch01.faults import HARDEST_FAULTS, HIDE, MINING_FAULTS, NOT_A_NUMBER
 from dmlbook.chapters.ch01.triplet_exercises import _along_circle
-from tests.chapters.ch01.answers import hardest, mined, squared
+from tests.chapters.ch01.answers import ANSWERS, hardest, mined, squared
 
 FORMS = {
     "differences": squared,
@@ -30,6 +31,14 @@ def test_answers_that_differ_only_off_the_sphere_or_by_rounding_are_right(form):
         assert verdict.state == "right", verdict
 
 
+def test_every_mistake_has_an_example_and_is_told_in_sentences():
+    for id, faults in {"1.5": MINING_FAULTS, "1.6": HARDEST_FAULTS}.items():
+        assert {"solution", *faults} == ANSWERS[id].keys()
+        assert all(message[0].isupper() and message.endswith(".") for message in faults.values())
+        assert faults["not a number"] == NOT_A_NUMBER
+    assert sum(HIDE in message for message in HARDEST_FAULTS.values()) == 3
+
+
 def test_slopes_along_the_circle_are_those_of_the_angles():
     x, y = chapters.exercises()["1.6"].cases()[1].arguments[:2]
     angles = torch.atan2(x[:, 1], x[:, 0]).requires_grad_()
@@ -40,11 +49,11 @@ def test_slopes_along_the_circle_are_those_of_the_angles():
     assert _along_circle(lambda *_: None, (x, y, 0.2)) is None
 
 
-def test_no_two_distances_of_an_anchor_are_nearly_equal_but_in_the_case_of_the_tie():
+def test_no_two_distances_of_an_anchor_are_nearly_equal_but_where_the_case_says_so():
     cases = [*chapters.exercises()["1.5"].cases(), *chapters.exercises()["1.6"].cases()]
     ties = [case.text for case in cases if squared(case.arguments[0]).sort().values.diff()[:, 1:].min() < 0.005]
-    assert len(ties) == 1
-    assert "exactly as far as the positive" in ties[0]
+    for said, text in zip(("exactly as far as the positive", "exactly on its anchor"), ties, strict=True):
+        assert said in text
 
 
 def test_some_case_has_a_closest_negative_beyond_two_and_some_lose_and_win():
