@@ -450,7 +450,7 @@ EXPLORER().widget()
 # %% [markdown]
 # ## 6.10 Which one is best?
 #
-# Nearly every paper of the table above reports that its loss wins. A skeptic wants more than a table:
+# Nearly every paper above reports that its loss wins. A skeptic wants more than a table:
 # - 40 species of 50 images train, 40 others test; the search trains on 32 and looks at 8 held-out ones (400 images);
 # - **own settings** for each loss (rates, scale or margin, batches, epochs), all found by the same search: eight points
 #   of its own space, spread evenly, however many settings it has (which favors losses with few); all train for one
@@ -544,7 +544,7 @@ for key in BOTH:
 # %% [markdown]
 # Proxy-NCA and HardTriple fall by more than SoftTriple's lead over any of the four of the upper seven that it was told
 # apart from, and SoftMax comes
-# within a point of SoftTriple's lower search. Here is what a skeptic lets stand. **On 40 drawn species, with a small
+# within a point of SoftTriple's lower search. A skeptic lets stand: **on 40 drawn species, with a small
 # network from random weights and at most three epochs, losses with learned or fixed representatives came out ahead, and
 # the ten that were searched again stayed on their side of the line, some by a hair.** That *each* of the seven is better
 # than *each* of the six is less sure: the gap at the line is smaller than what another search did. SoftTriple stays

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dmlbook.book.exercises import Case, Exercise, judge, value_and_slopes
+from dmlbook.book.exercises import Case, Exercise, NoSlope, judge, value_and_slopes
 from dmlbook.book.relations import one_setting, relation
 
 RIGHT = [torch.tensor([0.5, 2.0, 3.0]), torch.tensor([0.25, 4.0])]
@@ -129,6 +129,8 @@ def test_what_has_no_slope_is_an_error_with_a_name(answer):
     assert (verdict.state, verdict.misconception) == ("error", "no slope")
     assert "raised NoSlope: return a tensor that holds one number and was computed from the first" in verdict.message
     assert judge(SLOPES, lambda x: x.no_such_thing).misconception is None
+    with pytest.raises(NoSlope, match="return a tensor"):
+        value_and_slopes(answer, (torch.ones(2),))
 
 
 def test_any_call_that_says_so_is_told_its_slopes():
