@@ -325,7 +325,8 @@ for name, squared in {"distance": False, "squared": True}.items():
     same[name] = float(experiments.agreement(counts)[:, 10:13].mean())
     for t, share in kept[name].items():
         few, one = 100 * share[0], 100 * share[10]  # at the smallest tau, and at 1
-        print(f"{name:8} threshold {t:4g}, {2 * STARTS} classes: exactly three in", end=" ")
+        told = f"{name:8} threshold {t:4g}, {2 * STARTS} classes: exactly three in"
+        print(told, end=" ")
         print(f"{few:3.0f} % at tau = {grid[0]:.2g}, {one:3.0f} % at 1")
     print(
         f"   the same count at all three, tau from 1 to 3.2: {100 * same[name]:.0f} %"

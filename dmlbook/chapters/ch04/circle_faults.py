@@ -70,8 +70,8 @@ CIRCLE_FAULTS: dict[str, tuple[Callable[[float, float], float], str]] = {
     ),
     "twice t off the degrees": (
         lambda a, t: max(a - 2 * t, 0.0),
-        "You took 2 t off an angle in degrees. The price is on the straight distance, 2 sin(theta): write the cost with "
-        "sine and cosine.",
+        "You took 2 t off an angle in degrees. The price is on the straight distance, 2 sin(theta): write the cost "
+        "with sine and cosine.",
     ),
     "t off the tangent": (
         lambda a, t: 2 * math.degrees(math.atan(max(math.tan(math.radians(a) / 2) - t, 0.0))),

@@ -45,8 +45,8 @@ PRICE_FAULTS = {
 DIAGONAL = {
     "the diagonal's epsilon": "You summed over the whole table. A center and itself are no pair, and with the 1e-5 "
     "under the root each pays 0.003: leave the diagonal out.",
-    "the diagonal among the pairs": "Your pairs hold each center with itself, which is no pair, and with the 1e-5 under "
-    "the root pays 0.003: j and k differ, triu_indices(K, K, 1).",
+    "the diagonal among the pairs": "Your pairs hold each center with itself, which is no pair, and with the 1e-5 "
+    "under the root pays 0.003: j and k differ, triu_indices(K, K, 1).",
     "the whole table, summed": "You summed over the whole table: every pair twice, and each center with itself, which "
     "with the 1e-5 under the root pays 0.003. Take each pair once.",
 }

@@ -1,6 +1,7 @@
 """What learners write in chapter 04: a solution of each exercise, and the wrong answers that its check must name."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -283,7 +284,7 @@ def in_turn(angle_of):
 
     def wrong(centers, threshold):
         turn = sorted(angle_of(float(w[0]), float(w[1])) for w in centers)
-        far = [2 * math.sin((b - a) / 2) >= threshold for a, b in zip(turn[:-1], turn[1:], strict=True)]
+        far = [2 * math.sin((b - a) / 2) >= threshold for a, b in pairwise(turn)]
         return 1 + sum(far)
 
     return wrong
