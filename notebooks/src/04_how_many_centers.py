@@ -41,11 +41,11 @@ book.story("04")
 #
 # SoftTriple's authors (Qian and others, 2019; "the paper" from here on) answer in two halves. Give **every** class more
 # centers than it needs. Then make the spare ones **merge**: add a price to the loss that is paid for every pair of centers
-# of a class that are not in one place. This lesson takes that answer apart: which price makes centers merge, what can go
-# wrong, and whether the number of centers that are left is the number we wanted.
+# of a class that are not in one place. This lesson asks which price makes centers merge, what can go wrong, and whether
+# as many are left as we wanted.
 #
-# Here is the problem small enough to see. Two classes live on a circle, three **poses** each, taking turns, two images a
-# pose. A class surrounded like this cannot do with fewer than three centers. We give it six, somewhere at random, and let
+# Two classes live on a circle, three **poses** each, alternating round it, two
+# images a pose. A class surrounded like this cannot do with fewer than three centers. We give it six, somewhere at random, and let
 # the loss of chapter 03 move them: once without a price, once with one ($\tau$, tau, is its weight; §4.4 defines it).
 
 # %%
@@ -78,8 +78,8 @@ show(figure, "4.1 three stages")
 #
 # **What to see.** Two centers count as one if they are closer than a **threshold**. Without a price several centers serve
 # one pose: they come close, but by the smaller threshold (`THRESHOLD` in the code) some still are two; by the larger all
-# are one. With a price all that share a pose meet, and both thresholds count alike. (The price also draws the three that
-# are left a little towards one another, off the middle of their poses.)
+# are one. With a price all that share a pose meet, and both thresholds count alike. (Even without a price a
+# center need not stand in the middle of its pose. The price also draws the three that are left towards one another.)
 
 # %% [markdown]
 # ## 4.2 Distance or square?
@@ -96,7 +96,7 @@ show(figure, "4.1 three stages")
 predict("4.1", "?")
 
 # %% [markdown]
-# We try all positions on a fine grid, for several strengths.
+# We try all places on a fine grid.
 
 # %%
 places = torch.linspace(0, 2, 601, dtype=torch.float64)
@@ -159,7 +159,7 @@ for v in ([3.0, 4.0], [0.3, 0.4]):
 # **What to see.** The long vector is shortened by both. The short one becomes exactly zero, in *both coordinates at once*,
 # and only if we charge the length. That last point has a name: the coordinates form a **group**, and charging the length of
 # each group makes whole groups vanish (*group sparsity*). Charging $|u_1| + |u_2|$ instead would zero coordinates one by
-# one, and which ones would depend on how the axes happen to lie.
+# one, and which ones would depend on how the axes lie.
 
 # %% [markdown]
 # ## 4.3 Two centers, by hand
@@ -201,8 +201,7 @@ show(figure, "4.3 distance left")
 # %% [markdown]
 # **What to see.** Under a price on the distance the pair meets at a finite strength, and stays. Under a squared price it
 # comes closer and closer, and never meets. The reason is the slope *at* zero: the distance has a corner there, and keeps
-# pulling with full strength $t$ down to the last step. The square is flat at zero: its pull dies away just when it is
-# needed.
+# pulling with full strength $t$ to the last. The square is flat there: its pull dies away just when it is needed.
 #
 # Our centers have length 1. On the circle the formula is another one, and again one price makes the pair meet at a finite
 # strength, and its square never (Exercise 4.4; formula (4.4) and the proof are in [04b](04b_do_they_find_the_poses.ipynb),
@@ -245,25 +244,23 @@ print(f"by loops {ours:.5f}    package {package:.5f}")
 print(f"half the root of 2: {math.sqrt(2) / 2:.5f}    tau = 0.2 adds {0.2 * ours:.3f}")
 
 # %% [markdown]
-# When does a merged pair hold? As long as what pulls its two apart is at most what parting costs. In §4.3 the wishes
-# pull apart with $\lVert a_2 - a_1 \rVert$ in all, and the pair holds while that is at most $2t$. §4b.2 shows it for
-# any loss, as (4.7): two merged centers stay together as long as the gradients that their images send them differ by at
-# most $2t$. A squared price holds nothing together.
+# When does a merged pair hold? In §4.3 the wishes pull apart with $\lVert a_2 - a_1 \rVert$ in all, and the pair holds
+# while that is at most $2t$. §4b.2 shows it for any loss, as (4.7): two merged centers stay together as long as the
+# gradients that their images send them differ by at most $2t$. A squared price holds nothing together.
 
 # %% [markdown]
-# **Stop.** A price on the *length* of a difference has a corner at zero and makes the difference vanish at a finite
-# strength; a price on its square only shrinks it. SoftTriple's regularizer is $\tau$ times half the mean distance of a
+# **Stop.** SoftTriple's regularizer is $\tau$ times half the mean distance of a
 # class's centers: it can merge them. Nothing so far says that as many are left as the class has poses.
 #
-# **Question.** The divisor in (4.6) grows with $K$. You double the number of centers a class and keep $\tau$. What does one
+# **Question.** The divisor in (4.6) grows with $K$. You double $K$ and keep $\tau$. What does one
 # pair now pay at distance 1, what does a whole class pay whose centers are as far apart as before, and which of the two
 # decides whether a pair merges?
 #
 # <details><summary>Answer</summary>
 #
 # A pair pays about a quarter, for the divisor is nearly four times as large. The class pays the same: half the mean
-# distance. A pair holds if what *it* pays, $2t$, exceeds what pulls its two apart, so each single pair is held more
-# weakly. (But one image then pulls on more centers, each less; which effect is larger is not said by the formula.)
+# distance. A pair holds as long as what pulls its two apart is at most $2t$, twice what *it* pays at distance 1: so
+# each single pair is held more weakly. (But one image then pulls on more centers, each less; which effect is larger is not said by the formula.)
 # </details>
 
 # %% [markdown]
@@ -328,7 +325,8 @@ for name, squared in {"distance": False, "squared": True}.items():
     same[name] = float(experiments.agreement(counts)[:, 10:13].mean())
     for t, share in kept[name].items():
         few, one = 100 * share[0], 100 * share[10]  # at the smallest tau, and at 1
-        print(f"{name:8} threshold {t:4g}: exactly three in", end=" ")
+        told = f"{name:8} threshold {t:4g}, {2 * STARTS} classes: exactly three in"
+        print(told, end=" ")
         print(f"{few:3.0f} % at tau = {grid[0]:.2g}, {one:3.0f} % at 1")
     print(
         f"   the same count at all three, tau from 1 to 3.2: {100 * same[name]:.0f} %"
@@ -340,6 +338,7 @@ for ax, by_threshold in zip(axes, kept.values(), strict=True):
     ax.set(xscale="log", ylim=(0, 102), xlabel="tau")
     shares = {f"{t:g}": (100 * share).tolist() for t, share in by_threshold.items()}
     book.named_lines(ax, grid.tolist(), shares, legend="threshold")
+    ax.axvspan(1, 10**0.5, color=book.SHADE, linewidth=0, zorder=0)
 axes[0].set_title("Distances: from 1 to 3 they agree")
 axes[1].set_title("Squared: the threshold makes the count")
 axes[0].set_ylabel("keep exactly 3, percent")
@@ -354,11 +353,11 @@ if STARTS >= 20:
 
 # %% [markdown]
 # **What to see.** Look at the threshold of 0.3 first: nearly every class has three with almost no price, and both
-# prices can only spoil that. The centers come close by themselves; what they do not do is *meet*, and a threshold of
-# 0.02 sees it. By that one distances find three far more often than squares. So the corner buys no better count than
+# prices can only spoil that. The centers come close by themselves, but do not *meet*, and a threshold of 0.02
+# sees it. By that one distances find three far more often than squares. So the corner buys no better count than
 # the best threshold gives without it; it buys one that does **not depend on the threshold**. From $\tau = 1$ to about 3
-# most classes count the same at all three thresholds, mostly three; with a larger $\tau$ needed centers merge, and the
-# class gives up. Under the squared price the thresholds mostly disagree there. That is after 250 steps; with four times
+# most classes count the same at all three thresholds, mostly three; with a larger $\tau$ needed centers merge, and
+# two poses must share one. Under the squared price the thresholds mostly disagree there. That is after 250 steps; with four times
 # as many the squared price comes to agree, too, at a smaller $\tau$ (§4b.3).
 #
 # Move $\tau$ yourself: the widget shows one start for each $K$, at a threshold of 0.02. On its right each line says where
@@ -373,11 +372,10 @@ TauExplorer().widget()
 # %% [markdown]
 # ## 4.6 A trap: the root at zero
 #
-# The regularizer succeeds when two centers coincide. Exactly there its formula has no derivative: the distance has a
-# corner, and a computer sees the root of zero.
+# The regularizer succeeds when two centers coincide. Exactly there its formula has no derivative.
 #
-# **Predict.** Written as the second form of (4.5), with two centers in one place, the gradient that reaches them is (a)
-# zero; (b) very large; (c) not a number.
+# **Predict.** Written as the second form of (4.5), with two centers in one place (their product is exactly 1), the
+# gradient that reaches them is (a) zero; (b) very large; (c) not a number.
 
 # %%
 predict("4.2", "?")
@@ -399,10 +397,11 @@ outcome("4.2", "c" if lost else "b" if huge else "a")
 
 # %% [markdown]
 # **Why.** The root's slope at 0 is infinite; what it is multiplied with, the slope of the cosine along the sphere, is
-# 0; and infinity times 0 is not a number. (At the corner torch's `norm` simply answers 0. The second form is the usual
-# one: a product of matrices has all pairs.) One such entry, and the next step of the optimizer makes that center NaN;
-# then the loss is, and then every weight of the network. It strikes late, when merging *works*, which makes it hard to
-# find.
+# 0; and infinity times 0 is not a number. (In general rounding decides: what is under the root
+# may come out slightly below 0, no number again, or slightly above, and finite. The second form is the usual one: a
+# product of matrices has all pairs. At the corner torch's `norm` simply answers 0.) One such entry, and the next step of
+# the optimizer makes that center NaN; then the loss is, and then every weight of the network. It strikes late, when
+# merging *works*.
 #
 # The remedy is a small $\varepsilon$ (epsilon) under the root; the authors' code has $10^{-5}$. With $d$ for the
 # distance of a pair:
@@ -410,8 +409,8 @@ outcome("4.2", "c" if lost else "b" if huge else "a")
 # $$\rho(d) = \sqrt{d^2 + \varepsilon}, \qquad
 #   \rho'(d) = \frac{d}{\sqrt{d^2 + \varepsilon}} \tag{4.8}$$
 #
-# Far away, $d \gg \sqrt\varepsilon$, the slope is 1, as before. At $d = 0$ it is 0, and finite. But the corner is gone:
-# very close to zero (4.8) is about $\sqrt\varepsilon + d^2 / (2 \sqrt\varepsilon)$, a square, and squares do not merge.
+# Far away, $d \gg \sqrt\varepsilon$, the slope is 1, as before; at $d = 0$ it is 0. But the corner is gone: very close to
+# zero (4.8) is about $\sqrt\varepsilon + d^2 / (2 \sqrt\varepsilon)$, a square, and squares do not merge.
 # So centers merge *almost*: at rest they are a few thousandths apart, unless the pull on them is just about to part
 # them. §4b.4 computes how nearly, and how small $\varepsilon$ may be before rounding eats it: $10^{-8}$ is too small.
 
@@ -423,8 +422,8 @@ outcome("4.2", "c" if lost else "b" if huge else "a")
 # embedding and SoftTriple's centers, again and again, ten centers for each of 40 species. Two centers closer than 0.1
 # count as one, the threshold of `loss.report()` where you name none.
 #
-# **Predict.** At the paper's $\tau = 0.2$ the number of distinct centers left is on average (a) about that of the
-# poses; (b) clearly more; (c) about one.
+# **Predict.** At the paper's $\tau = 0.2$ (a pair pays $\tau / 3600$ here; on the circle it was $\tau / 60$) the number
+# of distinct centers left is on average (a) that of the poses, within 0.5; (b) more; (c) fewer.
 
 # %%
 predict("4.3", "?")
@@ -448,10 +447,11 @@ poses = float(posed.truth.double().mean())
 outcome("4.3", "a" if abs(left - poses) < 0.5 else "b" if left > poses else "c")
 
 # %% [markdown]
-# The **adjusted Rand index** compares two ways to cut a set into groups, here the true poses and the centers to which
-# the images are closest: 1 is the same groups, 0 what groups dealt at random score. The correlation is that of a
-# species' count with its number of poses. **MAP@R**, of chapter 01, is measured on images that were held out. Figures
-# are mean ± half of a 95 percent interval, with the number of seeds in brackets.
+# The **adjusted Rand index** compares two ways to cut a set into groups, here, within each species of several poses, the
+# true poses and the centers (merged ones as one) to which the training images are closest: 1 is the same groups, 0 what
+# groups dealt at random score, or a single group. The correlation is that of a species' count with its number of poses,
+# set to 0 where all counts are the same. **MAP@R**, of chapter 01, is measured
+# on images that were held out. Numbers are mean ± half of a 95 percent interval, with the number of seeds in brackets.
 
 # %%
 KEYS = ("distinct", "exact", "correlation", "recovery", "held MAP")
@@ -500,8 +500,8 @@ if settings.mode() == "class":
         assert mean > half
 
 # %% [markdown]
-# (Discs: what share of the species with so many poses keeps so many centers; black, on the dotted line, where the count is
-# right. Short bars, joined by a dashed line: the mean. The correlation is set to 0 where all species keep the same number.)
+# (A disc's area: what share of the species with so many poses keeps so many centers, all seeds together; black, on the
+# dotted line, where the count is right. Short bars, joined by a dashed line: the mean.)
 #
 # **What it shows.** At the paper's $\tau$, after so many epochs, most of the ten centers are left, and the count is hardly
 # ever right. There is a $\tau$ at which the *mean* count is about right; we can point at it because we know the truth.
@@ -512,8 +512,8 @@ if settings.mode() == "class":
 #
 # **What it does not show.** Whether the count is right more often than "two" for every species, three seeds cannot
 # tell. We see no better adjusted Rand index with the regularizer than without. And the count hangs on more than $\tau$:
-# on the threshold, on the number of steps, and on the optimizer's own epsilon: with torch's a third of the centers had
-# merged when with the authors' none had (§4b.5 to §4b.7).
+# on the threshold, on the number of steps, and on the small number in Adam's denominator, another epsilon than (4.8)'s:
+# at $\tau = 0.2$ a third of the centers had merged with torch's when with the authors' none had (§4b.5 to §4b.7).
 #
 # **Too few, too many.** The count is a means; what counts is retrieval. On these birds one center is enough: none of the
 # other rows is clearly better by MAP@R, ten without a price are clearly worse, and a price of 2 wins a part of that back.
@@ -521,8 +521,8 @@ if settings.mode() == "class":
 #
 # Why did it work on the circle? A likely reason: there, each class is surrounded by the other, and a center that
 # covered two poses would sit among images of the wrong class. Here a center that covers two poses of a species is no
-# mistake as long as no other species lies between them. The loss asks the centers to tell classes apart. It never asks
-# them to find clusters. "The number of centers adapts" is true; "it adapts to the number of clusters" showed only
+# mistake as long as no other species lies between them. The loss asks the centers to tell classes apart, never to find
+# clusters. "The number of centers adapts" is true; "it adapts to the number of clusters" showed only
 # faintly on these birds. (Investigation 4.5 puts this reason to the test. Where several centers did pay:
 # [04c](04c_photographs.ipynb).)
 
@@ -532,8 +532,9 @@ if settings.mode() == "class":
 # **Exercise 4.1 · SoftTriple and its price** · difficulty 3 of 5 · 30 minutes. Build the objective (4.6) from an empty
 # function, from the centers' raw parameters, which have any length: make directions of them; let every image take the
 # mean of its cosines $s$ to a class's centers, weighted by $q = \mathrm{softmax}(s / \gamma)$; cross-entropy with the
-# scale $\lambda$, no margin; and add the price, with $10^{-5}$ under each root, once. The check compares the value
-# *and* its slopes in the centers, also where two centers coincide.
+# scale $\lambda$, no margin; and add the price: each pair of a class once, with a small number ($10^{-5}$) under its
+# root, so that the slope stays finite. The check compares the value *and* its slopes in the centers, also where two
+# centers coincide.
 
 
 # %%
@@ -672,7 +673,8 @@ check("4.3", distinct)
 #     return groups
 # ```
 #
-# Without chains the count depends on the order of the centers. The number of close pairs is not the number of spare
+# Without chains the count depends on the order of the centers. `(2 - 2 * centers @ centers.T).sqrt()` is §4.6's trap: two
+# equal centers' cosine can round above 1; `clamp(min=0)` first. Sorted by angle, the last stands beside the first. The number of close pairs is not the number of spare
 # centers: three in one place make three pairs. And the threshold is a distance: not 1 - cosine, which is half the squared
 # distance, nor an angle.
 # </details>
@@ -708,7 +710,7 @@ check("4.4", angle_left)
 #
 # The cost is $-2 \cos(\theta - \varphi) + 2 t \sin\theta$; its slope is 0 where
 # $\sin\varphi \cos\theta - \cos\varphi \sin\theta = t \cos\theta$, so $\tan\theta = (\sin\varphi - t) / \cos\varphi$,
-# if that is positive. They meet at t = 0.5, half the distance of the poses. People take the whole angle for phi, shrink
+# if that is positive. (So it is (4.3), solved in the plane and put back to length 1.) They meet at t = 0.5, half the distance of the poses. People take the whole angle for phi, shrink
 # the angle or the distance as if the circle were a line, return radians, or let the centers pass one another. That no
 # other pair does better, off the symmetry or off the plane, is proved in [04b](04b_do_they_find_the_poses.ipynb),
 # §4b.1.
@@ -755,6 +757,7 @@ for tau in (0.3, 1.0, 2.0):
 # %% [markdown]
 # ## What to take away
 #
+# - Who chooses K? Still you: by $\tau$ and the threshold, in place of a number.
 # - A price on the *length* of a difference has a corner at zero and makes the difference vanish at a finite strength; a
 #   price on its square only shrinks it.
 # - SoftTriple's regularizer is half the mean distance between a class's centers, times $\tau$.
@@ -781,7 +784,7 @@ for tau in (0.3, 1.0, 2.0):
 # 3. At which threshold, with which optimizer and epsilon, after how many steps, over how many seeds; how many there are
 #    without the regularizer; and what one center scores.
 # 4. It cannot say. On the drawn birds a larger $\tau$ won back a part of what the spare centers had lost, and left fewer of
-#    them: $K = 1$ at its own best was not clearly worse, and costs less. Compare with that first, by both measures.
+#    them; but no row of §4.7 was clearly better than $K = 1$, which costs less. Compare with that first.
 # </details>
 #
 # ## References

@@ -18,6 +18,7 @@ INSIDE = {
     "dmlbook.book.exercises.value_and_slopes": "a part of chapters.check, which speaks under its name",
     "dmlbook.chapters.ch02.loss_faults": "a part of chapters.check, which speaks under its name",
     "dmlbook.chapters.ch04.center_faults": "a part of chapters.check, which speaks under its name",
+    "dmlbook.chapters.ch04.circle_faults": "a part of chapters.check, which speaks under its name",
     "dmlbook.chapters.ch04.experiments": "training runs of a lesson; its own tests call each",
     "dmlbook.chapters.ch04.kinds.against": "reads the book's own records, and the fuzzer runs where there are none",
     "dmlbook.chapters.ch04.kinds.gain": "reads the book's own records, and the fuzzer runs where there are none",

@@ -1,4 +1,4 @@
-"""What learners make of a count of centers and of a pair on the circle: each fault by its name, with what to say."""
+"""What learners make of a count of centers: each fault by its name, with what to say."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import torch
 
 from dmlbook import losses
 from dmlbook._types import Tensor
-from dmlbook.chapters.ch04 import theory
 
 
 def _apart(centers: Tensor) -> Tensor:
@@ -45,11 +44,28 @@ def _close_pairs(centers: Tensor, threshold: float) -> int:
     return int((_apart(centers) < threshold).triu(1).sum())
 
 
+def _around(centers: Tensor, threshold: float, *, whole: bool = False) -> int:
+    """By angle in the first two coordinates, each with the next; ``whole``: angles from 0 to a whole turn."""
+    turn = torch.atan2(centers[:, 1], centers[:, 0])
+    turn = (turn.remainder(2 * math.pi) if whole else turn).sort().values
+    row = torch.stack([turn.cos(), turn.sin()], -1)
+    return 1 + int(((row[1:] - row[:-1]).norm(dim=1) >= threshold).sum())
+
+
+def _two_coordinates(centers: Tensor, threshold: float) -> int:
+    turn = torch.atan2(centers[:, 1], centers[:, 0])
+    return _groups(_apart(torch.stack([turn.cos(), turn.sin()], -1)) < threshold)
+
+
 def _sorted(centers: Tensor, threshold: float) -> int:
     row = centers[centers[:, 0].argsort()]
     return 1 + int(((row[1:] - row[:-1]).norm(dim=1) >= threshold).sum())
 
 
+NOT_ROUND = (
+    "You sorted by angle and compared each with the next. The last one stands beside the first: close the circle, or "
+    "compare all pairs."
+)
 COUNT_FAULTS: dict[str, tuple[Callable[[Tensor, float], int], str]] = {
     "no chains": (
         _greedy,
@@ -62,8 +78,8 @@ COUNT_FAULTS: dict[str, tuple[Callable[[Tensor, float], int], str]] = {
     ),
     "none before it": (
         lambda w, t: int(((_apart(w) < t).tril(-1).sum(1) == 0).sum()),
-        "You counted the centers that have no close one before them. In a chain whose middle comes last both ends are "
-        "counted: follow the chain.",
+        "Your count is that of the centers that have no close one before them. In a chain whose middle comes last both "
+        "ends are counted: a center that is close to two groups must join them into one.",
     ),
     "rows of the table": (
         lambda w, t: len(torch.unique(_apart(w) < t, dim=0)),
@@ -92,6 +108,20 @@ COUNT_FAULTS: dict[str, tuple[Callable[[Tensor, float], int], str]] = {
         _sorted,
         "You sorted along the first axis and compared each with the next. Two centers can be level there and far "
         "apart: compare all pairs.",
+    ),
+    "not round the circle": (
+        _around,
+        NOT_ROUND,
+    ),
+    "not round the circle, from 0": (lambda w, t: _around(w, t, whole=True), NOT_ROUND),
+    "two coordinates": (
+        _two_coordinates,
+        "You looked at the angle in the first two coordinates alone. Centers may have more: compare the distances.",
+    ),
+    "root of a negative": (
+        lambda w, t: _groups((2 - 2 * w @ w.T).sqrt() < t),
+        "Two equal centers' cosine can be rounded above 1, and a root of less than 0 is not a number, nor below any "
+        "threshold. Cut off at 0 before the root, clamp(min=0), or take the norm of the difference.",
     ),
     "two steps only": (
         lambda w, t: len(torch.unique((_apart(w) < t).double() @ (_apart(w) < t).double() > 0, dim=0)),
@@ -136,6 +166,10 @@ COUNT_FAULTS: dict[str, tuple[Callable[[Tensor, float], int], str]] = {
         lambda w, t: _groups(_apart(w) > t),
         "You joined the centers that are far apart. Two are one if their distance is below the threshold.",
     ),
+    "the lonely ones and one more": (
+        lambda w, t: 1 + int(((_apart(w) < t).sum(1) == 1).sum()),
+        "You counted the centers that have no neighbor, and one more for all the others. They may be several groups.",
+    ),
     "cosine below": (
         lambda w, t: _groups(_cosines(w) < t),
         "You joined two centers where their cosine is below the threshold: those are far apart. Compare the distance.",
@@ -143,123 +177,5 @@ COUNT_FAULTS: dict[str, tuple[Callable[[Tensor, float], int], str]] = {
     "cosine above": (
         lambda w, t: _groups(_cosines(w) > t),
         "You compared the cosine with the threshold. The threshold is a distance: the root of 2 - 2 cosine.",
-    ),
-}
-
-
-def left(angle: float, t: float) -> float:
-    """Degrees between the two centers, for wishes ``angle`` degrees apart."""
-    return 2 * math.degrees(theory.fused_on_circle(math.radians(angle) / 2, strength=t))
-
-
-def _turned(phi: float, t: float, floor: float = 0.0) -> float:
-    """Degrees between the two, from the sine and cosine of any phi, in radians."""
-    return 2 * math.degrees(math.atan2(max(math.sin(phi) - t, floor), math.cos(phi)))
-
-
-def _left_squared(angle: float, t: float) -> float:
-    half = math.radians(angle) / 2
-    theta = torch.linspace(0, half, 20001, dtype=torch.float64)
-    return 2 * math.degrees(theta[(4 * t * theta.sin() ** 2 - 2 * torch.cos(theta - half)).argmin()])
-
-
-def _one_moves(angle: float, t: float) -> float:
-    whole = math.radians(angle)
-    apart = torch.linspace(0, whole, 20001, dtype=torch.float64)
-    return math.degrees(apart[(2 * t * (apart / 2).sin() - torch.cos(whole - apart)).argmin()])
-
-
-def _sine(angle: float) -> float:
-    return math.sin(math.radians(angle) / 2)
-
-
-CIRCLE_FAULTS: dict[str, tuple[Callable[[float, float], float], str]] = {
-    "half the angle": (
-        lambda a, t: left(a, t) / 2,
-        "That is the angle from the middle to one center. The task asks for the angle between the two.",
-    ),
-    "the wish was not halved": (
-        lambda a, t: _turned(math.radians(a), t),
-        "You took the whole angle between the wishes for phi. From the middle to one wish it is half of that.",
-    ),
-    "past zero": (
-        lambda a, t: _turned(math.radians(a) / 2, t, -math.inf),
-        "Your centers pass one another once t exceeds sin(phi). They stay together: stop at 0.",
-    ),
-    "the squared price": (_left_squared, "That is the squared price, t times the squared distance: yours never meet."),
-    "half the squared price": (
-        lambda a, t: _left_squared(a, t / 2),
-        "That is a squared price, half of t times the squared distance: your centers never meet.",
-    ),
-    "as on the line": (
-        lambda a, t: a * max(1 - t / _sine(a), 0.0),
-        "You shrank the angle as (4.3) shrinks a distance. It meets at the right t, but on the circle another quantity "
-        "shrinks: write the cost with sine and cosine of the center's angle.",
-    ),
-    "the line's distance": (
-        lambda a, t: 2 * math.degrees(math.asin(max(_sine(a) - t, 0.0))),
-        "You shrank the straight distance as on the line, and turned it into an angle. It meets at the right t, but "
-        "centers that may not leave the circle stop elsewhere.",
-    ),
-    "t off the angle": (
-        lambda a, t: max(a - 2 * math.degrees(t), 0.0),
-        "You took t off the angle of each center. The price is on the straight distance, not on the arc.",
-    ),
-    "twice t as a share": (
-        lambda a, t: a * max(1 - 2 * t, 0.0),
-        "You took 2 t as a share of the angle, as (4.3) has it for wishes at distance 1. On the circle another "
-        "quantity shrinks: write the cost with sine and cosine of the center's angle.",
-    ),
-    "the price on the arc": (
-        lambda a, t: max(a - 2 * math.degrees(math.asin(min(t, 1.0))), 0.0),
-        "You charged the arc between the two. The price is on their straight distance, 2 sin(theta).",
-    ),
-    "only one moves": (
-        _one_moves,
-        "You held one center at its pose and moved the other. Both give way: minimize over both.",
-    ),
-    "the whole angle, answer not doubled": (
-        lambda a, t: _turned(math.radians(a), t) / 2,
-        "From the middle to one wish it is half of the angle; and what you find there is half of the answer.",
-    ),
-    "a share": (
-        lambda a, t: a * max(1 - t, 0.0),
-        "You took t as a share of the angle. Poses close together meet sooner.",
-    ),
-    "twice the price": (
-        lambda a, t: _turned(math.radians(a) / 2, 2 * t),
-        "You charged twice: two centers theta from the middle are 2 sin(theta) apart, and each pulls with t.",
-    ),
-    "half the price": (
-        lambda a, t: _turned(math.radians(a) / 2, t / 2),
-        "You charged half: the pair is 2 sin(theta) apart and pays t for each unit of it.",
-    ),
-    "radians out": (
-        lambda a, t: math.radians(left(a, t)),
-        "That is the angle in radians. The task asks for degrees: math.degrees.",
-    ),
-    "half, in radians": (
-        lambda a, t: math.radians(left(a, t)) / 2,
-        "That is one center's angle from the middle, in radians. Asked for are the degrees between the two.",
-    ),
-    "degrees as radians": (
-        lambda a, t: _turned(a / 2, t),
-        "You gave degrees to a sine that wants radians: math.radians first.",
-    ),
-    "no conversion at all": (
-        lambda a, t: math.radians(_turned(a / 2, t)),
-        "Python's sine and arc tangent know radians only: convert on the way in and on the way out.",
-    ),
-    "no conversion, by the tangent": (
-        lambda a, t: 2 * math.atan(max(math.sin(a / 2) - t, 0.0) / math.cos(a / 2)),
-        "Python's sine and arc tangent know radians only: convert on the way in and on the way out.",
-    ),
-    "the distance left": (
-        lambda a, t: 2 * math.sin(math.radians(left(a, t)) / 2),
-        "That is the straight distance of the two centers. Asked for is the angle between them.",
-    ),
-    "the cosine shrunk": (
-        lambda a, t: 2 * math.degrees(math.atan2(_sine(a), math.cos(math.radians(a) / 2) - t)),
-        "You took t off the cosine, so your centers move apart. What separates them is the sine.",
     ),
 }

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 from dmlbook._types import Tensor
 from dmlbook.book.exercises import Case, Exercise, Misconception, value_and_slopes
 from dmlbook.chapters.ch04 import loss_faults as faults
-from dmlbook.chapters.ch04.center_faults import CIRCLE_FAULTS, COUNT_FAULTS, distinct, left
+from dmlbook.chapters.ch04.center_faults import COUNT_FAULTS, distinct
+from dmlbook.chapters.ch04.circle_faults import CIRCLE_FAULTS, left
 from dmlbook.chapters.ch04.objective import objective
 from dmlbook.seeding import generator
 
@@ -70,7 +71,8 @@ WITHOUT_ROOT = {
     "coordinate by coordinate",
     "epsilon for each coordinate",
     "too small an epsilon",
-    "the diagonal's epsilon",
+    "classes are paired",
+    *faults.DIAGONAL,
 }
 WITHOUT_ROOT |= {
     "one of the closest centers",
@@ -119,11 +121,16 @@ def _paired_classes(weight: Tensor, tau: float) -> Tensor:
     return faults.price(unit, tau, fault="not divided") / (classes * per_class * (per_class - 1))
 
 
-def _scrambled(weight: Tensor, tau: float) -> Tensor:
+def _moved(weight: Tensor, tau: float, *, axes: Sequence[int], reshaped: bool = False) -> Tensor:
+    """The axes in another order, and the first K of what is second then taken for a class's centers."""
     per_class, classes, size = weight.shape
-    return faults.price(F.normalize(weight, dim=-1).permute(1, 2, 0).reshape(classes, per_class, size), tau)
+    unit = F.normalize(weight, dim=-1).permute(*axes)
+    unit = unit.reshape(classes, per_class, size) if reshaped else unit[:, :per_class]
+    return faults.price(unit, tau, fault="not divided") / (classes * per_class * (per_class - 1))
 
 
+SCRAMBLED = "You mixed coordinates of several centers. Exchange the first two axes and leave the last."
+COORDINATES = "You moved the coordinates away from the last axis. Exchange the first two axes alone: transpose(0, 1)."
 BETWEEN_CLASSES = "The first axis counts the centers, the second the classes: you compare different classes."
 BUG_FAULTS: dict[str, tuple[Callable, str]] = {
     "the bug itself": (
@@ -135,6 +142,7 @@ BUG_FAULTS: dict[str, tuple[Callable, str]] = {
         partial(_other_divisor, of=_reshaped),
         "The divisor was right, and the bug is still there: a reshape does not exchange two axes.",
     ),
+    "the reshape left out": (partial(_moved, axes=(0, 1, 2)), f"{BETWEEN_CLASSES} Exchange the two axes first."),
     "classes are paired": (_paired_classes, f"{BETWEEN_CLASSES} Exchange the two axes first."),
     "classes are paired and divided": (
         partial(_other_divisor, of=lambda weight: F.normalize(weight, dim=-1)),
@@ -144,10 +152,12 @@ BUG_FAULTS: dict[str, tuple[Callable, str]] = {
         partial(_other_divisor, of=_by_center),
         "The pairs are right now. The divisor is C K (K - 1): after the change of axes, which number is K?",
     ),
-    "scrambled": (
-        _scrambled,
-        "You mixed coordinates of several centers. Exchange the first two axes and leave the last.",
-    ),
+    "scrambled": (partial(_moved, axes=(1, 2, 0), reshaped=True), SCRAMBLED),
+    "scrambled backwards": (partial(_moved, axes=(2, 1, 0), reshaped=True), SCRAMBLED),
+    "scrambled at the end": (partial(_moved, axes=(0, 2, 1), reshaped=True), SCRAMBLED),
+    "coordinates second": (partial(_moved, axes=(1, 2, 0)), COORDINATES),
+    "coordinates first": (partial(_moved, axes=(2, 1, 0)), COORDINATES),
+    "coordinates exchanged with classes": (partial(_moved, axes=(0, 2, 1)), COORDINATES),
     "not normalized": (
         lambda weight, tau: faults.price(_by_center(weight, raw=True), tau),
         "The axes are right now, but a center is a direction: divide each by its length before you compare.",
@@ -166,15 +176,19 @@ BUG_FAULTS: dict[str, tuple[Callable, str]] = {
 
 
 def _bug_cases() -> Sequence[Case]:
-    met = torch.tensor([[[2.0, 0.0], [0.0, 1.0]], [[5.0, 0.0], [1.0, 1.0]], [[0.0, 3.0], [-1.0, 0.0]]])
+    # Nowhere more centers than classes or coordinates: a wrong axis then is no IndexError, and gets its name.
     problems = [
         ("two centers for each of three classes", _draws(2, 3, 2, seed=15), 6.0),
-        ("three centers for each of two classes, in three dimensions", _draws(3, 2, 3, seed=14), 9.0),
-        ("three centers for each of three classes", _draws(3, 3, 2, seed=18), 9.0),
-        ("three centers for each of two classes, two of which coincide", met.double(), 5.0),
+        ("three centers for each of four classes, in three dimensions", _draws(3, 4, 3, seed=14), 9.0),
+        ("three centers for each of three classes", _draws(3, 3, 3, seed=18), 9.0),
         (
-            "four centers for each of two classes in 64 dimensions, two of which coincide",
-            _met(_draws(2, 3, 64, seed=33), 1).transpose(0, 1),
+            "three centers for each of three classes, two of which coincide",
+            _met(_draws(3, 2, 3, seed=16), 1).transpose(0, 1).roll(1, 0),  # the two stand side by side
+            5.0,
+        ),
+        (
+            "four centers for each of five classes in 64 dimensions, two of which coincide",
+            _met(_draws(5, 3, 64, seed=33), 1).transpose(0, 1),
             4.0,
         ),
     ]
@@ -202,6 +216,12 @@ def _two_pairs() -> Tensor:
     return torch.stack([plane[0], upright[1], plane[2], upright[3]])
 
 
+def _twice_rounded_up() -> Tensor:
+    """Two equal centers and another, of length 1 in single precision, whose product with itself is above 1."""
+    unit = F.normalize(_draws(2, 64, seed=34).float(), dim=1) * (1 + 2**-22)
+    return torch.stack([unit[0], unit[1], unit[0]])
+
+
 def _count_cases() -> Sequence[Case]:
     problems = [
         ([0.0, 90.0, 90.5], 0.1),
@@ -212,11 +232,16 @@ def _count_cases() -> Sequence[Case]:
         ([0.0, 25.0, 100.0, 118.0], 0.1),
         ([0.0, 58.0, 58.5, 180.0, 240.5], 1.0),
         ([0.0, 3.0, 90.0, 3.0, 0.0], 0.06),
+        ([179.0, 0.0, 181.0], 0.1),
+        ([358.0, 90.0, 2.0, 180.0], 0.1),
     ]
     found = [(_on_circle(degrees), f"angles {degrees}", t) for degrees, t in problems]
     found.append(
         (torch.tensor([[1.0, 0.0], [-1.0, 0.0]]), "angles [0.0, 180.0]", 2.0)
     )  # as far as the threshold, exactly
+    above = torch.tensor([[1.0, 0.0, 0.0], [0.6, 0.0, 0.8], [0.0, 1.0, 0.0]])
+    found.append((above, "centers [1, 0, 0], [0.6, 0, 0.8], [0, 1, 0]", 0.1))
+    found.append((_twice_rounded_up(), "two equal centers and another in 64 dimensions, float32", 0.1))
     sphere = _two_pairs()
     rounded = ", ".join(str([round(number, 3) for number in center]) for center in sphere.tolist())
     found.append((sphere, f"centers {rounded}", 0.05))
@@ -233,7 +258,7 @@ EXERCISES = (
         "4.1",
         "SoftTriple and its price",
         _objective_cases,
-        _with_and_without_epsilon(faults.loss, faults.LOSS_FAULTS | faults.PRICE_FAULTS),
+        _with_and_without_epsilon(faults.loss, faults.LOSS_FAULTS | faults.PRICE_FAULTS | faults.DIAGONAL),
         call=value_and_slopes,
     ),
     Exercise("4.2", "the planted bug", _bug_cases, _bug_misconceptions(), call=value_and_slopes),

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 
 from dmlbook._checks import (
     at_least,
@@ -97,7 +98,8 @@ def tally(ax: Axes, truth: Int[Tensor, " N"], found: Int[Tensor, " N"], *, top: 
     colors = [BLACK if same else SOFT for same in right]
     ax.plot([0.5, 4.5], [0.5, 4.5], color=PALE, linestyle=":", zorder=0)
     ax.scatter(pairs[0], pairs[1], s=420 * share, color=colors, linewidths=0)
+    rim = [withStroke(linewidth=4, foreground="white")]  # seen on a black disc, too
     means = [found[truth == number].double().mean() for number in range(1, 5)]
-    ax.plot(range(1, 5), means, color=DARK, marker="_", markersize=16, linestyle="--", linewidth=1)
+    ax.plot(range(1, 5), means, color=DARK, marker="_", markersize=16, linestyle="--", linewidth=1, path_effects=rim)
     ax.set(xlim=(0.4, 4.6), ylim=(0.2, top + 0.8), xticks=range(1, 5), yticks=range(1, top + 1))
     return ax

@@ -37,6 +37,7 @@ PRICE_FAULTS = {
     "epsilon for each coordinate": "The 1e-5 is added to every coordinate, so it grows with their number. Add it once, "
     "to the squared distance.",
     "coordinate by coordinate": "You summed the sizes of coordinates. A difference is one group: take its length.",
+    "root of one minus cosine": "You took the root of 1 - cosine. The squared distance is twice that, 2 - 2 cosine.",
     "tau is missing": "The price is not weighted: multiply it by tau.",
     "subtracted": "You subtracted the price: centers would be paid for being apart. It is added to the loss.",
     "cut off": "The price has no slope: something in it was detached, or computed without gradients.",
@@ -44,6 +45,10 @@ PRICE_FAULTS = {
 DIAGONAL = {
     "the diagonal's epsilon": "You summed over the whole table. A center and itself are no pair, and with the 1e-5 "
     "under the root each pays 0.003: leave the diagonal out.",
+    "the diagonal among the pairs": "Your pairs hold each center with itself, which is no pair, and with the 1e-5 "
+    "under the root pays 0.003: j and k differ, triu_indices(K, K, 1).",
+    "the whole table, summed": "You summed over the whole table: every pair twice, and each center with itself, which "
+    "with the 1e-5 under the root pays 0.003. Take each pair once.",
 }
 LOSS_FAULTS = {
     "too small an epsilon": "1e-8 is lost beside products of single precision: 2 - 2 cosine of two centers in one "
@@ -62,6 +67,10 @@ LOSS_FAULTS = {
     "gamma multiplies": "You multiplied by gamma inside the softmax. Divide: a small gamma picks the closest center.",
     "weights cut off": "The value is right and its slope is not: the weights q depend on the centers, too. Do not "
     "detach them.",
+    "the weights alone": "You summed the weights q, which always make 1. Multiply each with its cosine s first.",
+    "a margin kept": "You took 0.01 off the own class's similarity, the margin of chapter 03. The task has no margin.",
+    "divided by the scale": "You divided the class similarities by the scale lambda. Multiply: it sharpens them.",
+    "classes are paired": "You compared centers of different classes: the pairs are those of one class's K centers.",
     "no scale": "The class similarities go into the cross-entropy multiplied by the scale lambda.",
     "scale in the weights": "The scale multiplies the class similarities alone, and not those in softmax(s / gamma).",
     "summed over images": "You summed over the images. The loss is their mean, and so tau keeps its meaning.",
@@ -79,6 +88,7 @@ def price(unit: Tensor, tau: float, *, fault: str = "", epsilon: float = EPSILON
     classes, per_class, _ = unit.shape
     every_class = fault.startswith("pairs of all classes")
     compared = unit.flatten(0, 1)[None] if every_class else unit
+    compared = compared.transpose(0, 1) if fault == "classes are paired" else compared
     first, second = torch.triu_indices(compared.shape[1], compared.shape[1], 1)
     difference = compared[:, first] - compared[:, second]  # (C, P, D)
     square = difference.square().sum(-1)
@@ -88,7 +98,10 @@ def price(unit: Tensor, tau: float, *, fault: str = "", epsilon: float = EPSILON
         square, epsilon = (difference.square() + epsilon).sum(-1), 0.0
     elif fault == "too small an epsilon":
         square, epsilon = 2 - 2 * (compared @ compared.mT)[:, first, second], 1e-8
+    elif fault == "root of one minus cosine":
+        square = square / 2
     apart = (square + epsilon).sqrt().sum()
+    diagonal = classes * per_class * epsilon**0.5
     if fault in ("squared distances", "one minus cosine"):
         apart = square.sum() / (2 if fault == "one minus cosine" else 1)
     elif fault == "one length for a class":
@@ -96,7 +109,11 @@ def price(unit: Tensor, tau: float, *, fault: str = "", epsilon: float = EPSILON
     elif fault == "one length for all classes":
         apart = (square.sum(0) + epsilon).sqrt().sum()
     elif fault == "the diagonal's epsilon":
-        apart = apart + classes * per_class * epsilon**0.5 / 2
+        apart = apart + diagonal / 2
+    elif fault == "the diagonal among the pairs":
+        apart = apart + diagonal
+    elif fault == "the whole table, summed":
+        apart = 2 * apart + diagonal
     elif fault == "coordinate by coordinate":
         apart = difference.abs().sum()
     divisor = classes * per_class * (per_class - 1)
@@ -127,8 +144,10 @@ def loss(
     unit = F.normalize(centers, dim=1 if fault == "normalized over the centers" else -1)
     raw = ("not normalized", "lengths in the cosines")
     similarities = torch.einsum("bd,ckd->bck", images, centers if fault in raw else unit)
-    logits = _class_similarities(similarities, gamma, scale, fault) * (1 if fault == "no scale" else scale)
-    value = margin_cross_entropy(logits, labels, scale=1.0, margin=0.0)
+    logits = _class_similarities(similarities, gamma, scale, fault)
+    logits = logits * {"no scale": 1, "divided by the scale": 1 / scale}.get(fault, scale)
+    margin = 0.01 * scale if fault == "a margin kept" else 0.0
+    value = margin_cross_entropy(logits, labels, scale=1.0, margin=margin)
     value = value * {"summed over images": len(labels), "averaged twice": 1 / len(labels)}.get(fault, 1)
     if fault == "no price":
         return value
@@ -144,6 +163,8 @@ def _class_similarities(similarities: Tensor, gamma: float, scale: float, fault:
         return similarities.max(-1).values
     if fault == "the plain mean":
         return similarities.mean(-1)
+    if fault == "the weights alone":
+        return torch.softmax(similarities / gamma, -1).sum(-1)
     if fault == "log-sum-exp":
         return logsumexp_similarity(similarities, gamma=gamma)
     if fault == "weights over all centers":

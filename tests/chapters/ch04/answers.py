@@ -1,6 +1,7 @@
 """What learners write in chapter 04: a solution of each exercise, and the wrong answers that its check must name."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -16,8 +17,12 @@ NO_ROOT += (
     "lengths in the price",
     "epsilon for each coordinate",
     "too small an epsilon",
+    "classes are paired",
     "the diagonal's epsilon",
+    "the diagonal among the pairs",
+    "the whole table, summed",
 )
+DIAGONAL = NO_ROOT[-3:]
 
 
 def direction(v):
@@ -48,6 +53,8 @@ def charge(classes, tau, *, fault="", eps=1e-5):
     if fault == "neighbors only":
         near = [a[i] - a[i + 1] for a in classes for i in range(k - 1)]
         return tau * sum(rooted((d * d).sum(), eps) for d in near) / (c * k * (k - 1))
+    if fault == "classes are paired":
+        classes = list(zip(*classes, strict=True))
     if fault.startswith("pairs of all"):
         classes = [[w for of_class in classes for w in of_class]]
     total = torch.zeros((), dtype=torch.float64)
@@ -62,6 +69,7 @@ def charge(classes, tau, *, fault="", eps=1e-5):
             total = total + {
                 "squared distances": square,
                 "one minus cosine": square / 2,
+                "root of one minus cosine": rooted(square / 2, eps),
                 "coordinate by coordinate": d.abs().sum(),
                 "epsilon for each coordinate": torch.sqrt((d * d + eps).sum()),
             }.get(fault, rooted(square, eps))
@@ -69,6 +77,10 @@ def charge(classes, tau, *, fault="", eps=1e-5):
         total = sum(rooted(sum((d * d).sum() for d in same), eps) for same in zip(*pairs_of(classes), strict=True))
     if fault == "the diagonal's epsilon":
         total = total + c * k * math.sqrt(eps) / 2
+    if fault == "the diagonal among the pairs":
+        total = total + c * k * math.sqrt(eps)
+    if fault == "the whole table, summed":
+        total = total + total + c * k * math.sqrt(eps)
     share = {
         "every pair twice": 2 / (c * k * (k - 1)),
         "the whole table": 2 / (c * k * k),
@@ -106,6 +118,8 @@ def softly(s, gamma, scale, fault):
         sums = [[sum(v for row in e for v in row)] * len(e[0])] * len(e)
     if fault == "weights over classes":
         sums = [[sum(row[k] for row in e) for k in range(len(e[0]))]] * len(e)
+    if fault == "the weights alone":
+        return [sum(v / z for v, z in zip(*rows, strict=True)) for rows in zip(e, sums, strict=True)]
     return [sum(v / z * x for v, z, x in zip(*rows, strict=True)) for rows in zip(e, sums, s, strict=True)]
 
 
@@ -119,7 +133,9 @@ def softtriple(centers, images, labels, scale, gamma, tau, *, fault="", eps=1e-5
     total = 0.0
     for x, y in zip(images, labels.tolist(), strict=True):
         logits = softly([[(x * w).sum() for w in of_class] for of_class in compared], gamma, scale, fault)
-        logits = torch.stack(logits) * (1 if fault == "no scale" else scale)
+        if fault == "a margin kept":
+            logits[y] = logits[y] - 0.01
+        logits = torch.stack(logits) * {"no scale": 1, "divided by the scale": 1 / scale}.get(fault, scale)
         total = total + torch.logsumexp(logits, 0) - logits[y]
     total = total if fault == "summed over images" else total / len(images)
     total = total / len(images) if fault == "averaged twice" else total
@@ -133,14 +149,14 @@ PRICE_FAULTS = [
     *("squared distances", "one minus cosine", "every pair twice", "the whole table", "half the whole table"),
     *("not divided", "C is missing", "pairs of all classes", "pairs of all classes, averaged"),
     *("one length for a class", "coordinate by coordinate", "tau is missing", "subtracted"),
-    *("one length for all classes", "neighbors only", "epsilon for each coordinate"),
+    *("one length for all classes", "neighbors only", "epsilon for each coordinate", "root of one minus cosine"),
 ]
 LOSS_FAULTS = [
     *("no price", "the closest center", "one of the closest centers", "the plain mean", "log-sum-exp"),
     *("weights over classes", "gamma multiplies", "weights cut off", "no scale", "scale in the weights"),
     *("summed over images", "not normalized", "lengths in the cosines", "lengths in the price", "scaled price"),
     *("cut off", "normalized over the centers", "weights over all centers", "axes exchanged", "averaged twice"),
-    "too small an epsilon",
+    *("too small an epsilon", "the weights alone", "a margin kept", "divided by the scale", "classes are paired"),
 ]
 
 
@@ -191,10 +207,25 @@ def classes_paired(weight, tau):
     return charge(as_first_axis(weight), tau, fault="not divided") / (c * k * (k - 1))
 
 
-def scrambled(weight, tau):
-    k, c, d = weight.shape
-    unit = weight / weight.square().sum(-1, keepdim=True).sqrt()
-    return charge([list(w) for w in unit.permute(1, 2, 0).reshape(c, k, d)], tau)
+def scrambled(*axes):
+    def wrong(weight, tau):
+        k, c, d = weight.shape
+        unit = weight / weight.square().sum(-1, keepdim=True).sqrt()
+        return charge([list(w) for w in unit.permute(*axes).reshape(c, k, d)], tau)
+
+    return wrong
+
+
+def second_axis(*axes):
+    """Pairs of the first K along the second axis, whatever it counts."""
+
+    def wrong(weight, tau):
+        k, c, _ = weight.shape
+        unit = (weight / weight.square().sum(-1, keepdim=True).sqrt()).permute(*axes)
+        total = sum(rooted((unit[:, i] - unit[:, j]).square().sum(-1), 1e-5).sum() for i in range(k) for j in range(i))
+        return tau * total / (c * k * (k - 1))
+
+    return wrong
 
 
 def chord(cosine):
@@ -248,6 +279,17 @@ def pairs_below(centers, threshold):
     return sum(distance(centers[i], centers[j]) < threshold for i in range(k) for j in range(i))
 
 
+def in_turn(angle_of):
+    """By angle, each with the next, and the last with nothing."""
+
+    def wrong(centers, threshold):
+        turn = sorted(angle_of(float(w[0]), float(w[1])) for w in centers)
+        far = [2 * math.sin((b - a) / 2) >= threshold for a, b in pairwise(turn)]
+        return 1 + sum(far)
+
+    return wrong
+
+
 def level(centers, threshold):
     """Along the first axis, each with the next."""
     row = sorted(centers.tolist())
@@ -293,7 +335,7 @@ def right_angle(angle, t):
 
 
 ANSWERS = {
-    "4.1": {"solution": softtriple} | with_and_without_root(softtriple, LOSS_FAULTS + PRICE_FAULTS),
+    "4.1": {"solution": softtriple} | with_and_without_root(softtriple, [*LOSS_FAULTS, *PRICE_FAULTS, *DIAGONAL]),
     "4.2": {
         "solution": sliced,
         "the bug itself": lambda weight, tau: charge(in_a_row(weight), tau),
@@ -301,7 +343,13 @@ ANSWERS = {
         "classes are paired": classes_paired,
         "classes are paired and divided": with_other_divisor(as_first_axis),
         "the other divisor": with_other_divisor(classes_of),
-        "scrambled": scrambled,
+        "scrambled": scrambled(1, 2, 0),
+        "scrambled backwards": scrambled(2, 1, 0),
+        "scrambled at the end": scrambled(0, 2, 1),
+        "the reshape left out": second_axis(0, 1, 2),
+        "coordinates second": second_axis(1, 2, 0),
+        "coordinates first": second_axis(2, 1, 0),
+        "coordinates exchanged with classes": second_axis(0, 2, 1),
         "not normalized": lambda weight, tau: charge([list(w) for w in weight.unbind(1)], tau),
         "normalized over the classes": lambda weight, tau: charge(
             [list(w) for w in (weight / weight.square().sum(1, keepdim=True).sqrt()).unbind(1)], tau
@@ -310,7 +358,7 @@ ANSWERS = {
             [list(w) for w in (weight / weight.square().sum(0, keepdim=True).sqrt()).unbind(1)], tau
         ),
     }
-    | with_and_without_root(sliced, [*PRICE_FAULTS, "the diagonal's epsilon"]),
+    | with_and_without_root(sliced, [*PRICE_FAULTS, *DIAGONAL]),
     "4.3": {
         "solution": counted,
         "no chains": first_come,
@@ -328,6 +376,12 @@ ANSWERS = {
             1 + sum(distance(a, b) >= threshold for a, b in zip(centers[1:], centers[:-1], strict=True))
         ),
         "sorted along one axis": level,
+        "not round the circle": in_turn(lambda x, y: math.atan2(y, x)),
+        "not round the circle, from 0": in_turn(lambda x, y: math.atan2(y, x) % (2 * math.pi)),
+        "two coordinates": lambda centers, threshold: counted(
+            [(float(w[0] / w[:2].norm()), float(w[1] / w[:2].norm())) for w in centers], threshold
+        ),
+        "root of a negative": joined(lambda a, b, t: bool(torch.sqrt(2 - 2 * (a * b).sum()) < t)),
         "two steps only": twice_removed,
         "each with its nearest": with_nearest,
         "rounded places": lambda centers, threshold: len({tuple(np.round(w / threshold)) for w in centers.numpy()}),
@@ -340,6 +394,9 @@ ANSWERS = {
         "angle for distance": joined(lambda a, b, t: math.acos(cosine(a, b)) < t),
         "degrees": joined(lambda a, b, t: math.degrees(math.acos(cosine(a, b))) < t),
         "far for close": joined(lambda a, b, t: distance(a, b) > t),
+        "the lonely ones and one more": lambda centers, threshold: (
+            1 + sum(len(near) == 1 for near in neighbors(centers, threshold))
+        ),
         "cosine below": joined(lambda a, b, t: cosine(a, b) < t),
         "cosine above": joined(lambda a, b, t: cosine(a, b) > t),
     },
@@ -355,6 +412,13 @@ ANSWERS = {
             360 / math.pi * math.asin(max(2 * math.sin(halved(angle)) - 2 * t, 0) / 2)
         ),
         "t off the angle": lambda angle, t: max(angle - 360 / math.pi * t, 0),
+        "twice t off the degrees": lambda angle, t: max(0.0, angle - t - t),
+        "t off the tangent": lambda angle, t: 360 / math.pi * math.atan(max(0, math.tan(halved(angle)) - t)),
+        "how far they moved": lambda angle, t: angle - right_angle(angle, t),
+        "all or nothing": lambda angle, t: angle * (math.sin(halved(angle)) > t),
+        "degrees as radians, by the tangent": lambda angle, t: (
+            360 / math.pi * math.atan(max(0.0, (math.sin(angle / 2) - t) / math.cos(angle / 2)))
+        ),
         "twice t as a share": lambda angle, t: angle - min(2 * t, 1) * angle,
         "the price on the arc": lambda angle, t: max(0.0, angle - 360 / math.pi * math.asin(t)),
         "only one moves": one_follows,
@@ -645,8 +709,82 @@ def stopped_early(angle, t):
     return 2 * math.degrees(theta.item())
 
 
+def margin_of_before(centers, images, labels, scale, gamma, tau):
+    w = F.normalize(centers, dim=-1)
+    s = torch.einsum("bd,ckd->bck", images, w)
+    logits = (torch.softmax(s / gamma, -1) * s).sum(-1) - 0.01 * F.one_hot(labels, len(w))
+    return F.cross_entropy(scale * logits, labels) + tau * table(w) / 2
+
+
+def one_over_scale(centers, images, labels, scale, gamma, tau):
+    w = F.normalize(centers, dim=-1)
+    s = torch.einsum("bd,ckd->bck", images, w)
+    return F.cross_entropy((torch.softmax(s / gamma, -1) * s).sum(-1) / scale, labels) + tau * table(w) / 2
+
+
+def with_themselves(w):
+    C, K, _ = w.shape
+    j, k = torch.triu_indices(K, K, 0)
+    return ((w[:, j] - w[:, k]).square().sum(-1) + 1e-5).sqrt().sum() / (C * K * (K - 1))
+
+
+def half_root(w):
+    cosines, divisor = upper(w)
+    return (1 - cosines + 1e-5).sqrt().sum() / divisor
+
+
+def between(w):
+    C, K, _ = w.shape
+    j, k = torch.triu_indices(C, C, 1)
+    return ((w[j] - w[k]).square().sum(-1) + 1e-5).sqrt().sum() / (C * K * (K - 1))
+
+
+def by_angle(turn):
+    def answer(centers, threshold):
+        angles = turn(torch.atan2(centers[:, 1], centers[:, 0])).sort().values
+        places = torch.stack([angles.cos(), angles.sin()], 1)
+        return 1 + int(((places[1:] - places[:-1]).norm(dim=1) >= threshold).sum())
+
+    return answer
+
+
+def walked(near):
+    """From center to center along a table of who is close."""
+
+    def answer(centers, threshold):
+        close, left, groups = near(centers, threshold), set(range(len(centers))), 0
+        while left:
+            groups, todo = groups + 1, [left.pop()]
+            while todo:
+                here = todo.pop()
+                found = {k for k in left if close[here, k]}
+                left, todo = left - found, todo + list(found)
+        return groups
+
+    return answer
+
+
+def joined_to_one(centers, threshold):
+    groups = []
+    for center in centers:
+        for group in groups:
+            if any(torch.dist(center, other) < threshold for other in group):
+                group.append(center)
+                break
+        else:
+            groups.append([center])
+    return len(groups)
+
+
 INVENTED = {
     "4.1": {
+        "the margin of chapter 03": margin_of_before,
+        "divided by lambda": one_over_scale,
+        "triu_indices(K, K, 0)": with_price(with_themselves),
+        "the table with its diagonal": with_price(lambda w: 2 * table_with_diagonal(w)),
+        "the root of 1 - cosine": with_price(half_root),
+        "triu_indices(C, C, 1)": with_price(between),
+        "q without s": by_similarity(lambda s, gamma: torch.softmax(s / gamma, -1).sum(-1)),
         "one softmax for all centers": all_at_once,
         "viewed as K times C": wrong_view,
         "the cosines scaled first": scaled_first,
@@ -670,6 +808,17 @@ INVENTED = {
         "a margin": paper_margin,
     },
     "4.2": {
+        "the reshape deleted": repaired(lambda weight: F.normalize(weight, dim=-1), paper),
+        "permute(1, 2, 0)": repaired(lambda weight: F.normalize(weight, dim=-1).permute(1, 2, 0), paper),
+        "permute(2, 1, 0)": repaired(lambda weight: F.normalize(weight, dim=-1).permute(2, 1, 0), paper),
+        "mT": repaired(lambda weight: F.normalize(weight, dim=-1).mT, paper),
+        "permute(2, 1, 0), reshaped": repaired(
+            lambda weight: F.normalize(weight, dim=-1).permute(2, 1, 0).reshape(*weight.shape[1::-1], -1), paper
+        ),
+        "permute(0, 2, 1), reshaped": repaired(
+            lambda weight: F.normalize(weight, dim=-1).permute(0, 2, 1).reshape(*weight.shape[1::-1], -1), paper
+        ),
+        "the table, twice and with its diagonal": of_stored(lambda w: 2 * table_with_diagonal(w)),
         "1e-5 for each coordinate of it": of_stored(epsilon_everywhere),
         "half of the table": of_stored(table_with_diagonal),
         "summed over classes before the root": of_stored(squares_of_all_classes),
@@ -698,6 +847,10 @@ INVENTED = {
         "reshaped, then transposed": reshaped_and_turned,
     },
     "4.3": {
+        "sorted by angle": by_angle(lambda angles: angles),
+        "sorted by angle from 0": by_angle(lambda angles: angles.remainder(2 * math.pi)),
+        "walked by the root of 2 - 2 cosine": walked(lambda w, t: (2 - 2 * w @ w.T).sqrt() < t),
+        "groups never joined to each other": joined_to_one,
         "sorted by x": along_x,
         "the table squared": squared_table,
         "half of those that have a close one": halved_pairs,
@@ -732,6 +885,13 @@ INVENTED = {
         ),
     },
     "4.4": {
+        "2 t off the degrees": lambda angle, t: max(angle - 2 * t, 0),
+        "tan(phi) - t": lambda angle, t: 2 * math.degrees(math.atan(max(0, math.tan(math.radians(angle / 2)) - t))),
+        "how far": lambda angle, t: angle - 2 * math.degrees(arc(angle, t)),
+        "none or all": lambda angle, t: 0.0 if t >= sine(angle / 2) else angle,
+        "sine of degrees, by a ratio": lambda angle, t: (
+            2 * math.degrees(math.atan(max(0, (math.sin(angle / 2) - t) / math.cos(angle / 2))))
+        ),
         "the arc": searched(lambda phi, theta, t: -2 * np.cos(phi - theta) + 2 * t * theta),
         "one pull": searched(lambda phi, theta, t: -np.cos(phi - theta) + 2 * t * np.sin(theta)),
         "half the distance": searched(lambda phi, theta, t: -2 * np.cos(phi - theta) + t * np.sin(theta)),

@@ -4,8 +4,8 @@ import torch
 from torch.nn import functional as F
 
 from dmlbook import chapters
-from dmlbook.chapters.ch04 import center_faults, exercises, loss_faults
-from tests.chapters.ch04.answers import ANSWERS
+from dmlbook.chapters.ch04 import center_faults, circle_faults, exercises, loss_faults
+from tests.chapters.ch04.answers import ANSWERS, DIAGONAL
 
 
 def test_a_length_whose_slope_at_zero_is_zero_is_as_right_as_the_root_with_epsilon():
@@ -53,10 +53,25 @@ def test_pairs_on_the_sphere_take_turns_as_rows_and_along_the_first_axis():
     assert order == [0, 1, 2, 3]  # so no two of a pair are neighbors along it
 
 
+def test_centers_that_are_equal_have_a_product_above_one_in_single_precision_however_it_is_summed():
+    centers, threshold = exercises.EXERCISES[2].cases()[-2].arguments
+    assert torch.equal(centers[0], centers[2])
+    assert centers.dtype == torch.float32
+    assert centers[0].double().square().sum() > 1 + 3e-7
+    assert (centers.norm(dim=1) - 1).abs().max() < 1e-6
+    assert center_faults.distinct(centers, threshold) == 2
+
+
+def test_no_wrong_axis_of_the_planted_bug_is_too_short_to_be_indexed():
+    for case in exercises.EXERCISES[1].cases():
+        per_class, classes, size = case.arguments[0].shape
+        assert per_class <= min(classes, size)
+
+
 def test_faults_have_the_names_of_the_answers_and_the_root_is_spoken_of_last():
     assert set(center_faults.COUNT_FAULTS) == set(ANSWERS["4.3"]) - {"solution"}
-    assert set(loss_faults.DIAGONAL) == set(ANSWERS["4.2"]) & {"the diagonal's epsilon"}
-    assert set(center_faults.CIRCLE_FAULTS) == set(ANSWERS["4.4"]) - {"solution"}
+    assert set(loss_faults.DIAGONAL) == set(DIAGONAL)
+    assert set(circle_faults.CIRCLE_FAULTS) == set(ANSWERS["4.4"]) - {"solution"}
     ring = torch.tensor([[1.0, 0.0], [0.999, 0.0447], [-1.0, 0.0]])  # two are 0.045 apart
     assert [center_faults.distinct(ring, t) for t in (0.02, 0.1)] == [3, 2]
     both = ANSWERS["4.1"]["every pair twice, and no epsilon"]
