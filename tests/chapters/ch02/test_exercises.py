@@ -53,7 +53,7 @@ def test_a_right_value_without_its_slope_is_wrong():
 @pytest.mark.parametrize("not_finite", [math.inf, -math.inf, math.nan])
 def test_whatever_is_not_finite_is_called_overflow(not_finite):
     def naive(similarities, label, scale):
-        if scale > 1e5 and similarities.min() < similarities.max():
+        if scale > 1e3 and similarities.min() < similarities.max():
             return torch.tensor(not_finite)
         return ANSWERS["2.3"]["solution"](similarities, label, scale)
 
