@@ -85,8 +85,7 @@ show(figure, "2.1 image and three centers")
 # $$x_i \cdot x_j - x_i \cdot x_k \ge \delta .$$
 #
 # There are about $N^3 / C$ such triplets among $N$ images. Now put centers in the place of $x_j$ and $x_k$. The triplet
-# becomes $(x_i, w_{y_i}, w_c)$: an image, the center of its class, and the center of another class $c$. One point stands
-# for all images of its class, and $N (C - 1)$ triplets are left.
+# becomes $(x_i, w_{y_i}, w_c)$, with the center of another class $c$, and $N (C - 1)$ triplets are left.
 
 # %%
 birds = datasets.load("birds", "train")
@@ -100,8 +99,7 @@ print(f"triplets with centers: {number * (classes - 1):,}")
 #
 # $$v_{ic} = x_i \cdot (w_c - w_{y_i}) \tag{2.2}$$
 #
-# If it is positive, the constraint (with $\delta = 0$) is broken; if it is negative, the constraint holds. For
-# $c = y_i$ it is 0. Divide the numerator and the denominator of (2.1) by $e^{\lambda\, x_i \cdot w_{y_i}}$, and the
+# If it is positive, the constraint (with $\delta = 0$) is broken. For $c = y_i$ it is 0. Divide the numerator and the denominator of (2.1) by $e^{\lambda\, x_i \cdot w_{y_i}}$, and the
 # loss turns out to depend on nothing else:
 #
 # $$\ell(x_i) = -\log \frac{1}{\sum_c e^{\lambda (x_i \cdot w_c - x_i \cdot w_{y_i})}}$$
@@ -134,8 +132,6 @@ print(f"    above it by {smoothed - hardest:.4f}")
 outcome("2.1", "a" if smoothed < hardest else "b" if smoothed < 1.1 * hardest else "c")
 
 # %% [markdown]
-# So close that one suspects a law.
-#
 # ## 2.3 The loss is a maximum
 #
 # **First step: a maximum is a weighted mean whose weights are chosen by an adversary.** Let $u = (u_1, \dots, u_C)$ be
@@ -228,8 +224,7 @@ axes[0].set_ylabel("weight $p$")
 show(figure, "2.3 weights at four scales")
 
 # %% [markdown]
-# **What to see.** At a small scale the triplets get similar weights, violated or not. At a large one the
-# violated triplet gets everything. The bar over the own center is weight on the triplet $(x_i, w_{y_i}, w_{y_i})$,
+# **What to see.** At a small scale all triplets get similar weights, at a large one the violated gets everything. The bar over the own center is weight on the triplet $(x_i, w_{y_i}, w_{y_i})$,
 # which asks for nothing: weight that rests.
 #
 # ## 2.4 What training follows
@@ -289,9 +284,8 @@ slopes = theory.softmax_gradient(similarities, label, scale=20.0)  # (2.7)
 torch.testing.assert_close(slopes @ centers, of_loss)  # gives (2.8), printed above
 
 # %% [markdown]
-# **Stop.** A classifier with unit vectors compares an image with its own center and every other one: triplets with
-# centers in them. Its loss is the most that an adversary gets who is paid for violations and for entropy, with weights
-# $p$. With these weights held fixed the triplets have the gradient of the loss.
+# **Stop.** The loss of a classifier with unit vectors is the most that an adversary gets who is paid for violated triplets
+# with centers in them, and for entropy. With his best weights, $p$, held fixed, the triplets have the gradient of the loss.
 #
 # **Question.** Two triplets of one image have violations $0.3$ and $-0.5$, and $\lambda = 10$. How many times as much
 # weight has the first?
@@ -327,8 +321,8 @@ torch.testing.assert_close(slopes @ centers, of_loss)  # gives (2.8), printed ab
 #
 # where $\text{ties}_i$ is how many centers tie for the hardest: these give terms of 1 at every $\lambda$, and all others
 # vanish. Without a tie that is $\log 1 = 0$, and the gap between $\ell / \lambda$ and $v_i^{\max}$ closes exponentially
-# fast. On the left our toy between its bounds, on the right $\lambda$ times the gap for it and for two more images: one
-# whose own center ties with another, and one as close to all three.
+# fast. On the left our toy between its bounds, on the right $\lambda$ times the gap for it, for an image whose own center
+# ties with another, and for one as close to all three.
 
 # %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.4))
@@ -342,7 +336,7 @@ show(figure, "2.5 gap and ties")
 
 # %% [markdown]
 # **What to see.** Left, the loss falls through the band onto the hardest violation. Right, all three images begin near
-# $\log 3$. The one without a tie ends at 0, and the one that is as close to all three stays at $\log 3$. ([§2b.3](02b_softmax_deeper.ipynb), with (2.11) and (2.12): the gap only ever
+# $\log 3$, and each ends at the logarithm of its ties. ([§2b.3](02b_softmax_deeper.ipynb), with (2.11) and (2.12): the gap only ever
 # shrinks; what a *small* scale sees; where a learned scale goes.)
 #
 # **A trap.** (2.3) looks ready to be typed in. At a large scale it is not: exp overflows, and in float32, the precision
@@ -359,8 +353,7 @@ print(f"log(sum(exp)) as written: {naive}    with the hardest taken out: {stable
 # %% [markdown]
 # **The remedy** is (2.10): take $e^{\lambda v_i^{\max}}$ of *each image* out of its sum, and add $\lambda v_i^{\max}$
 # back. No exponent that is left is above 0 and one of them is 0, so the sum lies between 1 and $C$; single terms may
-# vanish. `torch.logsumexp` and `F.cross_entropy` do so for you. (In float64 the toy would pass as written; an image opposite its
-# own center, with violations near 2, would not.)
+# vanish. `torch.logsumexp` and `F.cross_entropy` do so for you.
 #
 # ### The smallest loss there is
 #
@@ -452,8 +445,8 @@ print(f"loss of the directions, lambda = 20: {of_directions:.3f}")
 # length makes of it a large difference in logits.
 #
 # How does training get there? A net of two layers learned the handwritten digits 0 to 4 with free lengths, in two
-# dimensions. We stopped it early, while some images are still on the wrong side. Now multiply all embeddings by one
-# factor: no direction changes, and neither does any cosine.
+# dimensions, and was stopped while some images are on the wrong side. Now multiply all embeddings by one factor: no
+# cosine changes.
 #
 # **Predict.** Embeddings three times as long: what happens to the mean loss of the *easy* images (own center ahead), and
 # to that of the *hard* ones? (a) both fall; (b) the easy ones' falls and the hard ones' rises; (c) both rise.
@@ -538,14 +531,13 @@ show(figure, "2.7 margin minus two radii")
 # Examples stay in the discs around their centers, and each disc reaches $\varepsilon$ to both sides. Between the discs
 # $\delta - 2\varepsilon$ is left.
 #
-# Whenever $\delta > 2\varepsilon$, the triplet of *images* holds, although no triplet of images was ever looked at. That
-# is this chapter's answer: it *suffices* that the own center wins by a margin **and** that classes are tight around their
-# centers. ($x_i$ itself may be far from its center, and $\lVert x_i \rVert \le 1$ is needed.) Can the 2 be improved? [§2b.5](02b_softmax_deeper.ipynb) attacks the theorem
-# with gradient descent, and [§2b.6](02b_softmax_deeper.ipynb) finds the exact bound on the sphere.
+# Whenever $\delta > 2\varepsilon$, the triplet of *images* holds, although none was ever looked at. That is this chapter's answer: it *suffices* that the own center wins by a margin **and** that classes are tight around their
+# centers. ($x_i$ itself may be far from its center, and $\lVert x_i \rVert \le 1$ is needed.) Can the 2 be improved? See [§2b.5](02b_softmax_deeper.ipynb) and
+# [§2b.6](02b_softmax_deeper.ipynb).
 #
 # Does training deliver both parts? A small loss of an image is a margin: in (2.3) the own term is 1, so every other
 # $e^{\lambda v_{ic}}$ is at most $e^{\ell(x_i)} - 1$ (more in [§2b.7](02b_softmax_deeper.ipynb)). And the radius? The net of
-# §2.6 once more, now normalized, in 16 dimensions, at two scales, until the loss is small. Of many triplets of training images we ask: does it hold? And is it *guaranteed* to, that is, is
+# §2.6 once more, now normalized, in 16 dimensions, at two scales, until the loss is small. Of many triplets of training images: does it hold? And is it *guaranteed* to, that is, is
 # its own $\delta$ larger than $2 \varepsilon$, where $\varepsilon$ is the larger distance of its $x_j$ and $x_k$ from
 # their centers?
 #
