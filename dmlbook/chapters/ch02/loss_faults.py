@@ -15,13 +15,13 @@ OVERFLOW = (
     "Take the largest logit out first, or let F.cross_entropy or torch.logsumexp do it."
 )
 OPPOSITE = (
-    "Where an image lies opposite its own center, (2.3) as written overflows at a scale of 1000, and the probability of "
-    "its class is 0, whose logarithm is infinite. Take each image's largest out of its sum and add it back, or let "
+    "Where an image lies opposite its own center, (2.3) as written overflows at a scale of 1000, and the probability "
+    "of its class is 0, its logarithm infinite. Take each image's largest out of its sum and add it back, or let "
     "F.cross_entropy or torch.logsumexp do it."
 )
 CUT_OFF = (
-    "Exponents were cut off: it is finite now and no longer the loss, and a violation that is cut off has no slope. Take "
-    "each image's largest out of its sum instead, and add it back."
+    "Exponents were cut off: it is finite now and no longer the loss, and a violation that is cut off has no slope. "
+    "Take each image's largest out of its sum instead, and add it back."
 )
 
 
