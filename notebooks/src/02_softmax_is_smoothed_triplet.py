@@ -13,8 +13,9 @@
 # **Before it** you need cross-entropy, gradients, retrieval by direction and its Recall@1 (chapter 00), and the triplet
 # constraint (1.7) of lesson [01b](01b_triplets.ipynb).
 #
-# **Time** about {reading} minutes to read and try, and {exercises} for the exercises; the cells run in under a minute
-# on a laptop with two cores. What goes beyond stands in the companion [02b](02b_softmax_deeper.ipynb).
+# **Time** about {reading} minutes to read, and {exercises} for the exercises; whoever works out the predictions and proofs
+# with a pencil needs half as much again. The cells run in under a minute on a laptop with two cores. What goes beyond
+# stands in the companion [02b](02b_softmax_deeper.ipynb).
 
 # %%
 import math
@@ -62,7 +63,7 @@ def softmax_loss(x, w, y, scale):
 
 by_hand = softmax_loss(x[0], centers, 0, scale=5.0)
 similarities = x @ centers.T  # (B, C)
-# Its margin comes in chapter 03; here it is 0.
+# margin_cross_entropy can also subtract a margin, from chapter 03 on.
 ours = losses.margin_cross_entropy(similarities, label, scale=5.0)
 assert math.isclose(ours.item(), by_hand)
 print(f"similarities: {similarities[0].tolist()}   loss at lambda = 5: {by_hand:.4f}")
@@ -74,8 +75,7 @@ ax.set_title("A wrong center is the closest one")
 show(figure, "2.1 image and three centers")
 
 # %% [markdown]
-# **What to see.** The image's own center is $w_0$, but $w_1$ is more similar to it; $w_2$ is less similar. One comparison
-# is lost, one is won.
+# **What to see.** The own center $w_0$ loses to $w_1$ and wins against $w_2$.
 #
 # ## 2.2 Triplets with centers in them
 #
@@ -85,8 +85,7 @@ show(figure, "2.1 image and three centers")
 # $$x_i \cdot x_j - x_i \cdot x_k \ge \delta .$$
 #
 # There are about $N^3 / C$ such triplets among $N$ images. Now put centers in the place of $x_j$ and $x_k$. The triplet
-# becomes $(x_i, w_{y_i}, w_c)$: an image, the center of its class, and the center of another class $c$. One point stands
-# for all images of its class, and $N (C - 1)$ triplets are left.
+# becomes $(x_i, w_{y_i}, w_c)$, with the center of another class $c$, and $N (C - 1)$ triplets are left.
 
 # %%
 birds = datasets.load("birds", "train")
@@ -100,8 +99,7 @@ print(f"triplets with centers: {number * (classes - 1):,}")
 #
 # $$v_{ic} = x_i \cdot (w_c - w_{y_i}) \tag{2.2}$$
 #
-# If it is positive, the constraint (with $\delta = 0$) is broken; if it is negative, the constraint holds. For
-# $c = y_i$ it is 0. Divide the numerator and the denominator of (2.1) by $e^{\lambda\, x_i \cdot w_{y_i}}$, and the
+# If it is positive, the constraint (with $\delta = 0$) is broken. For $c = y_i$ it is 0. Divide the numerator and the denominator of (2.1) by $e^{\lambda\, x_i \cdot w_{y_i}}$, and the
 # loss turns out to depend on nothing else:
 #
 # $$\ell(x_i) = -\log \frac{1}{\sum_c e^{\lambda (x_i \cdot w_c - x_i \cdot w_{y_i})}}$$
@@ -134,8 +132,6 @@ print(f"    above it by {smoothed - hardest:.4f}")
 outcome("2.1", "a" if smoothed < hardest else "b" if smoothed < 1.1 * hardest else "c")
 
 # %% [markdown]
-# So close that one suspects a law.
-#
 # ## 2.3 The loss is a maximum
 #
 # **First step: a maximum is a weighted mean whose weights are chosen by an adversary.** Let $u = (u_1, \dots, u_C)$ be
@@ -228,8 +224,7 @@ axes[0].set_ylabel("weight $p$")
 show(figure, "2.3 weights at four scales")
 
 # %% [markdown]
-# **What to see.** At a small scale the triplets get similar weights, violated or not. At a large one the
-# violated triplet gets everything. The bar over the own center is weight on the triplet $(x_i, w_{y_i}, w_{y_i})$,
+# **What to see.** At a small scale all triplets get similar weights, at a large one the violated gets everything. The bar over the own center is weight on the triplet $(x_i, w_{y_i}, w_{y_i})$,
 # which asks for nothing: weight that rests.
 #
 # ## 2.4 What training follows
@@ -267,7 +262,7 @@ outcome("2.2", "a" if all(same.values()) else "b" if same[20.0] else "c")
 #
 # There all slopes $\partial F / \partial u_c = \lambda v_c - \log p_c - 1$ are the same number, $\ell - 1$: that is
 # the first line of the proof. So the second term is $(\ell - 1)\, d(\sum_c p_c) / d\xi = 0$, because the sum is 1
-# whatever happens. (At the top of a hill, a small step sideways costs nothing. This is the *envelope theorem*, also
+# whatever happens. (At the top, a small step within the simplex costs nothing. This is the *envelope theorem*, also
 # known as Danskin's.) $\blacksquare$
 #
 # What is left is easy to differentiate. With $[c = y_i]$ for 1 if $c$ is the own class and 0 otherwise, the slope of
@@ -289,18 +284,16 @@ slopes = theory.softmax_gradient(similarities, label, scale=20.0)  # (2.7)
 torch.testing.assert_close(slopes @ centers, of_loss)  # gives (2.8), printed above
 
 # %% [markdown]
-# **Stop.** A classifier with unit vectors compares an image with its own center and with every other one: triplets with
-# centers in them. Its loss is the largest weighted violation that an adversary can find who is also paid for entropy; the
-# best weights are the probabilities $p$. And with these weights held fixed the triplets have the gradient of the loss.
+# **Stop.** The loss of a classifier with unit vectors is the most that an adversary gets who is paid for violated triplets
+# with centers in them, and for entropy. With his best weights, $p$, held fixed, the triplets have the gradient of the loss.
 #
-# **Question.** Two triplets of one image have violations $0.3$ and $-0.5$, and $\lambda = 10$. How many times as strongly
-# does the first pull?
+# **Question.** Two triplets of one image have violations $0.3$ and $-0.5$, and $\lambda = 10$. How many times as much
+# weight has the first?
 #
 # <details><summary>Answer</summary>
 #
-# By (2.8) pulls are as $p_c$, up to the lengths of $w_c - w_{y_i}$, and by (2.5) these are as $e^{\lambda v_{ic}}$: the
-# first weighs $e^{10 \cdot 0.8} = e^8$ times as much, about three thousand times. At $\lambda = 1$ it would be
-# $e^{0.8}$, about twice. So the scale decides who is heard.
+# By (2.5) weights are as $e^{\lambda v_{ic}}$: the first has $e^{10 \cdot 0.8} = e^8$ times as much, about three
+# thousand times. At $\lambda = 1$ it would be $e^{0.8}$, about twice. So the scale decides who is heard.
 # </details>
 
 # %% [markdown]
@@ -328,8 +321,8 @@ torch.testing.assert_close(slopes @ centers, of_loss)  # gives (2.8), printed ab
 #
 # where $\text{ties}_i$ is how many centers tie for the hardest: these give terms of 1 at every $\lambda$, and all others
 # vanish. Without a tie that is $\log 1 = 0$, and the gap between $\ell / \lambda$ and $v_i^{\max}$ closes exponentially
-# fast. On the left our toy between its bounds, on the right $\lambda$ times the gap for it and for two more images: one
-# whose own center ties with another, and one as close to all three.
+# fast. On the left our toy between its bounds, on the right $\lambda$ times the gap for it, for an image whose own center
+# ties with another, and for one as close to all three.
 
 # %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.4))
@@ -338,36 +331,39 @@ figures.limits(left, v)
 ties = {"no tie": v, "two tie": torch.tensor([0, 0, -0.8]), "all tie": torch.zeros(3)}
 figures.gaps(right, ties)
 right.set(title="Ties remain: log 1, log 2, log 3", ylim=(-0.04, 1.2))
+right.set_yticks([0, math.log(2), math.log(3)], ["log 1", "log 2", "log 3"])
 show(figure, "2.5 gap and ties")
 
 # %% [markdown]
-# **What to see.** Left, the loss falls through the band onto the hardest violation. Right, where the band reaches from 0
-# to $\log 3$, all three images begin near its upper edge. The one without a tie ends at the lower, and the one that is as
-# close to all three stays at $\log 3$. ([§2b.3](02b_softmax_deeper.ipynb), with (2.11) and (2.12): the gap only ever
+# **What to see.** Left, the loss falls through the band onto the hardest violation. Right, all three images begin near
+# $\log 3$, and each ends at the logarithm of its ties. ([§2b.3](02b_softmax_deeper.ipynb), with (2.11) and (2.12): the gap only ever
 # shrinks; what a *small* scale sees; where a learned scale goes.)
 #
-# **A trap.** (2.3) looks ready to be typed in. At a large scale it is not.
+# **A trap.** (2.3) looks ready to be typed in. At a large scale it is not: exp overflows, and in float32, the precision
+# of training, much sooner than in float64.
 
 # %%
-large = 1000.0 * theory.violations(similarities, label)[0].float()
+for kind in (torch.float32, torch.float64):
+    print(f"{kind}: largest exponent {math.log(torch.finfo(kind).max):.1f}")
+large = 1000.0 * theory.violations(similarities, label)[0].to(torch.float32)
 naive = torch.log(torch.exp(large).sum())
 stable = large.max() + torch.log(torch.exp(large - large.max()).sum())
 print(f"log(sum(exp)) as written: {naive}    with the hardest taken out: {stable:.4f}")
 
 # %% [markdown]
-# **The remedy** is (2.10): take $e^{\lambda v_i^{\max}}$ of *each image* out of its sum. No exponent that is left is
-# above 0, one of them is 0, and nothing can overflow or vanish. `torch.logsumexp` and `F.cross_entropy` do so for you.
+# **The remedy** is (2.10): take $e^{\lambda v_i^{\max}}$ of *each image* out of its sum, and add $\lambda v_i^{\max}$
+# back. No exponent that is left is above 0 and one of them is 0, so the sum lies between 1 and $C$; single terms may
+# vanish. `torch.logsumexp` and `F.cross_entropy` do so for you.
 #
 # ### The smallest loss there is
 #
 # Cosines cannot grow without bound, so neither can margins, and the loss has a floor. The best imaginable embedding
 # puts every image exactly on the center of its class, and the centers as far apart as possible: at the corners of a
 # **regular simplex**, $C$ unit vectors whose pairwise cosines are all $-1 / (C - 1)$. There is one in $D \ge C - 1$
-# dimensions, and none in fewer.
+# dimensions, and none in fewer. (Its corners are centers; those of $\Delta$ in §2.3 are weights.)
 #
-# **Predict.** With $C = 100$ classes and $\lambda = 1$ (somebody normalized the vectors and forgot the scale), the loss
-# of this perfect embedding is (a) almost 0; (b) about half of $\log 100$, which is guessing; (c) more than three
-# quarters of it.
+# **Predict.** With $C = 100$ classes and $\lambda = 1$, the loss of this perfect embedding is (a) almost 0; (b) about a
+# tenth of $\log 100$, which is guessing; (c) more than half of it.
 
 # %%
 predict("2.3", "?")
@@ -382,8 +378,8 @@ for scale in (1.0, 5.0, 20.0):
     assert math.isclose(reached, floor, rel_tol=1e-4)
     share[scale] = reached / guessing
     print(f"lambda {scale:2.0f}: perfect embedding {reached:.2e}", end="")
-    print(f"    guessing {guessing:.3f}    ratio {share[scale]:.2e}")
-outcome("2.3", "c" if share[1.0] > 0.75 else "a" if share[1.0] < 0.1 else "b")
+    print(f"    guessing {guessing:.3f}    share {share[scale]:.1%}")
+outcome("2.3", "c" if share[1.0] > 0.5 else "a" if share[1.0] < 0.02 else "b")
 
 # %% [markdown]
 # For unit vectors in balanced classes (as many images in each) the mean loss is never below
@@ -394,7 +390,7 @@ outcome("2.3", "c" if share[1.0] > 0.75 else "a" if share[1.0] < 0.1 else "b")
 # lies higher. Where classes differ in size, this holds if every class counts once: for the mean over the classes of
 # their mean losses.
 #
-# <details><summary>Proof, in four lines</summary>
+# <details><summary>Proof, in four lines (for a second reading)</summary>
 #
 # Let $W = \sum_c w_c$, and for an image $x$ of class $y$, with violations $v_c$ and loss $\ell$ (the index $i$ is left
 # out), let $\bar v = \frac{1}{C-1} \sum_{c \ne y} v_c$ be the mean of its violations over the *other* classes.
@@ -419,8 +415,7 @@ outcome("2.3", "c" if share[1.0] > 0.75 else "a" if share[1.0] < 0.1 else "b")
 # small loss does not say that the embedding is near the perfect one.
 #
 # Turn the image around the circle, and move the scale. The panels show the pulls $p_c (w_{y_i} - w_c)$ as lines from the
-# image, the weights, the slopes (2.7) divided by $\lambda$, and the loss between its bounds (2.9). Put the image between
-# two centers, raise the scale, and watch which center gets the weight.
+# image, the weights, the slopes (2.7) divided by $\lambda$, and the loss between its bounds (2.9). Raise the scale, and watch which center gets the weight.
 
 # %%
 from dmlbook.chapters.ch02.explorer import ScaleExplorer
@@ -446,12 +441,12 @@ of_directions = losses.margin_cross_entropy(cosines, of_class, scale=20.0)
 print(f"loss of the directions, lambda = 20: {of_directions:.3f}")
 
 # %% [markdown]
-# Half of the queries find the wrong class. The second and the third image are almost in the same direction, and only
-# their great length makes the small difference in angle a large difference in logits.
+# Half of the queries find the wrong class. The second and the third image have almost the same direction; only their
+# length makes of it a large difference in logits.
 #
 # How does training get there? A net of two layers learned the handwritten digits 0 to 4 with free lengths, in two
-# dimensions. We stopped it early, while some images are still on the wrong side. Now multiply all embeddings by one
-# factor: no direction changes, and neither does any cosine.
+# dimensions, and was stopped while some images are on the wrong side. Now multiply all embeddings by one factor: no
+# cosine changes.
 #
 # **Predict.** Embeddings three times as long: what happens to the mean loss of the *easy* images (own center ahead), and
 # to that of the *hard* ones? (a) both fall; (b) the easy ones' falls and the hard ones' rises; (c) both rise.
@@ -536,14 +531,13 @@ show(figure, "2.7 margin minus two radii")
 # Examples stay in the discs around their centers, and each disc reaches $\varepsilon$ to both sides. Between the discs
 # $\delta - 2\varepsilon$ is left.
 #
-# Whenever $\delta > 2\varepsilon$, the triplet of *images* holds, although no triplet of images was ever looked at. That
-# answers this chapter's question, in two parts: the classifier must win by a margin, **and** the classes must be tight
-# around their centers. Notice that $x_i$ itself may be far from its center; and notice $\lVert x_i \rVert \le 1$,
-# without which Cauchy-Schwarz gives less. Can the 2 be improved? [§2b.5](02b_softmax_deeper.ipynb) attacks the theorem
-# with gradient descent, and [§2b.6](02b_softmax_deeper.ipynb) finds the exact bound on the sphere.
+# Whenever $\delta > 2\varepsilon$, the triplet of *images* holds, although none was ever looked at. That is this chapter's answer: it *suffices* that the own center wins by a margin **and** that classes are tight around their
+# centers. ($x_i$ itself may be far from its center, and $\lVert x_i \rVert \le 1$ is needed.) Can the 2 be improved? See [§2b.5](02b_softmax_deeper.ipynb) and
+# [§2b.6](02b_softmax_deeper.ipynb).
 #
-# Does training deliver both parts? The net of §2.6 once more, now normalized, in 16 dimensions, until the loss has
-# practically reached 0. Of many triplets of training images we ask: does it hold? And is it *guaranteed* to, that is, is
+# Does training deliver both parts? A small loss of an image is a margin: in (2.3) the own term is 1, so every other
+# $e^{\lambda v_{ic}}$ is at most $e^{\ell(x_i)} - 1$ (more in [§2b.7](02b_softmax_deeper.ipynb)). And the radius? The net of
+# §2.6 once more, now normalized, in 16 dimensions, at two scales, until the loss is small. Of many triplets of training images: does it hold? And is it *guaranteed* to, that is, is
 # its own $\delta$ larger than $2 \varepsilon$, where $\varepsilon$ is the larger distance of its $x_j$ and $x_k$ from
 # their centers?
 #
@@ -555,19 +549,21 @@ predict("2.5", "?")
 
 # %%
 steps = settings.by_mode(smoke=60, class_=300, full=300)
-learned = experiments.fit_digits(16, 20.0, steps=steps)
-found = experiments.promised(learned.points, learned.centers, scale=20.0)
-print(f"mean loss {found.loss:.4f}, every class counted once")
-print(f"triplets that hold {found.holds:.1%}, guaranteed to hold {found.sure:.1%}")
-print(f"mean margin {found.margin:.2f}, twice the mean radius {2 * found.radius:.2f}")
+for scale in (5.0, 20.0):
+    learned = experiments.fit_digits(16, scale, steps=steps)
+    found = experiments.promised(learned.points, learned.centers, scale=scale)
+    print(f"lambda {scale:2.0f}: loss {found.loss:.4f} (mean, each class counted once)")
+    print(f"    triplets: {found.holds:.1%} hold, {found.sure:.1%} are guaranteed to")
+    print(f"    mean margin {found.margin:.2f} over the best other center", end="")
+    print(f", twice the mean radius {2 * found.radius:.2f}")
 outcome("2.5", "a" if found.sure > 0.9 else "c" if found.sure < 0.1 else "b")
 
 # %% [markdown]
-# **The gap in the argument is the radius.** A small loss of every image is a margin
-# ([§2b.7](02b_softmax_deeper.ipynb) has the formula). It is not a radius. The theorem needs every class to be close to
-# *its one center*, and at a large scale hardly anything in the loss asks for it: a modest margin already makes all other
-# weights $p_c$ tiny, and by (2.8) almost nothing pulls any more. §2b.7 repeats this run over seeds
-# and scales, and looks at classes never seen: the guarantee is a means and not the goal.
+# **The gap in the argument is the radius.** At $\lambda = 5$ training delivered it too, at 20 not: at a large scale hardly
+# anything in the loss asks for it, for a modest margin already makes all other weights $p_c$ tiny, and by (2.8) almost
+# nothing pulls any more. Nearly all triplets hold there all the same: the theorem speaks of the worst directions of $x_j$
+# and $x_k$, and most lie better. §2b.7 repeats this over seeds and scales, and looks at classes never seen: the guarantee
+# is a means and not the goal.
 #
 # A class with several looks (a bird that perches and flies) cannot be close to one point without being forced. It could
 # be close to *one of several*. That is the idea of the next chapter.
@@ -577,7 +573,8 @@ outcome("2.5", "a" if found.sure > 0.9 else "c" if found.sure < 0.1 else "b")
 #
 # **Exercise 2.1 · the loss of a batch** · difficulty 3 of 5 · 20 minutes. Build normalized SoftMax (2.1) from an empty
 # function: bring embeddings and centers to length 1, multiply the cosines by the scale, and return the mean loss of the
-# batch. The check compares the value *and* its slope in every coordinate, also at a scale of a thousand.
+# batch. The check compares the value *and* its slope in every coordinate, also at a scale of a thousand, and for an image
+# opposite its own center.
 
 
 # %%
@@ -605,8 +602,9 @@ check("2.1", batch_loss)
 # People normalize the embeddings and forget the centers; normalize columns; divide by the scale, or put it on both sides
 # of the product; sum over the batch (dim=0) instead of the classes; subtract the own similarities (B,) from (B, C)
 # without a second axis, which broadcasts along the wrong one; take SoftMax before F.cross_entropy, which takes it again;
-# compute lengths under no_grad, so that the value is right and the slope is not; write exponentials as in (2.1), which
-# overflow, or take one maximum of the whole batch out of them, which leaves a distant image only zeros; and take the mean
+# compute lengths under no_grad, so that the value is right and the slope is not; write exponentials as in (2.1) or
+# (2.3), which overflow, or take the logarithm of a probability, which may be 0; forget to add the largest back; leave the
+# entropy out; or take one maximum of the whole batch out of them, which leaves a distant image only zeros; and take the mean
 # class by class instead of image by image.
 # </details>
 
@@ -656,7 +654,7 @@ for scale in (1.0, 20.0):
     )
 
 # %% [markdown]
-# Write it without the bug.
+# Say in one sentence which line is wrong and why, and write it without the bug.
 
 
 # %%
@@ -715,7 +713,9 @@ check("2.3", rest)
 #
 # Written as (2.3), it overflows. Taking the maximum over the *other* classes only gives a negative "hardest violation"
 # for easy images and a rest that grows without bound. Dividing by the scale gives the gap itself, which tends to 0
-# whatever the ties. Others subtract the largest similarity, which is no violation yet, or forget $\lambda$ before it; cut
+# whatever the ties. (The own similarity drops out of the difference: `torch.logsumexp(scale * (s - s.max()), 0)` is right too.) Others subtract
+# the largest similarity *from the loss*, where it is no violation yet, or forget $\lambda$ before it; cut exponents off, which
+# makes ties of what is none; cut
 # violations off at 0, like a hinge; or take the mean of the terms instead of their sum.
 # </details>
 
@@ -741,7 +741,7 @@ check("2.4", smallest_scale)
 # ```python
 # def smallest_scale(num_classes, target):
 #     others = num_classes - 1
-#     return others / num_classes * math.log(others / math.expm1(target))
+#     return others / num_classes * math.log(others / math.expm1(target))  # e^target - 1
 # ```
 #
 # People take the centers at right angles, where the margin is 1 instead of $C / (C - 1)$, or opposite, where it is 2,
@@ -779,12 +779,12 @@ print("lambda before steps 1, 30, 60:", [round(run.scales[t], 2) for t in (0, 29
 #
 # - SoftMax is a triplet loss whose triplets are (image, own center, other center). The classifier's probabilities are
 #   the weights that maximize the weighted violation plus an entropy, and they are the only ones.
-# - Those weights are the gradient. Nothing is sampled and nothing is left out.
+# - Those weights make the gradient. Nothing is sampled and nothing is left out.
 # - The scale decides how hard the maximum is: loss / scale exceeds the hardest violation by at most log(C) / scale. A
-#   small scale keeps pulling, a large one nearly stops as soon as a margin is reached.
+#   large one nearly stops pulling as soon as a margin is reached.
 # - With free lengths every image brings its own scale, and the loss can fall while no angle improves.
 # - A margin $\delta$ over centers and a radius $\varepsilon$ around them give $\delta - 2 \varepsilon$ between images. A
-#   small loss gives the margin. It does not give the radius.
+#   small loss gives the margin. At a large scale it does not give the radius.
 #
 # ## Five questions
 #

@@ -44,6 +44,8 @@ def _rest_cases() -> Sequence[Case]:
         ((0.5, 0.5, -0.25), 0, 1e3),
         ((0.25, 0.5, 0.5, 0.5), 0, 1e6),
         ((0.5, 0.5, 0.5, 0.5), 2, 1e6),
+        ((0.25, 0.5, 0.375), 0, 1e5),
+        ((0.5, 0.4999, 0.25), 2, 1e4),
     ]
     cases = []
     for numbers, label, scale in problems:
@@ -109,6 +111,23 @@ EXERCISES: tuple[Exercise, ...] = (
             "the own similarity": Misconception(
                 lambda s, y, scale: torch.logsumexp(scale * s, 0) - scale * s[y],
                 "That is the loss. The hardest violation, times lambda, is still to be subtracted.",
+            ),
+            "the own similarity only once": Misconception(
+                lambda s, y, scale: _rest(s, y, scale) + scale * s[y],
+                "The hardest violation has the own similarity subtracted, your loss has not. Both take (2.2).",
+            ),
+            "lambda forgotten": Misconception(
+                lambda s, y, scale: _rest(s, y, 1.0),
+                "Lambda does not enter: it multiplies each exponent of (2.10).",
+            ),
+            "violations turned around": Misconception(
+                lambda s, y, scale: _rest(-s, y, scale),
+                "Your violations have the wrong sign: by (2.2) the own similarity is subtracted from that to class c.",
+            ),
+            "exponents cut off": Misconception(
+                lambda s, y, scale: _rest(((s - s[y]) * scale).clamp(max=700), y, 1.0),
+                "Exponents were cut off: two different violations above the cut look like a tie. Take the hardest out "
+                "of the sum instead.",
             ),
             "the hardest not times the scale": Misconception(
                 lambda s, y, scale: _rest(s, y, scale) + (scale - 1) * (s.max() - s[y]),

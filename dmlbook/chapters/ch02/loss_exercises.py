@@ -51,6 +51,7 @@ def _loss_cases() -> Sequence[Case]:
             [0, 0, 2],
             1e3,
         ),
+        ("the own center opposite", [[1.0, 0.2], [3.0, 0.5]], [[-2.0, -0.2], [1.0, 0.1]], [0, 1], 1e3),
         ("one image far from all", [[1.0, 0.5], [-2.0, -0.5]], [[2.0, 1.5], [3.0, 0.5]], [0, 1], 1e3),
     ]
     cases = []
@@ -63,7 +64,11 @@ def _loss_cases() -> Sequence[Case]:
 
 def _named(*names: str) -> dict[str, Misconception]:
     """Each fault alone, and with exponentials that overflow."""
-    found = {"overflow": Misconception(partial(faults.loss, stable=False), faults.OVERFLOW)}
+    found = {
+        "overflow": Misconception(partial(faults.loss, stable=False), faults.OVERFLOW),
+        "overflow of the violations": Misconception(faults.by_violations, faults.OPPOSITE),
+        "exponents cut off": Misconception(faults.cut_off, faults.CUT_OFF),
+    }
     for fault in names:
         message = (faults.OF_LOGITS | faults.OF_LOSS)[fault][1]
         found[fault] = Misconception(partial(faults.loss, fault=fault), message)

@@ -14,6 +14,15 @@ OVERFLOW = (
     "At a scale of 1000 it is not finite: exp overflows, or a probability is 0 and its logarithm infinite. "
     "Take the largest logit out first, or let F.cross_entropy or torch.logsumexp do it."
 )
+OPPOSITE = (
+    "Where an image lies opposite its own center, (2.3) as written overflows at a scale of 1000, and the probability "
+    "of its class is 0, its logarithm infinite. Take each image's largest out of its sum and add it back, or let "
+    "F.cross_entropy or torch.logsumexp do it."
+)
+CUT_OFF = (
+    "Exponents were cut off: it is finite now and no longer the loss, and a violation that is cut off has no slope. "
+    "Take each image's largest out of its sum instead, and add it back."
+)
 
 
 def _unit(vectors: Tensor) -> Tensor:
@@ -42,6 +51,11 @@ def _mean(logits: Tensor, labels: Tensor, stable: bool = True) -> Tensor:
 def _own(logits: Tensor, labels: Tensor, stable: bool = True) -> Tensor:
     """The probability of the own class."""
     return (-_each(logits, labels, stable)).exp()
+
+
+def _weighted(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """The mean over the images of their weighted violations, times lambda."""
+    return (weights * (logits - logits.gather(1, labels[:, None]))).sum(1).mean()
 
 
 def _without_own(logits: Tensor, labels: Tensor, stable: bool = True) -> Tensor:
@@ -206,14 +220,31 @@ OF_LOSS: dict[str, tuple[Callable[[Tensor, Tensor, bool], Tensor], str]] = {
         "The largest logit of the whole batch was taken out. An image all of whose logits are far below it keeps only "
         "zeros, and log 0. Take out each row's own: max(dim=1, keepdim=True).",
     ),
+    "without the entropy": (
+        lambda logits, y, stable=True: _weighted(logits, y, torch.softmax(logits, 1)),
+        "That is the weighted mean violation, times lambda. By (2.4) the entropy H(p) is missing from the loss.",
+    ),
+    "fixed weights and no entropy": (
+        lambda logits, y, stable=True: _weighted(logits, y, torch.softmax(logits, 1).detach()),
+        "The slopes are right (§2.4), the value is not: by (2.4) the entropy H(p) is missing from the loss.",
+    ),
+    "the largest not added back": (
+        lambda logits, y, stable=True: (torch.logsumexp(logits, 1) - logits.amax(1)).mean(),
+        "The largest violation was taken out of the sum and not added back: lambda times it is missing, as in (2.10).",
+    ),
+    "violations turned around": (
+        lambda logits, y, stable=True: torch.logsumexp(logits.gather(1, y[:, None]) - logits, 1).mean(),
+        "Your violations have the wrong sign: by (2.2) the own similarity is subtracted from that to class c.",
+    ),
     "base 2": (
         lambda logits, y, stable=True: _mean(logits, y, stable) / math.log(2),
         "Your logarithm is to base 2. The loss is in nats.",
     ),
 }
 FINITE = "the scale lost, the scale divides, one length for all, squared distances, distances, softmax twice, "
-FINITE += "without keepdim, no denominator, only the hardest, a scale of its own, the root of the scale, "
-FINITE += "the maximum of the batch"
+FINITE += "no denominator, only the hardest, a scale of its own, the root of the scale, "
+FINITE += "the maximum of the batch, without the entropy, fixed weights and no entropy, "
+FINITE += "the largest not added back, violations turned around"
 """Faults with which exponentials as they are written do not overflow."""
 
 
@@ -223,3 +254,15 @@ def loss(x: Tensor, w: Tensor, labels: Tensor, scale: float, *, fault: str = "",
     if fault == "divided by the scale":
         return OF_LOSS[fault][0](logits, labels, stable, scale)
     return OF_LOSS.get(fault, (_mean, ""))[0](logits, labels, stable)
+
+
+def by_violations(x: Tensor, w: Tensor, labels: Tensor, scale: float) -> Tensor:
+    """(2.3) as it is written: finite until a violation, times the scale, is above 709."""
+    logits = _logits(x, w, scale)
+    return (logits - logits.gather(1, labels[:, None])).exp().sum(1).log().mean()
+
+
+def cut_off(x: Tensor, w: Tensor, labels: Tensor, scale: float) -> Tensor:
+    """(2.3) with no exponent above 700."""
+    logits = _logits(x, w, scale)
+    return torch.logsumexp((logits - logits.gather(1, labels[:, None])).clamp(max=700), 1).mean()

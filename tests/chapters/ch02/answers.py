@@ -97,6 +97,13 @@ def one_maximum(logits, y):
     return (torch.log(torch.exp(shifted).sum(1)) - shifted[range(len(y)), y]).mean()
 
 
+def expected_violation(logits, y, p):
+    total = 0.0
+    for row, weights, label in zip(logits, p, y, strict=True):
+        total = total + weights @ (row - row[label])
+    return total / len(y)
+
+
 LOSSES = {
     "sum over the batch": lambda logits, y: F.cross_entropy(logits, y, reduction="sum"),
     "one loss an image": lambda logits, y: F.cross_entropy(logits, y, reduction="none"),
@@ -114,6 +121,14 @@ LOSSES = {
     "only the hardest": lambda logits, y: (logits.max(1).values - logits[torch.arange(len(y)), y]).mean(),
     "class by class": class_by_class,
     "the maximum of the batch": one_maximum,
+    "without the entropy": lambda logits, y: expected_violation(logits, y, torch.softmax(logits, 1)),
+    "fixed weights and no entropy": lambda logits, y: expected_violation(logits, y, torch.softmax(logits.detach(), 1)),
+    "the largest not added back": lambda logits, y: torch.stack(
+        [(row - row.max()).exp().sum().log() for row in logits]
+    ).mean(),
+    "violations turned around": lambda logits, y: torch.stack(
+        [torch.logsumexp(row[label] - row, 0) for row, label in zip(logits, y, strict=True)]
+    ).mean(),
     "base 2": lambda logits, y: F.cross_entropy(logits, y) * 1.4427,
 }
 NAIVE = {
@@ -125,6 +140,7 @@ NAIVE = {
     "mean over images and classes": lambda logits, y: naive(logits, y) / logits.shape[1],
     "down the batch": lambda logits, y: -torch.log((logits.exp() / logits.exp().sum(0))[range(len(y)), y]).mean(),
     "own class left out": others_only_naive,
+    "without keepdim": lambda logits, y: (logits - logits[range(len(y)), y]).exp().sum(dim=1).log().mean(),
     "no logarithm": lambda logits, y: -(logits.exp() / logits.exp().sum(1, True))[range(len(y)), y].mean(),
     "one minus the probability": lambda logits, y: (
         1 - (logits.exp() / logits.exp().sum(1, True))[range(len(y)), y].mean()
@@ -151,9 +167,18 @@ def of(logits, loss):
     return lambda x, centers, labels, scale: loss(logits(x, centers, scale), labels)
 
 
+def typed_in(x, w, y, scale, most=math.inf):
+    """(2.3), image by image, with exponents of at most ``most``."""
+    total = 0.0
+    for row, label in zip(cosine_logits(x, w, scale), y, strict=True):
+        total = total + torch.log(sum(torch.exp((value - row[label]).clamp(max=most)) for value in row))
+    return total / len(y)
+
+
 def loss_answers(*names):
     """Each fault, and the same with exponentials that overflow."""
     found = {"solution": of(cosine_logits, literal), "overflow": of(cosine_logits, naive)}
+    found |= {"overflow of the violations": typed_in, "exponents cut off": lambda *given: typed_in(*given, most=700)}
     for name in names:
         if name == "divided by the scale":
             found[name] = lambda x, w, y, scale: literal(cosine_logits(x, w, scale), y) / scale
@@ -380,6 +405,14 @@ ANSWERS = {
         "own class left out, and overflow": without_own_term_naive,
         "the largest similarity": lambda s, label, scale: loss_of(s, label, scale) - scale * s.max(),
         "the own similarity": loss_of,
+        "the own similarity only once": lambda s, label, scale: (
+            torch.logsumexp(scale * s, 0) - scale * (s - s[label]).max()
+        ),
+        "lambda forgotten": lambda s, label, scale: torch.exp(s - s.max()).sum().log(),
+        "violations turned around": lambda s, label, scale: stable(s[label] - s, 0, scale),
+        "exponents cut off": lambda s, label, scale: torch.logsumexp(
+            (cut := (scale * (s - s[label])).clamp(max=700)) - cut.max(), 0
+        ),
         "the hardest not times the scale": lambda s, label, scale: loss_of(s, label, scale) - (s - s[label]).max(),
         "sign turned around": lambda s, label, scale: scale * (s - s[label]).max() - loss_of(s, label, scale),
         "the limit": lambda s, label, scale: math.log(sum(float(x) == float(max(s)) for x in s)),
@@ -525,6 +558,58 @@ def own_set_to_nothing(x, w, y, scale):
     return (z.scatter(1, y[:, None], -torch.inf).logsumexp(1) - own).mean()
 
 
+def as_in_the_text(x, w, y, scale):
+    x, w = vectors(x, w)
+    v = x @ w.T - (x * w[y]).sum(1, keepdim=True)
+    return torch.log(torch.exp(scale * v).sum(1)).mean()
+
+
+def log_of_softmax(x, w, y, scale):
+    x, w = vectors(x, w)
+    return -torch.log(torch.softmax(scale * x @ w.T, 1)[torch.arange(len(y)), y]).mean()
+
+
+def row_maximum_then_ratio(x, w, y, scale):
+    x, w = vectors(x, w)
+    z = scale * x @ w.T
+    q = torch.exp(z - z.max(1, keepdim=True).values)
+    return -torch.log(q[torch.arange(len(y)), y] / q.sum(1)).mean()
+
+
+def cut_at_700(x, w, y, scale):
+    x, w = vectors(x, w)
+    z = scale * x @ w.T
+    return torch.log(torch.exp((z - z.gather(1, y[:, None])).clamp(max=700)).sum(1)).mean()
+
+
+def mean_by_p(x, w, y, scale):
+    x, w = vectors(x, w)
+    z = scale * x @ w.T
+    return (torch.softmax(z, 1) * (z - z.gather(1, y[:, None]))).sum(1).mean()
+
+
+def limit_from_100_on(s, label, scale):
+    v = s - s[label]
+    if scale > 100:
+        return torch.log((v == v.max()).sum().double())
+    return torch.log(torch.exp(scale * v).sum()) - scale * v.max()
+
+
+def both_cut_at(most):
+    return lambda s, label, scale: (
+        torch.log(torch.exp((scale * (s - s[label])).clamp(max=most)).sum())
+        - (scale * (s - s[label]).max()).clamp(max=most)
+    )
+
+
+UNSTABLE = {
+    "(2.3) typed in": as_in_the_text,
+    "the logarithm of the softmax": log_of_softmax,
+    "each row's maximum, then a ratio": row_maximum_then_ratio,
+    "violations cut at 700": cut_at_700,
+}
+
+
 def both_by_columns(x, w, y, scale):
     x, w = F.normalize(torch.cat([x, w]), dim=0).split([len(x), len(w)])
     return F.cross_entropy(scale * x @ w.T, y)
@@ -600,6 +685,8 @@ INVENTED = {
             scale * (x / (x**2).sum(1, keepdim=True)) @ (w / (w**2).sum(1, keepdim=True)).T, y
         ),
         "norm() of the matrix": lambda x, w, y, scale: F.cross_entropy(scale * (x / x.norm()) @ (w / w.norm()).T, y),
+        "the weighted mean of the violations": mean_by_p,
+        **UNSTABLE,
         "cross_entropy of a softmax": lambda x, w, y, scale: F.cross_entropy(
             (scale * F.normalize(x) @ F.normalize(w).T).softmax(1), y
         ),
@@ -628,6 +715,7 @@ INVENTED = {
         "images alone": lambda x, w, y, scale: F.cross_entropy(scale * rows(x) @ w.T, y),
         "the factor on the centers alone": lambda x, w, y, scale: F.cross_entropy(rows(x) @ (scale * w).T, y),
         "a sum": lambda x, w, y, scale: F.cross_entropy(scale * rows(x) @ rows(w).T, y, reduction="sum"),
+        **UNSTABLE,
         "softmax before cross_entropy": lambda x, w, y, scale: F.cross_entropy(
             (scale * rows(x) @ rows(w).T).softmax(1), y
         ),
@@ -654,6 +742,9 @@ INVENTED = {
             torch.logsumexp(scale * (s - s[label]), 0) - (s - s[label]).max()
         ),
         "the number of ties": lambda s, label, scale: (s == s.max()).sum().double().log(),
+        "both cut at 80": both_cut_at(80.0),
+        "both cut at 700": both_cut_at(700.0),
+        "the limit from a scale of 100 on": limit_from_100_on,
         "the sum itself": lambda s, label, scale: torch.exp(scale * (s - s.max())).sum(),
     },
     "2.4": {

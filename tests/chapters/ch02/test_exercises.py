@@ -10,7 +10,7 @@ from dmlbook import chapters
 from dmlbook.chapters.ch02 import loss_faults
 from dmlbook.chapters.ch02.loss_exercises import LOSS_EXERCISES
 from dmlbook.chapters.ch02.tight_exercise import TIGHT
-from tests.chapters.ch02.answers import ANSWERS, LOGITS, LOSSES, NAIVE
+from tests.chapters.ch02.answers import ANSWERS, LOGITS, LOSSES, NAIVE, UNSTABLE
 
 
 def test_both_loss_exercises_judge_the_module_of_the_package_right():
@@ -53,8 +53,16 @@ def test_a_right_value_without_its_slope_is_wrong():
 @pytest.mark.parametrize("not_finite", [math.inf, -math.inf, math.nan])
 def test_whatever_is_not_finite_is_called_overflow(not_finite):
     def naive(similarities, label, scale):
-        if scale > 1e5 and similarities.min() < similarities.max():
+        if scale > 1e3 and similarities.min() < similarities.max():
             return torch.tensor(not_finite)
         return ANSWERS["2.3"]["solution"](similarities, label, scale)
 
     assert chapters.judge("2.3", naive).misconception == "overflow"
+
+
+@pytest.mark.parametrize("id", ["2.1", "2.2"])
+@pytest.mark.parametrize("words", UNSTABLE)
+def test_what_overflows_opposite_the_own_center_is_told_so(id, words):
+    """Violations near 2: whoever types (2.3) in passes wherever the own center is not far off."""
+    found = chapters.judge(id, UNSTABLE[words]).misconception
+    assert found == ("exponents cut off" if words == "violations cut at 700" else "overflow of the violations")
