@@ -542,7 +542,7 @@ else:
 # %% [markdown]
 # *before* is where training starts: 64 random directions of the frozen features. Compare with both rows: *frozen* has twenty
 # times as many numbers. The crops are larger than the papers' (at least half of the picture instead of a twelfth), because
-# there are few pixels and steps; try both. (In so few steps the rate does not fall: no `milestones`. `adam_eps`: §7b.1.)
+# there are few pixels and steps; try both.
 #
 # From a terminal the same is one command, for CUB or for a folder of yours:
 #
