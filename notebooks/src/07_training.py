@@ -83,15 +83,15 @@ show(figure, "7.2 eight views")
 # %% [markdown]
 # ## 7.3 One step, by hand
 #
-# A network $f$ maps an image to a point of length 1. A loss $\ell$ maps a batch of points and labels to a number. Training
-# lowers
+# A network $f$ maps an image to a point of length 1. A loss $\ell$ maps the points and labels of a whole batch to a number.
+# Training lowers its mean over batches,
 #
-# $$\frac{1}{N} \sum_i \ell\big(f(\text{image}_i),\, y_i\big)$$
+# $$\operatorname{mean}_{\text{batches}}\; \ell\big(f(\text{images of the batch}),\, \text{their labels}\big),$$
 #
 # over the weights of $f$ **and the loss's own weights**, its centers. They get a larger **learning rate** of their own:
 # a pretrained network should change gently, while the centers start from nothing. (Our small network starts from nothing,
-# too. What the larger rate is worth there is investigation 7.5.) A step of plain descent moves every weight against its
-# slope:
+# too; what the larger rate is worth there is the last exercise, investigation 7.5.) A step of plain descent moves every
+# weight against its slope:
 
 
 # %%
@@ -108,16 +108,17 @@ def one_step(net, loss, pixels, labels, lr, loss_lr):
 
 
 # %% [markdown]
-# The package's `fit` has to do the same. We give both the same start and one batch, and compare every weight.
+# The package's `fit` has to do the same. We give both the same start, in training mode, and one batch, and compare every
+# weight.
 
 # %%
 few = train.of_classes(torch.arange(6))
-for_drawings = experiments.FOR_DRAWINGS  # small views, and batch norm that trains
+for_drawings = experiments.FOR_DRAWINGS  # small views; batch norm is not frozen
 plain = {"optimizer": "sgd", "momentum": 0.0, "weight_decay": 0.0, "lr": 0.1}
 config = TrainConfig(epochs=1, batch_size=300, loss_lr=1.0, **plain, **for_drawings)
 by_hand = experiments.start("softtriple", classes=6)
 by_fit = experiments.start("softtriple", classes=6)
-for pixels, labels in experiments.drawn(few, config):  # one batch: all 300 images
+for pixels, labels in experiments.drawn(few, config):  # one batch: 6 x 50 images
     one_step(*by_hand, pixels, labels, lr=0.1, loss_lr=1.0)
 fit(*by_fit, few, config, device="cpu", progress=False)
 for ours, theirs in zip(by_hand, by_fit, strict=True):
@@ -134,27 +135,28 @@ print("one step by hand and by fit: every weight agrees")
 #   size. `torch.optim.Adam` is told the weights in *parameter groups*, dictionaries with `"params"` and `"lr"`; then
 #   `zero_grad()` clears the slopes and `step()` moves the weights;
 # - **two modes** of the network: in `net.train()` batch norm normalizes by the batch, and renews its stored statistics;
-#   in `net.eval()` it uses the stored ones, so that an image's point does not depend on its neighbors;
+#   in `net.eval()` it uses the stored ones, so that an image's point does not depend on the rest of its batch. (Frozen,
+#   as by default for photographs, it uses the stored ones in training, too);
 # - **weight decay**, a small pull of all weights towards 0.
 #
-# You write this loop in exercise 7.2, from an empty function, and the check holds every weight of yours against `fit`'s.
-# (Write it now if you like.) What `fit` has beyond it: a progress bar, other devices, checkpoints, and a guard against
+# You write this loop in exercise 7.2 (now, if you like), and the check holds every weight of yours against `fit`'s. What `fit` has beyond it: a progress bar, other devices, checkpoints, and a guard against
 # values that are not finite.
 #
 # ## 7.4 Four losses, several seeds
 #
-# We compare
+# We compare four losses. A *center* is a point on the sphere that stands for a class, or for a part of it; here a *centroid*
+# is a center that is fixed.
 #
-# - **semi-hard triplets**: an anchor, a positive, and the closest negative beyond the positive. Batches need several
-#   images of a class, so they are drawn by class;
-# - the **centroid bound** (chapter 05): pull each image to its class's fixed centroid, here a corner of a *simplex*, which
-#   are points of the sphere all equally far apart;
+# - **semi-hard triplets**: an anchor, a positive, and the closest negative that is farther than the positive. Batches need
+#   several images of a class, so they are drawn by class;
+# - the **centroid bound** (chapter 05): pull each image to its class's centroid, here a corner of a *simplex*: its corners
+#   are points of the sphere, all equally far apart;
 # - **normalized SoftMax**: one learned center a class;
 # - **SoftTriple**: several learned centers a class, here 4.
 #
-# A *center* is a point on the sphere that stands for a class, or for a part of it; a *centroid* is one that is fixed.
-# Every score comes in two measures: Recall@1, and **MAP@R** (§1.3), which looks at as many images as there are right ones, and
-# weighs each right one by the share of right ones up to it. So it asks for a whole class, not for one neighbor.
+# Every score comes in two measures: Recall@1, and **MAP@R** (§1.3), which looks at as many images as there are right ones,
+# adds for each right one among them the share of right ones up to it, and divides by how many it looked at. So it asks for
+# a whole class, not for one neighbor.
 #
 # Same network, same data. Every batch holds 40 images (for the triplets 5 of each of 8 species), so all four take the same
 # number of steps and see the same number of images: few in this mode, more in `full` (`settings.by_mode`). One thing they do not share is the learning rate: what suits one loss starves or breaks another, and whoever gives all
@@ -175,7 +177,7 @@ RATES = (2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3)
 
 # %% [markdown]
 # The line to beat comes first: a score is only as good as its distance from guessing, from the untrained network
-# (random weights still mix neighboring pixels, so similar pictures stay similar) and from raw pixels.
+# (random weights still mix nearby pixels, so similar pictures stay similar) and from raw pixels.
 
 # %%
 untrained = embed(nets.build("small", embedding_size=64), test)
@@ -206,15 +208,15 @@ print("each trial: {} steps, {:,} images".format(*budget))
 assert settings.mode() == "smoke" or not searched.at_the_edge(), "widen the grid"
 
 # %% [markdown]
-# A star marks the rate chosen, by Recall@1. (Each number is the mean of two seeds.) Two seeds and eight species are few:
-# neighbors in a row may change places. Had a star stood at the edge, the grid would have been widened, for all four. And
+# A star marks the rate chosen, by Recall@1. (Each number is the mean of two seeds; a trial is about half as long as a run
+# below.) Two seeds and eight species are few: rates side by side may change places. Had a star stood at the edge, the grid would have been widened, for all four. And
 # these scores are not to be held beside those below: guessing gets one in eight right here, and one in forty there.
 #
 # ### Then train, and measure once
 #
 # Now all training species train, each loss at its own rate, from several seeds: another seed gives other weights, other
 # batches and another score. It takes most of this chapter's time. A line such as 58.2 ± 2.4 (5) is the mean, the half-width of a
-# 95 percent interval for it, by Student's t over the seeds (exercise 7.4), and how many seeds there were.
+# 95 percent interval for it, by Student's t over the seeds (the formula: exercise 7.4), and how many seeds there were.
 
 # %%
 trained = {
@@ -266,13 +268,14 @@ figures.falls(ax, falling)
 show(figure, "7.4 losses fall")
 
 # %% [markdown]
-# **What to see.** The dotted line is what raw pixels score; every run of every loss lies above it. In this run the mean lead
+# **What to see.** Gray dots are runs, a black one is their mean, with its interval; the dotted line is what raw pixels
+# score, and every run of every loss lies above it. In this run the mean lead
 # of the centroid bound over each of the others, paired by seed, is larger than its half-width, by both measures. SoftTriple
 # and normalized SoftMax cannot be told apart by Recall@1; by MAP@R their interval leaves out 0 by little. (Twelve
 # intervals were looked at, and one of twenty misses by chance.) Semi-hard triplets have the lowest means. That is after a few
 # epochs of a small network on easy data, forty classes that fit a simplex: more epochs, other rates (each was chosen in a
-# short search, and the centers' own rate was not searched) or other data may reorder them, and §7.8 does. The training loss
-# falls, too: each curve is a share of its own start, so that their heights say nothing about which loss is better. (The bound
+# short search, and the centers' own rate was not searched) or other data may reorder them. (In §7.8 all of these differ,
+# and so does the order.) The training loss falls, too: each curve (faint: a run) is a share of its own start, so that their heights say nothing about which loss is better. (The bound
 # is left out: its values fall below 0.) And we look at the test species again and again below, in order to teach; nothing is
 # chosen from it.
 
@@ -293,7 +296,7 @@ show(figure, "7.4 losses fall")
 # %% [markdown]
 # ## 7.5 What was retrieved
 #
-# A score hides what it is made of: which images come first when they are wrong? Species come in genera of similar build (owls,
+# Which images come first when they are wrong? Species come in genera of similar build (owls,
 # ducks, tits).
 #
 # **Predict.** Of the wrong first images of the trained network (the first SoftTriple run), the share that is at least of the
@@ -308,14 +311,14 @@ from dmlbook.datasets import birds
 
 species = range(train.num_classes, train.num_classes + test.num_classes)
 genus = [birds.genus_of(number) for number in species]
-by_pixels = book.nearest(pixels, 7)
-by_learned = book.nearest(runs["SoftTriple"][0], 7)
+by_pixels, by_learned = (book.nearest(x, 7) for x in (pixels, runs["SoftTriple"][0]))
 same_genus = {}
 for way, found in {"SoftTriple": by_learned, "pixels": by_pixels}.items():
     wrong = (~book.right_first(found, test.labels)).nonzero()[:, 0]
     pairs = zip(test.labels[wrong], test.labels[found[wrong, 0]], strict=True)
-    same_genus[way] = sum(genus[a] == genus[b] for a, b in pairs) / len(wrong)
-    share = f"{100 * same_genus[way]:.0f} percent"
+    within = sum(genus[a] == genus[b] for a, b in pairs)
+    same_genus[way] = within / len(wrong)
+    share = f"{within} ({100 * same_genus[way]:.0f} percent)"
     print(f"{way:10} {len(wrong):4} wrong first images, {share} of the right genus")
 alike, n = sum(a == b for a in genus for b in genus) - len(genus), len(genus)
 by_chance = alike / (n * (n - 1))
@@ -326,10 +329,11 @@ ordered = same_genus["SoftTriple"] > 1.5 * same_genus["pixels"] > 3 * by_chance
 assert settings.mode() == "smoke" or ordered
 
 # %% [markdown]
-# **What to see.** In this run it is the mistakes across genera that went; those within the genus did not become fewer
-# (multiply the two numbers of a row). Pixels, which know nothing of genera, find the right one in a third or more of their
-# mistakes: similar builds make similar pictures. Here are three queries, two whose first image became right and one that is
-# still wrong (full frame and ✓: of the query's species; dashed and ✗: not).
+# **What to see.** Of the wrong *first* images, in this run, most of those across genera went; those within the genus became
+# more, not fewer: 658 instead of 533. (Only of first images: further back, in the first query below, other builds appear.)
+# Pixels, which know nothing of genera, find the right one in a third or more of their mistakes: similar builds make similar
+# pictures. Here are three queries, two whose first image became right and one that is still wrong (full frame and ✓: of the
+# query's species; dashed and ✗: not).
 
 # %% jupyter={"source_hidden": true}
 right = book.right_first(by_learned, test.labels)
@@ -417,7 +421,7 @@ else:
 # ## 7.7 To stop and go on
 #
 # A long run gets interrupted. `fit(..., folder=...)` writes a **checkpoint** after every epoch, whole or not at all, and
-# when it is called again with the same folder it goes on there. "Goes on" is a strong claim, and it can be tested: the
+# when it is called again with the same folder it goes on there. That can be tested: the
 # resumed run has to end with the *same bits* as the one that was never stopped.
 
 # %%
@@ -489,8 +493,8 @@ show(figure, "7.8 gains over frozen features")
 # %% [markdown]
 # **What to see.** Beside the 1,280 frozen features the same two losses are ahead by Recall@1 on both sets, SoftTriple and
 # normalized SoftMax, on the cars by some fifteen points. Semi-hard triplets and the centroid bound are not; on the cars the
-# bound ends even a little below. By MAP@R all four are ahead: for those two on the cars more of a class is near, in clumps,
-# but what is nearest is not right more often. And on the drawn birds of §7.4 the bound led. So far no loss of this book is
+# bound ends even a little below. By MAP@R all four are ahead: for those two on the cars more of a class is near, but what
+# is nearest is not right more often. And on the drawn birds of §7.4 the bound led. So far no loss of this book is
 # best everywhere, and a table of one network does not say which will be best for you.
 #
 # Which losses differ from each other, what more floors and measures say, and what these figures may be compared with:
@@ -582,8 +586,8 @@ check("7.1", validation_images)
 # %% [markdown]
 # **Exercise 7.2 · the training loop** · difficulty 3 of 5 · 20 minutes. Write the loop of §7.3: for each batch of inputs and
 # labels one step of Adam, the network at `lr`, the loss's centers at `loss_lr`, no weight decay. The network comes in
-# evaluation, as after a measurement. All else is Adam as torch has it. Return the loss of every step, as numbers. The check compares
-# all weights with those that `fit` arrives at.
+# evaluation, as after a measurement. All else is Adam as torch has it. Return the loss of every step, as numbers that hold
+# no graph: a kept graph keeps its step in memory. The check compares all weights with those that `fit` arrives at.
 
 
 # %%
@@ -619,7 +623,7 @@ check("7.2", train_loop)
 # The loss is forgotten (the trap of §7.6), or everything gets one rate; slopes are not cleared, or cleared between
 # `backward` and `step`; a new optimizer is made in each step, which loses Adam's memory; the network stays in evaluation;
 # `state_dict().values()` is handed over, which holds copies that never get a slope. In each case the loop runs, and in
-# most the loss falls, so nobody notices.
+# most the loss falls, so nobody notices. And losses that are kept as they are, without `float(value.detach())`, hold every step's graph.
 # </details>
 #
 # Now train with it: all training species, some epochs. Does it find species that it has not seen?
@@ -639,7 +643,7 @@ print(f"Recall@1 {score:.1f} on unseen species; pixels {100 * floor['pixels']:.1
 
 # %% [markdown]
 # **Exercise 7.3 · the planted bug** · difficulty 3 of 5 · 15 minutes. This loop measures held-out classes after each epoch.
-# It runs, the loss falls, the scores rise, and from the second epoch on it does not train as it should. Find out why, and
+# It runs, the loss falls, the scores rise, and it does not train as it should. Find out why, and
 # write a right one. (`epochs` is a list: for each epoch its batches. One rate for all is meant here.)
 
 
@@ -707,7 +711,7 @@ for name, function in {"with the bug": watched, "mended": right}.items():
 #
 # $$t_{0.975,\,n-1}\; \frac{s}{\sqrt{n}}, \qquad s^2 = \frac{1}{n-1} \sum_i (v_i - \bar v)^2,$$
 #
-# with $t$ from this table: $n = 2$: 12.7062, $n = 3$: 4.3027, $n = 4$: 3.1824, $n = 5$: 2.7764. Which numbers are the $v_i$
+# with $t$ (by $n$ itself, not by one less) from this table: $n = 2$: 12.7062, $n = 3$: 4.3027, $n = 4$: 3.1824, $n = 5$: 2.7764. Which numbers are the $v_i$
 # here?
 
 
@@ -774,7 +778,7 @@ def with_center_rate(center_rate, seed):
 # - A loss with centers has weights of its own: hand them to the optimizer, in a group with its own rate.
 # - One run is an anecdote. Give the number of seeds and an interval, and do not name a winner inside it.
 # - A score needs its floor beside it: guessing, pixels, frozen features.
-# - Each loss has its own settings, by a search of the same size, or the table compares settings.
+# - Each loss has its own settings, by a search of the same size, or the table compares settings. Say what was not searched.
 #
 # ## Five questions
 #

@@ -130,7 +130,7 @@ EXERCISES = (
             **faults.misconceptions(faults.SPLIT_FAULTS),
         },
     ),
-    Exercise("7.2", "the training loop", loops.loop_cases, loops.loop_misconceptions(), call=loops.trained),
+    Exercise("7.2", "the training loop", loops.loop_cases, loops.loop_misconceptions(), call=loops.looped),
     Exercise("7.3", "the planted bug", loops.bug_cases, loops.bug_misconceptions(), call=loops.trained),
     Exercise(
         "7.4",
@@ -176,6 +176,7 @@ EXERCISES = (
             **faults.misconceptions(faults.LEAD_FAULTS),
         },
         read=lambda answer: tuple(answer) if isinstance(answer, list) else answer,
+        call=faults.looked_up,
     ),
     Exercise(
         "7.6",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from dmlbook.book.exercises import Misconception
 
@@ -34,6 +35,20 @@ def _one_more(labels: list[int], share: float) -> list[int]:
     return _of(labels, classes[max(len(classes) - round(share * len(classes)) - 1, 0) :])
 
 
+def _until(labels: list[int], share: float, *, beyond: bool) -> list[int]:
+    """Whole classes from the highest on, until the share of images is reached, or while it is not exceeded."""
+    held, images = [], 0
+    for c in sorted(set(labels), reverse=True):
+        more = 0 if beyond else labels.count(c)
+        if images >= round(share * len(labels)) if beyond else images + more > share * len(labels):
+            break
+        held.append(c)
+        images += labels.count(c)
+    return _of(labels, held)
+
+
+_BY_IMAGES = "You counted the share in images. It is a share of the classes: round(share * number of classes)."
+_GAPS = "You compared labels with a number, as if they were 0, 1, 2, ... without gaps: take from sorted(set(labels))."
 SPLIT_FAULTS: dict[str, tuple[Callable[[list[int], float], list], str]] = {
     "their labels": (
         lambda y, share: [label for label in y if label in _held(y, share)],
@@ -45,6 +60,10 @@ SPLIT_FAULTS: dict[str, tuple[Callable[[list[int], float], list], str]] = {
     ),
     "one image a class": (
         lambda y, share: [y.index(c) for c in _held(y, share)],
+        "You found one image of each held-out class, as index() does. Collect all of them.",
+    ),
+    "one image a class, sorted": (
+        lambda y, share: sorted(y.index(c) for c in _held(y, share)),
         "You found one image of each held-out class, as index() does. Collect all of them.",
     ),
     "in order of appearance": (
@@ -75,6 +94,24 @@ SPLIT_FAULTS: dict[str, tuple[Callable[[list[int], float], list], str]] = {
         lambda y, share: _of(sorted(y), _held(y, share)),
         "Those are positions in the sorted labels. The task asks where the images stand as they are given.",
     ),
+    "labels without gaps": (
+        lambda y, share: [i for i, label in enumerate(y) if label >= (n := len(set(y))) - round(share * n)],
+        _GAPS,
+    ),
+    "labels above a share of the classes": (
+        lambda y, share: [i for i, label in enumerate(y) if label >= (1 - share) * len(set(y))],
+        _GAPS,
+    ),
+    "labels above a share of the highest": (
+        lambda y, share: [i for i, label in enumerate(y) if label > (1 - share) * max(y)],
+        _GAPS,
+    ),
+    "as many classes as a share of the images": (
+        lambda y, share: _of(y, sorted(set(y))[max(len(set(y)) - round(share * len(y)), 0) :]),
+        _BY_IMAGES,
+    ),
+    "classes until the images suffice": (partial(_until, beyond=True), _BY_IMAGES),
+    "classes while the images allow": (partial(_until, beyond=False), _BY_IMAGES),
     "numbers up to the highest": (
         _to_the_highest,
         "You took max(labels) + 1 for the number of classes. Numbers may have gaps: count with set(labels).",
@@ -160,6 +197,22 @@ LEAD_FAULTS: dict[str, tuple[Callable[[Sequence[float], Sequence[float]], object
         _lead(lambda a, b, d: _half(d) * (len(d) / (len(d) - 1)) ** 0.5),
         "n - 1 stands under the sum of s. The mean's spread is s divided by the root of n.",
     ),
+    "the t of two seeds for all": (
+        _lead(lambda a, b, d: T[2] * statistics.stdev(d) / len(d) ** 0.5),
+        "You used the t of two seeds for every number of seeds. Look it up by n.",
+    ),
+    "one line too early": (
+        _lead(lambda a, b, d: T[max(len(d) - 1, 2)] * statistics.stdev(d) / len(d) ** 0.5),
+        "You looked t up one line too early. The table goes by n itself, which has n - 1 degrees of freedom.",
+    ),
+    "one line too late": (
+        _lead(lambda a, b, d: (T | {6: 2.5706})[len(d) + 1] * statistics.stdev(d) / len(d) ** 0.5),
+        "You looked t up one line too late. The table goes by n itself, which has n - 1 degrees of freedom.",
+    ),
+    "all scores in one list": (
+        _lead(lambda a, b, d: T[len(d)] * statistics.stdev([*a, *b]) / len(d) ** 0.5),
+        "Your spread is that of both methods' scores together. The v_i are the differences, seed by seed.",
+    ),
     "one t for all": (
         _lead(lambda a, b, d: T[5] * statistics.stdev(d) / len(d) ** 0.5),
         "You used the t of five seeds for every number of seeds. Look it up by n.",
@@ -196,6 +249,18 @@ RATE_FAULTS: dict[str, tuple[Callable[[int, float, Sequence[int]], float], str]]
         "You spread one fall over all milestones. At each of them the rate falls to a tenth of what it was.",
     ),
 }
+
+
+def looked_up(function: Callable, arguments: tuple) -> object:
+    """What the function returns; a line that its table lacks is said in the exercise's words.
+
+    Raises:
+        LookupError: It looked for a line that is not there.
+    """
+    try:
+        return function(*arguments)
+    except KeyError as error:
+        raise LookupError(f"{error} is no line of your table: it goes by n itself, the number of seeds") from error
 
 
 def misconceptions(faults: dict[str, tuple[Callable, str]]) -> dict[str, Misconception]:

@@ -56,6 +56,7 @@ def score_rows(ax: Axes, by_method: Mapping[str, Sequence[float]], floor: float,
     line = 100 * floor
     ax.axvline(line, color=SOFT, linestyle=":")
     ax.annotate("pixels", (line, -0.6), xytext=(4, 0), textcoords="offset points", va="top", color=MIDDLE)
+    ax.margins(x=0.12)  # for the numbers beside the outermost rows
     ax.set(title=f"{FULL[measure]} on unseen species", xlabel=f"{FULL[measure]} in percent")
     return ax
 

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from dmlbook import losses, nets
-from dmlbook.book.exercises import Case, Misconception
+from dmlbook.book.exercises import Case, Misconception, same
+from dmlbook.chapters.ch07.messages import BUG_FAULTS, IN_EVALUATION, LOOP_FAULTS, RARE_LOOP_FAULTS
 from dmlbook.retrieval import recall_at_k
 from dmlbook.sampling import UniformBatches
 from dmlbook.seeding import generator
@@ -60,8 +61,9 @@ def loop_cases() -> Sequence[Case]:
         ours, theirs = copy.deepcopy((net, loss)), copy.deepcopy((net, loss))
         values = loop(*ours, batches, lr, loss_lr)
         fit(*theirs, Features(x, y), config, device="cpu", progress=False)
-        expected = torch.cat([torch.tensor(values), _weights(*theirs)])
-        text = f"{len(batches)} batches of {classes} classes, lr {lr}, loss_lr {loss_lr}: losses, then all weights"
+        expected = torch.cat([torch.tensor([0.0, *values]), _weights(*theirs)])
+        text = f"{len(batches)} batches of {classes} classes, lr {lr}, loss_lr {loss_lr}: "
+        text += "how many losses hold a graph, the losses, then all weights"
         cases.append(Case((net, loss, batches, lr, loss_lr), expected, text))
     return cases
 
@@ -73,14 +75,35 @@ def trained(function: Callable, arguments: tuple) -> object:
     if values is None or values is Ellipsis:
         return values
     if not isinstance(values, Iterable):
-        raise TypeError("return a list of numbers, one for each")
+        raise TypeError("return a list of numbers, one for each step (7.2) or epoch (7.3)")
+    values = list(values)
+    if any(isinstance(value, dict) for value in values):
+        raise TypeError("recall_at_k returns a dictionary: recall_at_k(...)[1] is the number")
     found = torch.cat([torch.tensor([float(torch.as_tensor(value).detach()) for value in values]), _weights(net, loss)])
     return found if found.isfinite().all() else torch.full_like(found, torch.nan)
 
 
+def looped(function: Callable, arguments: tuple) -> object:
+    """As ``trained``; before it how many losses hold a graph, which is told once all else is right."""
+    kept: list[torch.Tensor] = []
+
+    def told(*given: object) -> object:
+        values = function(*given)
+        if isinstance(values, Iterable):
+            values = list(values)
+            kept.extend(value for value in values if isinstance(value, torch.Tensor) and value.requires_grad)
+        return values
+
+    found = trained(told, arguments)
+    if not isinstance(found, torch.Tensor):
+        return found
+    right = same(found, trained(loop, arguments))
+    return torch.cat([torch.tensor([float(len(kept)) if right else 0.0]), found])
+
+
 def loop(
     net: nn.Module, loss: nn.Module, batches: Batches, lr: float, loss_lr: float, *, fault: str = "", mode: bool = True
-) -> list[float]:
+) -> list[float] | list[torch.Tensor]:
     """The loop, or what learners make of it: one of the faults below, and a network left in evaluation."""
     if fault == "copies were trained":
         net, loss = copy.deepcopy((net, loss))
@@ -92,6 +115,8 @@ def loop(
     rates = rates.get(fault, (lr, loss_lr))
     groups = [{"params": m.parameters(), "lr": rate} for m, rate in zip((net, loss), rates, strict=True)]
     groups = {"the centers were forgotten": groups[:1], "the network was forgotten": groups[1:]}.get(fault, groups)
+    if fault == "a group without a rate":
+        del groups[1]["lr"]
     groups = [{**group, "params": list(group["params"])} for group in groups]
     kind = OPTIMIZERS.get(fault, torch.optim.Adam)
     optimizer, values = kind(groups), []
@@ -111,7 +136,7 @@ def loop(
         if fault == "measured after the step":
             with torch.no_grad():
                 value = loss(net(inputs), labels)
-        values.append(float(value.detach()))
+        values.append(value if fault == "graphs are kept" else float(value.detach()))
         if fault == "one batch alone":
             break
     if fault == "means so far":
@@ -124,39 +149,10 @@ OPTIMIZERS = {
     "momentum": partial(torch.optim.SGD, momentum=0.9),
     "uphill": partial(torch.optim.Adam, maximize=True),
     "weight decay": torch.optim.AdamW,
+    "a little decay": partial(torch.optim.Adam, weight_decay=1e-4),
+    "more decay": partial(torch.optim.Adam, weight_decay=1e-2),
+    "the papers' epsilon": partial(torch.optim.Adam, eps=0.01),
 }
-LOOP_FAULTS = {
-    "the centers were forgotten": "The centers are in no group: they stay where they were drawn, and nothing says so. "
-    "They are parameters of the loss: loss.parameters().",
-    "the network was forgotten": "Only the loss's own weights move. The optimizer needs net.parameters(), too.",
-    "one rate for all": "Everything learns at lr. The centers need loss_lr: a second group with its own rate.",
-    "the loss's rate for all": "Everything learns at loss_lr. The network needs lr: a group with its own rate.",
-    "rates swapped": "The rates are swapped: the network learns at lr, the loss's centers at loss_lr.",
-    "slopes add up": "The slopes of all steps so far add up: backward() adds to .grad. Clear it in every step.",
-    "nothing moves": "No weight has moved. Is step() called after backward(), with the slopes not cleared between the "
-    "two? And does the optimizer hold net.parameters() themselves? (state_dict() gives copies that never get a slope.)",
-    "an optimizer a step": "A new optimizer in every step: Adam's memory of former slopes is lost. Make one, before "
-    "the loop.",
-    "uphill": "The loss rises: a sign is turned. An optimizer goes down by itself.",
-    "plain descent": "That is plain descent (SGD). The task asks for Adam.",
-}
-RARE_LOOP_FAULTS = {
-    "momentum": "That is descent with momentum (SGD). The task asks for Adam.",
-    "weight decay": "That is AdamW, which pulls all weights towards 0. The task asks for Adam, without weight decay.",
-    "copies were trained": "The losses are right, but the network and the loss that came in have not moved: you "
-    "trained copies of them. Train them in place.",
-    "times the size of the batch": "You multiplied the loss by the number of images. It is a mean over them already.",
-    "the centers' slopes add up": "The slopes of the loss's centers add up over all steps: net.zero_grad() does not "
-    "clear them. Clear both, or let the optimizer do it.",
-    "measured after the step": "Those are the losses after each step. Return those that the steps were taken from; "
-    "another pass in training also enters batch norm's statistics.",
-    "one batch alone": "One batch is all that was trained on: does return or break stand inside the loop?",
-    "means so far": "You returned the mean of the losses so far. The task asks for the loss of each step.",
-}
-IN_EVALUATION = (
-    "The network was left in evaluation, as it came: batch norm then uses its stored statistics and never renews them. "
-    "Call net.train() first."
-)
 
 
 def loop_misconceptions() -> dict[str, Misconception]:
@@ -188,7 +184,9 @@ def measured(
     ``train`` says when the network is put into training, ``measure`` when it is measured; ``fault`` is one of
     ``BUG_FAULTS``.
     """
-    weights = [*net.parameters(), *([] if fault == "the centers were forgotten" else loss.parameters())]
+    rate = {"ten times the rate for the centers": 10 * lr, "0.03 for the centers": 0.03}.get(fault, lr)
+    weights = [{"params": list(m.parameters()), "lr": each} for m, each in ((net, lr), (loss, rate))]
+    weights = weights[:1] if fault == "the centers were forgotten" else weights
     optimizer = torch.optim.Adam(weights, lr=lr)
     net.train(train in ("each epoch", "once"))
     found = []
@@ -207,8 +205,8 @@ def measured(
             if fault != "nothing moves":
                 value.backward()
                 optimizer.step()
-            if fault == "evaluation after a batch":
-                net.eval()
+            if fault in ("evaluation after a batch", "training from the second batch on"):
+                net.train(fault != "evaluation after a batch")
             if fault == "a score a batch":
                 found.append(_recall(net, held_out, evaluate))
                 net.train()
@@ -244,21 +242,6 @@ def bug_cases() -> Sequence[Case]:
     return cases
 
 
-BUG_FAULTS = {
-    "an optimizer an epoch": "A new optimizer in every epoch: Adam's memory of former slopes is lost. Make one, before "
-    "the loops.",
-    "slopes add up": "The slopes of all steps so far add up: backward() adds to .grad. Clear it in every step.",
-    "the centers were forgotten": "The centers are not in the optimizer any more: they are loss.parameters().",
-    "nothing moves": "No weight has moved: are backward() and step() still there, and nothing under no_grad?",
-    "evaluation after a batch": "net.eval() stands inside the loop over batches: only the first batch of an epoch "
-    "trains in training mode.",
-    "a score a batch": "You measured after every batch. The task asks for one score after each epoch.",
-    "measured on training images": "You measured the last batch of training. The score is that of the held-out images.",
-    "percent": "Those are percent. Recall@1 is a share here, as recall_at_k gives it.",
-    "the first epoch alone": "Only the first epoch was trained: does return stand inside the loop over epochs?",
-}
-
-
 def bug_misconceptions() -> dict[str, Misconception]:
     """The bug itself, and the usual wrong repairs."""
     return {
@@ -291,5 +274,15 @@ def bug_misconceptions() -> dict[str, Misconception]:
             partial(measured, measure="both"),
             "One score too many: the first was taken before any training. Measure after each epoch alone.",
         ),
-        **{name: Misconception(partial(measured, fault=name), message) for name, message in BUG_FAULTS.items()},
+        "an optimizer an epoch, and the bug": Misconception(
+            partial(measured, train="once", fault="an optimizer an epoch"),
+            "A new optimizer in every epoch mends nothing, and loses Adam's memory. Which mode is the network in when "
+            "the second epoch begins?",
+        ),
+        **{
+            name: Misconception(
+                partial(measured, fault=name, train="once" if "second" in name else "each epoch"), message
+            )
+            for name, message in BUG_FAULTS.items()
+        },
     }

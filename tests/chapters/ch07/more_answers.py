@@ -2,6 +2,7 @@
 
 import copy
 import math
+import random
 import statistics
 from collections import Counter
 
@@ -68,6 +69,15 @@ def fill_up(y, share):
     return at(y, held)
 
 
+def while_they_fit(y, share):
+    held = []
+    for c in sorted(set(y), reverse=True):
+        if len(at(y, [*held, c])) > share * len(y):
+            break
+        held.append(c)
+    return at(y, held)
+
+
 def train_loop(
     net,
     loss,
@@ -81,12 +91,15 @@ def train_loop(
     cleared="both",
     after=False,
     first=False,
+    keep=False,
+    bare=False,
     **options,
 ):
     if copied:
         net, loss = copy.deepcopy(net), copy.deepcopy(loss)
     net.train()
-    adam = kind([{"params": net.parameters(), "lr": lr}, {"params": loss.parameters(), "lr": loss_lr}], **options)
+    centers = {"params": loss.parameters()} if bare else {"params": loss.parameters(), "lr": loss_lr}
+    adam = kind([{"params": net.parameters(), "lr": lr}, centers], **options)
     history = []
     for x, y in batches:
         if cleared == "both":
@@ -100,7 +113,7 @@ def train_loop(
         adam.step()
         if after:
             value = loss(net(x), y).detach()
-        history.append(value.item())
+        history.append(value if keep else value.item())
         if first:
             return history
     return history
@@ -122,6 +135,11 @@ LOOPS = {
     "the centers' slopes add up": {"cleared": "net"},
     "measured after the step": {"after": True},
     "one batch alone": {"first": True},
+    "a little decay": {"weight_decay": 1e-4},
+    "more decay": {"weight_decay": 0.01},
+    "the papers' epsilon": {"eps": 0.01},
+    "a group without a rate": {"bare": True},
+    "graphs are kept": {"keep": True},
 }
 
 
@@ -129,8 +147,32 @@ def looped(**chosen):
     return lambda *arguments: train_loop(*arguments, **chosen)
 
 
+def clones(net, loss, batches, lr, loss_lr):
+    """The centers' group holds copies, which state_dict() gives."""
+    net.train()
+    copied = [value.clone().requires_grad_() for value in loss.state_dict().values()]
+    adam = optim.Adam([{"params": net.parameters(), "lr": lr}, {"params": copied, "lr": loss_lr}])
+    history = []
+    for x, y in batches:
+        value = loss(net(x), y)
+        adam.zero_grad()
+        loss.zero_grad()
+        value.backward()
+        adam.step()
+        history.append(value.item())
+    return history
+
+
+def two_rates(net, loss, lr, center_rate):
+    return [{"params": net.parameters(), "lr": lr}, {"params": loss.parameters(), "lr": center_rate}]
+
+
 def measured(net, loss, epochs, held_out, lr, *, wrong=""):
     weights = list(net.parameters()) if wrong == "no centers" else [*net.parameters(), *loss.parameters()]
+    if wrong in ("ten times", "0.03"):
+        weights = two_rates(net, loss, lr, 10 * lr if wrong == "ten times" else 0.03)
+    once = wrong in ("new Adam, no train()", "train() after the step")
+    net.train()
     adam, scores = optim.Adam(weights, lr=lr), []
 
     def score(x, y):
@@ -141,8 +183,9 @@ def measured(net, loss, epochs, held_out, lr, *, wrong=""):
     if wrong == "before and after":
         scores.append(score(*held_out))
     for epoch in epochs:
-        net.train()
-        if wrong == "new Adam":
+        if not once:
+            net.train()
+        if wrong.startswith("new Adam"):
             adam = optim.Adam(weights, lr=lr)
         if wrong == "cleared once":
             adam.zero_grad()
@@ -155,6 +198,8 @@ def measured(net, loss, epochs, held_out, lr, *, wrong=""):
             if wrong != "no_grad":
                 value.backward()
                 adam.step()
+            if wrong == "train() after the step":
+                net.train()
             if wrong == "eval in the batches":
                 net.eval()
             if wrong == "every batch":
@@ -180,6 +225,10 @@ def half(values):
 
 def differences(a, b):
     return [x - y for x, y in zip(a, b, strict=True)]
+
+
+def pooled(a, b):
+    return T[len(a)] * float(np.append(a, b).std(ddof=1)) / math.sqrt(len(a))
 
 
 def of(values):
@@ -225,6 +274,21 @@ WRITTEN = {
         "the largest classes": largest,
         "positions after sorting": in_a_row,
         "numbers up to the highest": from_all_numbers,
+        "labels without gaps": lambda y, share: np.flatnonzero(
+            np.array(y) >= len(set(y)) - round(share * len(set(y)))
+        ).tolist(),
+        "labels above a share of the classes": lambda y, share: [
+            i for i, c in enumerate(y) if c >= (1 - share) * len(set(y))
+        ],
+        "labels above a share of the highest": lambda y, share: [
+            i for i, c in enumerate(y) if c > (1 - share) * max(y)
+        ],
+        "as many classes as a share of the images": lambda y, share: at(
+            y, sorted(set(y))[::-1][: round(share * len(y))]
+        ),
+        "classes until the images suffice": fill_up,
+        "classes while the images allow": while_they_fit,
+        "one image a class, sorted": lambda y, share: sorted(at(y, [c])[0] for c in top(y, share)),
     },
     "7.2": {
         "means so far": so_far,
@@ -240,6 +304,10 @@ WRITTEN = {
         "measured on training images": bug("last batch"),
         "percent": bug("percent"),
         "the first epoch alone": bug("return inside"),
+        "an optimizer an epoch, and the bug": bug("new Adam, no train()"),
+        "training from the second batch on": bug("train() after the step"),
+        "ten times the rate for the centers": bug("ten times"),
+        "0.03 for the centers": bug("0.03"),
         "a score too many": bug("before and after"),
     },
     "7.4": {
@@ -256,6 +324,12 @@ WRITTEN = {
         "the second one's spread": lead(lambda a, b: half(b)),
         "two half-widths added": lead(lambda a, b: half(a) + half(b)),
         "root of n - 1": lead(lambda a, b: half(a - b) * math.sqrt(len(a)) / math.sqrt(len(a) - 1)),
+        "the t of two seeds for all": lead(lambda a, b: half(a - b) * T[2] / T[len(a)]),
+        "one line too early": lead(lambda a, b: half(a - b) * {2: T[2], 3: T[2], 4: T[3], 5: T[4]}[len(a)] / T[len(a)]),
+        "one line too late": lead(
+            lambda a, b: half(a - b) * {2: T[3], 3: T[4], 4: T[5], 5: 2.5706}[len(a)] / T[len(a)]
+        ),
+        "all scores in one list": lead(pooled),
         "one t for all": lead(lambda a, b: half(a - b) * T[5] / T[len(a)]),
     },
     "7.6": {
@@ -283,6 +357,10 @@ READ = {
         "sorted labels": in_a_row,
         "classes until the images suffice": fill_up,
         "a loop over classes": grouped,
+        "random images": lambda y, share: sorted(random.Random(0).sample(range(len(y)), round(share * len(y)))),
+        "n - round(share * n) and above": WRITTEN["7.1"]["labels without gaps"],
+        "round(share * len(labels)) classes": WRITTEN["7.1"]["as many classes as a share of the images"],
+        "classes while they fit": while_they_fit,
     },
     "7.2": {
         "AdamW": looped(kind=optim.AdamW),
@@ -295,6 +373,10 @@ READ = {
         "running mean": so_far,
         "loss times images": looped(by_images=True),
         "epsilon of the papers": looped(eps=0.01),
+        "tensors appended": looped(keep=True),
+        "tensors of a loop that clears too little": looped(keep=True, cleared="net"),
+        "no rate for the centers": looped(bare=True),
+        "copies of the centers": clones,
     },
     "7.3": {
         "Adam in the loop over epochs": bug("new Adam"),
@@ -308,6 +390,9 @@ READ = {
         "times 100": bug("percent"),
         "return one level too deep": bug("return inside"),
         "a score before the first epoch": bug("before and after"),
+        "a new Adam, and the bug": bug("new Adam, no train()"),
+        "train() after each step": bug("train() after the step"),
+        "another rate for the centers": bug("0.03"),
     },
     "7.4": {
         "abs": lambda a, b: of([abs(d) for d in differences(a, b)]),
@@ -321,6 +406,9 @@ READ = {
         "half-widths subtracted": lead(lambda a, b: half(a) - half(b)),
         "in percent of the second": lambda a, b: of([x / y - 1 for x, y in zip(a, b, strict=True)]),
         "n - 1 under the root": WRITTEN["7.4"]["root of n - 1"],
+        "table by n - 1": lambda a, b: (sum(differences(a, b)) / len(a), T[len(a) - 1] * half(differences(a, b))),
+        "both lists in one": lead(pooled),
+        "12.7 for all": WRITTEN["7.4"]["the t of two seeds for all"],
     },
     "7.6": {
         "the base forgotten": WRITTEN["7.6"]["without the base"],

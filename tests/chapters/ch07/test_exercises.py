@@ -11,7 +11,7 @@ from tests.chapters.ch07.answers import ANSWERS, INVENTED
 def test_weights_of_the_expected_loop_are_those_of_fit():
     """The judge's numbers after the losses come from ``fit`` itself; the book's loop agrees with them."""
     for case in loops.loop_cases():
-        torch.testing.assert_close(loops.trained(loops.loop, case.arguments), case.expected, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(loops.looped(loops.loop, case.arguments), case.expected, rtol=1e-3, atol=1e-4)
 
 
 def test_copies_of_the_weights_are_not_the_weights():
@@ -37,6 +37,43 @@ def test_the_planted_bug_trains_and_differs_from_the_second_epoch_on():
 def test_a_loop_that_returns_one_number_is_told_to_return_a_list():
     verdict = chapters.judge("7.2", lambda *arguments: 1.0)
     assert "return a list of numbers" in verdict.message
+
+
+def test_losses_that_hold_their_graphs_are_refused_by_name():
+    verdict = chapters.judge("7.2", INVENTED["7.2"]["tensors appended"])
+    assert (verdict.state, verdict.misconception) == ("wrong", "graphs are kept")
+    assert "of 0.0, " in verdict.message
+    assert ") of 6.0, " in verdict.message.split(" got ")[1]
+
+
+def test_graphs_hide_no_other_fault_of_the_loop():
+    verdict = chapters.judge("7.2", INVENTED["7.2"]["tensors of a loop that clears too little"])
+    assert verdict.misconception == "the centers' slopes add up"
+
+
+def test_losses_as_detached_tensors_or_a_tuple_are_right():
+    right = ANSWERS["7.2"]["solution"]
+    for form in (torch.tensor, tuple, lambda values: [torch.tensor(value) for value in values]):
+        assert chapters.judge("7.2", lambda *given, form=form: form(right(*given))).state == "right"
+
+
+def test_copies_of_the_centers_are_not_the_centers():
+    verdict = chapters.judge("7.2", INVENTED["7.2"]["copies of the centers"])
+    assert verdict.misconception == "the centers were forgotten"
+    assert "or in it as copies" in verdict.message
+
+
+def test_a_line_that_the_table_lacks_is_said_in_the_exercises_words():
+    verdict = chapters.judge("7.4", INVENTED["7.4"]["table by n - 1"])
+    assert "1 is no line of your table: it goes by n itself" in verdict.message
+    with pytest.raises(LookupError, match="6 is no line"):
+        faults.looked_up(lambda n: {5: 2.0}[n], (6,))
+    assert faults.looked_up(lambda n: n + 1, (6,)) == 7
+
+
+def test_a_whole_dictionary_of_scores_is_told_its_entry():
+    verdict = chapters.judge("7.3", lambda *arguments: [{1: 0.5}])
+    assert "recall_at_k(...)[1] is the number" in verdict.message
 
 
 @pytest.mark.parametrize("wrong", ["copies of the weights", "no train()"])
