@@ -62,7 +62,6 @@ SCORE_FAULTS = {
     "identical, that may be the other one, and the query stays in: take it out by its number.",
     "average precision up to k, over k": "Your average precision sees k. It stops at R, and divides by R.",
     "average precision up to k, over the smaller": "Your average precision sees k. It stops at R, and divides by R.",
-    "average precision up to the smaller": "Your average precision sees k. It stops at R, however small k is.",
     "hits so far, undivided": "You added up how many hits there are up to each hit. Divide each by its place.",
     "one over the first hit's place": "That is the reciprocal rank: one over the place of the first hit. MAP@R looks "
     "at all hits among the first R.",
@@ -81,11 +80,7 @@ SCORE_FAULTS = {
     "recall alone": "That is recall alone. Return two numbers: recall at k, and MAP@R.",
 }
 LAST = ("a diagonal of zeros", "identical images out of the lists")  # and the last of the list is cut off
-BY_K = (
-    "average precision up to k, over k",
-    "average precision up to k, over the smaller",
-    "average precision up to the smaller",
-)
+BY_K = ("average precision up to k, over k", "average precision up to k, over the smaller")
 WHOLE = ("the query finds itself, not counted in R", "a diagonal of zeros, and the whole list")  # it stays in the list
 FIRST = ("the first of the list dropped", "the first of the list dropped, R from the labels")
 OUT = "images alone in their class out of the lists"
@@ -122,7 +117,7 @@ def _precision(hits: list[int], k: int, fault: str, first: int, own: int) -> flo
     if fault in (*WHOLE, FIRST[1]):
         r = own
     ends = {"average precision of the whole list": len(hits), "average precision of the first k": k}
-    ends |= dict.fromkeys(BY_K[:2], k) | {BY_K[2]: min(r, k), "a place too few": r - 1}
+    ends |= dict.fromkeys(BY_K, k) | {"a place too few": r - 1}
     places = ends.get(fault, r)
     shares = [sum(hits[:p]) / p for p in range(1, min(places, len(hits)) + 1)]
     if fault == "one over the place":

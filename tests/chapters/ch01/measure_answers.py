@@ -166,9 +166,6 @@ ANSWERS = {
         "average precision up to k, over the smaller": lambda x, y, k: both(
             lists(x, y), k, average=to(k, lambda r: min(r, k))
         ),
-        "average precision up to the smaller": lambda x, y, k: both(
-            lists(x, y), k, average=lambda row, r: to(min(r, k), lambda r: r)(row, r)
-        ),
         "hits so far, undivided": lambda x, y, k: both(
             lists(x, y), k, average=summed(lambda row, p: float(row[:p].sum()))
         ),
