@@ -88,7 +88,7 @@ print("1,000 pairs of unit vectors: squared distance = 2 - 2 cosine")
 # %% [markdown]
 # A warning for later: the *squared* distance is convenient, but it is no metric. On the unit circle the points at 0, 60 and
 # 120 degrees have squared distances $1$ and $1$ from one to the next, and $3$ from first to last, and $3 > 1 + 1$: the detour
-# is shorter. Chapter 05 will stand or fall with this.
+# is shorter. Lesson 05 will stand or fall with this.
 #
 # ## 1.3 Five points, four numbers
 #
@@ -150,13 +150,13 @@ for i in range(5):
 # $$\text{R-precision} = \frac{1}{Q} \sum_i \frac{1}{R_i} \sum_{p=1}^{R_i} h_{ip} \tag{1.3}$$
 #
 # It still does not care about the order within them. **MAP@R** (mean average precision at $R$) weighs each of these hits by
-# the share of hits up to and with its place, so that moving a hit forward raises the score:
+# the share of hits up to and with its place, so that the score rises when one of them moves forward, or a hit moves in:
 #
 # $$\mathrm{MAP@R} = \frac{1}{Q} \sum_i \frac{1}{R_i} \sum_{p=1}^{R_i} h_{ip} \cdot \frac{1}{p} \sum_{t=1}^{p} h_{it}
 # \tag{1.4}$$
 #
 # What (1.4) sums for one query is its **AP@R** (average precision). The largest value of each score is 1. All three from
-# scratch, word for word (the output shortens Recall to R):
+# scratch, word for word:
 
 
 # %%
@@ -177,7 +177,8 @@ def average_precision_at_r(h):
 # %%
 for i in range(5):
     h = hits(five, labels, i)
-    print(NAMES[i], h, f"  R@1 {recall_at_k(h, 1)}   R@2 {recall_at_k(h, 2)}", end="")
+    first, second = recall_at_k(h, 1), recall_at_k(h, 2)
+    print(NAMES[i], h, f"  Recall@1 {first}   Recall@2 {second}", end="")
     print(f"   R-precision {r_precision(h):.2f}   AP@R {average_precision_at_r(h):.2f}")
 
 # %% [markdown]
@@ -400,7 +401,7 @@ show(figure, "1.6 two ends")
 
 # %% [markdown]
 # Most seeds score 1 (left), and some 0 (right; grey bands are the clusters, pluses their means): they started at two points
-# of one side. Each of the two then took the point across from it, so
+# of one side (rarely, as scikit-learn spreads its starts). Each of the two then took the point across from it, so
 # that each cluster holds one image of each class, and no point is closer to the mean of the other cluster.
 #
 # **Remedy.** Start several times and keep the clustering whose sum of squared distances is smallest; labels play no part in
@@ -467,7 +468,8 @@ check("1.1", distance)
 # %% [markdown]
 # **Exercise 1.2 · two scores from nothing** · difficulty 3 of 5 · 25 minutes. Rank all images for each query by their
 # cosine, and return Recall at $k$ and MAP@R, in this order. A query whose class has no other image asks nothing (but stands
-# in the lists of the others). Two images may be identical, and of different classes: mind what leaves a list.
+# in the lists of the others). Two images may be identical, and of different classes: mind what leaves a list. (Ties decide
+# nothing else here.)
 
 
 # %%
@@ -626,12 +628,12 @@ print(*(f"{100 * score:.1f}" for score in scored(species=40, each=25)))
 #
 # <details><summary>What others found</summary>
 #
-# With fewer images of each species Recall@1 falls, to about half with two of each, and MAP@R hardly moves, or rises at the
-# end, until the two are one number: with two images R is 1. First places are won less often where there is less that could
-# win them; MAP@R shortens its list along with R. With fewer species both rise steeply, for there is less to confuse. (The
-# first ten species, moreover, are of ten genera, and none of them has a look-alike.) So the same network, asked two
+# With fewer images of each species Recall@1 falls, to less than half with two of each, and MAP@R moves little,
+# until the two are one number: with two images R is 1. First places are won less often where there is less that could
+# win them; MAP@R shortens its list along with R. Down to ten species both rise steeply, for there is less to confuse (and
+# the first ten are of ten genera: none of them has a look-alike); with five MAP@R falls again. So the same network, asked two
 # questions of different size, gets scores as far apart as those of good and bad networks, and the two measures do not even
-# move in the same direction. Three networks of different seeds agreed on all of this. Compare only scores of one list.
+# move together. Three networks of different seeds agreed on all of this. Compare only scores of one list.
 # </details>
 
 # %% [markdown]

@@ -8,6 +8,7 @@ import torch
 
 from dmlbook._types import Float, Tensor
 from dmlbook.book.exercises import Case, Exercise, Misconception
+from dmlbook.chapters.ch00 import chance_exercises
 
 
 def _cosines(x: Tensor) -> Float[Tensor, "N N"]:
@@ -65,19 +66,14 @@ def _recall_cases() -> Sequence[Case]:
         ([0, 5, 40, 50, 200, 222], [0, 0, 0, 1, 1, 1]),
         ([0, 0, 90, 100, 112], [0, 1, 0, 1, 1]),  # two identical images of two classes
         ([0, 0, 30, 100, 112], [0, 0, 1, 1, 1]),  # of one class
+        ([0, 10, 60, 70, 130], [0, 0, 1, 1, 2]),  # one alone in its class
+        ([0, 180, 180], [0, 1, 1]),  # and one whose others are opposite
     ]
     cases = []
     for degrees, classes in problems:
         x, y = _points(degrees), torch.tensor(classes)
         cases.append(Case((x, y), _recall_at_1(x, y), f"angles {degrees}, labels {classes}"))
     return cases
-
-
-def _chance_cases() -> Sequence[Case]:
-    return [
-        Case((c, n), (n - 1) / (c * n - 1), f"num_classes = {c}, per_class = {n}")
-        for c, n in [(2, 2), (10, 5), (100, 60)]
-    ]
 
 
 EXERCISES = (
@@ -178,6 +174,23 @@ EXERCISES = (
                 "A query found itself: you set its cosine with itself to 0, and all its others are negative. Use minus "
                 "infinity.",
             ),
+            "diagonal of minus ones": Misconception(
+                lambda x, y: float((y[(x @ x.T).fill_diagonal_(-1).argmax(1)] == y).float().mean()),
+                "A query found itself: you set its cosine with itself to -1, and its others lie opposite, at -1 as "
+                "well. Use minus infinity.",
+            ),
+            "rows alone in their class left out": Misconception(
+                lambda x, y: float(_hits(x, y)[(y[:, None] == y).sum(1) > 1].float().mean()),
+                "You left out the rows that are alone in their class. Here they are misses, and count.",
+            ),
+            "the first query alone": Misconception(
+                lambda x, y: float(_hits(x, y)[0]),
+                "That is the hit of the first row alone. Does your loop return before it has seen the others?",
+            ),
+            "the size of the cosine": Misconception(
+                lambda x, y: float((y[(x @ x.T).abs().fill_diagonal_(-1).argmax(1)] == y).float().mean()),
+                "You dropped the cosine's sign. An image that lies opposite is the least similar one.",
+            ),
             "positions": Misconception(
                 lambda x, y: float(((x @ x.T).fill_diagonal_(-torch.inf).argmax(1) == y).float().mean()),
                 "You compared positions with labels: argmax gives the number of the image; look up its label.",
@@ -239,60 +252,5 @@ EXERCISES = (
             ),
         },
     ),
-    Exercise(
-        "0.3",
-        "what guessing scores",
-        _chance_cases,
-        {
-            "one in C": Misconception(
-                lambda num_classes, per_class: 1 / num_classes,
-                "1 / C would be right if the query could find itself. Take it out: one image fewer of its class, "
-                "and one fewer in all.",
-            ),
-            "self only out of the total": Misconception(
-                lambda num_classes, per_class: per_class / (num_classes * per_class - 1),
-                "You took the query out of the total, but it also leaves its own class: n - 1 right answers remain.",
-            ),
-            "self only out of the class": Misconception(
-                lambda num_classes, per_class: (per_class - 1) / (num_classes * per_class),
-                "You took the query out of its class, but it also leaves the list: N - 1 images remain.",
-            ),
-            "one in N": Misconception(
-                lambda num_classes, per_class: 1 / (num_classes * per_class - 1),
-                "That is the chance of one particular image. Any of the n - 1 others of the class is right.",
-            ),
-            "one class fewer": Misconception(
-                lambda num_classes, per_class: 1 / (num_classes - 1),
-                "No class drops out: the query leaves the list, and its class still has n - 1 images there.",
-            ),
-            "the miss": Misconception(
-                lambda num_classes, per_class: (num_classes - 1) * per_class / (num_classes * per_class - 1),
-                "That is the chance that the first image is wrong. Subtract it from 1.",
-            ),
-            "in percent": Misconception(
-                lambda num_classes, per_class: 100 * (per_class - 1) / (num_classes * per_class - 1),
-                "That is in percent. A chance is a fraction in [0, 1].",
-            ),
-            "the query's two sides swapped": Misconception(
-                lambda num_classes, per_class: (num_classes - 1) / (num_classes * per_class - 1),
-                "You took one from the number of classes. The query leaves its own class, of n - 1 others.",
-            ),
-            "the class drawn first": Misconception(
-                lambda num_classes, per_class: (per_class - 1) / (num_classes * (num_classes * per_class - 1)),
-                "The query's class is given, and need not be drawn: no 1 / C before the chance.",
-            ),
-            "right against wrong": Misconception(
-                lambda num_classes, per_class: (per_class - 1) / ((num_classes - 1) * per_class),
-                "You divided the right images by the wrong ones. A chance divides by all that are in the list: N - 1.",
-            ),
-            "within the class": Misconception(
-                lambda num_classes, per_class: (per_class - 1) / per_class,
-                "That looks at one class alone. The list holds the images of all classes.",
-            ),
-            "another class": Misconception(
-                lambda num_classes, per_class: 1 - 1 / num_classes,
-                "That is the chance of another class, and with the query in its own list. Ask for its own, without it.",
-            ),
-        },
-    ),
+    *chance_exercises.EXERCISES,
 )

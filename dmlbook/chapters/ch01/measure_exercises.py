@@ -54,6 +54,20 @@ SCORE_FAULTS = {
     "have negative cosines the query stays, and one of them is lost: use minus infinity.",
     "the query finds itself, alone too": "Each query is in its own list, and finds itself first, even where it is "
     "alone in its class. Take it out by its number.",
+    "the query finds itself, not counted in R": "R is right, without the query. But the query still stands in its own "
+    "list, before all others. Take it out by its number.",
+    "a diagonal of zeros, and the whole list": "You set a query's cosine with itself to 0. Where others have "
+    "negative cosines the query comes before them, as a hit: use minus infinity.",
+    "the first of the list dropped, R from the labels": "You dropped the first of each list. Where an image is "
+    "identical, that may be the other one, and the query stays in: take it out by its number.",
+    "average precision up to k, over k": "Your average precision sees k. It stops at R, and divides by R.",
+    "average precision up to k, over the smaller": "Your average precision sees k. It stops at R, and divides by R.",
+    "hits so far, undivided": "You added up how many hits there are up to each hit. Divide each by its place.",
+    "one over the first hit's place": "That is the reciprocal rank: one over the place of the first hit. MAP@R looks "
+    "at all hits among the first R.",
+    "sums over the sum of R": "You divided the sum of all queries by the sum of their R. First the average of each "
+    "query, then the mean.",
+    "recall at 1": "Your recall looks at the first place alone. Its `k` is an argument.",
     "one over the place": "A hit at place p counts 1 / p in your second number. It counts the share of hits up to p, "
     "its own included: all hits so far, divided by p.",
     "the share before the hit": "You count the hits before a place. The share is up to and WITH the hit itself.",
@@ -66,20 +80,23 @@ SCORE_FAULTS = {
     "recall alone": "That is recall alone. Return two numbers: recall at k, and MAP@R.",
 }
 LAST = ("a diagonal of zeros", "identical images out of the lists")  # and the last of the list is cut off
+BY_K = ("average precision up to k, over k", "average precision up to k, over the smaller")
+WHOLE = ("the query finds itself, not counted in R", "a diagonal of zeros, and the whole list")  # it stays in the list
+FIRST = ("the first of the list dropped", "the first of the list dropped, R from the labels")
 OUT = "images alone in their class out of the lists"
 
 
 def _lists(x: Tensor, y: Tensor, fault: str) -> list[tuple[list[int], int]]:
     """Hits of each query in the order of its list, and its class."""
     cosines, found = x @ x.T, []
-    if fault == "a diagonal of zeros":
+    if fault.startswith("a diagonal of zeros"):
         cosines.fill_diagonal_(0)
     if fault == "identical images out of the lists":
         cosines[cosines > 1 - 1e-6] = -torch.inf
     for i in range(len(y)):
         order = cosines[i].argsort(descending=fault != "the least similar first", stable=True).tolist()
-        drop = {"the first of the list dropped": order[0]}.get(fault, order[-1] if fault in LAST else i)
-        if not fault.startswith("the query finds itself"):
+        drop = order[0] if fault in FIRST else order[-1] if fault in LAST else i
+        if not fault.startswith("the query finds itself") and fault not in WHOLE:
             order = [j for j in order if j != drop]
         found.append(([int(y[j] == y[i]) for j in order], int(y[i])))
     return found
@@ -90,26 +107,33 @@ def _recalled(hits: list[int], k: int, fault: str) -> float:
         return sum(hits[:k]) / k
     if fault == "recall as a share of all hits":
         return sum(hits[:k]) / max(sum(hits), 1)
-    if fault == "a place too many":
-        k += 1
+    k = {"a place too many": k + 1, "recall at 1": 1}.get(fault, k)
     return float(hits[k - 1] if fault == "recall at place k alone" else max(hits[:k]))
 
 
-def _precision(hits: list[int], k: int, fault: str, first: int) -> float:
-    """AP@R, or what learners make of it; ``first`` is the R of the first query."""
+def _precision(hits: list[int], k: int, fault: str, first: int, own: int) -> float:
+    """AP@R, or what learners make of it; ``first`` is the R of the first query, ``own`` what R is by the labels."""
     r = first if fault == "one R for all" else sum(hits) + (fault == "the query counted in R")
+    if fault in (*WHOLE, FIRST[1]):
+        r = own
     ends = {"average precision of the whole list": len(hits), "average precision of the first k": k}
-    places = (ends | {"a place too few": r - 1}).get(fault, r)
+    ends |= dict.fromkeys(BY_K, k) | {"a place too few": r - 1}
+    places = ends.get(fault, r)
     shares = [sum(hits[:p]) / p for p in range(1, min(places, len(hits)) + 1)]
     if fault == "one over the place":
         shares = [1 / p for p in range(1, len(shares) + 1)]
     if fault == "the share before the hit":
         shares = [0.0, *shares[:-1]]
+    if fault == "hits so far, undivided":
+        shares = [float(sum(hits[:p])) for p in range(1, len(shares) + 1)]
+    if fault == "one over the first hit's place":
+        return 1 / (hits.index(1) + 1) if any(hits) else 0.0
     if fault == "R-precision":
         return sum(hits[:r]) / max(r, 1)
     counted = [1] * len(shares) if fault == "misses counted" else hits
     total = sum(h * share for h, share in zip(counted, shares, strict=False))
-    return total / max(sum(hits[:r]) if fault == "divided by the hits found" else r, 1)
+    over = {"divided by the hits found": sum(hits[:r]), BY_K[0]: k, BY_K[1]: min(r, k)}.get(fault, r)
+    return total / max(over, 1)
 
 
 def _scores(x: Tensor, y: Tensor, k: int, *, fault: str = "") -> tuple[float, float] | float:
@@ -124,7 +148,8 @@ def _scores(x: Tensor, y: Tensor, k: int, *, fault: str = "") -> tuple[float, fl
     elif fault not in ("queries without a match counted", "the query finds itself, alone too"):
         lists = [(hits, c) for hits, c in lists if sum(int(other) == c for other in y) > 1]
     first = sum(lists[0][0])
-    scored = [[_recalled(h, k, fault), _precision(h, k, fault, first)] for h, _ in lists]
+    own = [sum(int(other) == c for other in y) - 1 for _, c in lists]
+    scored = [[_recalled(h, k, fault), _precision(h, k, fault, first, r)] for (h, _), r in zip(lists, own, strict=True)]
     if fault == "queries without a match perfect":
         scored += [[1.0, 1.0]] * alone
     rows = torch.tensor(scored, dtype=torch.float64)
@@ -133,6 +158,8 @@ def _scores(x: Tensor, y: Tensor, k: int, *, fault: str = "") -> tuple[float, fl
         rows = torch.stack([rows[classes == c].mean(0) for c in classes.unique()])
     both = rows.sum(0) if fault == "sums" else rows.mean(0)
     recall, precision = both.tolist()
+    if fault == "sums over the sum of R":
+        precision = sum(one * r for (_, one), r in zip(scored, own, strict=True)) / sum(own)
     if fault == "recall alone":
         return recall
     return (precision, recall) if fault == "the two swapped" else (recall, precision)
@@ -146,6 +173,7 @@ def _score_cases() -> Sequence[Case]:
         ([5, 12, 40, 44, 51, 90, 98, 130, 171], [0, 1, 0, 0, 1, 1, 1, 0, 1], 3, "nine points"),
         ([0, 9, 22, 40, 60, 66], [0, 2, 0, 1, 1, 0], 1, "a class of one image, among the others"),
         ([10, 10, 33, 50, 77, 81], [0, 0, 1, 0, 1, 1], 2, "two identical images of one class"),
+        ([0, 100, 125, 220], [0, 1, 1, 0], 1, "a query far from all others"),
     ]
     cases = []
     for degrees, classes, k, text in problems:

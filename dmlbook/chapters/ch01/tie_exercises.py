@@ -42,6 +42,9 @@ def _of_ties(x: Tensor, y: Tensor, rule: str) -> float:
     apart = _apart(x)
     itself = torch.eye(len(y), dtype=torch.bool)
     tied = apart == apart.amin(1, keepdim=True)
+    if rule == "itself":
+        tied = apart.fill_diagonal_(0) == 0
+        return float(((tied & (_match(y) | itself)).sum(1) / tied.sum(1)).mean())
     if rule == "nearly":
         tied = apart.sqrt() <= apart.amin(1, keepdim=True).sqrt() + 0.5
     if rule == "of the match":
@@ -53,6 +56,12 @@ def _of_ties(x: Tensor, y: Tensor, rule: str) -> float:
     right = (tied & _match(y)).sum(1)
     if rule in ("nearly", "at the match"):
         return float((right / tied.sum(1)).mean())
+    if rule == "one against the wrong":
+        return float(((right > 0) / (1 + tied.sum(1) - right)).mean())
+    if rule == "of the list":
+        chance = _match(y).sum(1) / (len(y) - 1)
+        lost, shared = right == 0, (right > 0) & (right < tied.sum(1))
+        return float(torch.where(lost, 0.0, torch.where(shared, chance, 1.0)).mean())
     if rule == "found alone":
         found = right > 0
         return float((right / tied.sum(1))[found].mean()) if found.any() else 0.0
@@ -99,6 +108,23 @@ EXERCISES = (
                 _in_favor,
                 "The bug is still there: a query whose match ties with others counts as a hit, as if luck were "
                 "always on its side.",
+            ),
+            "the match counted against itself": Misconception(
+                lambda x, y: 0.0,
+                "All queries score 0. The nearest match is at its own distance: with `<=` it counts itself among those "
+                "that come before it.",
+            ),
+            "the query finds itself": Misconception(
+                partial(_of_ties, rule="itself"),
+                "The query finds itself, at distance 0: nothing else is as near. Put infinity on the diagonal.",
+            ),
+            "the chance of the whole list": Misconception(
+                partial(_of_ties, rule="of the list"),
+                "Where images tie you took the chance of a random list. Only the tied images can come first.",
+            ),
+            "one against the wrong": Misconception(
+                partial(_of_ties, rule="one against the wrong"),
+                "You let one right image stand against the wrong ones that tie with it. Count all right ones that tie.",
             ),
             "always a miss": Misconception(
                 partial(_in_favor, strict=True),

@@ -99,6 +99,15 @@ ANSWERS = {
         "the query finds itself": lambda x, y: float((y[(x @ x.T).argmax(1)] == y).float().mean()),
         "the first of the list dropped": second_place,
         "diagonal of zeros": lambda x, y: np.mean([int(y[int(r.argmax())] == y[i]) for i, r in enumerate(zeroed(x))]),
+        "diagonal of minus ones": lambda x, y: (
+            sum(int(y[(x @ x[i]).index_fill(0, torch.tensor(i), -1.0).argmax()] == y[i]) for i in range(len(y)))
+            / len(y)
+        ),
+        "rows alone in their class left out": lambda x, y: np.mean(
+            [hit for hit, c in zip(hits(x, y), y.tolist(), strict=True) if y.tolist().count(c) > 1]
+        ),
+        "the first query alone": lambda x, y: float(y[1 + int((x[1:] @ x[0]).argmax())] == y[0]),
+        "the size of the cosine": lambda x, y: (y[((x @ x.T) ** 2).fill_diagonal_(-1).argmax(1)] == y).float().mean(),
         "positions": lambda x, y: np.mean((x @ x.T - 9 * torch.eye(len(x))).argmax(1).numpy() == y.numpy()),
         "farthest": farthest,
         "counts instead of a share": lambda x, y: recall(x, y) * len(y),
@@ -121,6 +130,15 @@ ANSWERS = {
         "self only out of the class": lambda num_classes, per_class: (1 - 1 / per_class) / num_classes,
         "one in N": lambda num_classes, per_class: (num_classes * per_class - 1) ** -1,
         "one class fewer": lambda num_classes, per_class: per_class / (num_classes * per_class - per_class),
+        "one image of all": lambda num_classes, per_class: 1 / per_class / num_classes,
+        "one image of its class": lambda num_classes, per_class: per_class**-1,
+        "the query out of the classes": lambda num_classes, per_class: (1 - per_class) / (1 - num_classes),
+        "no parentheses": lambda num_classes, per_class: per_class - (num_classes * per_class - 1) ** -1,
+        "no parentheses below": lambda num_classes, per_class: (
+            (per_class * (per_class - 1) - num_classes) / num_classes
+        ),
+        "images by classes": lambda num_classes, per_class: per_class * num_classes**-1,
+        "classes by images": lambda num_classes, per_class: 1 / (per_class - 1 / num_classes),
         "the miss": lambda num_classes, per_class: 1 - (per_class - 1) / (num_classes * per_class - 1),
         "in percent": lambda num_classes, per_class: (per_class - 1) / (num_classes * per_class - 1) * 100,
         "the query's two sides swapped": lambda num_classes, per_class: (
@@ -183,6 +201,11 @@ INVENTED = {
         "the identity subtracted": lambda x, y: (y[(x @ x.T - torch.eye(len(x))).argmax(1)] == y).float().mean(),
         "no mean": lambda x, y: (y[(x @ x.T).fill_diagonal_(-9).argmax(1)] == y).float(),
         "one of two": lambda x, y: counted_to(x, y, 2),
+        "-1 on the diagonal": lambda x, y: (y[(x @ x.T).fill_diagonal_(-1).argmax(1)] == y).float().mean().item(),
+        "no mate, no query": lambda x, y: hits(x, y)[((y[:, None] == y).sum(1) > 1).numpy()].mean(),
+        "return in the loop": lambda x, y: float(y[(x @ x.T).fill_diagonal_(-9)[0].argmax()] == y[0]),
+        "above the diagonal": lambda x, y: (y[(x @ x.T).triu(1).argmax(1)] == y).float().mean().item(),
+        "abs": lambda x, y: (y[(x @ x.T).fill_diagonal_(0).abs().argmax(1)] == y).float().mean().item(),
         "itself and the next": lambda x, y: (y[(x @ x.T).topk(2).indices] == y[:, None]).any(1).float().mean(),
     },
     "0.3": {
@@ -207,6 +230,11 @@ INVENTED = {
         "the birds' own": lambda num_classes, per_class: 49 / 1999,
         "three digits": lambda num_classes, per_class: round((per_class - 1) / (num_classes * per_class - 1), 3),
         "the birds' percent": lambda num_classes, per_class: 2.5,
+        "(n - 1) / (C - 1)": lambda num_classes, per_class: (per_class - 1) / (num_classes - 1),
+        "n - 1 / (C n - 1)": lambda num_classes, per_class: per_class - 1 / (num_classes * per_class - 1),
+        "(n - 1) / C n - 1": lambda num_classes, per_class: (per_class - 1) / num_classes * per_class - 1,
+        "n / C": lambda num_classes, per_class: per_class / num_classes,
+        "C / (N - 1)": lambda num_classes, per_class: num_classes / (num_classes * per_class - 1),
         "C and n added": lambda num_classes, per_class: (per_class - 1) / (num_classes + per_class - 1),
     },
 }

@@ -49,6 +49,39 @@ def too_many(x, y, k):
     return both(lists(x, y), k + 1)[0], both(lists(x, y), k)[1]
 
 
+def uncut(cosines, y, k):
+    hits = y[cosines.argsort(dim=1, descending=True, stable=True)] == y[:, None]
+    hits = hits[hits.sum(1) > 1].double()
+    r, places = hits.sum(1, keepdim=True) - 1, torch.arange(1, hits.shape[1] + 1)
+    average = (hits * hits.cumsum(1) / places * (places <= r)).sum(1) / r[:, 0]
+    return hits[:, :k].amax(1).mean().item(), average.mean().item()
+
+
+def first_dropped(x, y, k):
+    found = []
+    for i in range(len(y)):
+        r = int((y == y[i]).sum()) - 1
+        row = (y[(x @ x[i]).argsort(descending=True, stable=True)[1:]] == y[i]).tolist()
+        if r:
+            found.append((any(row[:k]), sum(sum(row[:p]) / p for p in range(1, r + 1) if row[p - 1]) / r))
+    return tuple(sum(column) / len(found) for column in zip(*found, strict=True))
+
+
+def to(places, over):
+    """An average over the places of the hits among the first ``places``."""
+    return lambda row, r: sum(float(row[:p].float().mean()) for p in range(1, places + 1) if row[p - 1]) / over(r)
+
+
+def reciprocal(row, r):
+    return 1 / (1 + row.tolist().index(True))
+
+
+def pooled(x, y, k):
+    hits = lists(x, y)
+    whole = both(hits, k, average=lambda row, r: r * summed(lambda row, p: float(row[:p].float().mean()))(row, r))
+    return whole[0], whole[1] / both(hits, k, average=lambda row, r: r)[1]
+
+
 def summed(term, end=0):
     """An average over the places of the hits among the first R."""
     return lambda row, r: sum(term(row, p) for p in range(1, r + 1 + end) if row[p - 1]) / r
@@ -74,6 +107,26 @@ def one_over_ties(x, y):
     apart = torch.cdist(x, x).fill_diagonal_(torch.inf)
     own = apart.masked_fill(y[:, None] != y, torch.inf).amin(1, keepdim=True)
     return (((apart < own).sum(1) == 0) / (apart <= own).sum(1)).mean().item()
+
+
+def at_most(x, y):
+    apart = torch.cdist(x, x).fill_diagonal_(torch.inf)
+    own = apart.masked_fill(y[:, None] != y, torch.inf).amin(1)
+    return ((apart <= own[:, None]).sum(1) < 1).float().mean().item()
+
+
+def self_found(x, y):
+    apart = torch.cdist(x, x)
+    tied = apart == apart.amin(1, keepdim=True)
+    return ((tied & (y[:, None] == y)).sum(1) / tied.sum(1)).mean().item()
+
+
+def by_list(x, y):
+    apart, same = torch.cdist(x, x).fill_diagonal_(torch.inf), y[:, None] == y
+    own = apart.masked_fill(~same, torch.inf).amin(1)
+    other = apart.masked_fill(same, torch.inf).amin(1)
+    chance = (same.sum(1) - 1) / (len(y) - 1)
+    return ((own < other) + (own == other) * chance).mean().item()
 
 
 def city(x, y):
@@ -106,6 +159,19 @@ ANSWERS = {
         "queries without a match perfect": singles_perfect,
         "one R for all": one_r,
         "recall alone": lambda x, y, k: both(lists(x, y), k)[0],
+        "the query finds itself, not counted in R": lambda x, y, k: uncut(x @ x.T, y, k),
+        "a diagonal of zeros, and the whole list": lambda x, y, k: uncut((x @ x.T) * (1 - torch.eye(len(x))), y, k),
+        "the first of the list dropped, R from the labels": first_dropped,
+        "average precision up to k, over k": lambda x, y, k: both(lists(x, y), k, average=to(k, lambda r: k)),
+        "average precision up to k, over the smaller": lambda x, y, k: both(
+            lists(x, y), k, average=to(k, lambda r: min(r, k))
+        ),
+        "hits so far, undivided": lambda x, y, k: both(
+            lists(x, y), k, average=summed(lambda row, p: float(row[:p].sum()))
+        ),
+        "one over the first hit's place": lambda x, y, k: both(lists(x, y), k, average=reciprocal),
+        "sums over the sum of R": pooled,
+        "recall at 1": lambda x, y, k: (both(lists(x, y), 1)[0], both(lists(x, y), k)[1]),
     },
     "1.3": {
         "the city's distance": city,
@@ -116,6 +182,10 @@ ANSWERS = {
         "how many are right": lambda x, y: firsts(x, y, lambda right, tied: right),
         "one tied image too many": lambda x, y: firsts(x, y, lambda right, tied: right / (1 + tied)),
         "right against wrong": lambda x, y: firsts(x, y, lambda right, tied: right / max(tied - right, 1)),
+        "the match counted against itself": at_most,
+        "the query finds itself": self_found,
+        "the chance of the whole list": by_list,
+        "one against the wrong": lambda x, y: firsts(x, y, lambda right, tied: (right > 0) / (1 + tied - right)),
     },
 }
 
@@ -150,6 +220,16 @@ INVENTED = {
         "singles are right": singles_perfect,
         "R of the first row": one_r,
         "the first number alone": lambda x, y, k: both(lists(x, y), k)[0],
+        "zeros on the diagonal, nothing cut off": lambda x, y, k: uncut((x @ x.T).fill_diagonal_(0), y, k),
+        "nothing cut off, R less one": lambda x, y, k: uncut(x @ x.T, y, k),
+        "order[1:] in a loop": first_dropped,
+        "MAP@k": lambda x, y, k: both(lists(x, y), k, average=to(k, lambda r: k)),
+        "MAP@k over min(R, k)": lambda x, y, k: both(lists(x, y), k, average=to(k, lambda r: min(r, k))),
+        "a count, not a share": lambda x, y, k: both(
+            lists(x, y), k, average=summed(lambda row, p: row[:p].sum().item())
+        ),
+        "MRR": lambda x, y, k: both(lists(x, y), k, average=reciprocal),
+        "over the sum of all R": pooled,
         "places from 0": lambda x, y, k: both(
             lists(x, y), k, average=summed(lambda row, p: row[:p].sum().item() / (p + 1))
         ),
@@ -164,6 +244,10 @@ INVENTED = {
         "zeros skipped": lambda x, y: firsts(x, y, lambda right, tied: right / tied or None),
         "no division": lambda x, y: firsts(x, y, lambda right, tied: right),
         "the query among the tied": lambda x, y: firsts(x, y, lambda right, tied: right / (tied + 1)),
+        "<= for <": at_most,
+        "no infinity on the diagonal": self_found,
+        "a random list where there is a tie": by_list,
+        "1 / (1 + wrong ones)": lambda x, y: firsts(x, y, lambda right, tied: min(right, 1) / (1 + tied - right)),
         "odds": lambda x, y: firsts(x, y, lambda right, tied: right / max(tied - right, 1)),
         "a sum over the queries": lambda x, y: len(y) * firsts(x, y, lambda right, tied: right / tied),
         "cosines": lambda x, y: firsts(F.normalize(x, dim=1), y, lambda right, tied: right / tied),
