@@ -410,7 +410,9 @@ for classes in (10, 50):
         reached[kind, classes] = best = float(theory.smallest_bound(c))
         total = float(c.sum(0).norm())
         closest = float(geometry.distances(c, c).fill_diagonal_(2).min())
-        print(f"   {kind:8} {best:.4f}, sum {total:.2f} long, nearest {closest:.2f} apart")
+        print(
+            f"   {kind:8} {best:.4f}, sum {total:.2f} long, nearest {closest:.2f} apart"
+        )
 ahead = reached["one-hot", 10] - reached["k-means", 10]
 outcome("5.3", "c" if abs(ahead) < 0.01 else "b" if ahead > 0 else "a")
 
