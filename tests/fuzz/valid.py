@@ -604,6 +604,9 @@ CALLS: dict[str, dict[str, object]] = {
         "steps": lambda: list(range(40)), "truth": lambda: [0.5] * 40, "bound": lambda: [1.0] * 40,
         "floor": lambda: [0.1] * 40,
     },
+    "chapters.ch05.figures.training": {
+        "log": lambda: [{"triplet loss": 0.5, "bound": 1.0, "floor": 0.1}] * 40, "lowest": -1.0,
+    },
     "chapters.ch05.figures.angles": {"by_kind": lambda: {"A": torch.tensor([60.0, 70.0])}},
     "chapters.ch05.figures.growth": {
         "seconds": lambda: {"A": {10: 0.1, 20: 0.2}}, "exponents": lambda: {"A": 1.0},

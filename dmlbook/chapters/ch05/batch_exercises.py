@@ -19,7 +19,7 @@ WEIGHING = {
     "image of a large class less.",
     "weights upside down": "The weights are upside down: images of a small class must count more, those of a large one "
     "less.",
-    "counts of the batch": "You counted the batch. The sizes that matter are those of the whole set, in counts.",
+    "counts of the batch": "You divided by class sizes of the batch. Those that matter are the whole set's, in counts.",
     "the classes of the batch": "You averaged the classes of the batch. An absent class then hands its share to the "
     "others, so the mean over batches is not (5.7): weigh each image by the counts of the whole set instead.",
     "all classes of the batch": "A class that is absent from the batch has no mean: nan. Weigh each image instead.",
@@ -29,6 +29,11 @@ WEIGHING = {
     "still missing.",
     "N / n": "The weights are C times too large: (5.7) is a mean over classes, not their sum.",
     "1 / (C n)": "The N is missing: a batch's mean divides by B, as if by N; multiply by N.",
+    "(5.7) summed over the batch": "That is (5.7) with all other images left out: over all batches its mean is B / N "
+    "of what is wanted.",
+    "C of the batch": "You counted the classes in the batch. C is the number of centroids: a batch may lack a class.",
+    "n / N": "You weighed each image with its class's share of the set. Turn it around: images of a large class count "
+    "less, each with N / (C n).",
     "weights in whole numbers": "The weights N / (C n) are cut to whole numbers. Divide with one slash.",
     "the own part alone": "The weight goes with the whole term of an image: also with the mean that is taken off.",
     "the sum over the batch": "You summed over the batch. A loss that is a mean does not grow with the batch.",
@@ -85,6 +90,9 @@ def _bound_loss(
         "N / n": images / sizes,
         "weights in whole numbers": images // (classes * sizes),
         "1 / (C n)": 1 / (classes * sizes),
+        "(5.7) summed over the batch": len(labels) / (classes * sizes),
+        "C of the batch": images / (len(labels.unique()) * sizes),
+        "n / N": sizes / images,
     }.get(fault, images / (classes * sizes))
     if fault == "the own part alone":
         terms = terms + (1 - 1 / weights) * (_terms(embeddings, labels, centroids, "no others", root) - terms)
@@ -162,7 +170,15 @@ def _batch_misconceptions() -> dict[str, Misconception]:
 ESTIMATES = {
     "the bug itself": "That is the bug itself. Of which set are the roles counted in G, and how many images are "
     "summed?",
-    "G alone": "G is mended. The sum in (5.4) goes over all N images as well, and here are B of them: times N / B.",
+    "G alone": "N / B is missing once: the sum in (5.4) goes over all N images as well, and here are B of them. (If it "
+    "is scaled, G still has the batch in one place.)",
+    "the mean, over num_images": "G is mended, and the sum over the batch is divided by num_images. (5.4) sums over N "
+    "images, and here are B of them: times N / B.",
+    "G times (5.5)": "That is G times the mean of (5.5): one image's term, three times too large. L_d is N G / 3 times "
+    "that mean.",
+    "the mean over the classes of the batch": "You averaged the classes of the batch. Classes are of one size, so all "
+    "images count alike: take the mean over the batch.",
+    "a plus": "G is right now, and the others' mean is added: it was taken off before.",
     "the sum alone": "You scaled the sum. G still counts the batch: its N is num_images.",
     "an absolute value": "The absolute value hides the sign and keeps a wrong number: G counts the whole set.",
     "an absolute value, scaled": "The absolute value hides the sign and keeps a wrong number: G counts the whole set.",
@@ -175,8 +191,7 @@ ESTIMATES = {
     "N_t in the place of G N": "You multiplied by the number of triplets. The terms of (5.4) are a third of those per "
     "triplet: G N is three times that number.",
     "scaled the wrong way": "You multiplied by B / N. The batch is the smaller: times N / B.",
-    "scaled twice": "G counts roles with products of two sizes, less one: scaling it by (N / B)^2 is not enough. "
-    "Count it over the whole set.",
+    "scaled twice": "G counts roles with (M - 1) M: num_images belongs in both, and that is more than (N / B)^2.",
     "scaled three times": "G counts roles with products of two sizes, less one: no power of N / B makes it right. "
     "Count it over the whole set.",
     "whole batches": "N / B is cut to a whole number of batches. Divide with one slash.",
@@ -187,6 +202,7 @@ ESTIMATES = {
     "N in the place of N / C": "G holds N / C twice, the number of images of one class. You put N there.",
     "no 3 below": "G is right now, and the others' mean is not divided by 3: with G in front, it must be.",
     "the classes of the batch": "You counted the classes in the batch. C is the number of centroids.",
+    "the classes of the batch, in G": "You counted the classes in the batch. C is the number of centroids.",
     "the own one among the others": "G is right now, and the own centroid is among the others: it was not before.",
     "squared": "G is right now, and the distances are squared: they were not before.",
 }
@@ -198,9 +214,11 @@ def _factor(images: float, classes: int) -> float:
 
 def _estimate(embeddings: Tensor, labels: Tensor, centroids: Tensor, num_images: int, *, fault: str = "") -> Tensor:
     """L_d from a batch, or what learners make of it."""
-    of_terms = fault if fault in ("squared", "the own one among the others") else ""
+    of_terms = fault if fault in ("squared", "the own one among the others", "a plus") else ""
     of_terms = {"no 3 below": "own weight 1", "the classes of the batch": "no others"}.get(fault, of_terms)
     terms = _terms(embeddings, labels, centroids, of_terms, root=False) / (1 if fault == "no 3 below" else 3)
+    if fault == "the mean over the classes of the batch":
+        terms = terms * len(labels) / (len(labels.unique()) * torch.bincount(labels)[labels])
     batch, classes = len(labels), len(centroids)
     if fault == "the classes of the batch":
         classes = len(labels.unique())
@@ -214,6 +232,9 @@ def _estimate(embeddings: Tensor, labels: Tensor, centroids: Tensor, num_images:
         "an absolute value, scaled": abs(bug) * scale,
         "cut off at 0": max(bug, 0.0),
         "the batch's mean": right / batch,
+        "the mean, over num_images": right / num_images,
+        "G times (5.5)": 3 * right / batch,
+        "the classes of the batch, in G": _factor(num_images, len(labels.unique())) * scale,
         "per triplet": 3 / batch,
         "without G": 1.0,
         "without G, a mean": 1 / batch,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from dmlbook.book.exercises import Case, Exercise, Misconception
 from dmlbook.chapters.ch05.batch_exercises import BATCHES
@@ -34,9 +35,14 @@ def _counted_from_1(sizes: Sequence[int], m: int) -> tuple[int, int, int]:
     return anchor, anchor, sum(n * (n - 1) for r, n in enumerate(sizes) if r != m - 1)
 
 
-def _as_if_balanced(sizes: Sequence[int], m: int) -> tuple[float, float, float]:
-    mean = sum(sizes) / len(sizes)
+def _as_if_balanced(sizes: Sequence[int], m: int, *, whole: bool = False) -> tuple[float, float, float]:
+    mean = sum(sizes) // len(sizes) if whole else sum(sizes) / len(sizes)
     return ((len(sizes) - 1) * mean * (mean - 1),) * 3
+
+
+def _own_size(n: int, N: int, C: int, others: Sequence[int]) -> int:
+    """A factor of (5.4) with n in the place of N / C."""
+    return (C - 1) * n * (n - 1)
 
 
 def _roles_cases() -> Sequence[Case]:
@@ -52,6 +58,8 @@ def _shortfall_cases() -> Sequence[Case]:
     return [Case((c,), c * (1 - _ratio(c)), f"classes = {c}") for c in (2, 3, 10, 100)]
 
 
+ONE_SIZE = "That is right where all classes are of one size, N / C. Here they are not: use each class's own size."
+OWN_SIZE = "You took the size of the image's own class for that of all the others."
 ROLES = {
     "its own positive": Misconception(
         _parts(lambda n, N, C, others: n * (N - n), lambda n, N, C, others: sum(r * r for r in others)),
@@ -71,7 +79,17 @@ ROLES = {
     ),
     "all classes of one size": Misconception(
         _as_if_balanced,
-        "That is right where all classes are of one size, N / C. Here they are not: use each class's own size.",
+        ONE_SIZE,
+    ),
+    "all classes of one size, in whole numbers": Misconception(partial(_as_if_balanced, whole=True), ONE_SIZE),
+    "its own size for all": Misconception(
+        _parts(_own_size, _own_size),
+        f"{OWN_SIZE} An anchor has N - n negatives, and a negative meets the ordered pairs of each other class.",
+    ),
+    "its own size for all, as anchor": Misconception(_parts(_own_size), f"{OWN_SIZE} An anchor has N - n negatives."),
+    "its own size for all, as negative": Misconception(
+        _parts(None, _own_size),
+        f"{OWN_SIZE} As a negative it meets the ordered pairs of each other class: use that class's size.",
     ),
     "negative as often as anchor": Misconception(
         lambda sizes, m: (_roles(sizes, m)[0],) * 3,
@@ -106,6 +124,10 @@ ROLES = {
         _parts(None, lambda n, N, C, others: n * (n - 1) + sum(r * (r - 1) for r in others)),
         "As a negative it meets pairs of the other classes only: leave its own class out of the sum.",
     ),
+    "positives, not pairs": Misconception(
+        _parts(None, lambda n, N, C, others: sum(r - 1 for r in others)),
+        "As a negative it meets a pair, an anchor and a positive: n (n - 1) of each other class, not n - 1.",
+    ),
     "anchors, not pairs": Misconception(
         _parts(None, lambda n, N, C, others: N - n),
         "As a negative it meets a pair, an anchor and a positive: n (n - 1) of each other class, not n.",
@@ -136,6 +158,7 @@ ROLES = {
         "Their sum is right. Return the three numbers: anchor, positive, negative.",
     ),
 }
+DIFFERENCE = "You took the difference of the distances. The shortfall is a share: 1 - one-hot / simplex."
 SHORTFALL = {
     "squared distances": Misconception(
         lambda classes: classes * (1 - _ratio(classes) ** 2),
@@ -167,7 +190,27 @@ SHORTFALL = {
     ),
     "a difference": Misconception(
         lambda classes: classes * (farthest_mean_distance(classes) - math.sqrt(2)),
-        "You took the difference of the distances. The shortfall is a share: 1 - one-hot / simplex.",
+        DIFFERENCE,
+    ),
+    "a difference, the other way": Misconception(
+        lambda classes: classes * (math.sqrt(2) - farthest_mean_distance(classes)),
+        DIFFERENCE,
+    ),
+    "a difference of squares": Misconception(
+        lambda classes: classes * (2 * classes / (classes - 1) - 2),
+        f"{DIFFERENCE} And you compared squared distances.",
+    ),
+    "one with its minus": Misconception(
+        lambda classes: classes * (1 + _ratio(classes)),
+        "One of the two has a minus, the other has not: compare two distances, or two values of the bound.",
+    ),
+    "C times 1, minus the ratio": Misconception(
+        lambda classes: classes - _ratio(classes),
+        "The brackets are missing: C multiplies the whole shortfall, C * (1 - ratio).",
+    ),
+    "1 minus C times the ratio": Misconception(
+        lambda classes: 1 - classes * _ratio(classes),
+        "The brackets are missing: C multiplies the whole shortfall, C * (1 - ratio).",
     ),
     "times C - 1": Misconception(
         lambda classes: (classes - 1) * (1 - _ratio(classes)),

@@ -64,11 +64,14 @@ export function step(state, data) {
   return { ...state, samples };
 }
 
+/** The difference of two numbers as told: that of the numbers as told, so that all three add up. */
+const less = (one, other) => fixed(Number(fixed(one, 2)) - Number(fixed(other, 2)), 2);
+
 /** The picture in words. */
 export function say(state, data, found = compute(state, data)) {
   return (
     `Per triplet: bound ${fixed(found.bound, 2)}, triplet loss ${fixed(found.truth, 2)}, so the gap is ` +
-    `${fixed(found.bound - found.truth, 2)}; by the theorem at most ${fixed(found.bound - found.floor, 2)}. ` +
+    `${less(found.bound, found.truth)}; by the theorem at most ${less(found.bound, found.floor)}. ` +
     `The samples lie ${fixed(found.away, 2)} from their centroids on average.`
   );
 }
@@ -149,7 +152,7 @@ function scale(parent, data) {
     const [from, to] = [truth, bound].map((value) => plane.x(clamp(value, low, high)));
     put(gap, { x: from, width: Math.max(to - from, 0) }); // rounding may leave them a hair apart
     const beside = bound > high - 1.5 ? { x: from - 8, "text-anchor": "end" } : { x: to + 8, "text-anchor": "start" };
-    put(gapWords, { ...beside, y: plane.y(0.5) + 5 }).textContent = `gap ${fixed(bound - truth, 2)}`;
+    put(gapWords, { ...beside, y: plane.y(0.5) + 5 }).textContent = `gap ${less(bound, truth)}`;
   };
 }
 

@@ -40,6 +40,11 @@ def _on_scale(value: float, *, room: float = 0.0) -> float:
     return min(max(value, SCALE[0] + room), SCALE[1] - room)
 
 
+def _less(one: float, other: float) -> str:
+    """Their difference as told: that of the numbers as told, so that all three add up."""
+    return f"{round(one, 2) - round(other, 2):z.2f}"
+
+
 class BoundExplorer(Explorer):
     """Nine samples of three classes and their centroids: left the plane, right the sums per triplet on one scale.
 
@@ -103,8 +108,8 @@ class BoundExplorer(Explorer):
         }
         self._show(x, what)
         return (
-            f"Per triplet: bound {bound:z.2f}, triplet loss {truth:z.2f}, so the gap is {bound - truth:z.2f}; "
-            f"by the theorem at most {bound - self.figures['floor']:z.2f}. "
+            f"Per triplet: bound {bound:z.2f}, triplet loss {truth:z.2f}, so the gap is {_less(bound, truth)}; "
+            f"by the theorem at most {_less(bound, self.figures['floor'])}. "
             f"The samples lie {float(own.mean()):.2f} from their centroids on average."
         )
 
@@ -179,7 +184,7 @@ class BoundExplorer(Explorer):
         self.gap.set_xy([(truth, 0), (bound, 0), (bound, 1), (truth, 1)])
         left = bound > SCALE[1] - 1.5  # no room at its right
         self.gap_words.set(x=truth - 0.12 if left else bound + 0.12, ha="right" if left else "left")
-        self.gap_words.set_text(f"gap {values[0] - values[1]:.2f}")
+        self.gap_words.set_text(f"gap {_less(values[0], values[1])}")
         for text, value in zip(self.words, values, strict=True):
             text.set_position((_on_scale(value, room=0.5), text.get_position()[1]))
             text.set_text(

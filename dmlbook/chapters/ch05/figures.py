@@ -119,9 +119,15 @@ def detour(
 
 @checked
 def sandwich(
-    ax: Axes, steps: Sequence[int], truth: Sequence[float], bound: Sequence[float], floor: Sequence[float]
+    ax: Axes,
+    steps: Sequence[int],
+    truth: Sequence[float],
+    bound: Sequence[float],
+    floor: Sequence[float],
+    *,
+    names: bool = True,
 ) -> Axes:
-    """Bound above, truth between, floor below, over training steps; what is known of the truth is shaded."""
+    """Bound above, truth between, floor below, over training steps, named or not; what is known of truth is shaded."""
     check_filled(steps=steps)
     check_lengths(steps=steps, truth=truth, bound=bound, floor=floor)
     ax.fill_between(steps, floor, bound, color=SHADE, linewidth=0, zorder=0)
@@ -133,7 +139,30 @@ def sandwich(
     for name, (values, style, share, offset) in lines.items():
         ax.plot(steps, values, color="black", linestyle=style, linewidth=2)
         place = len(steps) // share
-        ax.annotate(name, (steps[place], values[place]), xytext=offset, textcoords="offset points")
+        if names:
+            ax.annotate(name, (steps[place], values[place]), xytext=offset, textcoords="offset points")
+    return ax
+
+
+@checked(lowest=finite)
+def training(ax: Axes, log: Sequence[Mapping[str, float]], *, lowest: float) -> Axes:
+    """The sandwich along a run, a thin line at the lowest possible value, and the run's second half enlarged.
+
+    Args:
+        ax: Where to draw.
+        log: Triplet loss, bound and floor of each step, by these names.
+        lowest: What neither loss can go below.
+    """
+    check_filled(log=log)
+    steps, half = len(log), len(log) // 2
+    inset = ax.inset_axes((0.42, 0.42, 0.42, 0.5))
+    for part, first in ((ax, 0), (inset, half)):
+        values = ([now[name] for now in log[first:]] for name in ("triplet loss", "bound", "floor"))
+        sandwich(part, range(first, steps), *values, names=first == 0 and part is ax)
+        part.axhline(lowest, xmin=0.25 if part is ax else 0, color=MIDDLE, linewidth=0.8)
+    inset.set_title("the second half, enlarged", fontsize=10)
+    ax.annotate("lowest\npossible", (1.02 * steps, lowest), xytext=(0, 4), textcoords="offset points")
+    ax.set_xlim(right=1.15 * steps)
     return ax
 
 
@@ -180,7 +209,7 @@ def cut(
         tip: Where the centroid is, and the height there.
     """
     for name, values, style in (("$f$", heights, "-"), ("cone", cone, "--")):
-        ax.plot(across, values, color="black", linestyle=style, linewidth=2)
+        ax.plot(across, values, color="black", linestyle=style, linewidth=2, zorder=6)  # the kink is seen upon c_0
         ax.annotate(name, (float(across[0]), float(values[0])), xytext=(14, 2), textcoords="offset points")
     ax.annotate("$c_0$", tuple(tip.tolist()), xytext=(0, 16), textcoords="offset points", ha="center")
     return centroids(ax, tip[None], size=150, names=False)

@@ -55,6 +55,11 @@ def as_negative(sizes, m, count):
     return *count_roles(sizes, m)[:2], count
 
 
+def in_whole_numbers(sizes):
+    size = sum(sizes) // len(sizes)
+    return (len(sizes) - 1) * (size * size - size)
+
+
 def whole_class(sizes, m):
     return tuple(sizes[m] * count for count in count_roles(sizes, m))
 
@@ -98,6 +103,9 @@ def batch_loss(z, y, c, counts, wrong="", root=False):
             "1 / n": 1 / n,
             "N / n": int(counts.sum()) / n,
             "1 / (C n)": 1 / n / classes,
+            "(5.7) summed over the batch": len(y) / n / classes,
+            "C of the batch": int(counts.sum()) / n / len(set(y.tolist())),
+            "n / N": n / int(counts.sum()),
             "weights in whole numbers": int(counts.sum()) // (n * classes),
         }.get(wrong, int(counts.sum()) / n / classes)
         if wrong == "the own part alone":
@@ -200,6 +208,15 @@ ANSWERS = {
         "its own positive, as negative": lambda sizes, m: as_negative(sizes, m, itself(sizes, m)[2]),
         "pairs without order": half_negative,
         "all classes of one size": balanced,
+        "all classes of one size, in whole numbers": lambda sizes, m: [in_whole_numbers(sizes)] * 3,
+        "its own size for all": lambda sizes, m: [count_roles([sizes[m]] * len(sizes), m)[0]] * 3,
+        "its own size for all, as anchor": lambda sizes, m: as_anchor(
+            sizes, m, count_roles([sizes[m]] * len(sizes), m)[0]
+        ),
+        "its own size for all, as negative": lambda sizes, m: as_negative(
+            sizes, m, count_roles([sizes[m]] * len(sizes), m)[2]
+        ),
+        "positives, not pairs": lambda sizes, m: as_negative(sizes, m, sum(others(sizes, m)) - len(sizes) + 1),
         "negative as often as anchor": lambda sizes, m: [count_roles(sizes, m)[0]] * 3,
         "the whole class": whole_class,
         "partners, not triplets": lambda sizes, m: (sizes[m] - 1, sizes[m] - 1, sum(others(sizes, m))),
@@ -237,6 +254,13 @@ ANSWERS = {
         "an absolute value": partial(of_batch, change=lambda value, sign, scale: sign * value),
         "an absolute value, scaled": partial(of_batch, change=lambda value, sign, scale: sign * scale * value),
         "cut off at 0": partial(of_batch, change=lambda value, sign, scale: max(sign, 0) * value),
+        "the mean, over num_images": lambda z, y, c, n: set_sum(z, y, c, n, images=len(y) / n),
+        "G times (5.5)": lambda z, y, c, n: set_sum(z, y, c, n, images=3),
+        "the mean over the classes of the batch": lambda z, y, c, n: (
+            sum(set_sum(z[y == m], y[y == m], c, n) for m in set(y.tolist())) / len(set(y.tolist()))
+        ),
+        "a plus": lambda z, y, c, n: n * _factor(n, len(c)) * (_bound(z, y, c)[0] + _bound(z, y, c)[1] / 3).mean(),
+        "the classes of the batch, in G": lambda z, y, c, n: n * _factor(n, len(set(y.tolist()))) * mean_term(z, y, c),
         "the batch's mean": lambda z, y, c, n: set_sum(z, y, c, n, images=1),
         "per triplet": lambda z, y, c, n: 3 * mean_term(z, y, c),
         "without G": lambda z, y, c, n: len(y) * mean_term(z, y, c),
@@ -265,6 +289,11 @@ ANSWERS = {
         "the limit itself": lambda c: 0.5,
         "a guess for large C": lambda c: 0.5 / c,
         "a difference": lambda c: c * (math.sqrt(2 * c / (c - 1)) - math.sqrt(2)),
+        "a difference, the other way": lambda c: c * (math.sqrt(2) - math.sqrt(2 * c / (c - 1))),
+        "a difference of squares": lambda c: 2 * c / (c - 1),
+        "one with its minus": lambda c: c * (1 - math.sqrt(2) / -math.sqrt(2 * c / (c - 1))),
+        "C times 1, minus the ratio": lambda c: c * 1 - math.sqrt((c - 1) / c),
+        "1 minus C times the ratio": lambda c: 1 - c * math.sqrt((c - 1) / c),
         "times C - 1": lambda c: (c - 1) * (1 - math.sqrt((c - 1) / c)),
         "the ratio": lambda c: c * math.sqrt((c - 1) / c),
         "the bare ratio": lambda c: math.sqrt((c - 1) / c),
@@ -398,6 +427,11 @@ INVENTED = {
         "three times the anchor": lambda s, m: (count_roles(s, m)[0],) * 3,
         "positives: anchors alone": lambda s, m: (count_roles(s, m)[0], s[m] - 1, count_roles(s, m)[2]),
         "everybody but itself twice": lambda s, m: as_anchor(s, m, (s[m] - 1) * (sum(s) - s[m] - 1)),
+        "N // C everywhere": lambda s, m: ((sum(s) // len(s) - 1) * (len(s) - 1) * (sum(s) // len(s)),) * 3,
+        "the toy's formula, with n": lambda s, m: ((len(s) - 1) * s[m] * (s[m] - 1),) * 3,
+        "the same pairs in each other class": lambda s, m: as_negative(s, m, (len(s) - 1) * s[m] * (s[m] - 1)),
+        "(C - 1) n negatives": lambda s, m: as_anchor(s, m, (len(s) - 1) * s[m] * (s[m] - 1)),
+        "other classes' positives": lambda s, m: as_negative(s, m, sum(r - 1 for r in others(s, m))),
     },
     "5.2": {
         "plain mean": lambda z, y, c, n: (3 * _bound(z, y, c)[0] - _bound(z, y, c)[1]).mean(),
@@ -437,6 +471,21 @@ INVENTED = {
         "added": lambda z, y, c, n: (n.sum() / (len(c) * n[y]) * (3 * _bound(z, y, c)[0] + _bound(z, y, c)[1])).mean(),
         "one value an image": lambda z, y, c, n: 3 * _bound(z, y, c)[0] - _bound(z, y, c)[1],
         "a float": lambda z, y, c, n: batch_loss(z, y, c, n).item(),
+        "(5.7) itself, a sum": lambda z, y, c, n: (
+            (3 * _bound(z, y, c)[0] - _bound(z, y, c)[1]) / (len(c) * n[y])
+        ).sum(),
+        "a loop over all classes, over counts": lambda z, y, c, n: (
+            sum((3 * _bound(z, y, c)[0] - _bound(z, y, c)[1])[y == m].sum() / n[m] for m in range(len(c))) / len(c)
+        ),
+        "unique labels": lambda z, y, c, n: (
+            n.sum() / (len(y.unique()) * n[y]) * (3 * _bound(z, y, c)[0] - _bound(z, y, c)[1])
+        ).mean(),
+        "class means, over all classes": lambda z, y, c, n: (
+            sum((3 * _bound(z, y, c)[0] - _bound(z, y, c)[1])[y == m].mean() for m in y.unique()) / len(c)
+        ),
+        "the largest over n": lambda z, y, c, n: (
+            n.max() / n[y] * (3 * _bound(z, y, c)[0] - _bound(z, y, c)[1])
+        ).mean(),
     },
     "5.3": {
         "only N put in": lambda z, y, c, n: _factor(n, len(c)) * (_bound(z, y, c)[0] - _bound(z, y, c)[1] / 3).sum(),
@@ -473,6 +522,21 @@ INVENTED = {
             n // len(y) * _factor(n, len(c)) * (_bound(z, y, c)[0] - _bound(z, y, c)[1] / 3).sum()
         ),
         "others less own": lambda z, y, c, n: -set_sum(z, y, c, n),
+        "only the classes seen, in G": lambda z, y, c, n: (
+            n * _factor(n, len(y.unique())) * (_bound(z, y, c)[0] - _bound(z, y, c)[1] / 3).mean()
+        ),
+        "G times the sum over N": lambda z, y, c, n: (
+            _factor(n, len(c)) * (_bound(z, y, c)[0] - _bound(z, y, c)[1] / 3).sum() / n
+        ),
+        "G times the chapter's loss": lambda z, y, c, n: (
+            _factor(n, len(c)) * (3 * _bound(z, y, c)[0] - _bound(z, y, c)[1]).mean()
+        ),
+        "others added": lambda z, y, c, n: (
+            n * _factor(n, len(c)) * (_bound(z, y, c)[0] + _bound(z, y, c)[1] / 3).mean()
+        ),
+        "one place of two": lambda z, y, c, n: (
+            3 * (len(c) - 1) * (len(y) / len(c) - 1) * n / len(c) * n * mean_term(z, y, c)
+        ),
     },
     "5.4": {
         "squares": lambda c: c * (1 - 2 / (2 * c / (c - 1))),
@@ -494,6 +558,11 @@ INVENTED = {
         "ordered pairs": lambda c: c * (c - 1) * (1 - math.sqrt(1 - 1 / c)),
         "root of C": lambda c: math.sqrt(c) * (1 - math.sqrt(1 - 1 / c)),
         "the simplex squared": lambda c: c * (1 - math.sqrt(2) * (c - 1) / (2 * c)),
+        "against the bound's value": lambda c: c * (1 - math.sqrt(2) / -math.sqrt(2 * c / (c - 1))),
+        "one-hot less simplex": lambda c: c * (2**0.5 - math.sqrt(2 * c / (c - 1))),
+        "no brackets": lambda c: c * 1 - math.sqrt(2) / math.sqrt(2 * c / (c - 1)),
+        "C times the ratio, from 1": lambda c: 1 - c * math.sqrt(1 - 1 / c),
+        "squares subtracted": lambda c: c * (2 * c / (c - 1) - 2),
         "rounded": lambda c: round(c * (1 - math.sqrt(1 - 1 / c)), 1),
     },
     "5.6": {

@@ -57,6 +57,18 @@ def test_the_drawn_bound_is_never_below_the_drawn_triplet_loss():
         assert f"bound {shown['bound']:.2f}, triplet loss {shown['truth']:.2f}" in explorer.text.value
 
 
+def test_the_numbers_that_are_told_add_up():
+    explorer, seen = BoundExplorer(), 0
+    for spread in torch.linspace(1, 0.1, 19).tolist():
+        explorer.set(spread=spread)
+        bound, truth, floor = (float(words.get_text()) for words in explorer.words)
+        gap = float(explorer.gap_words.get_text().removeprefix("gap "))
+        assert gap == pytest.approx(bound - truth, abs=1e-9)
+        assert f"so the gap is {gap:.2f}; by the theorem at most {bound - floor:.2f}." in explorer.text.value
+        seen += f"{explorer.figures['bound'] - explorer.figures['truth']:.2f}" != f"{gap:.2f}"
+    assert seen > 0
+
+
 def test_spread_zero_closes_the_gap_and_steps_lower_the_bound():
     explorer = BoundExplorer()
     first = explorer.figures["bound"]
@@ -124,12 +136,13 @@ def test_numbers_of_the_widget_stand_at_their_marks_in_the_rows_that_name_them(m
         assert text.get_position() == pytest.approx((value, row + (0.34 if row == 1 else -0.22)))
     corners = [(truth, 0), (bound, 0), (bound, 1), (truth, 1)]  # from the row of the bound to that of the triplet loss
     assert moved.gap.get_xy()[:4].tolist() == [pytest.approx(corner) for corner in corners]
-    assert moved.gap_words.get_text() == f"gap {bound - truth:.2f}"
+    gap = round(bound, 2) - round(truth, 2)  # of the numbers that stand there
+    assert moved.gap_words.get_text() == f"gap {gap:.2f}"
     assert moved.gap_words.get_position() == pytest.approx((bound + 0.12, 0.5))
     away = [math.dist(place, moved.centroids[number // 3].tolist()) for number, place in enumerate(x.tolist())]
     assert moved.text.value == (
-        f"Per triplet: bound {bound:.2f}, triplet loss {truth:.2f}, so the gap is {bound - truth:.2f}; "
-        f"by the theorem at most {bound - floor:.2f}. "
+        f"Per triplet: bound {bound:.2f}, triplet loss {truth:.2f}, so the gap is {gap:.2f}; "
+        f"by the theorem at most {round(bound, 2) - round(floor, 2):.2f}. "
         f"The samples lie {reference.mean(away):.2f} from their centroids on average."
     )
 

@@ -189,6 +189,22 @@ def test_the_shade_of_the_sandwich_reaches_from_the_floor_to_the_bound(ax):
     assert corners == set(edge)
 
 
+def test_a_run_is_the_sandwich_and_its_second_half_once_more_with_the_lowest_value_in_both(ax):
+    log = [
+        {"triplet loss": t, "bound": b, "floor": f, "other": 9.0} for t, b, f in zip(TRUTH, BOUND, FLOOR, strict=True)
+    ]
+    assert figures.training(ax, log, lowest=-1.5) is ax
+    (inset,) = ax.child_axes
+    for part, first in ((ax, 0), (inset, 33)):
+        lines = {line.get_linestyle(): places(line) for line in part.lines[:3]}
+        for style, values in (("-", TRUTH), ("--", BOUND), (":", FLOOR)):
+            assert lines[style] == list(enumerate(values))[first:]
+        assert set(part.lines[3].get_ydata()) == {-1.5}
+    assert inset.get_title() == "the second half, enlarged"
+    assert list(inset.texts) == []
+    assert [text.get_text() for text in ax.texts] == ["bound", "triplet loss", "floor", "lowest\npossible"]
+
+
 # A landscape
 
 REACH = 2.0
