@@ -58,6 +58,9 @@ def test_a_header_says_the_minutes_that_are_counted(number):
     (source,) = [path for path in SOURCES if path.name.startswith(f"{number}_")]
     head = source.read_text(encoding="utf-8").partition("# %%\n")[0]
     assert "# **Time** about {reading} minutes" in head
+    assert (number not in LESSONS) or "{reading} minutes to read, half as much again with a pencil" in " ".join(
+        line.removeprefix("# ") for line in head.splitlines()
+    )
     minutes, of_exercises = reading.minutes(BOOKS[number])
     assert ("{exercises}" in head) == (of_exercises > 0)
     (said,) = re.findall(r"\*\*Time\*\* about (\d+) minutes", BOOKS[number].cells[0].source)

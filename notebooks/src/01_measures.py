@@ -11,8 +11,8 @@
 #
 # **Before it** you need lesson [00](00_start_here.ipynb): embedding, class, query, Recall@1.
 #
-# **Time** about {reading} minutes to read and try, and {exercises} for the exercises; the cells run in less than a minute
-# on a laptop with two cores.
+# **Time** about {reading} minutes to read, half as much again with a pencil, and {exercises} for the exercises; the
+# cells run in less than a minute on a laptop with two cores.
 
 # %%
 import itertools

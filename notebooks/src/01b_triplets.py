@@ -11,8 +11,8 @@
 #
 # **Before it** you need lesson [01](01_measures.ipynb): distance and cosine on the sphere, Recall@1, MAP@R.
 #
-# **Time** about {reading} minutes to read and try, and {exercises} for the exercises; the cells run in about two minutes
-# on a laptop with two cores.
+# **Time** about {reading} minutes to read, half as much again with a pencil, and {exercises} for the exercises; the
+# cells run in about two minutes on a laptop with two cores.
 
 # %%
 import itertools

@@ -11,8 +11,8 @@
 #
 # **Before it** you need lesson [01b](01b_triplets.ipynb), above all §1b.7.
 #
-# **Time** about {reading} minutes to read and try, and {exercises} for the exercise; the cells run in less than a minute on a
-# laptop with two cores.
+# **Time** about {reading} minutes to read, half as much again with a pencil, and {exercises} for the exercise; the
+# cells run in less than a minute on a laptop with two cores.
 
 # %%
 import itertools

@@ -13,9 +13,8 @@
 # **Before it** you need cross-entropy, gradients, retrieval by direction and its Recall@1 (chapter 00), and the triplet
 # constraint (1.7) of lesson [01b](01b_triplets.ipynb).
 #
-# **Time** about {reading} minutes to read, and {exercises} for the exercises; whoever works out the predictions and proofs
-# with a pencil needs half as much again. The cells run in under a minute on a laptop with two cores. What goes beyond
-# stands in the companion [02b](02b_softmax_deeper.ipynb).
+# **Time** about {reading} minutes to read, half as much again with a pencil, and {exercises} for the exercises; the cells run
+# in under a minute on a laptop with two cores. What goes beyond stands in the companion [02b](02b_softmax_deeper.ipynb).
 
 # %%
 import math

@@ -12,8 +12,9 @@
 #
 # **Before it** you need the lesson [02](02_softmax_is_smoothed_triplet.ipynb). Formulas keep its numbers.
 #
-# **Time** about {reading} minutes to read and try, and {exercises} for the exercises; the sections do not build on one
-# another, but §2b.6 on §2b.5. The cells run in about two minutes on a laptop with two cores.
+# **Time** about {reading} minutes to read, half as much again with a pencil, and {exercises} for the exercises; the
+# sections do not build on one another, but §2b.6 on §2b.5. The cells run in about two minutes on a laptop with two
+# cores.
 
 # %%
 import math

@@ -14,8 +14,8 @@
 # **Before it** you need chapter [02](02_softmax_is_smoothed_triplet.ipynb): normalized SoftMax and its scale
 # $\lambda$.
 #
-# **Time** about {reading} minutes to read and try, and {exercises} for the exercises; the cells run in under three
-# minutes on a laptop with two cores. The long experiments are in the companion
+# **Time** about {reading} minutes to read, half as much again with a pencil, and {exercises} for the exercises; the
+# cells run in under three minutes on a laptop with two cores. The long experiments are in the companion
 # [03b](03b_softtriple_deeper.ipynb).
 
 # %%

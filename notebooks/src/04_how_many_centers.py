@@ -13,8 +13,8 @@
 # **After it**, deeper: [04b](04b_do_they_find_the_poses.ipynb), the circle, the optimizer, and the birds at length;
 # [04c](04c_photographs.ipynb), photographs whose clusters are known and hidden.
 #
-# **Time** about {reading} minutes to read and try, and {exercises} for the exercises; the cells run in two to three
-# minutes on a laptop with two cores.
+# **Time** about {reading} minutes to read, half as much again with a pencil, and {exercises} for the exercises; the
+# cells run in two to three minutes on a laptop with two cores.
 
 # %%
 import math

@@ -11,9 +11,9 @@
 #
 # **Before it** you need chapter [00](00_start_here.ipynb). Cross-entropy is not used here; a distance is.
 #
-# **Time** about {reading} minutes to read and try, and {exercises} for the exercises; the cells run in less than a
-# minute on a laptop with two cores. Proofs in full, three traps and the long measurement of cost stand in the companion
-# [05b](05b_centroid_bound_deeper.ipynb).
+# **Time** about {reading} minutes to read, half as much again with a pencil, and {exercises} for the exercises; the
+# cells run in less than a minute on a laptop with two cores. Proofs in full, three traps and the long measurement of
+# cost stand in the companion [05b](05b_centroid_bound_deeper.ipynb).
 
 # %%
 from functools import partial

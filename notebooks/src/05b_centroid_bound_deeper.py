@@ -11,8 +11,8 @@
 #
 # **Before it** you need the lesson [05](05_centroid_bound.ipynb).
 #
-# **Time** about {reading} minutes to read and try, and {exercises} for the exercises; the cells run in about a
-# minute on a laptop with two cores.
+# **Time** about {reading} minutes to read, half as much again with a pencil, and {exercises} for the exercises; the
+# cells run in about a minute on a laptop with two cores.
 
 # %%
 import matplotlib.pyplot as plt

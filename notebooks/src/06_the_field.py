@@ -14,8 +14,8 @@
 # SoftMax), [03](03_softtriple.ipynb) (SoftTriple) and [05](05_centroid_bound.ipynb) (the bound). What goes deeper is in the
 # companion, [06b](06b_the_field_deeper.ipynb).
 #
-# **Time** about {reading} minutes to read and try, and {exercises} for the exercises; the cells run in under three
-# minutes on a laptop with two cores.
+# **Time** about {reading} minutes to read, half as much again with a pencil, and {exercises} for the exercises; the
+# cells run in under three minutes on a laptop with two cores.
 
 # %%
 import math
@@ -516,7 +516,7 @@ book.show(figure, alt=alt)
 # **What to see.** By their means the six losses on examples and on class means lie below the seven on learned or fixed
 # points, by both measures. SoftTriple is first by Recall@1 and Proxy-NCA by MAP@R. Ten seeds do not tell
 # SoftTriple from Proxy-NCA or from HardTriple (those two are not compared here); the four others of the upper seven
-# differ from it with $p < 0.001$. (The reference is the one that came first, which flatters it; Holm's correction does
+# differ from it with $p < 0.001$. (The reference came first, which flatters it; Holm's correction does
 # not know that.) (Lifted structure is in the trap of §6.8: its search left it on the sphere,
 # although `normalize=False` was among its choices. Clustering's
 # was best after one epoch, and so it trains for one.)

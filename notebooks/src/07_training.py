@@ -12,8 +12,9 @@
 # **Before it** you need chapter [00](00_start_here.ipynb). The losses are explained in chapters 01 to 05; here it is enough
 # that each takes embeddings and labels and returns a number.
 #
-# **Time** about {reading} minutes to read and try, and {exercises} for the exercises; the cells run in about three
-# minutes on a laptop with two cores. **Deeper**: [07b](07b_training_deeper.ipynb), photographs.
+# **Time** about {reading} minutes to read, half as much again with a pencil, and {exercises} for the exercises; the
+# cells run in about three minutes on a laptop with two cores. **Deeper**: [07b](07b_training_deeper.ipynb),
+# photographs.
 
 # %%
 import matplotlib.pyplot as plt

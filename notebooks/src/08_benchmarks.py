@@ -14,8 +14,8 @@
 # adjusted for several comparisons) and [07](07_training.ipynb) (splits by class, settings chosen on held-out classes,
 # intervals).
 #
-# **Time** about {reading} minutes to read and try, and {exercises} for the exercises; the cells run in under three minutes on a
-# laptop with two cores.
+# **Time** about {reading} minutes to read, half as much again with a pencil, and {exercises} for the exercises; the
+# cells run in under three minutes on a laptop with two cores.
 
 # %%
 import shutil

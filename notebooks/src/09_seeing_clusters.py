@@ -13,8 +13,8 @@
 # **Before it** you need chapters [03](03_softtriple.ipynb) (SoftTriple) and [04](04_how_many_centers.ipynb) (merging
 # centers); [05](05_centroid_bound.ipynb) (fixed centroids) helps.
 #
-# **Time** about {reading} minutes to read and try, and {exercises} for the exercises; the cells run in under three
-# minutes on a laptop with two cores.
+# **Time** about {reading} minutes to read, half as much again with a pencil, and {exercises} for the exercises; the
+# cells run in under three minutes on a laptop with two cores.
 #
 # So far we believed scores. Now we look.
 
