@@ -10,8 +10,8 @@
 #
 # **Before it** you need Python, a little linear algebra, and what cross-entropy is. Nothing about metric learning.
 #
-# **Time** about {reading} minutes to read, half as much again with a pencil (every prediction and step worked out), and
-# {exercises} for the exercises; the cells run in under a minute on a laptop.
+# **Time** about {reading} minutes to read, half as much again with a pencil (each prediction and step worked out),
+# and {exercises} for the exercises; the cells run in under a minute on a laptop.
 
 # %% [markdown]
 # ## 0.1 Is everything there?
