@@ -397,7 +397,8 @@ axes[1].set_title("Gamma says how softly to choose")
 show(figure, "3.6 scale, margin, gamma")
 
 # %% [markdown]
-# **What to see.** *Scale*: as it grows, the curve tends to a hinge, as in chapter 02 (§3b.4).
+# **What to see.** *Scale*: as it grows, the curve tends to a hinge, as in chapter 02, and listens only to images on the wrong
+# side (§3b.4).
 # *Margin*: it moves the corner, and with it how far training goes on (§3b.6). *Gamma* changes the similarity itself: a
 # large one rounds two peaks to one wave between them, and divides what several centers add (§3b.5).
 #
@@ -543,19 +544,18 @@ figure, alt = book.score_figure(shown, title=title)
 book.show(figure, alt=alt)
 
 # %% [markdown]
-# **What to see.** (A dot is a seed: its merging, first map, first centers and batches. All seeds share the species:
-# *± half of a 95 percent interval* does not cover others.) One center does not even learn the images that it trains on.
-# Each rival with several is ahead of it by all six measures. *The numbers* are the 32 that the map starts from, *the first map* its untrained 16,
-# which tell species apart less well. At this width training with one center makes good only a part of that; with several
-# it retrieves species, seen and unseen, better than the numbers. Of the three losses with four centers none can be called
-# the best; two centers come last in every column, and ten first in the class alone.
+# **What to see.** (A dot is a seed: its merging, first map, first centers and batches. All seeds share the species: the
+# *±*, half of a 95 percent interval, does not cover others.) One center does not even learn the images that it trains
+# on. Each rival with several is ahead of it by all six measures. *The numbers* are the 32 that the map starts from, *the
+# first map* its untrained 16, which tell species apart less well. At this width training with one center makes good only
+# a part of that; with several it retrieves species, seen and unseen, better than the numbers. Among the several, none
+# of the three with four can be called the best; two come last in every column, and ten first in the class alone.
 #
 # **Is it the centers?** The proof is about the class, the first two columns. For the species there is a rival
-# explanation: one center asks four species to *fall together*, and so to lose what tells them apart. More doubts
-# (parameters, settings, reading off) are for §3b.10: a wide embedding, ten times the steps, a search for scale and margin,
-# the class of the closest trained image. Four stay ahead; but the closest
-# image more than halves their lead in the class, and a wide embedding takes two fifths off that in retrieval, where one
-# center can no longer be told from the numbers.
+# explanation: one center asks four species to *fall together*, and so to lose what tells them apart. §3b.10 tries others:
+# a wide embedding, ten times the steps, a search for scale and margin, the class of the closest trained image. Four stay
+# ahead; but the closest image more than halves their lead in the class, and a wide embedding takes two fifths off that
+# in retrieval, where one center can no longer be told from the numbers.
 #
 # ## 3.9 Where retrieval cannot tell several from one
 #
@@ -578,10 +578,9 @@ assert settings.mode() == "smoke" or all(mean > half for mean, half in found)
 # %% [markdown]
 # **What to see.** *Bent*: one center learns what it trains on, and knows the class of fresh images nearly as well as four.
 # So for the **class** it takes *many centers, or a map that bends*. For unseen species the bend does not do it: one center
-# still retrieves them worse than the numbers, and than the linear map with four: learning the class was not all.
+# cannot be told from four, and retrieves them worse than the numbers, and than the linear map with four.
 # *One species a class*: four are ahead in the class alone; on species, seen or unseen, no lead can be told. Both agree with
-# the rival explanation; neither proves it. The lead of §3.8 in retrieval is that of its mixture, its images and its forty
-# species.
+# the rival explanation; neither proves it. The lead of §3.8 in retrieval is that of its mixture and species.
 #
 # **When the looks are poses of one species.** On the book's usual drawn birds, one species a class, ten centers retrieve
 # unseen species worse than four at the default gamma, and with another gamma it is otherwise (§3b.9). **Nor are as many
