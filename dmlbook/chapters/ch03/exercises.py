@@ -21,9 +21,9 @@ CANCELS = "The margin is still without effect: left out, or subtracted from ever
 REPAIRS = (
     "softmax over classes", "softmax over all centers", "gamma multiplied", "no gamma", "the scale inside",
     "nothing normalized", "embeddings as they are", "centers as they are", "lengths held fixed", "no margin below",
-    "the margin in every labeled column", "the margin counts twice", "the margin for class 0",
-    "the margin on one center", "the sum over the batch", "one loss an image", "no scale",
-    "scaled before the weights",
+    "the margin in every labeled column", "as many columns as labels", "the margin in the first row alone",
+    "the margin counts twice", "the margin for class 0", "the margin on one center", "the sum over the batch",
+    "one loss an image", "no scale", "scaled before the weights",
 )  # fmt: skip
 """What ``faults.loss`` knows, and a repair may bring in."""
 
@@ -81,14 +81,16 @@ def _repaired(
 
 
 def _fixed(embeddings: Tensor, centers: Tensor, labels: Tensor, margin: float, *, part: str) -> Tensor:
-    """Cosines, or the other classes' weights, cut off from the gradient."""
+    """Cosines, all weights, or the other classes' weights, cut off from the gradient."""
     s = faults.cosines(embeddings, centers)
     q = (s / 0.1).softmax(-1)
     if part == "others":
         own = F.one_hot(labels, len(centers))[..., None].bool()
         q = torch.where(own, q, q.detach())
+    q = q.detach() if part == "weights, margin by columns" else q
     found = (q * (s.detach() if part == "cosines" else s)).sum(-1)
-    return F.cross_entropy(20 * faults.lowered(found, labels, margin), labels)
+    fault = "the margin in every labeled column" if part == "weights, margin by columns" else ""
+    return F.cross_entropy(20 * faults.lowered(found, labels, margin, fault), labels)
 
 
 def _bug_cases() -> Sequence[Case]:
@@ -172,6 +174,10 @@ EXERCISES = (
                 partial(_fixed, part="others"),
                 "The own class's weights learn and the others' do not. All q depend on the cosines: cut nothing off.",
             ),
+            "the margin in every labeled column, and the weights": Misconception(
+                partial(_fixed, part="weights, margin by columns"),
+                f"{faults.LOSS_FAULTS['the margin in every labeled column']} {PUSHED}",
+            ),
             "a margin of 0.3": Misconception(
                 lambda x, w, y, margin: _repaired(x, w, y, 0.3, smooth=""),
                 "Your margin is 0.3 whatever is given: take the argument.",
@@ -218,6 +224,23 @@ EXERCISES = (
             "rounded": Misconception(
                 lambda gamma: 1.28 * gamma,
                 "Close, but rounded: the constant that multiplies gamma is not quite 1.28. Halve the interval further.",
+            ),
+            "a grid that ends": Misconception(
+                lambda gamma: min(1.0, math.ceil(1000 * gamma * _turning_point()) / 1000),
+                "A grid from 0 to 1 is too coarse for a small gamma and ends too early for a large one. Search in "
+                "units of gamma, and halve an interval.",
+            ),
+            "gamma in the exponential alone": Misconception(
+                lambda gamma: _root(lambda gap: gap - 1 - math.exp(-gap / gamma)),
+                "Your bracket in (3.15) lacks its gamma: u = 1 + exp(-u) is for u = gap / gamma. Multiply by gamma.",
+            ),
+            "the square root": Misconception(
+                lambda gamma: _turning_point() * gamma**0.5,
+                "The gap grows with gamma itself, not with its root: only gap / gamma enters.",
+            ),
+            "the square": Misconception(
+                lambda gamma: _turning_point() * gamma**2,
+                "The gap grows with gamma itself, not with its square: only gap / gamma enters.",
             ),
             "rounded to a tenth": Misconception(
                 lambda gamma: 1.3 * gamma,

@@ -49,6 +49,10 @@ LOSS_FAULTS = {
     "no margin below": "The margin stands above the fraction alone. In (3.7) the own class's term *below* has it too.",
     "the margin in every labeled column": "You lowered whole columns, those of all labels, for every image. Each image "
     "lowers one entry, in its own row: F.one_hot, or two index lists.",
+    "as many columns as labels": "F.one_hot(labels) has no more columns than the largest label asks for. With one "
+    "column the margin reaches every class, where it cancels. Name the classes: F.one_hot(labels, C).",
+    "the margin in the first row alone": "Only the first image has its margin. Each image lowers its own entry, in its "
+    "own row.",
     "the margin counts twice": "You lowered the own class *and* raised the others: the margin counts twice.",
     "the margin for class 0": "You lowered class 0 for every image. Each image lowers its own class: see its label.",
     "the margin on one center": "You lowered the own class's closest cosine before the weights. The margin comes off "
@@ -108,6 +112,10 @@ def lowered(found: Tensor, labels: Tensor, margin: float, fault: str = "") -> Te
         found = found.clone()
         found[:, labels] -= margin  # as it is written: a label that comes twice doubles the slope, too
         return found
+    if fault == "as many columns as labels":
+        return found - margin * F.one_hot(labels)
+    if fault == "the margin in the first row alone":
+        return found - margin * own * (torch.arange(len(found)) == 0)[:, None]
     if fault == "the margin counts twice":
         return found - margin * (2 * own - 1)
     if fault == "the margin for class 0":

@@ -136,6 +136,10 @@ def in_columns(v, y, margin):
     return v
 
 
+def in_first_row(v, y, margin):
+    return torch.cat([own_lowered(v[:1], y[:1], margin), v[1:]])
+
+
 def doubled(v, y, margin):
     return torch.stack([row + margin - 2 * margin * F.one_hot(c, len(row)) for row, c in zip(v, y, strict=True)])
 
@@ -188,6 +192,12 @@ def others_constant(x, w, y, margin):
     return F.cross_entropy(20 * own_lowered(similar, y, margin), y)
 
 
+def columns_and_constant_weights(x, w, y, margin):
+    s, q = parts(x, w, 0.1)
+    similar = (q.detach() * s).sum(-1)
+    return F.cross_entropy(20 * in_columns(similar, y, margin), y)
+
+
 def at_twenty(loss):
     """A loss of exercise 3.1 as an answer to 3.2."""
     return lambda x, w, y, margin: loss(x, w, y, 20.0, 0.1, margin)
@@ -209,6 +219,8 @@ LOSSES = {
     "lengths held fixed": loop(x=no_slope_of_lengths, w=no_slope_of_lengths),
     "no margin below": numerator_alone,
     "the margin in every labeled column": with_logits(F.cross_entropy, lower=in_columns),
+    "as many columns as labels": with_logits(F.cross_entropy, lower=lambda v, y, margin: v - margin * F.one_hot(y)),
+    "the margin in the first row alone": with_logits(F.cross_entropy, lower=in_first_row),
     "the margin counts twice": with_logits(F.cross_entropy, lower=doubled),
     "the margin for class 0": with_logits(F.cross_entropy, lower=first_lowered),
     "the margin on one center": closest_lowered,
@@ -257,6 +269,7 @@ ANSWERS = {
         "margin helps, and the weights": colleague(fixed, lower=lower_others),
         "margin after scaling, and the weights": colleague(fixed, lower=lower_late),
         "the other classes' weights held fixed": others_constant,
+        "the margin in every labeled column, and the weights": columns_and_constant_weights,
         "a margin of 0.3": lambda x, w, y, margin: colleague()(x, w, y, 0.3),
         "softmax over classes": at_twenty(over_classes),
         "softmax over all centers": at_twenty(over_all),
@@ -275,6 +288,8 @@ ANSWERS = {
             "lengths held fixed",
             "no margin below",
             "the margin in every labeled column",
+            "as many columns as labels",
+            "the margin in the first row alone",
             "the margin counts twice",
             "the margin for class 0",
             "the margin on one center",
@@ -290,6 +305,12 @@ ANSWERS = {
         "divided by gamma": lambda gamma: by_bisection(1.0) / gamma,
         "the distance from S'": lambda gamma: by_bisection(gamma) - gamma,
         "rounded": lambda gamma: round(by_bisection(1.0), 2) * gamma,
+        "a grid that ends": lambda gamma: min(
+            torch.linspace(0, 1, 1001).tolist(), key=lambda gap: abs(slope_of_second(gap, gamma))
+        ),
+        "gamma in the exponential alone": lambda gamma: where(lambda gap: gap - 1 - math.exp(-gap / gamma)),
+        "the square root": lambda gamma: by_bisection(1.0) * math.sqrt(gamma),
+        "the square": lambda gamma: by_bisection(1.0) * gamma * gamma,
         "rounded to a tenth": lambda gamma: round(by_bisection(1.0), 1) * gamma,
         "the weights' own point": lambda gamma: gamma * math.log(2),
         "a half": lambda gamma: 0.5 * gamma,
@@ -389,6 +410,32 @@ def mended_tail(lower):
     return loss
 
 
+def tail_of(lower):
+    """Exercise 3.1, but for the margin."""
+
+    def loss(embeddings, centers, labels, scale, gamma, margin):
+        s = torch.einsum("bd,ckd->bck", F.normalize(embeddings, dim=-1), F.normalize(centers, dim=-1))
+        similar = (torch.softmax(s / gamma, -1) * s).sum(-1)
+        return F.cross_entropy(scale * lower(similar, F.one_hot(labels, len(centers)), labels, margin), labels)
+
+    return loss
+
+
+def first_row(v, own, y, margin):
+    v = v.clone()
+    v[0, y[0]] -= margin
+    return v
+
+
+def labeled_columns_no_grad(x, w, y, margin):
+    s = torch.einsum("bd,ckd->bck", F.normalize(x, dim=-1), F.normalize(w, dim=-1))
+    with torch.no_grad():
+        q = torch.softmax(s / 0.1, -1)
+    similar = (q * s).sum(-1)
+    similar[:, y] -= margin
+    return F.cross_entropy(20 * similar, y)
+
+
 def numerator_only(embeddings, centers, labels, scale, gamma, margin):
     s = torch.einsum("bd,ckd->bck", F.normalize(embeddings, dim=-1), F.normalize(centers, dim=-1))
     similar = (torch.softmax(s / gamma, -1) * s).sum(-1)
@@ -473,6 +520,8 @@ INVENTED = {
         "margin in the numerator": numerator_only,
         "similar[:, labels] -= margin": columns,
         "view(B, K, C)": viewed,
+        "one_hot without C": tail_of(lambda v, own, y, m: v - m * F.one_hot(y)),
+        "S[0, labels[0]] -= margin": tail_of(first_row),
         "divides by norm().detach()": detached_lengths,
         "the mean center": mean_center,
     },
@@ -490,6 +539,9 @@ INVENTED = {
         "own minus, others plus": mended_tail(lambda v, own, y, m: v - m * own + m * (1 - own)),
         "similar[:, 0] - margin": mended_tail(lambda v, own, y, m: v - m * (torch.arange(v.shape[1]) == 0)),
         "margin typed as 0.3": mended_tail(lambda v, own, y, m: v - 0.3 * own),
+        "one_hot without C": mended_tail(lambda v, own, y, m: v - m * F.one_hot(y)),
+        "S[0, labels[0]] -= margin": mended_tail(first_row),
+        "no_grad kept, similar[:, labels]": labeled_columns_no_grad,
         "similar[:, labels] of all rows": mended_tail(lambda v, own, y, m: in_columns(v, y, m)),
         "no_grad around the cosines": no_grad_cosines,
         "margin off the closest cosine": margin_first,
@@ -518,6 +570,12 @@ INVENTED = {
         "negative": lambda gamma: -1.278464 * gamma,
         "u = exp(-u)": lambda gamma: 0.567143 * gamma,
         "u tanh u = 1": lambda gamma: 1.199679 * gamma,
+        "linspace(0, 1, 1001)": lambda gamma: next(
+            (n / 1000 for n in range(1001) if slope_of_second(n / 1000, gamma) <= 0), 1.0
+        ),
+        "t = 1 + exp(-t / gamma)": lambda gamma: newton(lambda t: t - 1 - math.exp(-t / gamma)),
+        "times sqrt(gamma)": lambda gamma: 1.278464 * gamma**0.5,
+        "times gamma squared": lambda gamma: 1.278464 * gamma**2,
         "two places": lambda gamma: round(1.278464 * gamma, 2),
     },
 }
