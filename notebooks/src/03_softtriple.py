@@ -14,14 +14,8 @@
 # **Before it** you need chapter [02](02_softmax_is_smoothed_triplet.ipynb): normalized SoftMax and its scale
 # $\lambda$.
 #
-<<<<<<< HEAD
-# **Time** about {reading} minutes to read, half as much again with a pencil, and {exercises} for the exercises; the
-# cells run in under three minutes on a laptop with two cores. The long experiments are in the companion
-# [03b](03b_softtriple_deeper.ipynb).
-=======
-# **Time** about {reading} minutes to read and try, and {exercises} for the exercises; the cells run in about three
-# minutes on a laptop with two cores. **Companion**: [03b](03b_softtriple_deeper.ipynb).
->>>>>>> h2m03
+# **Time** about {reading} minutes to read, half as much again with a pencil, and {exercises} for the exercises; the cells
+# run in about three minutes on a laptop with two cores. **Companion**: [03b](03b_softtriple_deeper.ipynb).
 
 # %%
 import math
@@ -465,8 +459,7 @@ outcome("3.3", "a" if pulled > 0.9 else "b" if pulled > 0.25 else "c")
 #
 # ## 3.8 When the map learns too
 #
-# So far the images stood still and only centers moved. But an embedding is *learned*: could a map not bring the looks
-# of a class together, and spare us the centers?
+# So far only centers moved. But an embedding is *learned*: could a map not bring the looks of a class together?
 #
 # Labels are often coarser than looks: "terrier" holds several dogs. We **merge** cartoon species at random, four to a
 # class: a hard mixture (terriers look more alike). The labels name the class alone.
@@ -566,7 +559,7 @@ book.show(figure, alt=alt)
 # ## 3.9 Where retrieval cannot tell several from one
 #
 # **When a class is one species**, nothing has to fall together. **When the map can fold:** the proof needed a linear map;
-# one hidden layer with 64 units can bend the space and bring the looks together. The same search, the same seeds:
+# one hidden layer with 64 units can bend the space and bring the looks together. Same search, same seeds:
 
 # %%
 rows, ahead, four = {}, {}, "SoftTriple, K = 4"

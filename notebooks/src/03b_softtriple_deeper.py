@@ -70,7 +70,7 @@ assert min(slack) >= 0
 # %% [markdown]
 # ## 3b.2 Gamma, between the mean and the maximum
 #
-# **The best weights, tried.** (3.4), in the step of §3.3, says that no weights do better than the softmax. Ten thousand
+# **The best weights, tried.** (3.4) says that no weights do better than the softmax. Ten thousand
 # random weights are tried.
 
 # %%
