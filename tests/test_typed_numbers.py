@@ -102,7 +102,7 @@ def chapter_of(*cells):
         ("Hint: <b>0.77</b>", ["0.77"]),
         ("See section 5.3 and (5.4), `0.99`, [chapter 77](77.ipynb), $x = 0.98$, arXiv 1909.05235, CVPR 2019, 2.", []),
         ("As §5.3 shows, see §5b.12, §5.3 and §5.4.", []),
-        ("**Time** about 55 minutes to read and try, and 77 for the exercises", []),
+        ("**Time** about 55 minutes to read, half as much again with a pencil, and 77 for the exercises", []),
         ("As 5.3 shows; chapter 06 and (6.10) too. ResNet-50 and CUB-200-2011.", []),
         ("It is 6.10 here, and 5.3 percent there.", ["6.10", "5.3"]),
         ("# 61.5", []),

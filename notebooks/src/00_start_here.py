@@ -131,7 +131,7 @@ for number in (1, 2, 3, 4):
 # **Retrieval** is the task all lessons share. Take one image as the **query**, compare it with all others, and list
 # them, the most similar first. To compare, we need numbers: an **embedding** turns each image into a point. The simplest
 # one does nothing at all. It takes the pixels themselves, $3 \times 64 \times 64 = 12{,}288$ of them, as the point. (First we
-# take off the average picture: pixels are never negative, so that all cosines would be high.)
+# take off the average picture: pixels are never negative, so without this all cosines would be high.)
 #
 # We shall call two points similar if they lie in the same direction. (Why not if they are near each other? §1.2
 # answers.) The **cosine** of the angle between them says how much:
@@ -232,8 +232,8 @@ print(f"Recall@1 of pixels: {100 * score:.1f} percent; guessing: {100 * guess:.1
 outcome("0.1", "a" if score < 0.1 else "b" if score < 0.5 else "c")
 
 # %% [markdown]
-# Four queries, each of another genus, and what pixels retrieve for them. A black frame marks the right species, a
-# grey dashed one a wrong species.
+# Four queries, each of another genus, and what pixels retrieve for them. A black frame marks the query and, with a
+# check mark, the right species; a grey dashed one, crossed, a wrong species.
 
 # %%
 title = "Pixels often find the pose, seldom the species"
@@ -408,10 +408,12 @@ if settings.mode() != "smoke":
     assert counts["learned"]["genus"][2] > counts["pixels"]["genus"][2]
 
 # %% [markdown]
-# **What to see.** The second rows hold more than twice as many black frames as the first rows. At place 1 alone the two tie, and
+# **What to see.** The second rows hold more than twice as many check marks as the first rows. At place 1 alone the two
+# tie, and
 # in the first row it is the pixels that are right there: four rows are no measure, all queries together are. (And this is one
 # start of one network.) The third query is a kingfisher: pixels bring one other kingfisher, and of another species; the network
-# brings more. Where it errs, it mostly knows the genus: what it mistakes must be the marks. And all birds of the second rows
+# brings more. Where it errs, it mostly knows the genus: what it mistakes then must be the marks. And all birds of the
+# second rows
 # have the query's pose. Does the network look past it? Take every image in that pose out of the list.
 
 
@@ -441,7 +443,7 @@ if settings.mode() != "smoke":
 # learn a measure of similarity that holds for classes never seen is called **metric learning**; classes of several clusters
 # are the subject of lessons 03 and 04.
 #
-# Choose a query yourself. The line below the pictures says what they show.
+# Choose a query yourself. The line above the pictures says what they show.
 
 # %%
 from dmlbook.book.neighbours import NeighbourExplorer

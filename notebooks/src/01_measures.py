@@ -4,7 +4,7 @@
 # **Question.** What makes an embedding good, and how do you measure it without being flattered?
 #
 # **After this lesson you can**
-# - say what makes an embedding good, and measure it by recall at k, R-precision, MAP@R and NMI, all written by yourself,
+# - say what makes an embedding good, and measure it by recall at k, R-precision, MAP@R and NMI, all from scratch,
 # - recognize three ways in which such a score flatters: the query that finds itself, images that tie, clusters that were
 #   lucky,
 # - read a score beside its floor, what an embedding that knows nothing gets.

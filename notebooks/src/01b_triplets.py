@@ -375,8 +375,9 @@ paired = scores["semi-hard"] - scores["all triplets"]  # started alike
 print("semi-hard minus all triplets, in points:", experiments.both_measures(paired))
 
 # %% [markdown]
-# **What to see.** An untrained network knows no species, and most triplets of its first batch are active. A few epochs later
-# nearly all areas are light grey: most of the thousands of triplets in a batch are compared, found satisfied, and contribute
+# **What to see.** An untrained network has learned no species, and most triplets of its first batch are active. A few
+# epochs later most of each picture is light grey: most of the thousands of triplets in a batch are compared, found
+# satisfied, and contribute
 # exactly nothing, while every image still had to pass through the network. Mining looks for those that are left. Easy triplets
 # count as zeros in the mean over all, so its gradient shrinks with the active share. (Adam divides by the usual size of the
 # gradient and makes up for part of that.) Training on the semi-hard ones does not keep them alive: mining spends the supply it
@@ -430,13 +431,15 @@ else:
 # classes may answer by what it remembers of each; this tells nothing about the species it will meet in use.
 #
 # **Remedy.** Split by class. If a set comes split by image, as many classification sets do, split it anew. And compare only
-# scores of one and the same list of images: in §1b.5, with more images of its species to find, Recall@1 was higher.
+# scores of one and the same list of images: in §1b.5, with more images of each query's species to find, Recall@1 was
+# higher.
 #
 # ## 1b.7 What a batch holds of a neighborhood
 #
 # Mining chooses among the triplets *of the batch*. But what is in the batch? An image is confused with its nearest neighbors of
 # other classes. (§1b.3 passed over the hardest negative, whose label may be wrong; but what the batch does not hold, no rule
-# can take or pass over.) Take image $i$, its $k$ nearest neighbors in the whole training set of $N$ images ($k$ is a number from here on, no longer a negative), and a batch of $B$
+# can take or pass over.) Take image $i$, its $k$ nearest neighbors in the whole training set of $N$ images ($k$ is a
+# number in this section, in exercise 1.7 and in 01c, no longer a negative), and a batch of $B$
 # images that contains $i$. The other $B - 1$ are drawn from the other $N - 1$ at random, without replacement. Which share of
 # the $k$ neighbors is in the batch?
 #
@@ -730,7 +733,8 @@ for each in (4,):  # add yours
 #   the batch holds.
 # - The zones hard, semi-hard and easy belong to a pair of anchor and positive.
 # - When a loss stays at its margin, print the mean distance: near 0 the network has collapsed; if not, look for a bug.
-# - Scores on new images of classes that training has seen measure in part what is remembered of them. Split by class.
+# - Scores on new images of classes that training has seen may measure in part what is remembered of them. Split by
+# class.
 # - A uniform batch holds on average the share $(B - 1) / (N - 1)$ of the neighborhood of any of its images, whatever the
 #   embedding.
 #

@@ -244,9 +244,11 @@ print("your limit:", limit_of_the_chance(0.1, 10))
 # %% [markdown]
 # ## What to take away
 #
-# - A batch meets any of $k$ neighbors with chance (1.13), which for a large set hangs on the share $B/N$ alone.
+# - A uniform batch meets at least one of $k$ neighbors with chance (1.13), which for a large set hangs on $k$ and the
+# share $B/N$ alone.
 # - Of an anchor's triplets it holds about the square of that share.
-# - The closest negative of a batch is number $(M + 1) / (b + 1)$ of all $M$ on average, where the batch holds $b$ of them.
+# - The closest negative of a uniform batch is number $(M + 1) / (b + 1)$ of all $M$ on average, where the batch holds
+# $b$ of them.
 # - Batches of $m$ images a class, if $(m - 1) / (n - 1)$ is larger than the share (1.12), hold more neighbors of the own
 #   class than uniform ones, and therefore fewer of the others.
 #

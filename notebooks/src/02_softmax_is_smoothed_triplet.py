@@ -334,7 +334,8 @@ right.set_yticks([0, math.log(2), math.log(3)], ["log 1", "log 2", "log 3"])
 show(figure, "2.5 gap and ties")
 
 # %% [markdown]
-# **What to see.** Left, the loss falls through the band onto the hardest violation. Right, all three images begin near
+# **What to see.** Left, loss / $\lambda$ falls through the band onto the hardest violation. Right, all three images
+# begin near
 # $\log 3$, and each ends at the logarithm of its ties. ([§2b.3](02b_softmax_deeper.ipynb), with (2.11) and (2.12): the gap only ever
 # shrinks; what a *small* scale sees; where a learned scale goes.)
 #
@@ -414,7 +415,8 @@ outcome("2.3", "c" if share[1.0] > 0.5 else "a" if share[1.0] < 0.02 else "b")
 # small loss does not say that the embedding is near the perfect one.
 #
 # Turn the image around the circle, and move the scale. The panels show the pulls $p_c (w_{y_i} - w_c)$ as lines from the
-# image, the weights, the slopes (2.7) divided by $\lambda$, and the loss between its bounds (2.9). Raise the scale, and watch which center gets the weight.
+# image, the weights, the slopes (2.7) divided by $\lambda$, and loss / $\lambda$ between its bounds (2.9). Raise the
+# scale, and watch which center gets the weight.
 
 # %%
 from dmlbook.chapters.ch02.explorer import ScaleExplorer
@@ -767,7 +769,8 @@ print("lambda before steps 1, 30, 60:", [round(run.scales[t], 2) for t in (0, 29
 # on the right side, every violation but the own 0 is negative, and so is the slope. It goes on growing, ever more slowly,
 # and never stops, for more scale always lowers the loss of easy images: the argument of §2.6, with one length for all. From
 # large starts it *fell* first, while images on the wrong side had the say, and then crept up. Within our budget the runs did
-# not meet: where $\lambda$ began decided where it ended, and so did its learning rate. So "learned" was not "chosen well"
+# not meet: where $\lambda$ began decided where it ended, and so, from three of the four starts, did its learning rate.
+# So "learned" was not "chosen well"
 # here: margin and radius at the end went with the scale that a run had happened to reach, and so, roughly, did retrieval
 # (one seed, and one learning rate for the net: §2b.7 says how little that proves). At the end the slope in $\lambda$ was
 # small because the *loss* was, which is no sign of a best scale.

@@ -358,7 +358,7 @@ print("   S'", short(both[0](rivals)[0]), "   V", short(both[1](rivals)[0]))
 # $e^{\max_k s_k / \gamma} \le Z \le K e^{\max_k s_k / \gamma}$; now take $\gamma \log$.
 # </details>
 #
-# All four for one image, whose cosines with a class's four centers are 0.8, 0.6, 0.1 and -0.3.
+# All but the last for one image, whose cosines with a class's four centers are 0.8, 0.6, 0.1 and -0.3.
 
 # %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(7.4, 3.5))
@@ -371,7 +371,8 @@ show(figure, "3.5 four similarities")
 # has a meaning of its own, a mixture of hidden labels: §3b.3.)
 
 # %% [markdown]
-# **Stop.** With opposite poses, one center a class can only guess. With several, SoftTriple takes the mean of the cosines,
+# **Stop.** With opposite poses, one center a class gets no lower a loss than guessing. With several, SoftTriple takes
+# the mean of the cosines,
 # $S'$, under weights that entropy led us to: not the value $V$ of the problem they solve.
 #
 # **Question.** In a class all $K$ centers stand on one spot. What are $q$, $S'$ and $V$, and which of them says how
@@ -446,15 +447,15 @@ print(f"{100 * pulled:.0f} percent are pulled, {100 - 100 * pulled:.0f} percent 
 outcome("3.3", "a" if pulled > 0.9 else "b" if pulled > 0.25 else "c")
 
 # %% [markdown]
-# Most are pushed where cosines spread widely compared with gamma. At a random start in many dimensions all cosines are
-# near 0, and nearly all centers are pulled (§3b.7).
+# At a random start in 512 dimensions nearly all centers are pulled, in 64 only half (§3b.7).
 #
 # The loss hands these slopes on, times how wrong it is: with $p$ the outer softmax (margin included),
 #
 # $$\frac{\partial \ell}{\partial s_{c,k}} = \lambda \bigl( p_c - [c = y] \bigr) \frac{\partial S'_c}{\partial s_{c,k}}. \tag{3.17}$$
 #
 # For the own class $p_c - 1 < 0$, so descent raises $S'_y$; for the others it lowers $S'_c$. So an image pushes the
-# closest center of a *wrong* class away and pulls its farther ones **in**: one more way to lower a mean is to give
+# closest center of a *wrong* class away and pulls those more than $\gamma$ below $S'_c$ **in**: one more way to lower
+# a mean is to give
 # weight to its worst member. (All four cases in a picture: §3b.7.)
 #
 # ## 3.8 When the map learns too
@@ -462,7 +463,7 @@ outcome("3.3", "a" if pulled > 0.9 else "b" if pulled > 0.25 else "c")
 # So far only centers moved. But an embedding is *learned*: could a map not bring the looks of a class together?
 #
 # Labels are often coarser than looks: "terrier" holds several dogs. We **merge** cartoon species at random, four to a
-# class: a hard mixture (terriers look more alike). The labels name the class alone.
+# class: a hard mixture (terriers look alike). The labels name the class alone.
 
 # %%
 count, each = settings.by_mode(smoke=(20, 10), class_=(80, 60), full=(80, 60))
@@ -554,11 +555,12 @@ book.show(figure, alt=alt)
 # explanation: one center asks four species to *fall together*, and so to lose what tells them apart. §3b.10 tries others:
 # a wide embedding, ten times the steps, a search for scale and margin, the class of the closest trained image. Four stay
 # ahead; but the closest image more than halves their lead in the class, and a wide embedding takes two fifths off that
-# in retrieval, where one center can no longer be told from the numbers.
+# on unseen species, where one center cannot be told from the numbers.
 #
 # ## 3.9 Where retrieval cannot tell several from one
 #
-# **When a class is one species**, nothing has to fall together. **When the map can fold:** the proof needed a linear map;
+# **When a class is one species**, no two species have to fall together. **When the map can fold:** the proof needed a
+# linear map;
 # one hidden layer with 64 units can bend the space and bring the looks together. Same search, same seeds:
 
 # %%
@@ -578,11 +580,12 @@ assert settings.mode() == "smoke" or all(mean > half for mean, half in found)
 # **What to see.** *Bent*: one center learns what it trains on, and knows the class of fresh images nearly as well as four.
 # So for the **class** it takes *many centers, or a map that bends*. For unseen species the bend does not do it: one center
 # cannot be told from four, and retrieves them worse than the numbers, and than the linear map with four.
-# *One species a class*: four are ahead in the class alone; on species, seen or unseen, no lead can be told. Both agree with
-# the rival explanation; neither proves it. The lead of §3.8 in retrieval is that of its mixture and species.
+# *One species a class*: four are ahead in the class alone; on species, seen or unseen, no lead can be told. This
+# agrees with the rival explanation; the bent map only if species fall together with four centers, too. Neither proves
+# it. The lead of §3.8 in retrieval is that of its mixture and species.
 #
-# **When the looks are poses of one species.** On the book's usual drawn birds, one species a class, ten centers retrieve
-# unseen species worse than four at the default gamma, and with another gamma it is otherwise (§3b.9). **Nor are as many
+# **When the looks are poses of one species.** On the book's usual drawn birds, one species a class, SoftTriple's ten
+# centers retrieve unseen species worse than its four, at the default gamma and at 0.3 (§3b.9). **Nor are as many
 # centers as clusters always enough:** some starts get stuck, and spare centers are insurance (§3b.8).
 #
 # ## 3.10 Move them yourself
@@ -801,7 +804,8 @@ six_labels = torch.arange(6) % 2
 # %% [markdown]
 # ## What to take away
 #
-# - While embeddings come in opposite pairs, one center a class (without a bias) cannot beat guessing: a theorem, for every scale and dimension.
+# - While embeddings come in opposite pairs, one center a class (without a bias) gets no lower a mean loss than
+# guessing: a theorem.
 # - HardTriple takes the closest center; SoftTriple the expected similarity under a softmax over the centers, which entropy leads to.
 # - The expected similarity stays a cosine and may push centers away; the log-sum-exp value pays for numbers and never pushes a center of the image's own class.
 # - Scale says whom to listen to, gamma how softly to choose, the margin how far to go on.

@@ -608,7 +608,8 @@ assert settings.mode() == "smoke" or all(mean > half for mean, half in found)
 #   three methods. That is about solving the training task: on birds, at the default gamma, ten centers retrieved unseen
 #   species worse than four, by both measures.
 # - A clear difference in one setting is a difference in that setting. Change what should not matter before you believe the story.
-# - On merged species the advantage of four centers outlives more parameters, time, settings and another reading; its size does not.
+# - On merged species the advantage of four centers outlives more parameters, time, settings and another reading; its
+# size hangs on width, settings and reading.
 #
 # ## References
 #

@@ -258,7 +258,8 @@ print(f"half the root of 2: {math.sqrt(2) / 2:.5f}    tau = 0.2 adds {0.2 * ours
 #
 # <details><summary>Answer</summary>
 #
-# A pair pays about a quarter, for the divisor is nearly four times as large. The class pays the same: half the mean
+# A pair pays less than a quarter, for the divisor is more than four times as large. The class pays the same: half the
+# mean
 # distance. A pair holds as long as what pulls its two apart is at most $2t$, twice what *it* pays at distance 1: so
 # each single pair is held more weakly. (But one image then pulls on more centers, each less; which effect is larger is not said by the formula.)
 # </details>
@@ -354,7 +355,8 @@ if STARTS >= 20:
 # %% [markdown]
 # **What to see.** Look at the threshold of 0.3 first: nearly every class has three with almost no price, and both
 # prices can only spoil that. The centers come close by themselves, but do not *meet*, and a threshold of 0.02
-# sees it. By that one distances find three far more often than squares. So the corner buys no better count than
+# sees it. By that one, for $\tau$ from about 0.2 to 6, distances find three far more often than squares. So the corner
+# buys no better count than
 # the best threshold gives without it; it buys one that does **not depend on the threshold**. From $\tau = 1$ to about 3
 # most classes count the same at all three thresholds, mostly three; with a larger $\tau$ needed centers merge, and
 # two poses must share one. Under the squared price the thresholds mostly disagree there. That is after 250 steps; with four times
@@ -420,7 +422,7 @@ outcome("4.2", "c" if lost else "b" if huge else "a")
 # Now birds. Each species shows one to four poses, and we know which; the loss does not. A small network was trained
 # once with normalized SoftMax (one center a class: it has never heard of poses). On its features we train a *linear*
 # embedding and SoftTriple's centers, again and again, ten centers for each of 40 species. Two centers closer than 0.1
-# count as one, the threshold of `loss.report()` where you name none.
+# count as one, that of the package's own count, `loss.report()`, where you name none.
 #
 # **Predict.** At the paper's $\tau = 0.2$ (a pair pays $\tau / 3600$ here; on the circle it was $\tau / 60$) the number
 # of distinct centers left is on average (a) that of the poses, within 0.5; (b) more; (c) fewer.
@@ -798,4 +800,4 @@ for tau in (0.3, 1.0, 2.0):
 # - L. Hubert, P. Arabie. *Comparing Partitions*. Journal of Classification, 1985.
 #
 # **Deeper**: [04b](04b_do_they_find_the_poses.ipynb) and [04c](04c_photographs.ipynb). **Next**:
-# [05 · A bound through centroids](05_centroid_bound.ipynb).
+# [05 · The centroid bound](05_centroid_bound.ipynb).

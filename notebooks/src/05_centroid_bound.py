@@ -532,7 +532,8 @@ for name, way in timed.items():
 
 # %% [markdown]
 # **What to see.** Among 32 images only Python's loops are slow: in one tensor the same terms take about as little as sorting.
-# Among 256 sorting is far ahead, and among a thousand the bound is far ahead of sorting. Within a batch of tens of images,
+# Among 256 sorting is far ahead of masks, and the bound far ahead of sorting; among a thousand it is more so. Within a
+# batch of tens of images,
 # which is what training sees, *all* triplets can be had exactly and cheaply. So the honest case for the bound is that it is
 # linear in $N$ for a fixed number of classes, needs no second image of a class in the batch, and gives an image a gradient
 # that does not depend on the company it came with.

@@ -90,7 +90,8 @@ assert expected <= alike + 1e-9
 # $$0 \le L_d - L_t \le \sum_i 2\, (\mathrm{anc}_{y_i} + \mathrm{neg}_{y_i})\, d_i , \tag{5.18}$$
 #
 # with the right side of (5.6) for $L_d$. For classes of one size it is (5.8). The restated theorem (5.9) adds the spread of
-# the centroids' distances, which costs nothing here; below, centroids at unequal distances, each image at $\varepsilon / 2$:
+# the centroids' distances, which (5.18) does not pay; below, centroids at unequal distances, each image at
+# $\varepsilon / 2$:
 
 # %%
 eps, y = 0.4, torch.arange(60) % 5
@@ -517,7 +518,7 @@ assert abs(listed - hinged_loss(x, labels, 2.0)) < 1e-9  # the package sorts
 # We time six ways to pass over $N$ images once (an epoch), 64 dimensions, 4 classes:
 #
 # - **listed**: the three nested loops, hinged;
-# - **masks**: all $N \times N \times N$ sums of two distances at once, then a mask for those that are triplets;
+# - **masks**: all $N \times N \times N$ differences of two distances at once, then a mask for those that are triplets;
 # - **sorted**: (5.16), exact and hinged;
 # - **pairs**: (5.15), exact, no hinge;
 # - **means each batch**: the bound, but with centroids that follow the embeddings: for each batch of 32 the class means of

@@ -159,7 +159,7 @@ same("N-pairs", npairs_loop(anchors, positives), package)
 # %% [markdown]
 # **Clustering** (Oh Song and others, 2017) judges the batch as a whole. It looks for a few images, the **medoids**, whose
 # clusters explain the batch well although they are not the classes, and asks that the true classes, each with its best
-# medoid, beat even the worst such choice. Its formula, on the same four points: §6b.2.
+# medoid, beat even the most tempting such choice. Its formula, on the same four points: §6b.2.
 #
 # ## 6.3 Representatives that are no examples
 #
@@ -450,7 +450,7 @@ EXPLORER().widget()
 # %% [markdown]
 # ## 6.10 Which one is best?
 #
-# Nearly every paper above reports that its loss wins. A skeptic wants more than a table:
+# Nearly every paper above reports that its loss wins. A skeptic wants more:
 # - 40 species of 50 images train, 40 others test; the search trains on 32 and looks at 8 held-out ones (400 images);
 # - **own settings** for each loss (rates, scale or margin, batches, epochs), all found by the same search: eight points
 #   of its own space, spread evenly, however many settings it has (which favors losses with few); all train for one
@@ -471,7 +471,7 @@ display(Markdown(field.settings()))
 # %% [markdown]
 # The first seeds again, live, at those settings. This is a check that the machinery is real, and no comparison: two seeds
 # are not ten (N-pairs' first two are five points above its mean), and even the same seeds may differ by a point or two
-# from the record, which was made with one thread.
+# from the record (one thread).
 
 # %%
 SEEDS = [SEED + n for n in range(settings.by_mode(smoke=1, class_=2, full=10))]
@@ -548,7 +548,8 @@ for key in BOTH:
 # network from random weights and at most three epochs, losses with learned or fixed representatives came out ahead, and
 # the ten that were searched again stayed on their side of the line, some by a hair.** That *each* of the seven is better
 # than *each* of the six is less sure: the gap at the line is smaller than what another search did. SoftTriple stays
-# above normalized SoftMax in every search of both, by as little as 0.8 points; which of the seven is best is not known.
+# above normalized SoftMax in every search of both, by as little as 0.8 points of Recall@1 and a tenth of MAP@R; which
+# of the seven is best is not known.
 # And what won under SoftTriple's name is not the paper's loss: both searches took a large $\gamma$, 0.71 and 0.46, where
 # the ten centers are all but averaged, at quite unlike scales.
 #

@@ -275,8 +275,9 @@ show(figure, "7.4 losses fall")
 # and normalized SoftMax cannot be told apart by Recall@1; by MAP@R their interval leaves out 0 by little. (Twelve
 # intervals were looked at, and one of twenty misses by chance.) Semi-hard triplets have the lowest means. That is after a few
 # epochs of a small network on easy data, forty classes that fit a simplex: more epochs, other rates (each was chosen in a
-# short search, and the centers' own rate was not searched) or other data may reorder them. (In §7.8 all of these differ,
-# and so does the order.) The training loss falls, too: each curve (faint: a run) is a share of its own start, so that their heights say nothing about which loss is better. (The bound
+# short search, and the centers' own rate was not searched) or other data may reorder them. (In §7.8 network, data and
+# rates differ, and so does the order.) The training loss falls, too: each curve (faint: a run) is a share of its own
+# start, so that their heights say nothing about which loss is better. (The bound
 # is left out: its values fall below 0.) And we look at the test species again and again below, in order to teach; nothing is
 # chosen from it.
 

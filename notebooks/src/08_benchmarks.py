@@ -140,8 +140,9 @@ display(Markdown(f"**The same in chapter 07**\n\n{former.table(BOTH)}"))
 # %% [markdown]
 # By Recall@1 semi-hard triplets and the bound are two points above the floor, which has twenty times as many numbers; by
 # MAP@R they are about twice as high. Chapter 07 trained the same losses on the same photographs, the whole network, too, at
-# settings of another search: there SoftTriple and SoftMax came out higher, the other two lower. What a search finds moves a
-# score by more than the 2.3 points in question. And this is what is published of the same losses, Recall@1:
+# settings of another search: there SoftTriple and SoftMax came out higher, the other two lower. Search and epochs
+# (five there) move a score by more than the 2.3 points in question. And this is what is published of the same losses,
+# Recall@1:
 
 # %%
 ours = {loss: tables["Cars196"].rows[name] for name, loss in METHODS.items()}
@@ -232,8 +233,8 @@ show(figures.leads(tables, "SoftTriple", BOTH), "8.4 leads over rivals")
 # %% [markdown]
 # **What to see.** (Each panel has a scale of its own.) On the cars SoftTriple cannot be told from
 # SoftMax, and is clearly ahead of semi-hard triplets and of the bound. On the species semi-hard triplets score highest,
-# having been shown 1.6 times as many pictures; SoftTriple is clearly ahead of SoftMax, each as its search left it; and the
-# bound has hardly begun to learn.
+# having been shown 1.6 times as many pictures; SoftTriple is clearly ahead of SoftMax, each as its search left it; and
+# the bound's clusters are little above chance.
 #
 # Is the lead over SoftMax on the species that of two centers, or of luckier settings? Eight settings tried
 # are few. So one center a class, which is SoftMax with a margin (chapter [03](03_softtriple.ipynb)), was given
@@ -269,8 +270,9 @@ more_than_half = second.mean < lead.mean / 2
 outcome("8.3", "c" if not second.told_apart else "a" if more_than_half else "b")
 
 # %% [markdown]
-# **What to see.** At SoftTriple's settings one center cannot be told from two, nor at SoftMax's two from SoftMax. So nearly
-# all of the lead came with the settings: among eight tried the search found good ones for the one loss, and none so good
+# **What to see.** At SoftTriple's settings one center cannot be told from two, nor at SoftMax's two from SoftMax. So
+# nearly all of the lead came with the settings and the margin: among eight tried the search found good ones for the
+# one loss, and none so good
 # for the other. The paired test was honest about seeds, and blind to the search. And most pairs of centers have become
 # one: of several centers these runs say little.
 #
@@ -534,7 +536,7 @@ display(Markdown(theory.cost_table(costs)))
 
 # %% [markdown]
 # **What to see.** The three runs on cars differ by a quarter, and in their batches; the species are another size and
-# another network. (Chapter 06 has what losses cost by themselves.) Memory is the whole process at its peak: decoded
+# another network. (§6b.5 has what losses cost by themselves.) Memory is the whole process at its peak: decoded
 # pictures, and what steps have freed and the process keeps for the next one.
 #
 # On a GPU the pictures are kept in its memory where they fit, and all crops of a batch are drawn at once. The modern
@@ -569,7 +571,8 @@ display(Markdown(theory.tools_table("side-by-side")))
 # a regularizer beside it). We have not repeated that: it takes a GPU and the one line of §8.1; on CUB our three seeds
 # decide nothing, and SOP itself we did not run. With a small network on Cars196, trained as a whole, SoftTriple is
 # clearly ahead of semi-hard triplets and of the bound, and cannot be told from SoftMax. On a drawn set of SOP's form it
-# beat SoftMax, and one center at the same settings did as well as two; semi-hard triplets scored highest, on more
+# beat SoftMax, and one center at the same settings could not be told from two; semi-hard triplets scored highest, on
+# more
 # pictures, in the one search that we made. An order of losses belongs to a protocol, as a score does, and to a search.
 #
 # *And on my photographs?* No table says. Measure what you get without training; choose the split by what will be asked;
@@ -743,7 +746,8 @@ check("8.3", backward_in_parts)
 # 3. With a closed set: all products train, and held-out photographs are looked up among the others; those of one minute on
 #    one side.
 # 4. Recall@1 there is of queries that can be answered. The others get an answer, too, and it is always wrong.
-# 5. Those on pairs and triplets: they need the whole batch at once (exercise 8.3 says how). A loss with one term an image,
+# 5. Those on pairs and triplets, and Proxy-Anchor: they need the whole batch at once (exercise 8.3 says how). A loss
+# with one term an image,
 #    such as SoftTriple, is a mean: the gradients of the parts add up, each by its share. (Its regularizer needs no image.)
 # </details>
 #
