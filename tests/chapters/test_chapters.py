@@ -54,7 +54,9 @@ def test_every_alt_text_says_something_and_is_filed_under_its_section(number):
 def test_every_alt_text_is_shown_by_one_cell():
     shown = {}
     for path in sorted((chapters.HERE.parents[1] / "notebooks" / "src").glob("*.py")):
-        for name in re.findall(r'show\((?:[^"]|"[A-Za-z][^"]*")*?"(\d+[bc]?\.\d+ [^"]+)"', path.read_text(encoding="utf-8")):
+        for name in re.findall(
+            r'show\((?:[^"]|"[A-Za-z][^"]*")*?"(\d+[bc]?\.\d+ [^"]+)"', path.read_text(encoding="utf-8")
+        ):
             shown.setdefault(name, []).append(path.stem)
     assert {name: where for name, where in shown.items() if len(where) > 1} == {}
     assert set(shown) == {name for number in chapters.numbers() for name in chapters.alts(number)}
