@@ -122,7 +122,7 @@ def test_one_evaluator_measures_the_second_half_of_the_classes_of_whatever_was_l
 
 SCRIPT = """# a script
 python -m dmlbook check > "$4/said"
-"$PYTHON" -c 'held = bytearray(int(8e8)); held[::4096] = bytes(len(held[::4096]))'
+"$PYTHON" -c 'held = bytearray(int(1.5e9)); held[::4096] = bytes(len(held[::4096]))'
 cp vectors.npz "$4/"
 """
 
@@ -147,7 +147,7 @@ def test_a_script_is_run_once_and_its_seed_is_its_own(measure, root, tmp_path, m
     folder = tmp_path / "work" / "dmlbook-3"
     assert (figures["recall_at_1"], figures["map_at_r"], figures["lines"]) == (1.0, 1.0, 3)
     assert 0 < figures["cpu_minutes"] < 5
-    assert 0.8 < figures["peak_gb"] < 1.0  # of what the script held, and not of who started it
+    assert 1.5 < figures["peak_gb"] < 1.7  # of what the script held, and not of who started it
     assert "python" in (folder / "said").read_text()
     assert f"dmlbook.seeding.SEED = {measure.SEED + 3}" in (folder / "bin" / "python").read_text()
     capsys.readouterr()
