@@ -57,20 +57,28 @@ class Suite:
                     return True
         return False
 
-    def judges(self, module: str, node: ast.AST, seen: frozenset = frozenset()) -> bool:
-        """Whether anything that is judged occurs: by name, in a helper, a fixture or a constant, or in code as text."""
+    def judges(self, module: str, node: ast.AST, seen: set | None = None) -> bool:
+        """Whether anything that is judged occurs: by name, in a helper, a fixture or a constant, or in code as text.
+
+        What has been looked into, ``seen``, is not looked into again, by whichever way it is reached.
+        """
+        seen = set() if seen is None else seen
         for inner in ast.walk(node):
             text = inner.value if isinstance(inner, ast.Constant) and isinstance(inner.value, str) else ""
-            named = text in self.trees and text not in seen
-            if CODE.search(text) or (named and self.judges(text, self.trees[text], seen | {text})):
+            if CODE.search(text):
                 return True
+            if text in self.trees and text not in seen:
+                seen.add(text)
+                if self.judges(text, self.trees[text], seen):
+                    return True
             name = f"{module}.{inner.arg}" if isinstance(inner, ast.arg) else self._meaning(module, inner)
             if name.split(".")[0] in self.judged and (module == "tests.test_seeding" or not draws(name)):
                 return True
             home = self._home(name)
-            statements = self.bound[home[0]][home[1]] if home and home not in seen else []
-            if any(self.judges(home[0], statement, seen | {home}) for statement in statements):
-                return True
+            if home and home not in seen:
+                seen.add(home)
+                if any(self.judges(home[0], statement, seen) for statement in self.bound[home[0]][home[1]]):
+                    return True
         return False
 
     def identifiers(self) -> set[str]:
