@@ -259,9 +259,7 @@ print(f"distinct centers a class (farther apart than 0.1), of two: {left:.2f}")
 softmax, two = "normalized SoftMax", "two centers at its settings"
 swapped = records.compare(
     {softmax: "benchmarks/species-softmax", two: f"{plan}_as_softmax"},
-    unequal={
-        "settings": "those of SoftMax were searched for, and given to two centers."
-    },
+    unequal={"settings": "those of SoftMax, given to two centers."},
 )
 display(Markdown(swapped.differences(softmax, BOTH)))
 second = twins.tested("two centers", BOTH)["one center"]["recall_at_1"]

@@ -66,3 +66,18 @@ def test_what_overflows_opposite_the_own_center_is_told_so(id, words):
     """Violations near 2: whoever types (2.3) in passes wherever the own center is not far off."""
     found = chapters.judge(id, UNSTABLE[words]).misconception
     assert found == ("exponents cut off" if words == "violations cut at 700" else "overflow of the violations")
+
+
+def test_written_as_printed_it_overflows_opposite_the_own_center_and_cut_off_it_is_no_longer_the_loss():
+    w, y = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).double(), torch.tensor([0])
+    opposite, near = torch.tensor([[-1.0, 0.0]]).double(), torch.tensor([[0.6, 0.8]]).double()
+    loss = math.log(1 + math.exp(0.8 - 0.6))
+    for fault in (loss_faults.by_violations, loss_faults.cut_off):
+        assert float(fault(near, w, y, 1.0)) == pytest.approx(loss)
+    assert loss_faults.by_violations(opposite, w, y, 1000.0) == math.inf
+    assert float(loss_faults.cut_off(opposite, w, y, 1000.0)) < 1000.0  # the loss is 1000
+    for name, said in (
+        ("overflow of the violations", loss_faults.OPPOSITE),
+        ("exponents cut off", loss_faults.CUT_OFF),
+    ):
+        assert said in chapters.judge("2.1", ANSWERS["2.1"][name]).message

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dmlbook import chapters
-from dmlbook.chapters.ch07 import faults, loops
+from dmlbook.chapters.ch07 import faults, loops, messages
 from tests.chapters.ch07.answers import ANSWERS, INVENTED
 
 
@@ -95,3 +95,10 @@ def test_every_fault_is_a_misconception_of_its_exercise():
         assert set(found) <= set(chapters.exercises()[id].misconceptions)
     assert set(loops.RARE_LOOP_FAULTS) <= set(loops.loop_misconceptions())
     assert set(loops.BUG_FAULTS) <= set(loops.bug_misconceptions())
+
+
+@pytest.mark.parametrize("fault", messages.LOOP_FAULTS)
+def test_each_fault_of_a_loop_is_told_its_message_and_left_in_evaluation_that_too(fault):
+    verdict = chapters.judge("7.2", ANSWERS["7.2"][fault])
+    assert (verdict.misconception, messages.LOOP_FAULTS[fault] in verdict.message) == (fault, True)
+    assert messages.IN_EVALUATION in chapters.judge("7.2", ANSWERS["7.2"]["left in evaluation"]).message
