@@ -33,7 +33,7 @@ APART = re.compile(
     rf"(?:\b{REFERRED}\s+|§)\d+[bc]?(?:\.\d+)?(?:(?:,?\s(?:and|to|or)\s|,\s)§?\d+[bc]?\.\d+)*|"
     r"(?<![\w.,])(?:19|20)\d\d(?!\w|[.,]\d)|\*\*\d\d\*\*|(?<![\w.,])0\d[a-z]?(?!\w)(?:\.\d+)?|"
     r"\b[A-Za-z][\w-]*-\d+(?:-\d+)*\b(?!\.\d)|difficulty \d of 5(?: · \d+ minutes)?|95 percent interval|"
-    r"\*\*Time\*\* about \d+ minutes(?: to read)?(?:, half as much again with a pencil)?(?: \([^)]*\))?"
+    r"\*\*Time\*\* about \d+ minutes(?: to read)?(?:, half as much again with a pencil)?(?: \([^)\d]*\))?"
     r"(?:,\s+and \d+ for the exercises?)?",
     re.DOTALL | re.MULTILINE,
 )
